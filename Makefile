@@ -1,0 +1,57 @@
+# Every target bootstraps what it needs, and is quick when that is there already.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench clean lock
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKOV_VENV := .venv-checkov
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## Show this help
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this machine
+	$(BIN)/python scripts/rollout.py demo
+
+test: $(VENV)/.ready ## Run all tests, against the real terraform and the emulated organization
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python scripts/package_lambda.py --check
+	$(BIN)/python scripts/module_docs.py --check
+	terraform fmt -check -recursive -diff
+	$(BIN)/python scripts/validate_modules.py
+	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
+
+bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run
+	$(BIN)/python tests/bench/bench.py
+
+clean: ## Remove environments, caches and runs
+	rm -rf $(VENV) $(CHECKOV_VENV) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The exact versions behind pyproject.toml's ranges, with hashes and without the address of any package index.
+lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(eval COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11)
+	$(COMPILE) --upgrade pyproject.toml --extra test --output-file requirements/test.txt
+	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --extra sandbox --output-file requirements/sandbox.txt
+	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --output-file requirements/runtime.txt
+	echo 'checkov==3.3.30' | $(COMPILE) --upgrade - --output-file requirements/checkov.txt
+
+$(VENV)/.ready: requirements/test.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/test.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(CHECKOV_VENV)/.ready: requirements/checkov.txt
+	$(PYTHON) -m venv $(CHECKOV_VENV)
+	$(CHECKOV_VENV)/bin/pip install --quiet --require-hashes --requirement requirements/checkov.txt
+	@touch $@

@@ -1,0 +1,102 @@
+"""How this tool talks to AWS: patient clients, assumed roles, and errors in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+from fleet.errors import AccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Organizations throttles hard at a few hundred accounts; adaptive mode slows down instead of failing.
+CLIENT_CONFIG = Config(
+    retries={"mode": "adaptive", "max_attempts": 10},
+    connect_timeout=10,
+    read_timeout=60,
+    user_agent_extra="session-manager-fleet",
+)
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+_INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
+
+
+@cache
+def partitions() -> Mapping[str, str]:
+    """Return every AWS region known to botocore with its partition (`aws`, `aws-cn`, `aws-us-gov`…)."""
+    session = boto3.session.Session()
+    return {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("ssm", partition_name=partition)
+    }
+
+
+def role_arn(account_id: str, role_name: str, region: str) -> str:
+    """Return the ARN of a role (its name may carry a path) in the partition of a region."""
+    return f"arn:{partitions()[region]}:iam::{account_id}:role/{role_name}"
+
+
+@contextmanager
+def translated_errors(action: str) -> Iterator[None]:
+    """Turn what botocore raises into an AccessError.
+
+    Args:
+        action: What was being done, as it reads after "Cannot": `list the accounts of the organization`.
+
+    Raises:
+        AccessError: With the action, AWS's error code and what to do.
+    """
+    try:
+        yield
+    except botocore.exceptions.ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "Unknown")
+        message = error.response.get("Error", {}).get("Message", "")
+        if code in _EXPIRED:
+            advice = "The AWS credentials have expired; sign in again."
+        elif code in _INVALID:
+            advice = "AWS does not accept these credentials; check AWS_PROFILE or the access key."
+        else:
+            advice = message.rstrip(".") + "."
+        raise AccessError(f"Cannot {action}: {code}. {advice}") from error
+    except (
+        botocore.exceptions.NoCredentialsError,
+        botocore.exceptions.PartialCredentialsError,
+        botocore.exceptions.CredentialRetrievalError,
+        botocore.exceptions.SSOError,
+        botocore.exceptions.ProfileNotFound,
+        botocore.exceptions.TokenRetrievalError,
+    ) as error:
+        raise AccessError(
+            f"Cannot {action}: no usable AWS credentials ({error}); set AWS_PROFILE or sign in."
+        ) from error
+    except botocore.exceptions.BotoCoreError as error:
+        raise AccessError(f"Cannot {action}: {error}") from error
+
+
+def assume_role(
+    session: boto3.Session, arn: str, region: str, *, session_name: str, external_id: str | None = None
+) -> boto3.Session:
+    """Return a session with temporary credentials (one hour) of a role.
+
+    Raises:
+        AccessError: The role does not exist or does not trust the caller.
+    """
+    with translated_errors(f"assume {arn}"):
+        sts = session.client("sts", region_name=region, config=CLIENT_CONFIG)
+        identity = {"ExternalId": external_id} if external_id else {}
+        assumed = sts.assume_role(RoleArn=arn, RoleSessionName=session_name, **identity)  # type: ignore[arg-type]
+        credentials = assumed["Credentials"]
+    return boto3.Session(
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        region_name=region,
+    )

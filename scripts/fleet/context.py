@@ -1,0 +1,161 @@
+"""Everything a command works with: settings, organization, regions and credentials, checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import botocore.exceptions
+
+from fleet import organization as sources
+from fleet.aws import CLIENT_CONFIG, assume_role, partitions, role_arn, translated_errors
+from fleet.errors import InputError
+from fleet.organization import MANAGEMENT, Account, Organization
+from fleet.settings import OrganizationSettings, Settings, load_settings
+from fleet.targets import Selection, TargetList, select_targets
+from fleet.yaml_document import nearest
+
+
+@dataclass(frozen=True)
+class Context:
+    """An organization and the settings that apply to it.
+
+    Attributes:
+        settings: organization.yaml.
+        organization: All accounts.
+        home_region: Region of what exists once per account.
+        regions: All regions to configure, the home region among them.
+    """
+
+    settings: Settings
+    organization: Organization
+    home_region: str
+    regions: tuple[str, ...]
+
+    @classmethod
+    def load(cls, path: Path, *, with_tags: bool = False) -> Context:
+        """Read the settings, discover the accounts and check both against each other.
+
+        Args:
+            path: organization.yaml.
+            with_tags: Ask for account tags even if the settings do not need them.
+
+        Raises:
+            InputError: The settings or the source of the accounts are invalid.
+            AccessError: The Organizations API could not be asked.
+        """
+        settings = load_settings(path)
+        organization = _discover(settings, with_tags=with_tags or settings.uses_tags)
+        given = settings.organization
+        home_region = given.home_region or organization.home_region
+        regions = tuple(given.regions or organization.regions)
+        where = settings.document.where(("organization", "accounts"))
+        unknown = [region for region in (home_region, *regions) if region not in partitions()]
+        if unknown:
+            raise InputError(f'"{unknown[0]}" is not an AWS region{nearest(str(unknown[0]), partitions())}.', where)
+        if home_region is None or home_region not in regions:
+            raise InputError(f"The home region {home_region} must be one of {', '.join(regions)}.", where)
+        settings.check_against(organization, regions)
+        return cls(settings, organization, home_region, regions)
+
+    def select(self, selection: Selection) -> TargetList:
+        """Return the selected targets in the order of work.
+
+        Raises:
+            InputError: The selection names what does not exist.
+        """
+        return select_targets(
+            self.organization,
+            home_region=self.home_region,
+            regions=self.regions,
+            waves=self.settings.waves,
+            selection=selection,
+        )
+
+    def check_settings(self, targets: TargetList) -> None:
+        """Refuse settings that do not fit together for any of the targets.
+
+        Raises:
+            InputError: With every problem once.
+        """
+        problems = {}
+        for target in targets.targets:
+            try:
+                self.settings.effective(target.account, target.region)
+            except InputError as error:
+                problems.update(
+                    {(problem.location, problem.message.split(": ", 1)[-1]): problem for problem in error.problems}
+                )
+        if problems:
+            raise InputError(list(problems.values()))
+
+    def session(self, account: Account, region: str) -> boto3.Session:
+        """Return a session in an account, through the deployment role where Terraform uses it too.
+
+        Raises:
+            AccessError: The role cannot be assumed.
+        """
+        session, role = boto3.Session(region_name=region), self.settings.organization.deployment_role
+        if account.role == MANAGEMENT and not role.in_management_account:
+            return session
+        arn = role_arn(account.id, role.name, region)
+        return assume_role(session, arn, region, session_name=role.session_name, external_id=role.external_id)
+
+
+def _discover(settings: Settings, *, with_tags: bool) -> Organization:
+    source = settings.organization.accounts
+    if source.source == "organizations":
+        region = settings.organization.home_region
+        assert region is not None  # noqa: S101 - the settings model demands it for this source
+        return sources.from_organizations(boto3.Session(region_name=region), region, with_tags=with_tags)
+    path = settings.folder / (source.path or "")
+    return sources.from_lza(path) if source.source == "lza" else sources.from_file(path)
+
+
+def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[str, str]:
+    """Find the state bucket and return the backend configuration that all regions share.
+
+    Without a name in the settings it is `session-manager-state-<account of the caller>`. It must belong to the caller's
+    account: a bucket of that name that somebody else made would receive all states.
+
+    Raises:
+        InputError: The bucket does not exist.
+        AccessError: It belongs to somebody else, or the caller has no access.
+    """
+    session = boto3.Session()
+    region = settings.state.region or home_region
+    with translated_errors("find out whose credentials these are"):
+        account_id = session.client("sts", region_name=region, config=CLIENT_CONFIG).get_caller_identity()["Account"]
+    bucket = settings.state.bucket or f"session-manager-state-{account_id}"
+    with translated_errors(f"use the state bucket {bucket} as account {account_id}"):
+        try:
+            s3 = session.client("s3", region_name=region, config=CLIENT_CONFIG)
+            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account_id)
+        except botocore.exceptions.ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in {"404", "NoSuchBucket"}:
+                raise
+            message = (
+                f"The state bucket {bucket} does not exist in account {account_id}: create it, versioned and "
+                "encrypted, or name another in organization.state.bucket."
+            )
+            raise InputError(message) from error
+    backend = {
+        "bucket": bucket,
+        "region": region,
+        "key": "terraform.tfstate",
+        "use_lockfile": "true",
+        "encrypt": "true",
+    }
+    if settings.state.kms_key_arn:
+        backend["kms_key_id"] = settings.state.kms_key_arn
+    return backend
+
+
+def backend_of(shared: Mapping[str, str], settings: OrganizationSettings, region: str) -> dict[str, str]:
+    """Return the backend configuration of a region, whose states have a prefix of their own.
+
+    Terraform lists a prefix as a whole on every run, so no prefix may hold all workspaces of a large organization.
+    """
+    return {**shared, "workspace_key_prefix": f"{settings.state.key_prefix}/{region}"}

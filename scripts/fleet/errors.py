@@ -1,0 +1,68 @@
+"""Errors that a person can act on; everything else that escapes is a bug."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller; a failure outweighs pending changes."""
+
+    DONE = 0
+    TARGET_FAILED = 1
+    CHANGES_PENDING = 2
+    INTERNAL_ERROR = 3
+    INVALID_INPUT = 64
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with what the user gave.
+
+    Attributes:
+        message: What is wrong and what to do about it, as one sentence or two.
+        location: File with line, key path or option, as `organization.yaml:12 (overrides[0].match.ou)`.
+    """
+
+    message: str
+    location: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}" if self.location else self.message
+
+
+class FleetError(Exception):
+    """Base of all expected errors; the message is complete without a traceback."""
+
+    exit_code: ExitCode = ExitCode.TARGET_FAILED
+
+
+class InputError(FleetError):
+    """The input is invalid; raised before anything is touched."""
+
+    exit_code = ExitCode.INVALID_INPUT
+
+    def __init__(self, problems: str | Problem | Sequence[Problem], location: str = "") -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems, location)
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class AccessError(FleetError):
+    """AWS could not be asked: no credentials, expired credentials, a refused or failed call."""
+
+
+class TerraformError(FleetError):
+    """A terraform command failed.
+
+    Attributes:
+        diagnostics: Terraform's own errors, each with summary, detail and address, as plain text.
+    """
+
+    def __init__(self, message: str, diagnostics: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)

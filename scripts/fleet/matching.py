@@ -1,0 +1,92 @@
+"""Which accounts and regions a matcher of organization.yaml, or a selection on the command line, means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING
+
+from fleet.organization import ACCOUNT_ID
+from fleet.yaml_document import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fleet.organization import Account, Organization
+
+
+@cache
+def _path_pattern(glob: str) -> re.Pattern[str]:
+    """Compile a path glob: `*` and `?` stay within one segment, `**` spans any number of segments, also none."""
+    expression = ""
+    for segment in glob.strip("/").split("/"):
+        if segment == "**":
+            expression += r"(?:[^/]+/)*"
+        else:
+            characters = {"*": "[^/]*", "?": "[^/]"}
+            expression += "".join(characters.get(letter) or re.escape(letter) for letter in segment) + "/"
+    return re.compile(expression)
+
+
+def ou_matches(glob: str, path: str) -> bool:
+    """Tell whether an organizational unit path matches: `Workloads/**` means Workloads and all below it."""
+    return _path_pattern(glob).fullmatch(f"{path}/") is not None
+
+
+def account_matches(pattern: str, account: Account) -> bool:
+    """Tell whether an account has this id, or a name that matches this glob."""
+    return account.id == pattern or fnmatchcase(account.name, pattern)
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Conditions on a target; those that are given must all hold, each by at least one of its alternatives.
+
+    Attributes:
+        accounts: Account ids or name globs.
+        ous: Organizational unit path globs.
+        tags: Account tags that must all be there with exactly these values.
+        regions: Region names.
+    """
+
+    accounts: Sequence[str] = ()
+    ous: Sequence[str] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    regions: Sequence[str] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether no condition is given: everything matches."""
+        return not (self.accounts or self.ous or self.tags or self.regions)
+
+    def matches(self, account: Account, region: str) -> bool:
+        """Tell whether the target (account, region) is meant."""
+        return (
+            (not self.regions or region in self.regions)
+            and (not self.accounts or any(account_matches(pattern, account) for pattern in self.accounts))
+            and (not self.ous or any(ou_matches(glob, account.ou) for glob in self.ous))
+            and all(account.tags.get(key) == value for key, value in self.tags.items())
+        )
+
+    def dead_ends(self, organization: Organization, regions: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+        """Yield (attribute, index, message) for every alternative that nothing in the organization can match."""
+        for index, glob in enumerate(self.ous):
+            paths = {*organization.organizational_units, *(account.ou for account in organization.accounts)}
+            if not any(ou_matches(glob, path) for path in paths):
+                yield "ous", index, f'No organizational unit matches "{glob}"{nearest(glob, paths)}.'
+        for index, pattern in enumerate(self.accounts):
+            if not any(account_matches(pattern, account) for account in organization.accounts):
+                names = {account.name for account in organization.accounts}
+                kind = "No account has the id" if ACCOUNT_ID.fullmatch(pattern) else "No account matches"
+                yield "accounts", index, f'{kind} "{pattern}"{nearest(pattern, names)}.'
+        for index, region in enumerate(self.regions):
+            if region not in regions:
+                known = ", ".join(regions)
+                yield (
+                    "regions",
+                    index,
+                    f'The organization does not use the region "{region}"; it uses {known}.',
+                )

@@ -1,0 +1,154 @@
+"""An emulated organization for the length of a command, with settings that fit it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet import processes
+from fleet.context import backend_of, state_backend
+from fleet.errors import InputError
+from fleet.organization import MANAGEMENT, ROOT, from_lza, lza_deployment_role
+from fleet.sandbox.emulator import Sandbox
+from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
+from fleet.settings import load_settings
+from fleet.terraform import child_environment
+from fleet.tfvars import quote, write_private
+
+_EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
+
+# There is no state worth saving in an organization that disappears with the command.
+_INTERRUPT_SECONDS = 3.0
+
+# Settings of the caller that would lead AWS clients elsewhere than to the emulator.
+_KEPT_VARIABLES = frozenset({"AWS_CA_BUNDLE"})
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """An emulated organization that is running.
+
+    Attributes:
+        organization: What it consists of.
+        config: organization.yaml for it.
+        environment_file: Shell script that exports the environment to use it with.
+        environment: What that script exports.
+    """
+
+    organization: SandboxOrganization
+    config: Path
+    environment_file: Path
+    environment: Mapping[str, str]
+
+    def shell_environment(self) -> str:
+        """Return the `export` lines for a shell."""
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(self.environment.items()))
+
+
+@contextmanager
+def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iterator[RunningSandbox]:
+    """Run an emulated organization; this process's AWS environment leads to it until the end.
+
+    Args:
+        lza: Landing Zone Accelerator folder to take the organization from, or None for the example organization.
+        runs: Where to keep its files; they are removed at the end.
+        tell: Is told in a sentence what takes time.
+
+    Raises:
+        InputError: The Landing Zone Accelerator configuration is invalid.
+        SandboxError: The emulator does not start.
+    """
+    organization = default_organization() if lza is None else _organization_of(lza)
+    processes.guard_children(_INTERRUPT_SECONDS)
+    folder = runs / f"sandbox-{secrets.token_hex(3)}"
+    folder.mkdir(parents=True, mode=0o700)
+    tell(f"Starting an emulated organization with {len(organization.accounts)} accounts…")
+    try:
+        with Sandbox.start(organization, folder) as sandbox, _environment(sandbox.environment()):
+            config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.life.legacy)
+            exported = {**sandbox.environment(), **_terraform_environment(folder, config)}
+            running = RunningSandbox(organization, config, folder / "environment.sh", exported)
+            write_private(running.environment_file, running.shell_environment())
+            yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _organization_of(lza: Path) -> SandboxOrganization:
+    """Turn a Landing Zone Accelerator configuration into an organization to emulate."""
+    read = from_lza(lza)
+    management = [account.id for account in read.accounts if account.role == MANAGEMENT]
+    if not management or read.home_region is None:
+        raise InputError("The configuration holds no management account.", str(lza / "accounts-config.yaml"))
+    accounts = tuple(
+        SandboxAccount(account.id, account.name, account.email, "" if account.ou == ROOT else account.ou)
+        for account in read.accounts
+    )
+    return SandboxOrganization(
+        id="o-sandbox1234",
+        management_account_id=management[0],
+        accounts=accounts,
+        organizational_units=read.organizational_units,
+        home_region=read.home_region,
+        regions=read.regions,
+        deployment_role=lza_deployment_role(lza),
+        name=lza.resolve().name,
+    )
+
+
+def _write_config(folder: Path, organization: SandboxOrganization, lza: Path, legacy_account_id: str | None) -> Path:
+    """Write settings for an organization that comes from a Landing Zone Accelerator configuration."""
+    config: dict[str, Any] = {
+        "schema_version": 1,
+        "organization": {
+            "id": organization.id,
+            "deployment_role": {"name": organization.deployment_role},
+            "accounts": {"source": "lza", "path": str(lza.resolve())},
+        },
+        "defaults": {"tags": {"managed-by": "session-manager-rollout"}},
+    }
+    if legacy_account_id is not None:
+        config["overrides"] = [
+            {"match": {"accounts": [legacy_account_id]}, "set": {"instance_policy": {"enabled": False}}}
+        ]
+    path = folder / "organization.yaml"
+    write_private(path, yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+def _terraform_environment(folder: Path, config: Path) -> dict[str, str]:
+    """Prepare what terraform needs when it is used by hand; TF_CLI_ARGS_init holds the backend configuration."""
+    settings = load_settings(config).organization
+    home_region = settings.home_region or os.environ["AWS_REGION"]
+    backend = backend_of(state_backend(settings, home_region), settings, home_region)
+    lines = [f"{name} = {value if value == 'true' else quote(value)}" for name, value in backend.items()]
+    path = folder / "backend.hcl"
+    write_private(path, "\n".join(lines) + "\n")
+    environment = {"TF_CLI_ARGS_init": f"-backend-config={path}", "TF_DATA_DIR": str(folder / ".terraform")}
+    configuration = child_environment(os.environ, folder).get("TF_CLI_CONFIG_FILE")
+    return {**environment, "TF_CLI_CONFIG_FILE": configuration} if configuration else environment
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Put variables into this process's environment, in place of all that AWS clients read; restore it at the end."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith("AWS_") and name not in _KEPT_VARIABLES:
+            del os.environ[name]
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name not in before and name != processes.MARKER]:
+            del os.environ[name]
+        os.environ.update(before)

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Run `terraform validate` in the root module, every module and every example."""
+
+import sys
+from pathlib import Path
+
+from fleet.validation import validate
+
+
+def main() -> int:
+    """Return 1 if any folder is invalid."""
+    root = Path(__file__).resolve().parents[1]
+    failed = False
+    for folder, error in validate(root):
+        name = folder.relative_to(root)
+        print(f"{name}: {error or 'valid'}", *(error.diagnostics if error else ()), sep="\n  ")  # noqa: T201
+        failed = failed or error is not None
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
