@@ -1,0 +1,17 @@
+"""An emulated AWS organization on this machine: moto's server in a child process, and what moto lacks.
+
+The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentials differ.
+"""
+
+from fleet.sandbox.emulator import Sandbox
+from fleet.sandbox.life import SandboxLife
+from fleet.sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
+
+__all__ = [
+    "Sandbox",
+    "SandboxAccount",
+    "SandboxError",
+    "SandboxLife",
+    "SandboxOrganization",
+    "default_organization",
+]

@@ -1,0 +1,141 @@
+"""AWS Config rules and remediation.
+
+moto refuses rules of the owner `CUSTOM_POLICY` and knows no remediation configurations. Here both are kept and given
+back as the service does; moto keeps the rule itself, its Guard text included (`source.custom_policy_details`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from moto.config import models
+from moto.config.models import ConfigRule, Source, config_backends
+
+from fleet.sandbox.call import AwsError, Call
+
+OWNER = "CUSTOM_POLICY"
+_MAX_PARAMETERS = 25
+_MAX_POLICY_LENGTH = 10_000
+
+
+class PolicySource(Source):
+    """moto's rule source, with the owner that carries its own Guard policy."""
+
+    def __init__(
+        self,
+        account_id: str,
+        region: str,
+        owner: str,
+        source_identifier: str = "",
+        source_details: list[dict[str, Any]] | None = None,
+        custom_policy_details: dict[str, Any] | None = None,
+    ) -> None:
+        if owner != OWNER:
+            super().__init__(account_id, region, owner, source_identifier, source_details)  # type: ignore[arg-type]
+            return
+        super(Source, self).__init__(capitalize_start=True, capitalize_arn=False)
+        text = (custom_policy_details or {}).get("PolicyText", "")
+        if not custom_policy_details or not 0 < len(text) <= _MAX_POLICY_LENGTH:
+            raise AwsError(
+                "InvalidParameterValueException",
+                f"CustomPolicyDetails with a PolicyText of 1 to {_MAX_POLICY_LENGTH} characters is required "
+                f"when the owner is {OWNER}.",
+            )
+        self.owner = owner
+        self.source_details = [
+            models.SourceDetail(**models.convert_to_class_args(detail)) for detail in source_details or []
+        ]
+        self.custom_policy_details = custom_policy_details
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the source as DescribeConfigRules shows it, which leaves the policy text out."""
+        described = super().to_dict()
+        if self.owner == OWNER:
+            described["CustomPolicyDetails"] = {
+                key: value for key, value in self.custom_policy_details.items() if key != "PolicyText"
+            }
+        return described
+
+
+class ConfigRules:
+    """What moto's AWS Config lacks."""
+
+    def __init__(self) -> None:
+        models.Source = PolicySource  # type: ignore[misc, assignment]
+        # (account, region) → rule name → remediation configuration
+        self._remediations: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+
+    def check(self, call: Call) -> None:
+        """Refuse to delete a rule that still has a remediation configuration.
+
+        Raises:
+            AwsError: ResourceInUseException.
+        """
+        if (call.service, call.operation) == ("config", "DeleteConfigRule"):
+            name = call.parameters["ConfigRuleName"]
+            if name in self._of(call):
+                raise AwsError(
+                    "ResourceInUseException",
+                    f"A remediation action is associated with the rule {name}; delete it before the rule.",
+                )
+
+    def get_custom_rule_policy(self, call: Call) -> dict[str, Any]:
+        """Answer GetCustomRulePolicy with the Guard text of a rule."""
+        rule = self._rule(call, call.parameters.get("ConfigRuleName", ""))
+        details = getattr(rule.source, "custom_policy_details", None)
+        return {"PolicyText": details["PolicyText"]} if details else {}
+
+    def put_remediation_configurations(self, call: Call) -> dict[str, Any]:
+        """Answer PutRemediationConfigurations; the rule must exist, as on AWS."""
+        configurations = call.parameters["RemediationConfigurations"]
+        for configuration in configurations:
+            self._validate(call, configuration)
+        for configuration in configurations:
+            name = configuration["ConfigRuleName"]
+            known = self._of(call).get(name, {})
+            arn = known.get("Arn") or (
+                f"arn:aws:config:{call.region}:{call.account_id}:remediation-configuration/{name}/{uuid.uuid4()}"
+            )
+            self._of(call)[name] = {**configuration, "Arn": arn}
+        return {"FailedBatches": []}
+
+    def describe_remediation_configurations(self, call: Call) -> dict[str, Any]:
+        """Answer DescribeRemediationConfigurations; rules without one are left out, as on AWS."""
+        kept = self._of(call)
+        names = call.parameters["ConfigRuleNames"]
+        return {"RemediationConfigurations": [kept[name] for name in names if name in kept]}
+
+    def delete_remediation_configuration(self, call: Call) -> dict[str, Any]:
+        """Answer DeleteRemediationConfiguration."""
+        name = call.parameters["ConfigRuleName"]
+        if self._of(call).pop(name, None) is None:
+            raise AwsError(
+                "NoSuchRemediationConfigurationException", f"No remediation configuration exists for rule {name}."
+            )
+        return {}
+
+    def _of(self, call: Call) -> dict[str, dict[str, Any]]:
+        return self._remediations.setdefault((call.account_id, call.region), {})
+
+    def _rule(self, call: Call, name: str) -> ConfigRule:
+        rule = config_backends[call.account_id][call.region].config_rules.get(name)
+        if rule is None:
+            raise AwsError(
+                "NoSuchConfigRuleException",
+                f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name",
+            )
+        return rule
+
+    def _validate(self, call: Call, configuration: dict[str, Any]) -> None:
+        self._rule(call, configuration["ConfigRuleName"])
+        parameters = configuration.get("Parameters", {})
+        if len(parameters) > _MAX_PARAMETERS:
+            raise AwsError(
+                "InvalidParameterValueException", f"A remediation takes at most {_MAX_PARAMETERS} parameters."
+            )
+        if configuration.get("Automatic") and "AutomationAssumeRole" not in parameters:
+            raise AwsError(
+                "InvalidParameterValueException",
+                "Automatic remediation needs the parameter AutomationAssumeRole.",
+            )

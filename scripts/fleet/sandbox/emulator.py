@@ -1,0 +1,303 @@
+"""The emulated organization as a context manager: a server process, and the way into its accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fleet.sandbox.life import SandboxLife, seed
+from fleet.sandbox.model import FAULTS_PATH, SandboxError, SandboxOrganization
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+_LOG_TAIL_LINES = 15
+
+# One loader for all sessions: every session would parse the service models again, which takes most of a second.
+_LOADER = botocore.loaders.create_loader()
+
+
+class Sandbox:
+    """A running emulated organization; stops at the end of the `with` block, or with the process that started it.
+
+    Attributes:
+        organization: What is emulated.
+        life: What was left behind in its accounts.
+        folder: Where the emulator keeps `server.log` and uploaded packages; private.
+        endpoint_url: Address of the emulator.
+    """
+
+    def __init__(
+        self,
+        organization: SandboxOrganization,
+        folder: Path,
+        process: subprocess.Popen[bytes],
+        ready: dict[str, str],
+    ) -> None:
+        self.organization = organization
+        self.life = SandboxLife.of(organization)
+        self.folder = folder
+        self.endpoint_url = ready["endpoint_url"]
+        self._access_key_id = ready["access_key_id"]
+        self._secret_access_key = ready["secret_access_key"]
+        self._process = process
+
+    @classmethod
+    def start(cls, organization: SandboxOrganization, folder: Path) -> Sandbox:
+        """Start the emulator and fill the organization with life.
+
+        Args:
+            organization: What to emulate.
+            folder: A folder of its own; made if it does not exist.
+
+        Raises:
+            SandboxError: The emulator does not come up; with the end of its log.
+        """
+        if importlib.util.find_spec("moto") is None:
+            raise SandboxError("The sandbox needs moto: pip install 'session-manager-fleet[sandbox]'.")
+        folder = folder.resolve()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = folder / "server.log"
+        process = _spawn(folder, log)
+        try:
+            settings = {**asdict(organization), "folder": str(folder)}
+            sandbox = cls(organization, folder, process, _handshake(process, settings))
+            sandbox._write_aws_files()
+            seed(sandbox.life, organization, sandbox.session)
+        except (OSError, ValueError, BotoCoreError, ClientError) as error:
+            _end(process)
+            raise SandboxError(f"The sandbox did not start: {error}\n{_tail(log)}".rstrip()) from error
+        except BaseException:
+            _end(process)
+            raise
+        return sandbox
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def state_bucket(self) -> str:
+        """Name of the bucket for Terraform state in the management account."""
+        return self.life.state_bucket
+
+    @property
+    def pid(self) -> int:
+        """Process id of the emulator."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """Stop the emulator and everything that it runs; may be called again."""
+        _end(self._process)
+
+    def environment(self) -> dict[str, str]:
+        """Return what boto3, terraform and the aws command need to act as an administrator of the management account.
+
+        They are to replace variables of the same names; the files named here hold nothing else, so that no
+        configuration of the person at the keyboard gets in.
+        """
+        own = {"127.0.0.1", "localhost"}
+        no_proxy = ",".join(sorted(own.union(filter(None, os.environ.get("NO_PROXY", "").split(",")))))
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self._access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self._secret_access_key,
+            "AWS_SESSION_TOKEN": "",
+            "AWS_REGION": self.organization.home_region,
+            "AWS_DEFAULT_REGION": self.organization.home_region,
+            "AWS_PROFILE": "default",
+            "AWS_CONFIG_FILE": str(self._config_file),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self._credentials_file),
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
+        }
+
+    def session(self, account_id: str, region: str) -> boto3.Session:
+        """Return a session in an account, through its deployment role.
+
+        Raises:
+            botocore.exceptions.ClientError: AccessDenied, when the account has no such role or is suspended.
+        """
+        management = self._session(self._access_key_id, self._secret_access_key, None, region)
+        credentials = management.client("sts").assume_role(
+            RoleArn=self.organization.role_arn(account_id), RoleSessionName="sandbox"
+        )["Credentials"]
+        return self._session(
+            credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region
+        )
+
+    def inject_fault(
+        self,
+        service: str,
+        action: str,
+        *,
+        code: str,
+        message: str = "Injected by the sandbox.",
+        account: str = "*",
+        times: int = 1,
+    ) -> None:
+        """Let the next matching calls fail with an AWS error.
+
+        Args:
+            service: As boto3 calls it, `ssm`.
+            action: Operation as `GetDocument`; `*` = every operation of the service.
+            code: AWS error code, `ThrottlingException`.
+            message: AWS error message.
+            account: Account whose credentials make the call; `*` = any.
+            times: How many calls fail; -1 = all until `clear_faults`.
+        """
+        fault = {
+            "service": service,
+            "action": action,
+            "account": account,
+            "code": code,
+            "message": message,
+            "times": times,
+        }
+        self._faults("POST", json.dumps(fault).encode())
+
+    def clear_faults(self) -> None:
+        """Let every call through again."""
+        self._faults("DELETE", b"")
+
+    def _faults(self, method: str, body: bytes) -> None:
+        # http.client knows no proxies; the address is this machine's own.
+        connection = http.client.HTTPConnection(self.endpoint_url.removeprefix("http://"), timeout=10)
+        with contextlib.closing(connection):
+            connection.request(method, FAULTS_PATH, body)
+            status = connection.getresponse().status
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise SandboxError(f"The sandbox refused the fault with HTTP status {status}.")
+
+    def _session(self, key: str, secret: str, token: str | None, region: str) -> boto3.Session:
+        core = botocore.session.Session()
+        core.register_component("data_loader", _LOADER)
+        core.set_config_variable("config_file", str(self._config_file))
+        core.set_config_variable("credentials_file", str(self._credentials_file))
+        core.set_config_variable("profile", "default")
+        core.set_config_variable("region", region)
+        core.set_credentials(key, secret, token)
+        return _EmulatedSession(self.endpoint_url, core)
+
+    @property
+    def _config_file(self) -> Path:
+        return self.folder / "aws-config"
+
+    @property
+    def _credentials_file(self) -> Path:
+        return self.folder / "aws-credentials"
+
+    def _write_aws_files(self) -> None:
+        _write_private(self._config_file, f"[default]\nregion = {self.organization.home_region}\n")
+        _write_private(
+            self._credentials_file,
+            f"[default]\naws_access_key_id = {self._access_key_id}\n"
+            f"aws_secret_access_key = {self._secret_access_key}\n",
+        )
+
+
+class _EmulatedSession(boto3.Session):
+    """A session whose clients call the emulator, whatever the environment says."""
+
+    def __init__(self, endpoint_url: str, core: botocore.session.Session) -> None:
+        super().__init__(botocore_session=core)
+        self._endpoint_url = endpoint_url
+
+    def client(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - boto3's own signature is per service
+        """Return a client of the emulator."""
+        kwargs["endpoint_url"] = kwargs.get("endpoint_url") or self._endpoint_url
+        return super().client(*args, **kwargs)
+
+
+def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    library = str(Path(__file__).parents[2])
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        # No credentials, profiles or endpoints of the person at the keyboard, and none of moto's switches.
+        if not name.startswith(("AWS_", "MOTO_", "PYTHON"))
+    }
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")]))
+    environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fleet.sandbox.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=descriptor,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
+    """Send the settings and wait for the line that says the emulator answers."""
+    stdin, stdout = _pipes(process)
+    # A process that has died already says so below.
+    with contextlib.suppress(BrokenPipeError):
+        stdin.write(json.dumps(settings).encode() + b"\n")
+        stdin.flush()
+    received = b""
+    deadline = time.monotonic() + _START_SECONDS
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while not received.endswith(b"\n"):
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError(f"no answer within {_START_SECONDS:.0f} s")
+            chunk = os.read(stdout.fileno(), 4096)
+            if not chunk:
+                raise ConnectionError(f"its process ended with code {process.wait()}")
+            received += chunk
+    ready: dict[str, str] = json.loads(received)
+    return ready
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server: it leaves when its stdin does, and ends its own children before."""
+    stdin, stdout = _pipes(process)
+    with contextlib.suppress(BrokenPipeError):
+        stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    stdout.close()
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
+    if process.stdin is None or process.stdout is None:
+        raise AssertionError("the server is started with pipes")
+    return process.stdin, process.stdout
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
+    return "\n".join([f"The end of {log}:", *lines]) if lines else ""
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,188 @@
+"""The processes of emulated Lambda functions: start one, feed it the event, wait for the outcome, leave none behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+_RUNTIME = Path(__file__).with_name("function_runtime.py")
+
+# Loading the code is not counted against the timeout of the function; Lambda allows it 10 s:
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+_INIT_SECONDS = 10.0
+
+_EXIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the handler is told about its invocation, named as in Lambda's context object."""
+
+    function_name: str
+    function_version: str
+    invoked_function_arn: str
+    memory_limit_in_mb: str
+    aws_request_id: str
+    log_group_name: str
+    log_stream_name: str
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One run of a function.
+
+    Attributes:
+        package: The uploaded zip.
+        handler: `package.module.function`.
+        timeout: Seconds.
+        environment: All environment variables of the process.
+        context: What the handler is told.
+        event: What the handler is given.
+    """
+
+    package: Path
+    handler: str
+    timeout: int
+    environment: Mapping[str, str]
+    context: Context
+    event: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an invocation.
+
+    Attributes:
+        payload: The handler's result, or Lambda's error object, as JSON.
+        failed: Whether the payload is an error object.
+        log: What the function printed, framed by Lambda's own lines.
+    """
+
+    payload: str
+    failed: bool
+    log: str
+
+
+class FunctionProcesses:
+    """Runs invocations, each in a process group of its own."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._starting = threading.Lock()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Kill the functions that are running and start no more."""
+        with self._starting:
+            self._stopped = True
+            for process in tuple(self._running):
+                _kill_group(process)
+
+    def run(self, invocation: Invocation) -> Outcome:
+        """Run an invocation to its end, or to its timeout."""
+        request_id = invocation.context.aws_request_id
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="function-") as folder:
+            log = Path(folder, "log")
+            answer = self._answer(invocation, log)
+            printed = log.read_text(encoding="utf-8", errors="replace")
+        failed = "error" in answer
+        text = (
+            f"START RequestId: {request_id} Version: {invocation.context.function_version}\n"
+            f"{printed}"
+            f"END RequestId: {request_id}\n"
+            f"REPORT RequestId: {request_id}\tDuration: {(time.monotonic() - started) * 1000:.2f} ms\n"
+        )
+        return Outcome(json.dumps(answer["error"]) if failed else answer["result"], failed, text)
+
+    def _answer(self, invocation: Invocation, log: Path) -> dict[str, Any]:
+        reader, writer = os.pipe()
+        with log.open("wb") as stdout, self._starting:
+            if self._stopped:
+                os.close(reader)
+                os.close(writer)
+                return _failure("Runtime.ExitError", "The emulator is stopping")
+            process = subprocess.Popen(
+                # Isolated: neither the environment nor the working folder add to what can be imported.
+                [sys.executable, "-I", str(_RUNTIME), str(writer)],
+                stdin=subprocess.PIPE,
+                stdout=stdout,
+                stderr=subprocess.STDOUT,
+                pass_fds=(writer,),
+                cwd=log.parent,
+                env=dict(invocation.environment),
+                start_new_session=True,
+            )
+            self._running.add(process)
+        os.close(writer)
+        try:
+            return _converse(process, reader, invocation)
+        finally:
+            os.close(reader)
+            # What the function started must not outlive it.
+            _kill_group(process)
+            process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()  # type: ignore[union-attr]
+            self._running.discard(process)
+
+
+def _converse(process: subprocess.Popen[bytes], reader: int, invocation: Invocation) -> dict[str, Any]:
+    """Send the invocation and return `{"result": …}` or `{"error": …}`."""
+    message = {
+        "code": str(invocation.package),
+        "handler": invocation.handler,
+        "timeout": invocation.timeout,
+        "context": asdict(invocation.context),
+        "event": invocation.event,
+    }
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+    received = b""
+    deadline = time.monotonic() + _INIT_SECONDS
+    while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        chunk = os.read(reader, 65536)
+        if not chunk:
+            break
+        if not received:
+            # The first byte says that the handler is being called.
+            deadline = time.monotonic() + invocation.timeout
+        received += chunk
+    else:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+        request_id = invocation.context.aws_request_id
+        return _failure(
+            "Sandbox.Timedout", f"{now}Z {request_id} Task timed out after {invocation.timeout:.2f} seconds"
+        )
+    if not received.strip():
+        code = process.wait(_EXIT_SECONDS)
+        ending = f"exit status {code}" if code >= 0 else f"signal: {signal.Signals(-code).name}"
+        return _failure(
+            "Runtime.ExitError",
+            f"RequestId: {invocation.context.aws_request_id} Error: Runtime exited with error: {ending}",
+        )
+    answer: dict[str, Any] = json.loads(received)
+    return answer
+
+
+def _failure(error_type: str, message: str) -> dict[str, Any]:
+    return {"error": {"errorType": error_type, "errorMessage": message}}
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

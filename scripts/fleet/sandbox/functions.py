@@ -1,0 +1,154 @@
+"""Lambda Invoke.
+
+moto runs functions in Docker containers or answers with the event. Here the uploaded zip runs in a process of this
+Python, with temporary credentials of the function's role, in its account and region, against this emulator. Layers and
+container images are not supported, and an asynchronous invocation is tried once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from moto.awslambda.utils import get_backend
+from moto.logs.models import logs_backends
+
+from fleet.sandbox import function_logging
+from fleet.sandbox.call import AwsError, Call, Reply
+from fleet.sandbox.function_logging import LoggingFunction
+from fleet.sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome
+from fleet.sandbox.identity import Identity
+from fleet.sandbox.turn import Turn
+
+# X-Amz-Log-Result carries the last 4 KB of the log.
+_LOG_TAIL_BYTES = 4096
+
+
+class Functions:
+    """The functions of all accounts.
+
+    Args:
+        identity: Where the credentials of the functions' roles come from.
+        processes: Where the functions run.
+        turn: Given away while a function runs, which calls this emulator itself.
+        endpoint_url: Address of this emulator.
+        folder: Where the uploaded packages are put.
+    """
+
+    def __init__(
+        self, identity: Identity, processes: FunctionProcesses, turn: Turn, endpoint_url: str, folder: Path
+    ) -> None:
+        function_logging.install()
+        self._identity = identity
+        self._processes = processes
+        self._turn = turn
+        self._endpoint_url = endpoint_url
+        self._folder = folder
+
+    def invoke(self, call: Call) -> Reply:
+        """Answer Invoke: wait for the result, or start the function only (`Event`), or do nothing (`DryRun`)."""
+        backend = get_backend(call.account_id, call.region)
+        function = cast(
+            "LoggingFunction", backend.get_function(call.parameters["FunctionName"], call.parameters.get("Qualifier"))
+        )
+        kind = call.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
+        if kind == "DryRun":
+            return Reply(204, {}, b"")
+        invocation = self._invocation(function, call.parameters.get("Payload") or "{}")
+        if kind == "Event":
+            threading.Thread(target=self._run_later, args=(function, invocation), daemon=True).start()
+            return Reply(202, {}, b"")
+        with self._turn.given_away():
+            outcome = self._processes.run(invocation)
+        _write_log(function, invocation, outcome)
+        headers = {"X-Amz-Executed-Version": str(function.version), "Content-Type": "application/json"}
+        if outcome.failed:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        if call.headers.get("X-Amz-Log-Type") == "Tail":
+            headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log.encode()[-_LOG_TAIL_BYTES:]).decode()
+        return Reply(200, headers, outcome.payload.encode())
+
+    def _run_later(self, function: LoggingFunction, invocation: Invocation) -> None:
+        outcome = self._processes.run(invocation)
+        with self._turn:
+            _write_log(function, invocation, outcome)
+
+    def _invocation(self, function: LoggingFunction, payload: str | bytes) -> Invocation:
+        try:
+            event = json.loads(payload)
+        except ValueError as error:
+            raise AwsError(
+                "InvalidRequestContentException", f"Could not parse request body into json: {error}"
+            ) from error
+        now = datetime.now(UTC)
+        context = Context(
+            function_name=function.function_name,
+            function_version=str(function.version),
+            invoked_function_arn=function.function_arn,
+            memory_limit_in_mb=str(function.memory_size),
+            aws_request_id=str(uuid.uuid4()),
+            log_group_name=function.logging_config["LogGroup"],
+            log_stream_name=f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}",
+        )
+        return Invocation(
+            package=self._package(function.code_bytes),
+            handler=str(function.handler),
+            timeout=int(function.timeout),
+            environment=self._environment(function, context),
+            context=context,
+            event=event,
+        )
+
+    def _package(self, code: bytes) -> Path:
+        package = self._folder / f"{hashlib.sha256(code).hexdigest()}.zip"
+        if not package.exists():
+            package.write_bytes(code)
+        return package
+
+    def _environment(self, function: LoggingFunction, context: Context) -> dict[str, str]:
+        """Return the variables that Lambda sets; see its guide, "Defined runtime environment variables"."""
+        access_key_id, secret_access_key, session_token = self._identity.function_credentials(
+            function.role, function.function_arn, function.function_name
+        )
+        return {
+            "PATH": os.defpath,
+            "LANG": "en_US.UTF-8",
+            "TZ": "UTC",
+            "HOME": os.devnull,
+            **{str(name): str(value) for name, value in function.environment_vars.items()},
+            "_HANDLER": str(function.handler),
+            "AWS_REGION": function.region,
+            "AWS_DEFAULT_REGION": function.region,
+            "AWS_ACCESS_KEY_ID": access_key_id,
+            "AWS_SECRET_ACCESS_KEY": secret_access_key,
+            "AWS_SESSION_TOKEN": session_token,
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+            "AWS_LAMBDA_FUNCTION_NAME": context.function_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": context.function_version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": context.memory_limit_in_mb,
+            "AWS_LAMBDA_LOG_FORMAT": function.logging_config["LogFormat"],
+            "AWS_LAMBDA_LOG_LEVEL": function.logging_config.get("ApplicationLogLevel", ""),
+            "AWS_LAMBDA_LOG_GROUP_NAME": context.log_group_name,
+            "AWS_LAMBDA_LOG_STREAM_NAME": context.log_stream_name,
+        }
+
+
+def _write_log(function: LoggingFunction, invocation: Invocation, outcome: Outcome) -> None:
+    """Put the lines into the function's log group; without it they are lost, as without the permission on AWS."""
+    backend = logs_backends[function.account_id][function.region]
+    group, stream = invocation.context.log_group_name, invocation.context.log_stream_name
+    if group not in backend.groups:
+        return
+    backend.create_log_stream(group, stream)
+    now = int(time.time() * 1000)
+    lines = [line for line in outcome.log.splitlines() if line]
+    backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])

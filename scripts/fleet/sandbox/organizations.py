@@ -1,0 +1,88 @@
+"""AWS Organizations.
+
+moto draws account, root and unit ids at random, pages by 100 or not at all, and answers member accounts with empty
+lists. Here the ids are the given ones, pages have AWS's 20 entries, and only the management account may ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+from moto.organizations import utils
+from moto.organizations.models import OrganizationsBackend, organizations_backends
+
+from fleet.sandbox.call import AwsError, Call
+from fleet.sandbox.model import SUSPENDED, SandboxOrganization
+
+# https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: at most 20 per page.
+PAGE_SIZE = 20
+
+
+class Organizations:
+    """The emulated organization, kept in moto's backend."""
+
+    def __init__(self, organization: SandboxOrganization) -> None:
+        self._management_account_id = organization.management_account_id
+        for model in utils.PAGINATION_MODEL.values():
+            model["limit_default"] = PAGE_SIZE
+        # moto pages by the time of joining, which several accounts can share.
+        utils.PAGINATION_MODEL["list_accounts"]["unique_attribute"] = "Id"
+        self._create(organization)
+
+    @property
+    def _backend(self) -> OrganizationsBackend:
+        return organizations_backends[self._management_account_id]["aws"]
+
+    def _create(self, organization: SandboxOrganization) -> None:
+        backend = self._backend
+        with (
+            patch.object(utils, "make_random_org_id", lambda: organization.id),
+            patch.object(utils, "make_random_root_id", organization.root_id),
+            patch.object(utils, "make_random_account_id", lambda: organization.management_account_id),
+        ):
+            backend.create_organization(region=organization.home_region, FeatureSet="ALL")
+
+        units = {"": organization.root_id()}
+        for path in organization.unit_paths():
+            units[path] = organization.unit_id(path)
+            parent, _, name = path.rpartition("/")
+            with patch.object(utils, "make_random_ou_id", lambda _, unit_id=units[path]: unit_id):
+                backend.create_organizational_unit(Name=name, ParentId=units[parent])
+
+        for account in organization.accounts:
+            if account.id != organization.management_account_id:
+                with patch.object(utils, "make_random_account_id", lambda account_id=account.id: account_id):
+                    backend.create_account(AccountName=account.name, Email=account.email)
+            created = backend.get_account_by_id(account.id)
+            created.name, created.email, created.tags = account.name, account.email, dict(account.tags)
+            created.parent_id = units[account.ou]
+            if account.status == SUSPENDED:
+                created.close()
+            if account.id == organization.management_account_id and backend.org:
+                backend.org.master_account_email = account.email
+
+    def is_active(self, account_id: str) -> bool:
+        """Tell whether an account belongs to the organization and is not suspended."""
+        return any(a.id == account_id and a.state != SUSPENDED for a in self._backend.accounts)
+
+    def check(self, call: Call) -> None:
+        """Refuse calls of member accounts and oversized pages.
+
+        Raises:
+            AwsError: As AWS words it.
+        """
+        if call.service != "organizations":
+            return
+        if call.account_id != self._management_account_id and call.operation != "DescribeOrganization":
+            raise AwsError("AccessDeniedException", "You don't have permissions to access this resource.")
+        if int(call.parameters.get("MaxResults") or PAGE_SIZE) > PAGE_SIZE:
+            raise AwsError("InvalidInputException", "You specified an invalid value.")
+
+    def list_children(self, call: Call) -> dict[str, Any]:
+        """Answer ListChildren page by page; moto returns all children at once."""
+        children = self._backend.list_children(**call.parameters)["Children"]
+        start = int(call.parameters.get("NextToken") or 0)
+        end = start + int(call.parameters.get("MaxResults") or PAGE_SIZE)
+        page: dict[str, Any] = {"Children": children[start:end]}
+        return page if end >= len(children) else {**page, "NextToken": str(end)}

@@ -1,0 +1,163 @@
+"""The emulator's process: `python -m fleet.sandbox.server`, started by `Sandbox.start` and by nobody else.
+
+The first line of stdin is the organization as JSON (with the `folder` to work in). When the emulator answers, one line
+of JSON goes to stdout: its address and the credentials of an administrator of the management account. The process
+exits when stdin ends, that is, when whoever started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import warnings
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.datastructures import Headers
+from werkzeug.serving import make_server
+
+from fleet.sandbox.config_rules import ConfigRules
+from fleet.sandbox.faults import Faults
+from fleet.sandbox.function_process import FunctionProcesses
+from fleet.sandbox.functions import Functions
+from fleet.sandbox.gateway import Gateway
+from fleet.sandbox.identity import Identity
+from fleet.sandbox.model import SandboxOrganization
+from fleet.sandbox.organizations import Organizations
+from fleet.sandbox.turn import Turn
+
+ADMINISTRATOR = "sandbox-administrator"
+_ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+
+
+class _Handler(MotoRequestHandler):
+    """Reads requests as moto's server does, but keeps connections open.
+
+    werkzeug closes every connection after its response; the AWS provider now and then takes that for a lost response,
+    sends the request again, and fails because what it creates exists already.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        gateway: Gateway = self.server.app  # type: ignore[assignment]
+        reply = gateway.reply(self.make_environ())
+        headers = Headers(dict(reply.headers))
+        if self.command != "HEAD" and reply.status != HTTPStatus.NO_CONTENT:
+            headers["Content-Length"] = str(len(reply.body))
+        self.send_response(reply.status)
+        for name, value in headers.to_wsgi_list():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: the gateway writes the log."""
+
+
+def _create_deployment_roles(organization: SandboxOrganization) -> None:
+    """Create the role that the management account assumes, in every account."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{organization.management_account_id}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    path, _, name = organization.deployment_role.rpartition("/")
+    for account in organization.accounts:
+        backend = iam_backends[account.id]["aws"]
+        backend.create_role(
+            role_name=name,
+            assume_role_policy_document=json.dumps(trust),
+            path=f"/{path}/" if path else "/",
+            permissions_boundary=None,
+            description="",
+            tags=[],
+            max_session_duration="3600",
+        )
+        backend.put_role_policy(name, "administrator", _ALLOW_ALL)
+
+
+def _create_administrator(organization: SandboxOrganization) -> dict[str, str]:
+    """Create the user whose credentials everything starts from."""
+    backend = iam_backends[organization.management_account_id]["aws"]
+    backend.create_user(organization.home_region, ADMINISTRATOR)
+    backend.put_user_policy(ADMINISTRATOR, "administrator", _ALLOW_ALL)
+    key = backend.create_access_key(ADMINISTRATOR)
+    return {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
+
+
+def serve(settings: dict[str, Any]) -> None:
+    """Emulate the organization until stdin ends."""
+    folder = Path(settings.pop("folder"))
+    organization = SandboxOrganization.from_dict(settings)
+    turn, faults, processes = Turn(), Faults(), FunctionProcesses()
+    # Bound before anything else, so that functions can be told the address; nobody knows it before it is reported.
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    port = listener.getsockname()[1]
+    endpoint_url = f"http://127.0.0.1:{port}"
+
+    organizations = Organizations(organization)
+    _create_deployment_roles(organization)
+    credentials = _create_administrator(organization)
+    identity = Identity(organizations, organization.id)
+    rules = ConfigRules()
+    functions = Functions(identity, processes, turn, endpoint_url, folder)
+    gateway = Gateway(
+        DomainDispatcherApplication(create_backend_app),
+        turn=turn,
+        account_of=identity.account_of,
+        checks=(faults.check, organizations.check, identity.check, rules.check),
+        operations={
+            ("lambda", "Invoke"): functions.invoke,
+            ("organizations", "ListChildren"): organizations.list_children,
+            ("config", "GetCustomRulePolicy"): rules.get_custom_rule_policy,
+            ("config", "PutRemediationConfigurations"): rules.put_remediation_configurations,
+            ("config", "DescribeRemediationConfigurations"): rules.describe_remediation_configurations,
+            ("config", "DeleteRemediationConfiguration"): rules.delete_remediation_configuration,
+        },
+        faults=faults,
+    )
+    server = make_server(
+        "127.0.0.1",
+        port,
+        gateway,  # type: ignore[arg-type] # called by _Handler only
+        threaded=True,
+        request_handler=_Handler,
+        fd=listener.fileno(),
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdout.write(json.dumps({"endpoint_url": endpoint_url, **credentials}) + "\n")
+    sys.stdout.flush()
+    while os.read(0, 4096):
+        pass
+    processes.stop()
+
+
+def main() -> None:
+    """Run the server."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    # moto warns of every error code that a service's model leaves out, AccessDenied first of all.
+    warnings.simplefilter("ignore")
+    os.umask(0o077)
+    serve(json.loads(sys.stdin.buffer.readline()))
+    # Threads that still answer a client are not waited for.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Measure what the design rests on: `make bench`.
+
+Every figure is printed beside a baseline of the same run, since machines differ; processor seconds are steadier than
+wall seconds. The emulated organization is the only AWS here.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from fleet import operations
+from fleet.context import Context, backend_of, state_backend
+from fleet.journal import RunFolder, Status, TargetResult
+from fleet.matching import Matcher
+from fleet.operations import Operation
+from fleet.organization import Account, Organization
+from fleet.reports.terminal import TerminalProgress, make_console
+from fleet.sandbox.session import sandboxed
+from fleet.settings import load_settings
+from fleet.targets import Selection, TargetList, select_targets
+from fleet.terraform import child_environment, find_terraform
+from fleet.tfvars import TfvarsRenderer
+
+_ROUNDS = 3
+_ACCOUNTS = 5000
+_EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "organization" / "organization.yaml"
+
+
+def children_cpu(work: Callable[[], object]) -> float:
+    """Return the processor seconds of all child processes that ended during the work."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    work()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def own_cpu(work: Callable[[], object]) -> float:
+    """Return the processor seconds that this process itself spends on the work."""
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def naive_plan(context: Context, selected: TargetList, run: RunFolder, folder: Path) -> None:
+    """Plan the way a shell loop does: init, workspace select, plan and show for every target."""
+    binary = find_terraform()
+    settings = context.settings.organization
+    shared = state_backend(settings, context.home_region)
+    for number, target in enumerate(selected.targets):
+        data = folder / str(number)
+        environment = {**child_environment(os.environ, folder), "TF_DATA_DIR": str(data)}
+        backend = backend_of(shared, settings, target.region)
+        plan = str(folder / f"{number}.tfplan")
+        for arguments in (
+            ["init", "-no-color", *(f"-backend-config={key}={value}" for key, value in backend.items())],
+            ["workspace", "select", target.workspace],
+            ["plan", "-no-color", f"-var-file={run.variables(target)}", f"-out={plan}"],
+            ["show", "-json", plan],
+        ):
+            _run([binary, *arguments], environment)
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> None:
+    subprocess.run(command, cwd=operations.ROOT_MODULE, env=dict(environment), stdout=subprocess.DEVNULL, check=True)
+
+
+def bench_plans(console: Console, table: Table) -> None:
+    """Compare planning unchanged targets with a naive loop, and weigh the emulator."""
+    with tempfile.TemporaryDirectory() as scratch, sandboxed(None, Path(scratch), console.print) as sandbox:
+        servers = psutil.Process().children(recursive=True)
+        context = Context.load(sandbox.config)
+        selected = context.select(Selection(include=Matcher(accounts=["Webshop"])))
+        regions = [target.region for target in selected.targets]
+        progress = TerminalProgress(console)
+
+        def prepare() -> Operation:
+            return Operation.prepare(context, RunFolder.create(Path(scratch)), regions, progress, None)
+
+        operation = prepare()
+        operation.apply(operation.plan(selected))
+        check = prepare()
+        measured = [children_cpu(lambda: unchanged(check.plan(selected))) for _ in range(_ROUNDS)]
+        per_target = min(measured) / len(selected.targets)
+        naive = Path(scratch) / "naive"
+        naive.mkdir()
+        baseline = children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / len(selected.targets)
+        table.add_row(
+            "no-change plan, CPU-s per target", f"{per_target:.2f}", f"{baseline:.2f}", ratio(per_target, baseline)
+        )
+        memory = sum(process.memory_info().rss for process in servers if process.is_running()) / 1024**2
+        table.add_row("emulated organization, MB", f"{memory:.0f}", "600 (limit)", ratio(memory, 600))
+
+
+def unchanged(results: list[TargetResult]) -> None:
+    """Make sure that the plans measured are those of unchanged targets."""
+    if any(result.status is not Status.NO_CHANGES for result in results):
+        sys.exit("The targets did not stay unchanged; the figures would mean nothing.")
+
+
+def bench_rendering(table: Table) -> None:
+    """Compare selecting and rendering thousands of targets with rendering each on its own."""
+    settings = load_settings(_EXAMPLE)
+    units = ("Workloads/Prod", "Workloads/NonProd", "Security")
+    accounts = tuple(
+        Account(
+            f"{number:012d}",
+            f"Account {number}",
+            ou=units[number % 3],
+            tags={"data": "restricted"} if number % 5 == 0 else {},
+        )
+        for number in range(1, _ACCOUNTS + 1)
+    )
+    organization = Organization("o-sandbox1234", accounts, (*units, "Workloads"))
+    role = settings.organization.deployment_role
+    regions = settings.organization.regions or []
+
+    def everything() -> None:
+        selected = select_targets(
+            organization,
+            home_region="eu-west-1",
+            regions=regions,
+            waves=settings.waves,
+            selection=Selection(everything=True),
+        )
+        renderer = TfvarsRenderer("organization.yaml")
+        for target in selected.targets:
+            renderer.render(target, settings.effective(target.account, target.region), role)
+
+    def naively() -> None:
+        selected = select_targets(
+            organization,
+            home_region="eu-west-1",
+            regions=regions,
+            waves=settings.waves,
+            selection=Selection(include=Matcher(accounts=[account.id for account in accounts[:50]])),
+        )
+        for target in selected.targets:
+            fresh = load_settings(_EXAMPLE)
+            TfvarsRenderer("organization.yaml").render(target, fresh.effective(target.account, target.region), role)
+
+    count = _ACCOUNTS * len(regions)
+    mine = own_cpu(everything) / count * 1000
+    baseline = own_cpu(naively) / (50 * len(regions)) * 1000
+    table.add_row(
+        f"select and render {count} targets, ms each", f"{mine:.2f}", f"{baseline:.2f}", ratio(mine, baseline)
+    )
+
+
+def ratio(value: float, baseline: float) -> str:
+    """Return how much of the baseline a value is."""
+    return f"{value / baseline:.2f}"
+
+
+def main() -> None:
+    """Run all benchmarks and print one table."""
+    console = make_console()
+    table = Table("what", "measured", "baseline", "ratio", title="Benchmarks")
+    bench_rendering(table)
+    bench_plans(console, table)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The command line against the emulated organization that all tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.processes import MARKER
+from fleet.sandbox import Sandbox
+
+PROJECT = Path(__file__).resolve().parents[2]
+EXAMPLE = PROJECT / "examples" / "organization" / "organization.yaml"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    code: int
+    output: str
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The summary of the last run that it made."""
+        runs = sorted(self.folder.glob("runs/*/summary.json"), key=lambda path: path.stat().st_mtime_ns)
+        summary: dict[str, Any] = json.loads(runs[-1].read_text())
+        return summary
+
+    @property
+    def plain(self) -> str:
+        """The output with its lines joined, so that it can be searched for sentences."""
+        return re.sub(r"\s+", " ", self.output)
+
+
+def run_command(arguments: list[str], folder: Path, environment: dict[str, str]) -> Finished:
+    """Run rollout.py as a user does, from another folder."""
+    finished = subprocess.run(
+        [sys.executable, str(PROJECT / "scripts" / "rollout.py"), *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return Finished(finished.returncode, finished.stdout, folder)
+
+
+@pytest.fixture
+def rollout(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[..., Finished]]:
+    """Run rollout.py with the management account's credentials."""
+    environment = {name: value for name, value in os.environ.items() if name != MARKER and not name.startswith("AWS_")}
+    environment.update(sandbox.environment())
+
+    def run(*arguments: str, config: Path = EXAMPLE) -> Finished:
+        return run_command(["-c", str(config), *arguments], tmp_path, environment)
+
+    yield run
+    sandbox.clear_faults()

@@ -1,0 +1,133 @@
+"""`rollout.py demo`: the whole job, and nothing left behind when it ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fleet.processes import MARKER
+
+pytestmark = pytest.mark.terraform
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def start_demo(folder: Path, *arguments: str, marker: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return subprocess.Popen(
+        [sys.executable, str(PROJECT / "scripts" / "rollout.py"), "demo", *arguments],
+        cwd=folder,
+        env={**environment, MARKER: marker},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell that starts commands in the background makes them ignore Ctrl-C; a user's terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
+    )
+
+
+def left_over(marker: str) -> list[str]:
+    """The processes of a demo that are still there, but for the guard that is about to end."""
+    names = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
+                names.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return names
+
+
+def wait_until_gone(marker: str, seconds: float) -> list[str]:
+    deadline = time.monotonic() + seconds
+    while (names := left_over(marker)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return names
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"The demo ended before it printed {text!r}.")
+
+
+def test_demo_of_the_example_organization(tmp_path: Path) -> None:
+    process = start_demo(tmp_path, marker="demo-example")
+    output, _ = process.communicate(timeout=540)
+    assert process.returncode == 0, output
+    assert "Skipped 436192807765 Retired: the account is suspended." in output
+    assert "12 targets: 12 applied" in output
+    assert "12 targets: 12 no changes" in output
+    # Plans that do the same in several accounts are shown once.
+    assert "in 4 targets" in output
+    _, _, live = output.partition("Live preferences")
+    assert live.count("CloudWatch ssm-sessionmanager-logs") == 12
+    assert live.count("session data, CloudWatch") == 12
+    assert live.count("idle 10, max 60") == 4  # LogArchive and Payments: data=restricted
+    assert left_over("demo-example") == []
+    assert not list((tmp_path / "runs").glob("sandbox-*"))
+
+
+LZA_ACCOUNTS = """
+mandatoryAccounts:
+  - {name: Management, email: management@example.com, organizationalUnit: Root}
+  - {name: LogArchive, email: log-archive@example.com, organizationalUnit: Security}
+  - {name: Audit, email: audit@example.com, organizationalUnit: Frozen}
+workloadAccounts: []
+accountIds:
+  - {email: management@example.com, accountId: "310000000001"}
+  - {email: LOG-ARCHIVE@example.com, accountId: "310000000002"}
+  - {email: audit@example.com, accountId: "310000000003"}
+"""
+
+
+def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "lza"
+    folder.mkdir()
+    (folder / "accounts-config.yaml").write_text(LZA_ACCOUNTS)
+    (folder / "organization-config.yaml").write_text(
+        "organizationalUnits: [{name: Security}, {name: Frozen, ignore: true}, {name: Level1/Level2}]\n"
+    )
+    (folder / "global-config.yaml").write_text(
+        "homeRegion: &HOME ap-southeast-2\nenabledRegions: [*HOME]\nmanagementAccountAccessRole: LzaAccess\n"
+    )
+    process = start_demo(tmp_path, "--lza", str(folder), marker="demo-lza")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert "Skipped 310000000003 Audit: its organizational unit is ignored" in output
+    assert "2 targets: 2 applied" in output
+    assert "2 targets: 2 no changes" in output
+    assert left_over("demo-lza") == []
+
+
+@pytest.mark.parametrize(
+    ("number", "moment", "code"),
+    [
+        (signal.SIGKILL, "Starting an emulated organization", -signal.SIGKILL),
+        (signal.SIGKILL, "Planning 12 targets", -signal.SIGKILL),
+        (signal.SIGINT, "Planning 12 targets", 130),
+        (signal.SIGTERM, "Starting an emulated organization", 130),
+    ],
+    ids=["killed-at-start", "killed-in-plan", "interrupted-in-plan", "terminated-at-start"],
+)
+def test_nothing_is_left_of_a_demo_that_is_stopped(
+    tmp_path: Path, number: signal.Signals, moment: str, code: int
+) -> None:
+    marker = f"demo-{number.name}-{moment[:8]}"
+    process = start_demo(tmp_path, marker=marker)
+    read_until(process, moment)
+    time.sleep(1.5)
+    process.send_signal(number)
+    process.communicate(timeout=120)
+    assert process.returncode == code
+    assert wait_until_gone(marker, seconds=20) == []
