@@ -193,12 +193,12 @@ def render(
     prune: Annotated[bool, typer.Option("--prune", help="With --all: remove files of targets that are gone.")] = False,
 ) -> int:
     """Render tfvars for every target: FOLDER/<account>/<region>.tfvars."""
-    if prune and not everything:
-        raise InputError("What is stale can be told only with --all.", "--prune")
     console, errors = terminal.make_console(), terminal.make_console(stderr=True)
     selection = _selection(account, ou, tag, region, exclude, wave, shard, everything)
+    if prune and not selection.whole:
+        raise InputError("What is stale can be told only with --all, and nothing else.", "--prune")
     loaded, selected = _load(context.obj, selection, errors)
-    files = operations.render(loaded, selected, folder, find_stale=everything and shard is None and not exclude)
+    files = operations.render(loaded, selected, folder, find_stale=selection.whole)
     differing = [file for file in files if file.differs]
     if check:
         for file in differing:

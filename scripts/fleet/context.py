@@ -57,6 +57,9 @@ class Context:
             raise InputError(f'"{unknown[0]}" is not an AWS region{nearest(str(unknown[0]), partitions())}.', where)
         if home_region is None or home_region not in regions:
             raise InputError(f"The home region {home_region} must be one of {', '.join(regions)}.", where)
+        if len({partitions()[region] for region in regions}) > 1:
+            where = settings.document.where(("organization", "regions"))
+            raise InputError("The regions are in different AWS partitions; an organization has one.", where)
         settings.check_against(organization, regions)
         return cls(settings, organization, home_region, regions)
 

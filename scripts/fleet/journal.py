@@ -226,10 +226,14 @@ class RunFolder:
             raise InputError("This run has no summary: it does not exist, or it was not finished.", str(path)) from None
         except (OSError, ValueError) as error:
             raise InputError(f"The summary cannot be read: {error}.", str(path)) from error
-        if summary.get("schema_version") != SCHEMA_VERSION:
-            message = f"The summary has schema version {summary.get('schema_version')}; {SCHEMA_VERSION} is understood."
+        version = summary.get("schema_version") if isinstance(summary, dict) else None
+        if version != SCHEMA_VERSION:
+            message = f"The summary has schema version {version}; {SCHEMA_VERSION} is understood."
             raise InputError(message, str(path))
-        return [_saved_target(entry) for entry in summary["targets"]]
+        try:
+            return [_saved_target(entry) for entry in summary["targets"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"The summary is damaged ({error!r}); plan again.", str(path)) from error
 
 
 def _saved_target(entry: Mapping[str, Any]) -> SavedTarget:

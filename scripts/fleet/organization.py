@@ -15,7 +15,7 @@ from fleet.yaml_document import YamlDocument, nearest, read_yaml
 if TYPE_CHECKING:
     import boto3
 
-ACCOUNT_ID = re.compile(r"\d{12}")
+ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
 # The organizational unit of an account that stands directly under the root.
 ROOT = "Root"
@@ -156,6 +156,7 @@ class _FileReader:
 
     _KEYS = ("id", "name", "email", "ou", "state", "tags", "role")
     _ROLES = ("", MANAGEMENT, LOG_ARCHIVE, AUDIT)
+    _STATES = ("ACTIVE", "SUSPENDED", "PENDING_ACTIVATION", "PENDING_CLOSURE", "CLOSED")
 
     def __init__(self, document: YamlDocument) -> None:
         self.document = document
@@ -210,6 +211,9 @@ class _FileReader:
             self.complain((*where, "name"), "The account needs a name.")
         if entry.get("role", "") not in self._ROLES:
             self.complain((*where, "role"), f'Unknown role "{entry["role"]}"; use one of {", ".join(self._ROLES[1:])}.')
+        state = entry.get("state", "ACTIVE")
+        if isinstance(state, str) and state.upper() not in self._STATES:
+            self.complain((*where, "state"), f'Unknown state "{state}"; use one of {", ".join(self._STATES)}.')
 
 
 def _ancestry(ou: str) -> Iterator[str]:
@@ -284,7 +288,8 @@ def _lza_units(document: YamlDocument, problems: list[Problem]) -> dict[str, boo
     return {path: any(own.get(parent, False) for parent in _ancestry(path)) for path in paths}
 
 
-def _lza_accounts(document: YamlDocument, units: Mapping[str, bool], problems: list[Problem]) -> list[Account]:
+def _lza_ids(document: YamlDocument, problems: list[Problem]) -> dict[str, str]:
+    """Return account ids by address, in lower case: the accelerator compares addresses without regard to case."""
     ids: dict[str, str] = {}
     known_ids: set[str] = set()
     for index, entry in _entries(document, "accountIds", problems, ("email", "accountId")):
@@ -294,9 +299,16 @@ def _lza_accounts(document: YamlDocument, units: Mapping[str, bool], problems: l
         elif entry["accountId"] in known_ids:
             where = document.where(("accountIds", index, "accountId"))
             problems.append(Problem(f"Account {entry['accountId']} is listed twice.", where))
-        # The accelerator compares addresses without regard to case.
+        if entry["email"].lower() in ids:
+            where = document.where(("accountIds", index, "email"))
+            problems.append(Problem(f"The address {entry['email']} has two account ids.", where))
         ids[entry["email"].lower()] = entry["accountId"]
         known_ids.add(entry["accountId"])
+    return ids
+
+
+def _lza_accounts(document: YamlDocument, units: Mapping[str, bool], problems: list[Problem]) -> list[Account]:
+    ids = _lza_ids(document, problems)
     roles = {"Management": MANAGEMENT, "LogArchive": LOG_ARCHIVE, "Audit": AUDIT}
     accounts: list[Account] = []
     seen: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 import types
 import typing
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,7 +46,7 @@ RUN_AS_USER = r"^[a-z_][a-z0-9_.-]{0,31}\$?$"
 class _Model(BaseModel):
     """Refuses unknown keys and wrong types; in a partial layer `null` stands for "not set here"."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, regex_engine="python-re")
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +66,13 @@ def _region(value: str) -> str:
     return value
 
 
+def _retention(days: int) -> int:
+    if days not in RETENTION_DAYS:
+        allowed = ", ".join(str(day) for day in sorted(RETENTION_DAYS))
+        raise ValueError(f"CloudWatch Logs keeps logs for one of these numbers of days only: {allowed}")
+    return days
+
+
 Region = Annotated[str, BeforeValidator(lambda value: _region(value) if isinstance(value, str) else value)]
 Tags = Annotated[
     dict[str, str],
@@ -75,7 +84,8 @@ Tags = Annotated[
         )
     ),
 ]
-KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")]
+RetentionDays = Annotated[int, AfterValidator(_retention)]
+KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
 
 
 class Names(_Model):
@@ -83,21 +93,37 @@ class Names(_Model):
 
     log_group: str = Field("ssm-sessionmanager-logs", pattern=r"^[A-Za-z0-9_./#-]{1,512}$")
     policy: str = Field("SessionManagerLogPolicy", pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")
-    policy_path: str = Field("/", pattern=r"^/([!-~]{1,510}/)?$")
-    data_key_alias: str = Field("alias/session-manager/data", pattern=r"^alias/(?!aws/)[A-Za-z0-9/_-]{1,250}$")
-    logs_key_alias: str = Field("alias/session-manager/logs", pattern=r"^alias/(?!aws/)[A-Za-z0-9/_-]{1,250}$")
-    data_key_parameter: str = Field("/session-manager/session-data-key", pattern=r"^/[A-Za-z0-9_./-]{1,1010}$")
+    policy_path: str = Field("/", pattern=r"^/([A-Za-z0-9+=,.@_-]+/)*$", max_length=512)
+    data_key_alias: str = Field("alias/session-manager/data", pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$")
+    logs_key_alias: str = Field("alias/session-manager/logs", pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$")
+    data_key_parameter: str = Field(
+        "/session-manager/session-data-key", pattern=r"^(/[A-Za-z0-9_.-]+)+$", max_length=1011
+    )
     document: str = Field("SSM-SessionManagerRunShell", pattern=r"^[A-Za-z0-9_.-]{3,128}$")
     config_rule: str = Field("iam-ec2-role-has-required-policy", pattern=r"^[A-Za-z0-9_-]{1,128}$")
-    automation_document: str = Field("Attach-ssm-policy-to-instance-profile", pattern=r"^[A-Za-z0-9_.-]{3,128}$")
-    function: str = Field("session-manager-preferences", pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    # Roles carry the name of the document, and the function's with the region, in at most 64 characters.
+    automation_document: str = Field("Attach-ssm-policy-to-instance-profile", pattern=r"^[A-Za-z0-9_.-]{3,64}$")
+    function: str = Field("session-manager-preferences", pattern=r"^[A-Za-z0-9_-]{1,49}$")
+
+    @field_validator("data_key_alias", "logs_key_alias", "data_key_parameter", "automation_document")
+    @classmethod
+    def _not_reserved(cls, name: str) -> str:
+        if re.match(r"alias/aws/|/(?i:aws|ssm)|(?i:aws|amazon|amzn)", name):
+            raise ValueError(f'names such as "{name}" are reserved for AWS')
+        return name
+
+    @model_validator(mode="after")
+    def _keys_apart(self, info: ValidationInfo) -> Self:
+        if not _partial(info) and self.data_key_alias == self.logs_key_alias:
+            raise ValueError("data_key_alias and logs_key_alias must differ: instances may use the first key only")
+        return self
 
 
 class InstancePolicy(_Model):
     """The managed policy that instances need to write session logs and decrypt session data."""
 
     enabled: bool = True
-    regions: list[Literal["*"] | Region] = ["*"]
+    regions: list[Literal["*"] | Region] = Field(["*"], min_length=1)
     attach_to_roles: list[str] = []
 
 
@@ -118,9 +144,16 @@ class S3Logging(_Model):
     enabled: bool = False
     # Dots break TLS host names; AWS advises against them (session-manager-schema).
     bucket_name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
-    key_prefix: str = Field("sessionmanager", pattern=r"^(?!/)(?!(.*/)?\.\.(/|$))[A-Za-z0-9!_.*'()/=-]*$")
+    key_prefix: str = Field("sessionmanager", pattern=r"^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$")
     encryption_enabled: bool = True
     kms_key_arn: KmsKeyArn | None = None
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _stays_below(cls, prefix: str) -> str:
+        if ".." in prefix:
+            raise ValueError('the key_prefix must not contain ".."')
+        return prefix
 
 
 class CloudWatchLogging(_Model):
@@ -130,16 +163,8 @@ class CloudWatchLogging(_Model):
     log_group_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$")
     encryption_enabled: bool = True
     streaming_enabled: bool = False
-    retention_in_days: int = 90
+    retention_in_days: RetentionDays = 90
     kms_key_arn: KmsKeyArn | None = None
-
-    @field_validator("retention_in_days")
-    @classmethod
-    def _known_retention(cls, days: int) -> int:
-        if days not in RETENTION_DAYS:
-            allowed = ", ".join(str(day) for day in sorted(RETENTION_DAYS))
-            raise ValueError(f"CloudWatch Logs keeps logs for one of these numbers of days only: {allowed}")
-        return days
 
 
 class SessionKey(_Model):
@@ -147,6 +172,12 @@ class SessionKey(_Model):
 
     enabled: bool = True
     kms_key_arn: KmsKeyArn | None = None
+
+    @model_validator(mode="after")
+    def _key_used(self, info: ValidationInfo) -> Self:
+        if not _partial(info) and self.kms_key_arn and not self.enabled:
+            raise ValueError("session_key.kms_key_arn has no effect unless session_key.enabled is true")
+        return self
 
 
 class RunAs(_Model):
@@ -174,7 +205,7 @@ class Function(_Model):
     """The Lambda function that writes the preferences document."""
 
     reserved_concurrent_executions: int | None = Field(None, ge=1)
-    log_retention_in_days: int = 90
+    log_retention_in_days: RetentionDays = 90
 
 
 class Preferences(_Model):
@@ -203,8 +234,14 @@ class Preferences(_Model):
             raise ValueError("s3.enabled needs s3.bucket_name")
         if self.run_as.enabled and not self.run_as.default_user:
             raise ValueError("run_as.enabled needs run_as.default_user; without it every Linux session fails")
-        if not self.s3.enabled and not self.cloudwatch.create_log_group and self.cloudwatch.log_group_name == "":
-            raise ValueError("sessions would not be logged at all; turn on S3 or CloudWatch logging")
+        if self.cloudwatch.log_group_name == "":
+            if self.cloudwatch.create_log_group or self.cloudwatch.streaming_enabled:
+                raise ValueError(
+                    "cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false when "
+                    "cloudwatch.log_group_name is empty"
+                )
+            if not self.s3.enabled:
+                raise ValueError("sessions would not be logged at all; turn on S3 or CloudWatch logging")
         return self
 
 
@@ -221,10 +258,10 @@ class TargetSettings(_Model):
 class DeploymentRole(_Model):
     """The role in every account that Terraform assumes."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9+=,.@_/-]{1,512}$")
+    name: str = Field(pattern=r"^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$", max_length=512)
     external_id: str | None = Field(None, pattern=r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$")
     session_name: str = Field("session-manager-rollout", pattern=r"^[A-Za-z0-9+=,.@_-]{2,64}$")
-    duration: str = Field("1h", pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$")
+    duration: str = Field("1h", pattern=r"^([0-9]+[hms])+$")
     # Control Tower does not create its role there; the caller's own credentials are used instead.
     in_management_account: bool = False
 
@@ -289,6 +326,15 @@ class Match(_Model):
     tags: dict[str, str] = {}
     regions: list[str] = []
 
+    @model_validator(mode="before")
+    @classmethod
+    def _conditions_say_something(cls, data: object) -> object:
+        """Refuse a condition that was emptied: it would mean every target, and nobody wrote that."""
+        empty = [key for key, value in data.items() if value in (None, "", [], {})] if isinstance(data, dict) else []
+        if empty:
+            raise ValueError(f'the condition "{empty[0]}" is empty; remove it if every target is meant')
+        return data
+
     @property
     def matcher(self) -> Matcher:
         """The conditions in the form that is evaluated."""
@@ -346,6 +392,13 @@ class SettingsFile(_Model):
     overrides: list[Override] = []
     exceptions: list[Exemption] = []
     waves: list[Wave] = []
+
+    @field_validator("waves")
+    @classmethod
+    def _named_once(cls, waves: list[Wave]) -> list[Wave]:
+        if len({wave.name for wave in waves}) < len(waves):
+            raise ValueError("two waves have the same name")
+        return waves
 
 
 @dataclass(frozen=True)
@@ -540,7 +593,7 @@ def _known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPat
 _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda detail: f'The key "{detail["loc"][-1]}" is missing.',
     "string_pattern_mismatch": lambda detail: (
-        f'"{detail["input"]}" does not have the form that is needed here: {detail["ctx"]["pattern"]}'
+        f"{json.dumps(detail['input'])} does not have the form that is needed here: {detail['ctx']['pattern']}"
     ),
     "bool_type": lambda detail: f'"{detail["input"]}" is not true or false.',
     "string_type": lambda detail: f"{detail['input']!r} must be text; quote it.",
@@ -557,7 +610,10 @@ def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     if kind in _MESSAGES:
         return _MESSAGES[kind](detail)
     text = str(detail["msg"]).removeprefix("Value error, ")
-    return text[0].upper() + text[1:].rstrip(".") + "."
+    first = text.split(maxsplit=1)[0]
+    if not set(first) & {"_", "."}:  # the name of a key stays as it is
+        text = text[0].upper() + text[1:]
+    return text.rstrip(".") + "."
 
 
 def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:

@@ -100,6 +100,11 @@ class Selection:
         """Whether the user said which targets are meant; a shard alone says only how to share them out."""
         return self.everything or self.wave is not None or not self.include.empty
 
+    @property
+    def whole(self) -> bool:
+        """Whether nothing narrows the selection: what is not selected does not exist."""
+        return self.everything and self.include.empty and not (self.exclude or self.wave or self.shard)
+
 
 @dataclass(frozen=True)
 class SkippedAccount:

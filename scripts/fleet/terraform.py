@@ -63,7 +63,7 @@ def find_terraform() -> str:
             timeout=60,
         ).stdout
         version = str(json.loads(output)["terraform_version"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{binary} does not answer as terraform would: {error}") from error
     match = re.match(r"(\d+)\.(\d+)", version)
     if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
@@ -318,7 +318,11 @@ class Terraform:
         log: Path | None,
         take: Callable[[str], str | None],
     ) -> int:
-        """Run a command to its end; every line of output goes through `take` and, as it returns it, into the log."""
+        """Run a command to its end; every line of output goes through `take` and, as it returns it, into the log.
+
+        Raises:
+            TerraformError: The command took too long and did not succeed.
+        """
         with _log_writer(log) as write:
             process = processes.start(
                 arguments,
@@ -329,25 +333,32 @@ class Terraform:
             )
             with self._lock:
                 self._running.add(process)
-            finished = threading.Event()
-            threading.Thread(target=self._enforce_timeout, args=(process, finished), daemon=True).start()
+            finished, late = threading.Event(), threading.Event()
+            threading.Thread(target=self._enforce_timeout, args=(process, finished, late), daemon=True).start()
             try:
                 assert process.stdout is not None  # noqa: S101 - a pipe was asked for
                 for raw in process.stdout:
                     line = raw.decode("utf-8", "replace").rstrip("\n")
                     write(take(line) or line)
-                return process.wait()
+                code = process.wait()
             finally:
                 finished.set()
                 with self._lock:
                     self._running.discard(process)
+        if late.is_set() and code not in {_NO_CHANGES, _CHANGES}:
+            message = f"terraform {arguments[1]} took longer than {self._timeout_seconds:g} seconds and was stopped."
+            raise TerraformError(f"{message} Log: {log}" if log else message)
+        return code
 
-    def _enforce_timeout(self, process: subprocess.Popen[bytes], finished: threading.Event) -> None:
+    def _enforce_timeout(
+        self, process: subprocess.Popen[bytes], finished: threading.Event, late: threading.Event
+    ) -> None:
         """Stop a command that takes too long: first as Ctrl-C would, and firmly only after a long grace period."""
         waits = (self._timeout_seconds, _GRACE_SECONDS, _GRACE_SECONDS)
         for seconds, step in zip(waits, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), strict=True):
             if finished.wait(seconds):
                 return
+            late.set()
             _signal_group(process, step)
 
 
@@ -361,10 +372,8 @@ def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> Non
 def _failure(command: str, code: int, errors: list[str], log: Path) -> TerraformError:
     if code < 0 or code > _SIGNAL_BASE:
         number = -code if code < 0 else code - _SIGNAL_BASE
-        errors = [
-            *errors,
-            f"terraform was ended by signal {number}; the kernel does so when memory runs out.",
-        ]
+        cause = "; the kernel does so when memory runs out" if number == signal.SIGKILL else ""
+        errors = [*errors, f"terraform was ended by signal {number}{cause}."]
     return TerraformError(f"terraform {command} failed. Log: {log}", errors)
 
 

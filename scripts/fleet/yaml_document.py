@@ -16,7 +16,7 @@ from fleet.errors import InputError, Problem
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 # An account id is a name made of digits: 111122223333 is not a number, and 012345670123 is not octal.
-_ACCOUNT_ID = re.compile(r"\d{12}")
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _MAX_DEPTH = 100
 
 
@@ -81,19 +81,26 @@ def parse_yaml(text: str, path: Path) -> YamlDocument:
     Raises:
         InputError: The text is not YAML, or holds a key twice.
     """
+    builder = _Builder(path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = builder.build(node, ()) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
         raise InputError(f"This is not valid YAML: {problem}.", f"{path}:{mark.line + 1 if mark else 1}") from error
     except yaml.YAMLError as error:
         raise InputError(f"This is not valid YAML: {error}.", str(path)) from error
-    builder = _Builder(path)
-    data = builder.build(node, ()) if node is not None else None
+    except RecursionError:
+        raise InputError("The values are nested too deeply.", str(path)) from None
     if builder.problems:
         raise InputError(builder.problems)
     return YamlDocument(path, data, builder.lines)
+
+
+def _is_text(node: yaml.Node) -> bool:
+    """Tell whether a node is a scalar that can be written to a file; an escape of half a character cannot."""
+    return isinstance(node, yaml.ScalarNode) and not any("\ud800" <= letter <= "\udfff" for letter in node.value)
 
 
 class _Builder:
@@ -117,6 +124,8 @@ class _Builder:
         if isinstance(node, yaml.ScalarNode) and node.style is None and _ACCOUNT_ID.fullmatch(node.value):
             return node.value
         try:
+            if not _is_text(node):
+                raise ValueError("it names half a character")  # noqa: TRY301 - handled as what PyYAML finds is
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             problem = getattr(error, "problem", None) or str(error)
@@ -130,6 +139,8 @@ class _Builder:
             self._flattened.add(id(node))
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not _is_text(key_node):
+                continue
             child = (*key_path, str(key_node.value))
             self.lines[child] = key_node.start_mark.line + 1
             values[str(key_node.value)] = self.build(value_node, child)
@@ -138,6 +149,9 @@ class _Builder:
     def _refuse_repeated_keys(self, node: yaml.MappingNode, key_path: KeyPath) -> None:
         first_lines: dict[str, int] = {}
         for key_node, _ in node.value:
+            if not _is_text(key_node):
+                self._complain(key_node, key_path, "A key must be text.")
+                continue
             key = str(key_node.value)
             line = key_node.start_mark.line + 1
             if key in first_lines and key != "<<":

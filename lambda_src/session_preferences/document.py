@@ -1,0 +1,230 @@
+"""The preferences document: meaning, validity, difference, without any AWS call.
+
+It is compared as flat values, path (`inputs.idleSessionTimeout`) to value. Sources: Systems Manager User Guide,
+"Session document schema"; amazon-ssm-agent, `agent/contracts/model.go` and `agent/framework/docparser`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from .errors import InvalidPreferencesError, UnreadableDocumentError
+
+DEFAULT_NAME = "SSM-SessionManagerRunShell"
+DESCRIPTION = "Document to hold regional settings for Session Manager"
+
+# What an operator may waive by name.
+NO_LOG_DESTINATION = "no_log_destination"
+RUN_AS_BY_TAG = "run_as_by_tag"
+PREFLIGHT_PERMISSIONS = "preflight_permissions"
+WAIVERS = {NO_LOG_DESTINATION, RUN_AS_BY_TAG, PREFLIGHT_PERMISSIONS}
+
+_MAX_BYTES = 64 * 1024
+_SHELL = "inputs.shellProfile"  # may hold secrets
+_FIXED = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
+_KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:"
+_KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+# What a value must match (a leading | allows an empty one), and how to say so.
+_RULES = {
+    "s3BucketName": (r"|[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "3 to 63 lower-case letters, digits, hyphens, without dots"),
+    "s3KeyPrefix": (r"(?!/)((?!\.\.|{{)[^\x00-\x1f\x7f])*", "a text that neither begins with '/' nor has '..' or '{{'"),
+    "cloudWatchLogGroupName": (r"|[.\-_/#A-Za-z0-9]{1,512}", "a name that CloudWatch Logs accepts"),
+    "kmsKeyId": (rf"|({_KEY_ARN}key/)?{_KEY_ID}|({_KEY_ARN})?alias/[a-zA-Z0-9/_-]+", "a key ARN (best), id or alias"),
+    "runAsDefaultUser": (r"|(?!root$)[a-z_][a-z0-9_.-]{0,31}\$?", "an operating system user other than root"),
+    "idleSessionTimeout": (r"[1-9]|[1-5][0-9]|60", "from 1 to 60 minutes"),
+    "maxSessionDuration": (r"|[1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440", "from 1 to 1440 minutes, or empty"),
+}
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ValueError("must be a text")
+
+
+def _real_flag(value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise ValueError("must be true or false")
+
+
+def _flag(value: object) -> bool:
+    # The agent reads "true" here; an empty text makes sessions hang.
+    return _real_flag({"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value)
+
+
+def _minutes(value: object, missing: str = "") -> str:
+    if value is None or value == "":
+        return missing
+    text = str(value) if type(value) is int else value
+    if isinstance(text, str) and text.isascii() and text.isdigit():
+        return str(int(text))
+    raise ValueError("must be a whole number of minutes")
+
+
+def _idle(value: object) -> str:
+    return _minutes(value, missing="20")  # what the service uses
+
+
+def _input(name: str, read: Callable[[object], object] = _text) -> Any:  # noqa: ANN401 - a dataclass field
+    return field(default=read(None), metadata={"path": f"inputs.{name}", "read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """All inputs, as the document holds them: minutes are text, "" is none. The defaults are neutral: no logs."""
+
+    s3_bucket_name: str = _input("s3BucketName")
+    s3_key_prefix: str = _input("s3KeyPrefix")
+    s3_encryption_enabled: bool = _input("s3EncryptionEnabled", _flag)
+    cloud_watch_log_group_name: str = _input("cloudWatchLogGroupName")
+    cloud_watch_encryption_enabled: bool = _input("cloudWatchEncryptionEnabled", _flag)
+    # The agent cannot read any session whose streaming flag is a text.
+    cloud_watch_streaming_enabled: bool = _input("cloudWatchStreamingEnabled", _real_flag)
+    kms_key_id: str = _input("kmsKeyId")
+    run_as_enabled: bool = _input("runAsEnabled", _flag)
+    run_as_default_user: str = _input("runAsDefaultUser")
+    idle_session_timeout: str = _input("idleSessionTimeout", _idle)
+    max_session_duration: str = _input("maxSessionDuration", _minutes)
+    shell_profile_windows: str = _input("shellProfile.windows")
+    shell_profile_linux: str = _input("shellProfile.linux")
+
+    def values(self) -> dict[str, object]:
+        """The flat values, in the order in which they are rendered."""
+        return {**_FIXED, **{path: getattr(self, name) for path, (name, _) in _INPUTS.items()}}
+
+
+_INPUTS: dict[str, tuple[str, Callable[[object], object]]] = {
+    item.metadata["path"]: (item.name, item.metadata["read"]) for item in fields(Document)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path whose value differs; None is "not there". As text it shows no value that may be a secret."""
+
+    path: str
+    before: object
+    after: object
+
+    def __str__(self) -> str:
+        if self.path.startswith(_SHELL) or not (self.path in _INPUTS or self.path in _FIXED):
+            return self.path
+        return f"{self.path} ({json.dumps(self.before)} to {json.dumps(self.after)})"
+
+
+def parse(text: str) -> dict[str, object]:
+    """The flat values of a live document; raises UnreadableDocumentError if it is no JSON object.
+
+    Missing, null and empty are one, and "true" is true where the agent says so. Unreadable values stay raw and
+    what the schema lacks stays beside them, as do `parameters`, with which users override preferences: all of
+    that differs from whatever is wanted. The description means nothing.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UnreadableDocumentError(
+            "The live document is not a JSON object, so it cannot be compared. Look at it with "
+            "`aws ssm get-document` and repair or delete it by hand."
+        )
+    content.pop("description", None)
+    values = dict(_entries(content))
+    for path in ("parameters", "properties"):
+        if not values.get(path):
+            values.pop(path, None)
+    if values.get("schemaVersion") == 1:  # YAML makes a number of an unquoted 1.0
+        values["schemaVersion"] = _FIXED["schemaVersion"]
+    for path, (_, read) in _INPUTS.items():
+        try:
+            values[path] = read(values.get(path))
+        except ValueError:
+            continue
+    return values
+
+
+def _entries(content: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in content.items():
+        path = prefix + (json.dumps(key) if "." in key else key)  # no key can pose as a path
+        if path in {"inputs", _SHELL} and (value is None or isinstance(value, dict)):
+            yield from _entries(value or {}, f"{path}.")
+        else:
+            yield path, value
+
+
+def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None = None) -> Document:
+    """The document that `preferences` ask for, by input name; null and absent are "not managed".
+
+    What is not managed comes from `keep`, the live flat values, or is neutral. Raises InvalidPreferencesError
+    for unknown names, wrong types and live values that cannot be kept.
+    """
+    given = {path: value for path, value in _entries({"inputs": preferences}) if value is not None}
+    wrong = [
+        f"{path} is not a preference (shellProfile takes an object with linux and windows)."
+        for path in given
+        if path not in _INPUTS
+    ]
+    chosen: dict[str, Any] = {}
+    for path, (name, read) in _INPUTS.items():
+        try:
+            if path in given:
+                chosen[name] = (_real_flag if read is _flag else read)(given[path])
+            elif keep is not None:
+                chosen[name] = read(keep.get(path))
+        except ValueError as error:
+            whose = "" if path in given else " of the live document cannot be kept, so set it: it"
+            wrong.append(f"{path}{whose} {error}.")
+    _refuse(wrong)
+    return Document(**chosen)
+
+
+def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
+    """What makes the document unfit to be written, a sentence each."""
+    values, found = document.values(), []
+    for name, (pattern, rule) in _RULES.items():
+        value = str(values[f"inputs.{name}"])
+        if not re.fullmatch(pattern, value):
+            found.append(f"{name} {value!r} must be {rule}.")
+    idle, longest = document.idle_session_timeout, document.max_session_duration
+    if not found and longest and int(longest) <= int(idle):
+        found.append(f"maxSessionDuration {longest} must be greater than idleSessionTimeout {idle}.")
+    if document.run_as_enabled and not document.run_as_default_user and RUN_AS_BY_TAG not in waived:
+        found.append(f"runAsEnabled needs runAsDefaultUser, or the waiver {RUN_AS_BY_TAG} if all callers are tagged.")
+    logged = document.cloud_watch_log_group_name or document.s3_bucket_name
+    if not logged and NO_LOG_DESTINATION not in waived:
+        found.append(f"No logs: set cloudWatchLogGroupName or s3BucketName, or waive {NO_LOG_DESTINATION}.")
+    if len(render(document)) > _MAX_BYTES:
+        found.append("The document is larger than 64 KB; shorten shellProfile.")
+    return found
+
+
+def check(document: Document, waived: Collection[str] = ()) -> None:
+    """Raise InvalidPreferencesError with every problem, if there is one."""
+    _refuse(problems(document, waived))
+
+
+def _refuse(wrong: list[str]) -> None:
+    if wrong:
+        raise InvalidPreferencesError("The preferences are refused, nothing was written. " + " ".join(wrong))
+
+
+def render(document: Document, description: str = DESCRIPTION) -> str:
+    """The canonical text: JSON in ASCII, equal bytes for equal documents."""
+    content: dict[str, Any] = {"schemaVersion": None, "description": description}
+    for path, value in document.values().items():
+        *parents, name = path.split(".")
+        place = content
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = value
+    return json.dumps(content, indent=2)
+
+
+def diff(live: Mapping[str, object], wanted: Mapping[str, object]) -> list[Change]:
+    """What differs between two documents' flat values, type for type; empty when they mean the same."""
+    paths = [*wanted, *sorted(live.keys() - wanted.keys())]
+    changes = [Change(path, live.get(path), wanted.get(path)) for path in paths]
+    return [c for c in changes if (type(c.before), c.before) != (type(c.after), c.after)]

@@ -1,0 +1,81 @@
+"""What the function is asked to do: an event, refused unless every part of it is understood."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .document import DEFAULT_NAME, WAIVERS
+from .errors import InvalidEventError
+
+# What an event may say; where it says nothing, the first.
+_ADOPT = ("replace", "merge", "fail")
+_ON_DESTROY = ("restore", "retain", "reset")
+# `revision` and `function_digest` are only there to make Terraform call again.
+_KEYS = {"preferences", "adopt", "on_destroy", "document", "waive", "tf", "action", "revision", "function_digest"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One event; `action` is create, update, delete (Terraform's), reconcile or diff."""
+
+    action: str
+    document: str
+    preferences: Mapping[str, object]
+    adopt: str
+    on_destroy: str
+    waive: frozenset[str]
+
+
+def parse_event(event: object) -> Request:
+    """Understand an event; raises InvalidEventError for unknown keys, wrong values and missing parts."""
+    values = _object(event, "The event")
+    unknown = sorted(values.keys() - _KEYS)
+    _require(not unknown, f"The event has unknown keys: {unknown}. Known: {sorted(_KEYS)}.")
+    document, waive = values.get("document", DEFAULT_NAME), values.get("waive") or []
+    _require(
+        isinstance(document, str) and re.fullmatch(r"[a-zA-Z0-9_.-]{3,128}", document),
+        f"document {document!r} must be 3 to 128 letters, digits, dots, hyphens or underscores.",
+    )
+    known = isinstance(waive, list) and all(isinstance(name, str) and name in WAIVERS for name in waive)
+    _require(known, f"waive must be a list of {sorted(WAIVERS)}, not {waive!r}.")
+    return Request(
+        action=_action(values, document),
+        document=document,
+        preferences=_object(values.get("preferences", {}), "preferences"),
+        adopt=_one_of(values, "adopt", _ADOPT),
+        on_destroy=_one_of(values, "on_destroy", _ON_DESTROY),
+        waive=frozenset(waive),
+    )
+
+
+def _action(values: dict[str, Any], document: str) -> str:
+    _require(("tf" in values) != ("action" in values), "The event needs either tf (from Terraform) or action.")
+    if "action" in values:
+        return _one_of(values, "action", ("reconcile", "diff"))
+    terraform = _object(values["tf"], "tf")
+    _require("action" in terraform, "tf needs an action.")
+    action = _one_of(terraform, "action", ("create", "update", "delete"))
+    before = _object(terraform.get("prev_input") or {}, "tf.prev_input").get("document", DEFAULT_NAME)
+    _require(
+        action != "update" or before == document,
+        f"{before} cannot be renamed to {document}: destroy the preferences, so that it is given back, then create.",
+    )
+    return action
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise InvalidEventError(f"{what} must be an object.")
+
+
+def _one_of(values: dict[str, Any], key: str, offered: tuple[str, ...]) -> str:
+    value = values.get(key, offered[0])
+    _require(value in offered, f"{key} is {value!r}; it must be one of {offered}.")
+    return str(value)
+
+
+def _require(condition: object, message: str) -> None:
+    if not condition:
+        raise InvalidEventError(message)

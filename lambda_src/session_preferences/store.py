@@ -1,0 +1,140 @@
+"""One SSM document, read and written: what the API offers, with its waiting and its limits, and no policy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .aws import Budget, Call
+from .errors import AwsError, UnreadableDocumentError, tolerated
+
+_ABSENT = ("InvalidDocument", "InvalidDocumentVersion")
+_PRUNED_AT_ONCE = 25
+_ACCOUNTS_PER_CALL = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What SSM holds: default and latest version, their texts, and who else may read it ("all" is everybody)."""
+
+    default_version: str
+    latest_version: str
+    default_text: str
+    latest_text: str
+    document_format: str
+    shared_with: list[str]
+
+
+class Store:
+    """The document of one name in this account and region. Methods raise AwsError."""
+
+    def __init__(self, call: Call, budget: Budget, name: str) -> None:
+        self._aws = call
+        self.budget = budget
+        self.name = name
+
+    def observe(self, document_format: str = "JSON") -> Live | None:
+        """What is there (SSM converts between JSON and YAML); UnreadableDocumentError for other document types."""
+        found: dict[str, Any] = {}
+        with tolerated(*_ABSENT):
+            found = self._settled()
+        if not found:
+            return None
+        if found["DocumentType"] != "Session":
+            raise UnreadableDocumentError(
+                f"{self.name} is of type {found['DocumentType']}, not Session. Use another name, or remove it."
+            )
+        default, latest = found["DefaultVersion"], found["LatestVersion"]
+        text = self.read(default, document_format)
+        return Live(
+            default_version=default,
+            latest_version=latest,
+            default_text=text,
+            latest_text=text if default == latest else self.read(latest, document_format),
+            document_format=found["DocumentFormat"],
+            shared_with=list(self._pages("DescribeDocumentPermission", "AccountIds", PermissionType="Share")),
+        )
+
+    def read(self, version: str, document_format: str) -> str:
+        """The text of one version."""
+        return str(self._call("GetDocument", DocumentVersion=version, DocumentFormat=document_format)["Content"])
+
+    def create(self, text: str, document_format: str) -> None:
+        """Make the document."""
+        self._activated(
+            self._call("CreateDocument", Content=text, DocumentType="Session", DocumentFormat=document_format)
+        )
+
+    def update(self, text: str, document_format: str, after: str) -> None:
+        """Write a version and make it the default; SSM refuses if `after` is no longer the latest version."""
+        made = self._call("UpdateDocument", Content=text, DocumentFormat=document_format, DocumentVersion=after)
+        self.promote(self._activated(made))
+
+    def promote(self, version: str) -> None:
+        """Make a version the default."""
+        self._call("UpdateDocumentDefaultVersion", DocumentVersion=version)
+
+    def return_to(self, text: str, document_format: str, latest: str) -> bool:
+        """Make the version with this text default and latest, deleting those after it; whether there is one."""
+        newer: list[str] = []
+        for version in map(str, range(int(latest), 0, -1)):
+            content = None
+            with tolerated(*_ABSENT):
+                content = self.read(version, document_format)
+            if content == text:
+                self.promote(version)
+                for surplus in newer:
+                    self._call("DeleteDocument", DocumentVersion=surplus)
+                return True
+            if content is not None:
+                newer.append(version)
+        return False
+
+    def prune(self) -> bool:
+        """Delete the oldest versions that are neither default nor latest; whether there were any."""
+        listed = list(self._pages("ListDocumentVersions", "DocumentVersions", MaxResults=50))
+        listed.sort(key=lambda item: int(item["DocumentVersion"]))
+        old = [item["DocumentVersion"] for item in listed[:-1] if not item["IsDefaultVersion"]]
+        for version in old[:_PRUNED_AT_ONCE]:
+            self._call("DeleteDocument", DocumentVersion=version)
+        return bool(old)
+
+    def unshare(self, accounts: list[str]) -> None:
+        """Take the document back from these accounts."""
+        for start in range(0, len(accounts), _ACCOUNTS_PER_CALL):
+            some = accounts[start : start + _ACCOUNTS_PER_CALL]
+            self._call("ModifyDocumentPermission", PermissionType="Share", AccountIdsToRemove=some)
+
+    def delete(self) -> None:
+        """Delete the document with all its versions, if it is there."""
+        with tolerated(*_ABSENT):
+            self._call("DeleteDocument")
+
+    def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
+        return self._aws("ssm", operation, Name=self.name, **arguments)
+
+    def _pages(self, operation: str, key: str, **arguments: object) -> Iterator[Any]:
+        while True:
+            page = self._call(operation, **arguments)
+            yield from page.get(key, [])
+            if not page.get("NextToken"):
+                return
+            arguments["NextToken"] = page["NextToken"]
+
+    def _settled(self, **version: object) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            found: dict[str, Any] = self._call("DescribeDocument", **version)["Document"]
+            if found["Status"] not in {"Creating", "Updating", "Deleting"}:
+                return found
+            self.budget.pause(attempt)
+            attempt += 1
+
+    def _activated(self, made: dict[str, Any]) -> str:
+        found = made["DocumentDescription"]
+        version = str(found["DocumentVersion"])
+        if found["Status"] != "Active":
+            found = self._settled(DocumentVersion=version)
+        if found["Status"] != "Active":
+            reason = found.get("StatusInformation", "SSM gives no reason")
+            raise AwsError("Failed", f"SSM could not activate version {version} of {self.name}: {reason}.")
+        return version

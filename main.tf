@@ -1,0 +1,79 @@
+locals {
+  is_home = var.region == var.home_region
+
+  log_group_name = var.preferences.cloudwatch.log_group_name == null ? var.names.log_group : var.preferences.cloudwatch.log_group_name
+
+  # Without the instance policy of this project the rule asks for a policy of the same name, made elsewhere.
+  policy_arn = try(
+    module.instance_policy[0].arn,
+    "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:policy${var.names.policy_path}${var.names.policy}"
+  )
+}
+
+data "aws_partition" "current" {}
+
+data "aws_caller_identity" "current" {
+  lifecycle {
+    postcondition {
+      condition     = self.account_id == var.account_id
+      error_message = "The credentials are those of account ${self.account_id}, but account_id is ${var.account_id}. Use credentials of that account, or set deployment_role to a role in it."
+    }
+  }
+}
+
+module "instance_policy" {
+  source = "./modules/instance_policy"
+  count  = local.is_home && var.instance_policy.enabled ? 1 : 0
+
+  name                = var.names.policy
+  path                = var.names.policy_path
+  log_group_name      = local.log_group_name
+  session_key_alias   = var.names.data_key_alias
+  session_key_regions = var.instance_policy.regions
+  session_key_arns    = var.preferences.session_key.kms_key_arn[*]
+  attach_to_roles     = var.instance_policy.attach_to_roles
+
+  s3 = (
+    var.preferences.s3.enabled
+    ? {
+      bucket_name = var.preferences.s3.bucket_name
+      key_prefix  = var.preferences.s3.key_prefix
+      kms_key_arn = var.preferences.s3.kms_key_arn
+    }
+    : null
+  )
+}
+
+module "config_rule" {
+  source = "./modules/config_rule"
+  count  = local.is_home && var.config_rule.enabled ? 1 : 0
+
+  name                                 = var.names.config_rule
+  automation_document_name             = var.names.automation_document
+  home_region                          = var.home_region
+  policy_arn                           = local.policy_arn
+  auto_remediation                     = var.config_rule.auto_remediation
+  maximum_automatic_attempts           = var.config_rule.maximum_automatic_attempts
+  retry_attempt_seconds                = var.config_rule.retry_attempt_seconds
+  concurrent_execution_rate_percentage = var.config_rule.concurrent_execution_rate_percentage
+  error_percentage                     = var.config_rule.error_percentage
+}
+
+module "preferences" {
+  source = "./modules/preferences"
+  count  = var.preferences.enabled ? 1 : 0
+
+  after                = module.instance_policy[*].arn
+  names                = var.names
+  s3                   = var.preferences.s3
+  cloudwatch           = merge(var.preferences.cloudwatch, { log_group_name = local.log_group_name })
+  session_key          = var.preferences.session_key
+  run_as               = var.preferences.run_as
+  idle_session_timeout = var.preferences.idle_session_timeout
+  max_session_duration = var.preferences.max_session_duration
+  shell_profile        = var.preferences.shell_profile
+  adopt                = var.preferences.adopt
+  on_destroy           = var.preferences.on_destroy
+  revision             = var.preferences.revision
+  function             = var.preferences.function
+}

@@ -1,0 +1,135 @@
+resource "aws_ssm_document" "this" {
+  name            = var.automation_document_name
+  document_type   = "Automation"
+  document_format = "JSON"
+
+  content = jsonencode({
+    schemaVersion = "0.3"
+    description   = "Attaches the Session Manager policy to an IAM role that AWS Config found without it, and verifies that IAM lists it."
+    assumeRole    = "{{ AutomationAssumeRole }}"
+    outputs       = ["AttachPolicy.Outcome"]
+
+    parameters = {
+      AutomationAssumeRole = {
+        type           = "String"
+        description    = "(Required) ARN of the role that the automation assumes."
+        allowedPattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]{1,576}$"
+      }
+      IAMResourceId = {
+        type           = "String"
+        description    = "(Required) Id of the role as AWS Config names it: AROA..."
+        allowedPattern = "^AROA[A-Z0-9]{12,28}$"
+      }
+      PolicyArn = {
+        type           = "String"
+        description    = "(Required) ARN of the managed policy to attach."
+        default        = var.policy_arn
+        allowedPattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:policy/[\\w+=,.@/-]{1,640}$"
+      }
+    }
+
+    mainSteps = [{
+      name           = "AttachPolicy"
+      action         = "aws:executeScript"
+      description    = "Finds the role by its id, refuses roles that must not be touched, attaches the policy and verifies it."
+      timeoutSeconds = 120
+      onFailure      = "Abort"
+      isEnd          = true
+
+      inputs = {
+        Runtime = "python3.11"
+        Handler = "attach_policy"
+        Script  = file("${path.module}/automation/attach_policy.py")
+        InputPayload = {
+          IAMResourceId = "{{ IAMResourceId }}"
+          PolicyArn     = "{{ PolicyArn }}"
+        }
+      }
+
+      outputs = [
+        { Name = "RoleName", Selector = "$.Payload.RoleName", Type = "String" },
+        { Name = "Outcome", Selector = "$.Payload.Outcome", Type = "String" },
+      ]
+    }]
+  })
+
+  tags = var.tags
+}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    sid     = "AutomationsOfThisAccount"
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ssm.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${local.partition}:ssm:${local.region}:${local.account_id}:automation-execution/*"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "permissions" {
+  # Config's resource-level permissions do not cover this action.
+  statement {
+    sid       = "FindRole"
+    actions   = ["config:GetResourceConfigHistory"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "ReadRoles"
+    actions   = ["iam:GetRole", "iam:ListAttachedRolePolicies"]
+    resources = ["arn:${local.partition}:iam::${local.account_id}:role/*"]
+  }
+
+  # Any role of the account can be one of an instance, but only this policy can be attached to it.
+  statement {
+    sid       = "AttachPolicy"
+    actions   = ["iam:AttachRolePolicy"]
+    resources = ["arn:${local.partition}:iam::${local.account_id}:role/*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "iam:PolicyARN"
+      values   = [var.policy_arn]
+    }
+  }
+
+  # Roles that AWS manages.
+  statement {
+    sid     = "ProtectedRoles"
+    effect  = "Deny"
+    actions = ["iam:AttachRolePolicy"]
+
+    resources = [
+      "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/*",
+      "arn:${local.partition}:iam::${local.account_id}:role/aws-reserved/*",
+    ]
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = var.automation_document_name
+  description        = "Assumed by Systems Manager Automation to attach the Session Manager policy."
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+
+  tags = var.tags
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = var.automation_document_name
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.permissions.json
+}

@@ -1,0 +1,120 @@
+"""Attach the Session Manager policy to the IAM role that AWS Config found without it.
+
+The code of the only step of the Automation document: Systems Manager runs `attach_policy` with the inputs of
+the document and the permissions of its assume role. Only a raised exception fails a step, so every failure is
+raised, and a returned value always means that the policy is attached. Config says which role is meant; what
+is attached to it, IAM alone says.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_config import ConfigServiceClient
+    from mypy_boto3_iam import IAMClient
+
+# Paths of roles that AWS manages: IAM refuses to change the first, Identity Center resets the other.
+PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
+
+# IAM is eventually consistent: a new attachment may show only after some seconds.
+VERIFY_ATTEMPTS = 6
+VERIFY_INTERVAL_SECONDS = 5
+
+ADVICE = {
+    "AccessDenied": "Allow this action in the policy of the Automation role, and look for a service control "
+    "policy or a permissions boundary that denies it.",
+    "LimitExceeded": "The role has as many managed policies as its quota allows: detach one or raise it.",
+    "NoSuchEntity": "The role or the policy does not exist: deploy the instance policy first.",
+    "PolicyNotAttachable": "This policy is for service-linked roles only: name another one.",
+    "UnmodifiableEntity": "This role is protected: only the service that owns it may change it.",
+}
+
+
+class RemediationError(Exception):
+    """The policy is not attached; the message says to which role, why, and what to do."""
+
+
+def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
+    """Attach the policy `PolicyArn` to the role whose Config resource id (`AROA...`) is `IAMResourceId`.
+
+    Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached".
+    Raises RemediationError when the role cannot be found, must not be touched, or stays without the policy.
+    """
+    resource_id, policy_arn = events["IAMResourceId"], events["PolicyArn"]
+    settings = Config(retries={"mode": "standard", "max_attempts": 8})
+    config: ConfigServiceClient = boto3.client("config", config=settings)
+    iam: IAMClient = boto3.client("iam", config=settings)
+    try:
+        role_name = find_role_name(config, resource_id)
+        check_role(iam, role_name, resource_id, policy_arn)
+        outcome = "already attached"
+        if not is_attached(iam, role_name, policy_arn):
+            iam.attach_role_policy(RoleName=role_name, PolicyArn=policy_arn)
+            wait_until_attached(iam, role_name, policy_arn)
+            outcome = "attached"
+    except ClientError as error:
+        raise RemediationError(explain(error, resource_id, policy_arn)) from error
+    return {"RoleName": role_name, "PolicyArn": policy_arn, "Outcome": outcome}
+
+
+def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:
+    """The name of the role with this id, from its newest configuration item."""
+    found = config.get_resource_config_history(resourceType="AWS::IAM::Role", resourceId=resource_id, limit=1)
+    history = found["configurationItems"]
+    if not history:
+        raise RemediationError(f"AWS Config has no configuration item of role {resource_id}.")
+    status = history[0]["configurationItemStatus"]
+    if status.startswith("ResourceDeleted"):
+        raise RemediationError(f"Role {resource_id} is deleted: AWS Config says {status}.")
+    return history[0]["resourceName"]
+
+
+def check_role(iam: IAMClient, role_name: str, resource_id: str, policy_arn: str) -> None:
+    """Refuse a role that is not the judged one, that AWS manages, or that is in another account."""
+    role = iam.get_role(RoleName=role_name)["Role"]
+    if role["RoleId"] != resource_id:
+        raise RemediationError(
+            f"Role {role_name} was created anew: AWS Config judged {resource_id}, now it is {role['RoleId']}."
+        )
+    if role["Path"].startswith(PROTECTED_PATHS):
+        raise RemediationError(f"Role {role_name} is left as it is: AWS manages the roles under {role['Path']}.")
+    if account_of(role["Arn"]) != account_of(policy_arn):
+        raise RemediationError(f"Policy {policy_arn} is not in the account of role {role['Arn']}.")
+
+
+def account_of(arn: str) -> str:
+    """The account id in an ARN."""
+    return arn.split(":")[4]
+
+
+def is_attached(iam: IAMClient, role_name: str, policy_arn: str) -> bool:
+    """Whether IAM lists the policy among those attached to the role."""
+    pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=role_name)
+    return any(policy["PolicyArn"] == policy_arn for page in pages for policy in page["AttachedPolicies"])
+
+
+def wait_until_attached(iam: IAMClient, role_name: str, policy_arn: str) -> None:
+    """Return when IAM lists the policy; raise RemediationError when it does not in time."""
+    for attempt in range(VERIFY_ATTEMPTS):
+        if attempt:
+            time.sleep(VERIFY_INTERVAL_SECONDS)
+        if is_attached(iam, role_name, policy_arn):
+            return
+    raise RemediationError(
+        f"Policy {policy_arn} was attached to role {role_name}, but IAM does not list it: look for somebody "
+        "who detaches it."
+    )
+
+
+def explain(error: ClientError, resource_id: str, policy_arn: str) -> str:
+    """What AWS refused, in a sentence, with advice where the error's code allows one."""
+    code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
+    advice = ADVICE.get(code.removesuffix("Exception"), "")
+    attempt = f"{error.operation_name} failed for role {resource_id} and policy {policy_arn}"
+    return f"{attempt} with {code}: {text} {advice}".strip()

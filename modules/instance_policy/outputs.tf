@@ -1,0 +1,17 @@
+output "arn" {
+  description = "ARN of the policy."
+  value       = aws_iam_policy.this.arn
+
+  # Whoever waits for the policy waits for its roles, too.
+  depends_on = [aws_iam_role_policy_attachment.this]
+}
+
+output "json" {
+  description = "Policy document."
+  value       = aws_iam_policy.this.policy
+}
+
+output "name" {
+  description = "Name of the policy."
+  value       = aws_iam_policy.this.name
+}

@@ -1,0 +1,109 @@
+variable "attach_to_roles" {
+  description = "Names of existing roles to attach the policy to. Leave it empty when the Config rule or the owners of the roles do that."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "log_group_name" {
+  description = "CloudWatch log group of the session logs, in any region of the account. An empty name grants nothing on CloudWatch Logs."
+  type        = string
+  default     = "ssm-sessionmanager-logs"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\w./#-]{0,512}$", var.log_group_name))
+    error_message = "The log_group_name must have at most 512 letters, digits or characters of _-/.#."
+  }
+}
+
+variable "name" {
+  description = "Name of the policy."
+  type        = string
+  default     = "SessionManagerLogPolicy"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.name))
+    error_message = "The name must have 1 to 128 letters, digits or characters of _+=,.@-."
+  }
+}
+
+variable "path" {
+  description = "Path of the policy."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.path))
+    error_message = "The path must begin and end with a slash."
+  }
+}
+
+variable "s3" {
+  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's own folder, `kms_key_arn` the key of a bucket encrypted with SSE-KMS. `null` grants nothing on S3."
+  type = object({
+    bucket_name = string
+    key_prefix  = optional(string, "sessionmanager")
+    kms_key_arn = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.s3 == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.s3.bucket_name))
+    error_message = "The s3.bucket_name must be a bucket's name without dots (dots break TLS host names)."
+  }
+
+  validation {
+    condition     = var.s3 == null || can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !can(regex("[.][.]", var.s3.key_prefix))
+    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+  }
+
+  validation {
+    condition     = try(var.s3.kms_key_arn, null) == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.s3.kms_key_arn))
+    error_message = "The s3.kms_key_arn must be the ARN of a key, not of an alias."
+  }
+}
+
+variable "session_key_alias" {
+  description = "Alias that marks the account's own session-data keys: the policy allows any key that carries it. `null` leaves the keys of `session_key_arns` only."
+  type        = string
+  default     = "alias/session-manager/data"
+
+  validation {
+    condition     = var.session_key_alias == null || can(regex("^alias/[\\w/-]{1,250}$", var.session_key_alias))
+    error_message = "The session_key_alias must begin with alias/ and go on with letters, digits or characters of _/-."
+  }
+}
+
+variable "session_key_arns" {
+  description = "Session-data keys given by their ARNs; they may belong to other accounts."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.session_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", arn))])
+    error_message = "The session_key_arns must be ARNs of keys, not of aliases."
+  }
+}
+
+variable "session_key_regions" {
+  description = "Regions in which keys that carry `session_key_alias` may be used; `*` is all."
+  type        = list(string)
+  default     = ["*"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.session_key_regions) > 0 && alltrue([for region in var.session_key_regions : can(regex("^([*]|[a-z]{2}(-[a-z]+)+-[0-9])$", region))])
+    error_message = "The session_key_regions must be names of regions, or [\"*\"] for all."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the policy."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

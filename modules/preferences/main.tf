@@ -1,0 +1,80 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.name
+
+  creates_session_key = var.session_key.enabled && var.session_key.kms_key_arn == null
+  creates_logs_key    = var.cloudwatch.create_log_group && var.cloudwatch.encryption_enabled && var.cloudwatch.kms_key_arn == null
+
+  session_key_arn = var.session_key.enabled ? try(aws_kms_key.session_data[0].arn, var.session_key.kms_key_arn) : null
+  logs_key_arn    = var.cloudwatch.encryption_enabled ? try(aws_kms_key.logs[0].arn, var.cloudwatch.kms_key_arn) : null
+
+  logs_to_cloudwatch = var.cloudwatch.log_group_name != ""
+
+  # By the names of the document's inputs. Null is "not managed here": neutral, or kept as it is where the document is adopted by merging.
+  preferences = {
+    s3BucketName                = var.s3.enabled ? var.s3.bucket_name : null
+    s3KeyPrefix                 = var.s3.enabled ? join("/", compact([var.s3.key_prefix, local.account_id, local.region])) : null
+    s3EncryptionEnabled         = var.s3.enabled ? var.s3.encryption_enabled : null
+    cloudWatchLogGroupName      = local.logs_to_cloudwatch ? var.cloudwatch.log_group_name : null
+    cloudWatchEncryptionEnabled = local.logs_to_cloudwatch ? var.cloudwatch.encryption_enabled : null
+    cloudWatchStreamingEnabled  = local.logs_to_cloudwatch ? var.cloudwatch.streaming_enabled : null
+    kmsKeyId                    = local.session_key_arn
+    runAsEnabled                = var.run_as.enabled ? true : null
+    runAsDefaultUser            = var.run_as.default_user != "" ? var.run_as.default_user : null
+    idleSessionTimeout          = var.idle_session_timeout
+    maxSessionDuration          = var.max_session_duration != 0 ? var.max_session_duration : null
+    shellProfile = {
+      linux   = var.shell_profile.linux != "" ? var.shell_profile.linux : null
+      windows = var.shell_profile.windows != "" ? var.shell_profile.windows : null
+    }
+  }
+}
+
+# The function writes the document: on creation, on every change of the input, and on destruction. Whatever makes Terraform
+# replace this resource sends a deletion in between, which takes the preferences away for a moment. Therefore: no triggers, no
+# qualifier, no create_before_destroy, a fixed function name, and the digest of the code inside the input.
+resource "aws_lambda_invocation" "this" {
+  function_name   = aws_lambda_function.this.function_name
+  lifecycle_scope = "CRUD"
+
+  input = jsonencode({
+    document        = var.names.document
+    preferences     = local.preferences
+    adopt           = var.adopt
+    on_destroy      = var.on_destroy
+    revision        = var.revision
+    function_digest = local.package_digest
+  })
+
+  # The document names them, so they come before it and go after it.
+  depends_on = [
+    aws_cloudwatch_log_group.sessions,
+    aws_iam_role_policy.function,
+    aws_kms_alias.session_data,
+    aws_ssm_parameter.session_key,
+    var.after,
+  ]
+}
+
+# create_before_destroy, here and on the keys: a new group is named in the document before the old one goes.
+resource "aws_cloudwatch_log_group" "sessions" {
+  #checkov:skip=CKV_AWS_338:90 days is the documented default of the solution; cloudwatch.retention_in_days sets any other.
+  count = var.cloudwatch.create_log_group ? 1 : 0
+
+  name              = var.cloudwatch.log_group_name
+  retention_in_days = var.cloudwatch.retention_in_days
+  kms_key_id        = local.logs_key_arn
+
+  tags = var.tags
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}

@@ -1,0 +1,264 @@
+variable "adopt" {
+  description = "What happens to a document that exists already: `replace` writes the preferences over it, `merge` keeps what is switched off or left empty here, `fail` lists the differences and stops. Its content is recorded before the first change."
+  type        = string
+  default     = "replace"
+  nullable    = false
+
+  validation {
+    condition     = contains(["replace", "merge", "fail"], var.adopt)
+    error_message = "The adopt must be replace, merge or fail."
+  }
+}
+
+variable "after" {
+  description = "Values of what instances need before the preferences may ask for it, such as the ARN of their policy: the document is written after, and taken away before, the resources behind them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "cloudwatch" {
+  description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group."
+  type = object({
+    create_log_group   = optional(bool, true)
+    log_group_name     = optional(string, "ssm-sessionmanager-logs")
+    encryption_enabled = optional(bool, true)
+    streaming_enabled  = optional(bool, false)
+    retention_in_days  = optional(number, 90)
+    kms_key_arn        = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[\\w./#-]{0,512}$", var.cloudwatch.log_group_name))
+    error_message = "The cloudwatch.log_group_name must have at most 512 letters, digits or characters of _-/.#."
+  }
+
+  validation {
+    condition     = var.cloudwatch.log_group_name != "" || var.s3.enabled
+    error_message = "Sessions must be logged somewhere: give the cloudwatch.log_group_name a name or set s3.enabled."
+  }
+
+  validation {
+    condition     = var.cloudwatch.log_group_name != "" || !(var.cloudwatch.create_log_group || var.cloudwatch.streaming_enabled)
+    error_message = "The cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false when the cloudwatch.log_group_name is empty."
+  }
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.cloudwatch.retention_in_days)
+    error_message = "The cloudwatch.retention_in_days must be one of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, or 0 for ever."
+  }
+
+  validation {
+    condition     = var.cloudwatch.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.cloudwatch.kms_key_arn))
+    error_message = "The cloudwatch.kms_key_arn must be the ARN of a key, not of an alias."
+  }
+
+  validation {
+    condition     = try(split(":", var.cloudwatch.kms_key_arn)[3] == data.aws_region.current.name, true)
+    error_message = "The cloudwatch.kms_key_arn must be a key of region ${data.aws_region.current.name}."
+  }
+}
+
+variable "function" {
+  description = "Settings of the function that keeps the document. Reserved executions (`null` for none) are impossible in young accounts, whose whole quota is as large as what must stay unreserved."
+  type = object({
+    reserved_concurrent_executions = optional(number)
+    log_retention_in_days          = optional(number, 90)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = try(var.function.reserved_concurrent_executions >= 1, var.function.reserved_concurrent_executions == null)
+    error_message = "The function.reserved_concurrent_executions must be at least 1, or null for unreserved."
+  }
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.function.log_retention_in_days)
+    error_message = "The function.log_retention_in_days must be one of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, or 0 for ever."
+  }
+}
+
+variable "idle_session_timeout" {
+  description = "Minutes without activity after which a session ends: 1 to 60."
+  type        = number
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = contains(range(1, 61), var.idle_session_timeout)
+    error_message = "The idle_session_timeout must be a whole number from 1 to 60 minutes."
+  }
+}
+
+variable "max_session_duration" {
+  description = "Minutes after which a session ends in any case: 1 to 1440 and more than `idle_session_timeout`; 0 is no maximum."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.max_session_duration >= 0 && var.max_session_duration <= 1440 && floor(var.max_session_duration) == var.max_session_duration
+    error_message = "The max_session_duration must be a whole number from 1 to 1440 minutes, or 0 for no maximum."
+  }
+
+  validation {
+    condition     = var.max_session_duration == 0 || var.max_session_duration > var.idle_session_timeout
+    error_message = "The max_session_duration must be greater than the idle_session_timeout."
+  }
+}
+
+variable "names" {
+  description = "Names of what is created. Session Manager reads its preferences from the default `document`; the policy of the instances allows the session-data key by `data_key_alias`."
+  type = object({
+    document           = optional(string, "SSM-SessionManagerRunShell")
+    data_key_alias     = optional(string, "alias/session-manager/data")
+    data_key_parameter = optional(string, "/session-manager/session-data-key")
+    logs_key_alias     = optional(string, "alias/session-manager/logs")
+    function           = optional(string, "session-manager-preferences")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[\\w.-]{3,128}$", var.names.document))
+    error_message = "The names.document must have 3 to 128 letters, digits or characters of _.-."
+  }
+
+  validation {
+    condition     = alltrue([for alias in [var.names.data_key_alias, var.names.logs_key_alias] : can(regex("^alias/[\\w/-]{1,250}$", alias)) && !startswith(alias, "alias/aws/")])
+    error_message = "The names.data_key_alias and names.logs_key_alias must begin with alias/, go on with letters, digits or characters of _/-, and not be under alias/aws/."
+  }
+
+  validation {
+    condition     = var.names.data_key_alias != var.names.logs_key_alias
+    error_message = "The names.data_key_alias and names.logs_key_alias must differ: instances may use the key of the first only."
+  }
+
+  validation {
+    condition     = can(regex("^(/[\\w.-]+)+$", var.names.data_key_parameter)) && !can(regex("^/(?i:aws|ssm)", var.names.data_key_parameter))
+    error_message = "The names.data_key_parameter must be a path such as /session-manager/session-data-key, and not begin with aws or ssm."
+  }
+
+  # The role carries the function's name and the region's, in at most 64 characters.
+  validation {
+    condition     = can(regex("^[\\w-]{1,49}$", var.names.function))
+    error_message = "The names.function must have 1 to 49 letters, digits or characters of _-."
+  }
+}
+
+variable "on_destroy" {
+  description = "What becomes of the document when this module is destroyed: `restore` gives back what was there before, `reset` switches logging and encryption off and sets the service's defaults, `retain` leaves it as it is: for keys and log groups of your own, because sessions fail when the document names a created one that goes, too."
+  type        = string
+  default     = "restore"
+  nullable    = false
+
+  validation {
+    condition     = contains(["restore", "retain", "reset"], var.on_destroy)
+    error_message = "The on_destroy must be restore, retain or reset."
+  }
+}
+
+variable "revision" {
+  description = "Any text; a new one calls the function again although nothing else changed. Terraform itself does not repeat an update that failed."
+  type        = string
+  default     = "1"
+  nullable    = false
+}
+
+variable "run_as" {
+  description = "Run sessions on Linux and macOS as `default_user` instead of ssm-user. A session fails on instances that do not have the user."
+  type = object({
+    enabled      = optional(bool, false)
+    default_user = optional(string, "")
+  })
+  default  = {}
+  nullable = false
+
+  # The agent passes the name to a shell unquoted.
+  validation {
+    condition     = var.run_as.default_user == "" || can(regex("^[a-z_][a-z0-9_.-]{0,31}[$]?$", var.run_as.default_user))
+    error_message = "The run_as.default_user must be an operating system user: lower-case letters, digits and _.-, at most 32, beginning with a letter or _."
+  }
+
+  validation {
+    condition     = var.run_as.default_user != "root"
+    error_message = "The run_as.default_user must not be root: the agent refuses such sessions."
+  }
+
+  validation {
+    condition     = !var.run_as.enabled || var.run_as.default_user != ""
+    error_message = "The run_as.enabled needs a run_as.default_user: without one every session on Linux fails."
+  }
+}
+
+variable "s3" {
+  description = "Session logs in S3, below `<key_prefix>/<account>/<region>`. `encryption_enabled` makes the agent refuse sessions unless the bucket has default encryption."
+  type = object({
+    enabled            = optional(bool, false)
+    bucket_name        = optional(string)
+    key_prefix         = optional(string, "sessionmanager")
+    encryption_enabled = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = !var.s3.enabled || var.s3.bucket_name != null
+    error_message = "The s3.enabled needs an s3.bucket_name."
+  }
+
+  validation {
+    condition     = var.s3.bucket_name == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.s3.bucket_name))
+    error_message = "The s3.bucket_name must be a bucket's name without dots (dots break TLS host names)."
+  }
+
+  validation {
+    condition     = can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !strcontains(var.s3.key_prefix, "..")
+    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+  }
+}
+
+variable "session_key" {
+  description = "Encryption of session data with a KMS key: the one of `kms_key_arn`, or one that is created. People who open sessions need kms:GenerateDataKey on it, instances kms:Decrypt."
+  type = object({
+    enabled     = optional(bool, true)
+    kms_key_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.session_key.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.session_key.kms_key_arn))
+    error_message = "The session_key.kms_key_arn must be the ARN of a key, not of an alias."
+  }
+
+  validation {
+    condition     = try(split(":", var.session_key.kms_key_arn)[3] == data.aws_region.current.name, true)
+    error_message = "The session_key.kms_key_arn must be a key of region ${data.aws_region.current.name}: instances and users look for it there."
+  }
+
+  validation {
+    condition     = var.session_key.enabled || var.session_key.kms_key_arn == null
+    error_message = "The session_key.kms_key_arn has no effect unless session_key.enabled is true."
+  }
+}
+
+variable "shell_profile" {
+  description = "Commands that run at the beginning of every session. They are shown and can be interrupted: they are no security control, and no place for secrets."
+  type = object({
+    linux   = optional(string, "")
+    windows = optional(string, "")
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "tags" {
+  description = "Tags of every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

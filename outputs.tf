@@ -1,0 +1,49 @@
+output "account_id" {
+  description = "Account that was configured."
+  value       = data.aws_caller_identity.current.account_id
+}
+
+output "automation_document_name" {
+  description = "Name of the Automation document that attaches the instance policy; null outside the home region."
+  value       = one(module.config_rule[*].automation_document_name)
+}
+
+output "config_rule_arn" {
+  description = "ARN of the Config rule; null outside the home region."
+  value       = one(module.config_rule[*].rule_arn)
+}
+
+output "config_rule_name" {
+  description = "Name of the Config rule; null outside the home region."
+  value       = one(module.config_rule[*].rule_name)
+}
+
+output "document" {
+  description = "What the last run of the preferences function did to the document: its name, the outcome, the default and the latest version."
+  value       = one(module.preferences[*].document)
+}
+
+output "instance_policy_arn" {
+  description = "ARN of the instance policy; null outside the home region."
+  value       = one(module.instance_policy[*].arn)
+}
+
+output "log_group_name" {
+  description = "Name of the log group of the sessions; empty without CloudWatch logging."
+  value       = one(module.preferences[*].log_group_name)
+}
+
+output "logs_key_arn" {
+  description = "ARN of the key that encrypts the session logs in CloudWatch Logs; null without one."
+  value       = one(module.preferences[*].logs_key_arn)
+}
+
+output "region" {
+  description = "Region that was configured."
+  value       = var.region
+}
+
+output "session_key_arn" {
+  description = "ARN of the key that encrypts session data; null without one."
+  value       = one(module.preferences[*].session_key_arn)
+}

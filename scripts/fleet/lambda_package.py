@@ -1,0 +1,69 @@
+"""The Lambda package: a zip whose bytes follow from the sources alone, so that it can be committed and checked.
+
+Entries are stored, not compressed (the bytes of a compressed entry depend on the zlib at hand), sorted by name, with
+one fixed time and one fixed mode. They hold the code without its prose, which keeps the package small.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import zipfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCE = REPOSITORY / "lambda_src" / "session_preferences"
+PACKAGE = REPOSITORY / "modules" / "preferences" / "lambda.zip"
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+_UNIX = 3
+_MODE = 0o100644 << 16  # a regular file that its owner may write and everybody may read
+
+
+def without_prose(source: str) -> str:
+    """The code with its docstrings and comments blanked out; every line stays where it is, for tracebacks."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            docstring, *rest = node.body
+            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
+            lines[first:last] = [""] * (last - first)
+            if not rest:
+                lines[first] = " " * docstring.col_offset + "pass"
+    return "\n".join(lines) + "\n"
+
+
+def build(source: Path = SOURCE) -> bytes:
+    """The package of one Python package folder: its .py files, under the folder's own name.
+
+    Raises:
+        FileNotFoundError: the folder holds no Python file.
+    """
+    files = sorted(source.rglob("*.py"))
+    if not files:
+        raise FileNotFoundError(f"{source} holds no Python file to package.")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
+        for file in files:
+            entry = zipfile.ZipInfo(file.relative_to(source.parent).as_posix(), _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = _MODE
+            package.writestr(entry, without_prose(file.read_text(encoding="utf-8")))
+    return buffer.getvalue()
+
+
+def is_current(source: Path = SOURCE, package: Path = PACKAGE) -> bool:
+    """Whether the package on disk is exactly what the sources give."""
+    return package.is_file() and package.read_bytes() == build(source)
+
+
+def write(source: Path = SOURCE, package: Path = PACKAGE) -> None:
+    """Bring the package on disk up to date, in one step."""
+    draft = package.with_suffix(".zip.new")
+    draft.write_bytes(build(source))
+    draft.replace(package)

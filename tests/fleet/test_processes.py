@@ -1,0 +1,116 @@
+"""Children end with their parent, even when the parent is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from fleet import processes
+
+SCRIPTS = Path(processes.__file__).parents[1]
+
+# Starts three children: one that follows Ctrl-C and notes it, one that does not follow it, and one with a child of
+# its own. Then it says how they can be found, and waits.
+PARENT = """
+import os, subprocess, sys, time
+from pathlib import Path
+from fleet import processes
+
+folder = Path(sys.argv[1])
+processes.guard_children(interrupt_seconds=1.0)
+for name in ("polite", "deaf", "family"):
+    processes.start(
+        ["/bin/sh", str(folder / name)],
+        folder=folder,
+        environment={"PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+print(os.environ[processes.MARKER], flush=True)
+time.sleep(300)
+"""
+CHILDREN = {
+    "polite": "trap 'echo saved >saved; exit 0' INT\ntouch polite.ready\nwhile :; do sleep 0.05; done\n",
+    "deaf": "trap '' INT\ntouch deaf.ready\nwhile :; do sleep 0.2; done\n",
+    "family": "sleep 300 &\ntouch family.ready\nsleep 300\n",
+}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def guards(marker: str) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter(["cmdline"]) if marker in (process.info["cmdline"] or [])]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_when_the_parent_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    for name, body in CHILDREN.items():
+        (tmp_path / name).write_text(body)
+    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        marker = parent.stdout.readline().strip()
+        wait_for(lambda: all((tmp_path / f"{name}.ready").exists() for name in CHILDREN))
+        assert len(processes._marked(marker)) >= 4
+        assert len(guards(marker)) == 1
+
+        parent.send_signal(number)
+
+    wait_for(lambda: not processes._marked(marker))
+    wait_for(lambda: not guards(marker))
+    assert (tmp_path / "saved").read_text() == "saved\n"
+
+
+def start(tmp_path: Path, body: str, **environment: str) -> subprocess.Popen[bytes]:
+    return processes.start(
+        ["/bin/sh", "-c", body],
+        folder=tmp_path,
+        environment=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def test_a_child_gets_exactly_its_environment_and_the_marker(tmp_path: Path) -> None:
+    process = start(tmp_path, "/usr/bin/env; pwd", ONLY="this")
+
+    output = process.communicate(timeout=30)[0].decode().splitlines()
+
+    shells_own = ("PWD=", "_=", "SHLVL=", "OLDPWD=")
+    assert sorted(line for line in output if not line.startswith(shells_own)) == sorted(
+        ["ONLY=this", f"{processes.MARKER}={os.environ[processes.MARKER]}", str(tmp_path)]
+    )
+
+
+def test_a_child_has_no_standard_input_and_a_group_of_its_own(tmp_path: Path) -> None:
+    process = start(tmp_path, "cat; echo done; sleep 0.3", PATH=os.environ["PATH"])
+
+    assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
+    assert process.communicate(timeout=30)[0] == b"done\n"
+
+
+def test_there_is_one_guard_whatever_is_started(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert start(tmp_path, "exit 3").wait(30) == 3
+    processes.guard_children()
+
+    assert len(guards(os.environ[processes.MARKER])) == 1

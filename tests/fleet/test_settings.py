@@ -1,0 +1,548 @@
+"""organization.yaml: what is refused, and how its layers make the settings of a target."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from fleet.errors import InputError
+from fleet.organization import Account, Organization
+from fleet.settings import EffectiveSettings, Origin, Settings, TargetSettings, Wave, load_settings
+
+MakeSettings = Callable[[str], Settings]
+SettingsFile = Callable[[str], Path]
+
+PROD = Account("111122223333", "Payments Prod", ou="Workloads/Prod", tags={"data": "restricted"})
+DEV = Account("222233334444", "payments-dev", ou="Workloads/NonProd")
+HOME, OTHER = "eu-west-1", "us-east-1"
+
+
+@pytest.fixture
+def refusal(settings_file: SettingsFile) -> Callable[[str], str]:
+    """Return what is said about a file, without its folder."""
+
+    def refusal(rest: str) -> str:
+        path = settings_file(rest)
+        with pytest.raises(InputError) as caught:
+            load_settings(path)
+        return str(caught.value).replace(f"{path.parent}/", "")
+
+    return refusal
+
+
+@pytest.fixture
+def refused_organization(write: Callable[[str, str], Path]) -> Callable[[str], str]:
+    """Return what is said about the lines below `organization`."""
+
+    def refused(lines: str) -> str:
+        text = "schema_version: 1\norganization:\n" + indent(lines, "  ")
+        path = write("organization.yaml", text)
+        with pytest.raises(InputError) as caught:
+            load_settings(path)
+        return str(caught.value).replace(f"{path.parent}/", "")
+
+    return refused
+
+
+def test_the_smallest_file_has_all_defaults(make_settings: MakeSettings) -> None:
+    settings = make_settings("")
+
+    effective = settings.effective(PROD, HOME)
+
+    assert effective == EffectiveSettings(TargetSettings(), {}, frozenset())
+    assert settings.waves == (Wave(name="all"),)
+    assert settings.organization.deployment_role.session_name == "session-manager-rollout"
+    assert not settings.uses_tags
+
+
+# --- What is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("default: {}", '8 (default): Unknown key "default" (did you mean "defaults"?).'),
+        (
+            "defaults:\n  preferences:\n    adopts: merge",
+            '10 (defaults.preferences.adopts): Unknown key "adopts" (did you mean "adopt"?).',
+        ),
+        (
+            "defaults: {preferences: {session_key: {key_arn: a}}}",
+            '8 (defaults.preferences.session_key.key_arn): Unknown key "key_arn" (did you mean "kms_key_arn"?).',
+        ),
+        (
+            "overrides:\n  - match: {}\n    set:\n      names: {logs_group: a}",
+            '11 (overrides[0].set.names.logs_group): Unknown key "logs_group" (did you mean "log_group"?).',
+        ),
+        (
+            "waves: [{name: a, match: {ous: [b]}}]",
+            '8 (waves[0].match.ous): Unknown key "ous" (did you mean "ou"?).',
+        ),
+        (
+            "exceptions: [{match: {}, owner: a, reason: b, expires: 2027-01-01, skipp: []}]",
+            '8 (exceptions[0].skipp): Unknown key "skipp" (did you mean "skip"?).',
+        ),
+        ("defaults: {xyz: 1}", '8 (defaults.xyz): Unknown key "xyz".'),
+    ],
+)
+def test_unknown_keys_are_told_with_line_path_and_the_nearest_name(
+    refusal: Callable[[str], str], rest: str, message: str
+) -> None:
+    assert refusal(rest) == f"organization.yaml:{message}"
+
+
+@pytest.mark.parametrize(
+    ("preferences", "place"),
+    [
+        ("idle_session_timeout: '20'", "idle_session_timeout"),
+        ("idle_session_timeout: 20.5", "idle_session_timeout"),
+        ("idle_session_timeout: true", "idle_session_timeout"),
+        ("idle_session_timeout: 0", "idle_session_timeout"),
+        ("idle_session_timeout: 61", "idle_session_timeout"),
+        ("max_session_duration: -1", "max_session_duration"),
+        ("max_session_duration: 1441", "max_session_duration"),
+        ("enabled: 'yes'", "enabled"),
+        ("enabled: 1", "enabled"),
+        ("s3: true", "s3"),
+        ("s3: {bucket_name: my.bucket}", "s3.bucket_name"),
+        ("s3: {bucket_name: 'bucket\\n'}", "s3.bucket_name"),
+        ("cloudwatch: {streaming_enabled: 'true'}", "cloudwatch.streaming_enabled"),
+        ("cloudwatch: {retention_in_days: 91}", "cloudwatch.retention_in_days"),
+        ("cloudwatch: {kms_key_arn: alias/a}", "cloudwatch.kms_key_arn"),
+        ("run_as: {default_user: root}", "run_as.default_user"),
+        ('run_as: {default_user: "ec2-user\\n"}', "run_as.default_user"),
+        ('run_as: {default_user: "a;reboot"}', "run_as.default_user"),
+        ("run_as: {default_user: $(id)}", "run_as.default_user"),
+        ("adopt: maybe", "adopt"),
+        ("revision: 2", "revision"),
+        ("function: {reserved_concurrent_executions: 0}", "function.reserved_concurrent_executions"),
+        ("function: {log_retention_in_days: 91}", "function.log_retention_in_days"),
+        ("shell_profile: {linux: [a]}", "shell_profile.linux"),
+    ],
+)
+def test_wrong_values_are_refused_where_they_stand(refusal: Callable[[str], str], preferences: str, place: str) -> None:
+    message = refusal(f"""
+        defaults:
+          preferences: {{{preferences}}}
+        """)
+
+    assert message.startswith(f"organization.yaml:10 (defaults.preferences.{place}): ")
+    assert "\n" not in message.replace("\\n", "")
+
+
+def test_a_wrong_value_of_an_override_is_refused_before_any_target_is_known(refusal: Callable[[str], str]) -> None:
+    message = refusal("""
+        overrides:
+          - match: {ou: A}
+            set:
+              preferences:
+                idle_session_timeout: 99
+        """)
+
+    assert message.startswith("organization.yaml:13 (overrides[0].set.preferences.idle_session_timeout): ")
+
+
+def test_all_problems_are_told_at_once(refusal: Callable[[str], str]) -> None:
+    message = refusal("""
+        defaults:
+          preferences: {idle_session_timeout: 0, adopt: maybe}
+          tags: {cost: 5}
+        waves: [{name: "a b"}]
+        """)
+
+    assert [line.split(": ")[0] for line in message.splitlines()] == [
+        "organization.yaml:10 (defaults.preferences.idle_session_timeout)",
+        "organization.yaml:10 (defaults.preferences.adopt)",
+        "organization.yaml:11 (defaults.tags.cost)",
+        "organization.yaml:12 (waves[0].name)",
+    ]
+
+
+VALID = "id: o-exampleorgid\nhome_region: eu-west-1\nregions: [eu-west-1]\ndeployment_role: {name: Deploy}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (VALID.replace("o-exampleorgid", "example"), '(organization.id): "example" does not have the form'),
+        (VALID.replace("o-exampleorgid", '"o-exampleorgid\\n"'), "(organization.id): "),
+        (VALID.replace("home_region: eu-west-1\n", ""), '"home_region" and "regions" are needed'),
+        (VALID.replace("[eu-west-1]", "[us-east-1]"), 'the home region "eu-west-1" must be one of "regions"'),
+        (VALID.replace("[eu-west-1]", "[]"), "(organization.regions): "),
+        (VALID.replace("[eu-west-1]", "[eu-west-1, eu-west-1]"), "A region is listed twice"),
+        (
+            VALID.replace("[eu-west-1]", "[eu-west-1, eu-wset-1]"),
+            '(organization.regions[1]): "eu-wset-1" is not an AWS region (did you mean "eu-west-1"?)',
+        ),
+        (VALID.replace("home_region: eu-west-1", "home_region: mars-1"), '"mars-1" is not an AWS region'),
+        (VALID.replace("deployment_role: {name: Deploy}\n", ""), 'The key "deployment_role" is missing'),
+        (VALID.replace("Deploy", "arn:aws:iam::111122223333:role/Deploy"), "(organization.deployment_role.name): "),
+        (VALID.replace("name: Deploy", "name: Deploy, duration: soon"), "(organization.deployment_role.duration): "),
+        (VALID + "accounts: {source: file}", '(organization.accounts): The source "file" needs a path'),
+        (VALID + "accounts: {source: lza}", 'The source "lza" needs a path'),
+        (VALID + "accounts: {path: a.yaml}", 'The source "organizations" takes no path'),
+        (VALID + "accounts: {source: ldap}", "(organization.accounts.source): "),
+        (VALID + "state: {bucket: Upper}", "(organization.state.bucket): "),
+        (VALID + "state: {region: eu-west-99}", '"eu-west-99" is not an AWS region'),
+        (VALID + "state: {key_prefix: /a}", "(organization.state.key_prefix): "),
+    ],
+)
+def test_refused_organizations(refused_organization: Callable[[str], str], lines: str, message: str) -> None:
+    assert message.lower() in refused_organization(lines).lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "organization.yaml:1: The file must hold a mapping"),
+        ("- a\n- b\n", "organization.yaml:1: The file must hold a mapping"),
+        ("schema_version: 2\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
+        ("schema_version: '1'\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
+        ("organization: {}\n", 'organization.yaml:1: The key "schema_version" is missing.'),
+        ("schema_version: 1\norganization: [a]\n", "organization.yaml:2 (organization): "),
+    ],
+)
+def test_files_that_are_no_settings(write: Callable[[str, str], Path], text: str, message: str) -> None:
+    path = write("organization.yaml", text)
+
+    with pytest.raises(InputError) as caught:
+        load_settings(path)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("tolerance", ["-1", "101%", "5 %", "-5%", "5.5%", "05%", '"%"', "true", '"5%\\n"', '"5"'])
+def test_refused_tolerances(refusal: Callable[[str], str], tolerance: str) -> None:
+    message = refusal(f"waves: [{{name: a, max_failures: {tolerance}}}]")
+
+    assert message.startswith("organization.yaml:8 (waves[0].max_failures): ")
+
+
+@pytest.mark.parametrize(("written", "tolerance"), [("0", 0), ("5", 5), ("0%", "0%"), ("5%", "5%"), ("100%", "100%")])
+def test_accepted_tolerances(make_settings: MakeSettings, written: str, tolerance: int | str) -> None:
+    assert make_settings(f"waves: [{{name: a, max_failures: {written}}}]").waves[0].max_failures == tolerance
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ("waves: [{name: a}, {name: a}]", "(waves): Two waves have the same name."),
+        ("waves: [{name: 'a b'}]", "(waves[0].name): "),
+        ("waves: [{}]", '(waves[0]): The key "name" is missing.'),
+        ("overrides: [{match: {ou: A}}]", '(overrides[0]): The key "set" is missing.'),
+        ("overrides: [{set: {}}]", '(overrides[0]): The key "match" is missing.'),
+        ("overrides: {match: {}, set: {}}", "(overrides): "),
+        ("exceptions: [{match: {}, owner: '', reason: a, expires: 2027-01-01}]", "(exceptions[0].owner): "),
+        ("exceptions: [{match: {}, owner: a, reason: '', expires: 2027-01-01}]", "(exceptions[0].reason): "),
+        ("exceptions: [{match: {}, owner: a, reason: a, expires: never}]", "(exceptions[0].expires): "),
+        ("exceptions: [{match: {}, owner: a, reason: a, expires: 2027-01-01 10:00:00}]", "(exceptions[0].expires): "),
+        ("exceptions: [{match: {}, owner: a, reason: a, expires: 2027-01-01, skip: [all]}]", "(exceptions[0].skip[0])"),
+    ],
+)
+def test_refused_waves_overrides_and_exceptions(refusal: Callable[[str], str], rest: str, message: str) -> None:
+    assert f"organization.yaml:8 {message}" in refusal(rest)
+
+
+@pytest.mark.parametrize("condition", ["accounts: ", "accounts: []", "ou: ''", "ou: []", "tags: {}", "regions: "])
+def test_an_emptied_condition_does_not_come_to_mean_every_target(refusal: Callable[[str], str], condition: str) -> None:
+    rest = f"""
+        exceptions:
+          - match: {{{condition}}}
+            skip: [preferences]
+            owner: a
+            reason: b
+            expires: 2027-01-01
+        """
+
+    key = condition.partition(":")[0]
+    assert refusal(rest) == (
+        f'organization.yaml:10 (exceptions[0].match): The condition "{key}" is empty; remove it if every target is '
+        "meant."
+    )
+
+
+# --- Layers ----------------------------------------------------------------------------------------------------------
+
+LAYERS = """\
+defaults:
+  preferences:
+    idle_session_timeout: 15
+    cloudwatch: {retention_in_days: 30, streaming_enabled: true}
+  tags: {managed-by: rollout, env: any}
+overrides:
+  - match: {ou: "Workloads/**"}
+    set:
+      preferences:
+        idle_session_timeout: 10
+        cloudwatch:
+          retention_in_days: 365
+      tags: {env: workload}
+  - match: {ou: Workloads/Prod, regions: [us-east-1]}
+    set:
+      preferences: {idle_session_timeout: 5}
+exceptions:
+  - match: {accounts: ["111122223333"], regions: [us-east-1]}
+    set: {preferences: {cloudwatch: {retention_in_days: 731}}}
+    skip: [config_rule, instance_policy]
+    owner: payments
+    reason: audit
+    expires: 2027-03-31
+"""
+
+
+@pytest.mark.parametrize(
+    ("account", "region", "idle", "retention", "env", "skipped"),
+    [
+        (Account("444455556666", "Security", ou="Security"), HOME, 15, 30, "any", set()),
+        (DEV, HOME, 10, 365, "workload", set()),
+        (PROD, HOME, 10, 365, "workload", set()),
+        (PROD, OTHER, 5, 731, "workload", {"config_rule", "instance_policy"}),
+    ],
+)
+def test_later_layers_win_and_objects_merge_deeply(
+    make_settings: MakeSettings,
+    account: Account,
+    region: str,
+    idle: int,
+    retention: int,
+    env: str,
+    skipped: set[str],
+) -> None:
+    effective = make_settings(LAYERS).effective(account, region)
+
+    preferences = effective.values.preferences
+    assert (preferences.idle_session_timeout, preferences.cloudwatch.retention_in_days) == (idle, retention)
+    assert preferences.cloudwatch.streaming_enabled
+    assert effective.values.tags == {"managed-by": "rollout", "env": env}
+    assert effective.skipped == skipped
+
+
+def test_every_value_knows_the_line_and_the_layer_that_set_it(make_settings: MakeSettings) -> None:
+    origins = make_settings(LAYERS).effective(PROD, OTHER).origins
+
+    assert origins == {
+        ("preferences", "idle_session_timeout"): Origin(23, "overrides[1]"),
+        ("preferences", "cloudwatch", "retention_in_days"): Origin(26, "exceptions[0]"),
+        ("preferences", "cloudwatch", "streaming_enabled"): Origin(11, "defaults"),
+        ("tags", "managed-by"): Origin(12, "defaults"),
+        ("tags", "env"): Origin(20, "overrides[0]"),
+    }
+
+
+def test_null_takes_away_what_lower_layers_set(make_settings: MakeSettings) -> None:
+    settings = make_settings("""
+        defaults:
+          preferences:
+            idle_session_timeout: 10
+            cloudwatch: {log_group_name: custom, retention_in_days: 30}
+            run_as: {enabled: true, default_user: operator}
+          tags: {env: any, owner: me}
+        overrides:
+          - match: {ou: Workloads/Prod}
+            set:
+              preferences:
+                idle_session_timeout: null
+                cloudwatch: {log_group_name: ~}
+                run_as:
+              tags: {env: null}
+        """)
+
+    effective = settings.effective(PROD, HOME)
+
+    assert effective.values.preferences.idle_session_timeout == 20
+    assert effective.values.preferences.cloudwatch.log_group_name is None
+    assert effective.values.preferences.cloudwatch.retention_in_days == 30
+    assert not effective.values.preferences.run_as.enabled
+    assert effective.values.tags == {"owner": "me"}
+    assert set(effective.origins) == {
+        ("preferences", "cloudwatch", "retention_in_days"),
+        ("tags", "owner"),
+    }
+    assert settings.effective(DEV, HOME).values.preferences.run_as.default_user == "operator"
+
+
+def test_lists_are_replaced_as_a_whole(make_settings: MakeSettings) -> None:
+    settings = make_settings("""
+        defaults: {instance_policy: {regions: [eu-west-1, us-east-1]}}
+        overrides: [{match: {ou: Workloads/Prod}, set: {instance_policy: {regions: [eu-west-1]}}}]
+        """)
+
+    assert settings.effective(PROD, HOME).values.instance_policy.regions == ["eu-west-1"]
+    assert settings.effective(DEV, HOME).values.instance_policy.regions == ["eu-west-1", "us-east-1"]
+
+
+def test_a_merged_anchor_keeps_the_line_of_the_anchor(make_settings: MakeSettings) -> None:
+    settings = make_settings("""\
+        defaults:
+          preferences: &strict
+            idle_session_timeout: 5
+        overrides:
+          - match: {ou: Workloads/Prod}
+            set: {preferences: {<<: *strict, max_session_duration: 30}}
+        """)
+
+    origins = settings.effective(PROD, HOME).origins
+
+    assert origins["preferences", "idle_session_timeout"] == Origin(10, "overrides[0]")
+    assert origins["preferences", "max_session_duration"] == Origin(13, "overrides[0]")
+
+
+@pytest.mark.parametrize(
+    ("preferences", "message"),
+    [
+        ("max_session_duration: 20", "max_session_duration must be greater than idle_session_timeout"),
+        ("s3: {enabled: true}", "s3.enabled needs s3.bucket_name"),
+        ("run_as: {enabled: true}", "run_as.enabled needs run_as.default_user"),
+        ("session_key: {enabled: false, kms_key_arn: 'arn:aws:kms:eu-west-1:111122223333:key/a'}", "has no effect"),
+        ("cloudwatch: {log_group_name: '', create_log_group: false}", "Sessions would not be logged at all"),
+        ("cloudwatch: {log_group_name: ''}, s3: {enabled: true, bucket_name: logs-of-all}", "must be false when"),
+        ("cloudwatch: {log_group_name: '', create_log_group: false, streaming_enabled: true}", "must be false when"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused_for_the_target(
+    make_settings: MakeSettings, preferences: str, message: str
+) -> None:
+    settings = make_settings(f"defaults:\n  preferences: {{{preferences}}}")
+
+    with pytest.raises(InputError) as caught:
+        settings.effective(PROD, HOME)
+
+    text = str(caught.value)
+    assert "organization.yaml:9: For 111122223333 (Payments Prod) in eu-west-1: " in text
+    assert message in text
+
+
+def test_layers_that_fit_only_together_are_accepted(make_settings: MakeSettings) -> None:
+    settings = make_settings("""
+        defaults: {preferences: {max_session_duration: 15}}
+        overrides: [{match: {}, set: {preferences: {idle_session_timeout: 10}}}]
+        """)
+
+    assert settings.effective(PROD, HOME).values.preferences.max_session_duration == 15
+
+
+def test_layers_that_contradict_each_other_name_the_later_line(make_settings: MakeSettings) -> None:
+    settings = make_settings("""\
+        defaults: {preferences: {max_session_duration: 30}}
+        overrides:
+          - match: {ou: Workloads/Prod}
+            set: {preferences: {idle_session_timeout: 40}}
+        """)
+
+    assert settings.effective(DEV, HOME).values.preferences.idle_session_timeout == 20
+    with pytest.raises(InputError, match=r"organization\.yaml:11: For 111122223333"):
+        settings.effective(PROD, HOME)
+
+
+def test_the_keys_of_data_and_logs_must_differ(make_settings: MakeSettings) -> None:
+    settings = make_settings("defaults: {names: {logs_key_alias: alias/session-manager/data}}")
+
+    with pytest.raises(InputError, match="must differ"):
+        settings.effective(PROD, HOME)
+
+
+# --- Waves and exceptions --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "failures", "targets", "tolerated"),
+    [
+        (0, 0, 10, True),
+        (0, 1, 10, False),
+        (2, 2, 3, True),
+        (2, 3, 3, False),
+        ("0%", 1, 1000, False),
+        ("5%", 5, 100, True),
+        ("5%", 6, 100, False),
+        ("5%", 1, 19, False),
+        ("5%", 1, 20, True),
+        ("10%", 0, 0, True),
+        ("100%", 7, 7, True),
+        ("33%", 1, 3, False),
+        ("34%", 1, 3, True),
+    ],
+)
+def test_tolerance_of_a_wave(tolerance: int | str, failures: int, targets: int, tolerated: bool) -> None:
+    assert Wave(name="a", max_failures=tolerance).tolerates(failures, targets) is tolerated
+
+
+def test_an_exception_ends_with_its_last_day(make_settings: MakeSettings) -> None:
+    settings = make_settings("""\
+        exceptions:
+          - match: {accounts: [a]}
+            owner: payments
+            reason: migration
+            expires: 2027-03-31
+          - {match: {accounts: [b]}, owner: web, reason: tests, expires: 2099-01-01}
+        """)
+
+    assert settings.expired_exceptions(datetime.date(2027, 3, 31)) == []
+    [problem] = settings.expired_exceptions(datetime.date(2027, 4, 1))
+    assert problem.message == "The exception of payments expired on 2027-03-31: remove it, or have it renewed."
+    assert problem.location.endswith("organization.yaml:12 (exceptions[0].expires)")
+
+
+# --- Against the organization ----------------------------------------------------------------------------------------
+
+
+def test_matchers_that_match_nothing_are_refused_with_their_lines(
+    make_settings: MakeSettings, organization: Organization
+) -> None:
+    settings = make_settings("""\
+        overrides:
+          - match: {ou: Workload/**}
+            set: {}
+          - match:
+              accounts:
+                - Management
+                - Nobody
+              ou: [Workloads/**, Nowhere]
+            set: {}
+        exceptions: [{match: {regions: [eu-north-1]}, owner: a, reason: b, expires: 2027-01-01}]
+        waves: [{name: a, match: {accounts: ["999900001111"]}}]
+        """)
+
+    with pytest.raises(InputError) as caught:
+        settings.check_against(organization, [HOME, OTHER])
+
+    prefix = f"{settings.document.path}:"
+    assert [problem.location.removeprefix(prefix) for problem in caught.value.problems] == [
+        "9 (overrides[0].match.ou[0])",
+        "15 (overrides[1].match.ou[1])",
+        "14 (overrides[1].match.accounts[1])",
+        "17 (exceptions[0].match.regions[0])",
+        "18 (waves[0].match.accounts[0])",
+    ]
+    assert [problem.message for problem in caught.value.problems] == [
+        'No organizational unit matches "Workload/**" (did you mean "Workloads"?).',
+        'No organizational unit matches "Nowhere".',
+        'No account matches "Nobody".',
+        'The organization does not use the region "eu-north-1"; it uses eu-west-1, us-east-1.',
+        'No account has the id "999900001111".',
+    ]
+
+
+def test_credentials_of_another_organization_are_refused(make_settings: MakeSettings) -> None:
+    other = Organization("o-somebodyelse", (), ())
+
+    with pytest.raises(InputError, match=r"organization\.yaml:3 \(organization\.id\): .* o-somebodyelse\."):
+        make_settings("").check_against(other, [HOME])
+
+
+def test_tags_are_asked_for_only_where_a_matcher_needs_them(make_settings: MakeSettings) -> None:
+    with_tags = "waves: [{name: a, match: {tags: {data: restricted}}}]"
+
+    assert make_settings(with_tags).uses_tags
+    assert not make_settings("waves: [{name: a, match: {ou: A}}]").uses_tags
+
+
+def test_the_example_is_valid() -> None:
+    example = Path(__file__).parents[2] / "examples" / "organization" / "organization.yaml"
+
+    settings = load_settings(example)
+
+    assert settings.effective(PROD, HOME).values.preferences.idle_session_timeout == 10

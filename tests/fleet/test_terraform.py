@@ -1,0 +1,575 @@
+"""The adapter over python-terraform: exact argument lists, a clean environment, and every way in which a run ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet import processes, terraform
+from fleet.errors import InputError, TerraformError
+from fleet.terraform import PlanOutcome, Terraform, child_environment, find_terraform
+
+StandIn = Callable[[str], Path]
+Make = Callable[..., Terraform]
+
+DIAGNOSTIC = {
+    "@level": "error",
+    "@message": "Error: creating SSM Document",
+    "@timestamp": "2027-01-01T00:00:00Z",
+    "type": "diagnostic",
+    "diagnostic": {
+        "severity": "error",
+        "summary": "creating SSM Document",
+        "detail": "AccessDeniedException:\n  not authorized",
+        "address": "module.preferences[0].aws_ssm_document.this",
+        "range": {"filename": "modules/preferences/main.tf", "start": {"line": 12, "column": 1}},
+    },
+}
+TOLD = (
+    "creating SSM Document (module.preferences[0].aws_ssm_document.this, modules/preferences/main.tf:12): "
+    "AccessDeniedException: not authorized"
+)
+
+
+def says(*messages: Mapping[str, object] | str) -> str:
+    """Return shell commands that print messages as terraform does with -json."""
+    lines = (message if isinstance(message, str) else json.dumps(message) for message in messages)
+    return "".join(f"cat <<'END'\n{line}\nEND\n" for line in lines)
+
+
+def summary(**changes: int) -> dict[str, object]:
+    counts = {"add": 0, "change": 0, "import": 0, "remove": 0, "operation": "plan", **changes}
+    return {"@level": "info", "@message": "Plan", "type": "change_summary", "changes": counts}
+
+
+@pytest.fixture
+def make(stand_in: StandIn, tmp_path: Path) -> Make:
+    """Return a Terraform that runs a stand-in; the root and data folders exist."""
+    root = tmp_path / "root"
+    root.mkdir()
+
+    def make(body: str, timeout_seconds: float = 30.0) -> Terraform:
+        return Terraform(
+            binary=str(stand_in(body)),
+            root=root,
+            data_folder=tmp_path / "data",
+            environment={"PATH": os.environ["PATH"], "TRACE": str(tmp_path / "trace")},
+            timeout_seconds=timeout_seconds,
+        )
+
+    return make
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "terraform.log"
+
+
+# --- Argument lists ----------------------------------------------------------------------------------------------
+
+# Prints its arguments, one a line, and what its place in the world is.
+RECORD = """
+    { for argument; do echo "$argument"; done; echo "in $PWD"; } >>"$TRACE"
+    echo "{}"
+    """
+
+
+def test_python_terraform_is_the_version_whose_argument_lists_are_pinned_here() -> None:
+    assert importlib.metadata.version("python-terraform") == "0.10.1"
+
+
+def test_the_argument_list_of_every_verb(make: Make, tmp_path: Path, log: Path) -> None:
+    trace, root, plan = tmp_path / "trace", tmp_path / "root", tmp_path / "tfplan"
+
+    def recorded(call: Callable[[Terraform], object]) -> list[str]:
+        trace.unlink(missing_ok=True)
+        call(make(RECORD))
+        *arguments, place = trace.read_text().splitlines()
+        assert place == f"in {root}"
+        return [argument for argument in arguments if argument != place]
+
+    backend = {"bucket": "states", "region": "eu-west-1", "use_lockfile": "true"}
+    assert recorded(lambda adapter: adapter.init(backend, log)) == [
+        "init",
+        "-backend-config=bucket=states",
+        "-backend-config=region=eu-west-1",
+        "-backend-config=use_lockfile=true",
+        "-input=false",
+        "-no-color",
+        "-lockfile=readonly",
+    ]
+    variables = tmp_path / "with blank" / "terraform.tfvars"
+    assert recorded(lambda adapter: adapter.plan("111122223333", variables, plan, log)) == [
+        "plan",
+        "-json",
+        "-detailed-exitcode",
+        "-input=false",
+        "-lock-timeout=5m",
+        f"-var-file={variables}",
+        f"-out={plan}",
+    ]
+    assert recorded(lambda adapter: adapter.show(plan, log)) == ["show", "-json", str(plan)]
+    assert recorded(lambda adapter: adapter.apply("111122223333", plan, log)) == [
+        "apply",
+        "-json",
+        "-input=false",
+        "-lock-timeout=5m",
+        str(plan),
+    ]
+    assert recorded(lambda adapter: adapter.validate(log)) == [
+        "init",
+        "-backend=false",
+        "-input=false",
+        "-no-color",
+        "validate",
+        "-no-color",
+    ]
+
+
+def test_no_shell_reads_an_argument(make: Make, tmp_path: Path, log: Path) -> None:
+    hostile = "a; touch $HOME `id` $(id) 'quote\""
+
+    make(RECORD).init({"bucket": hostile}, log)
+
+    assert f"-backend-config=bucket={hostile}" in (tmp_path / "trace").read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", ["paln", "destroy_cmd", "list_workspace", "tfstate", "state", "__deepcopy__"])
+def test_a_misspelled_attribute_is_an_error_and_no_terraform_command(name: str) -> None:
+    command_line = terraform._CommandLine("terraform")
+
+    assert not hasattr(command_line, name)
+    with pytest.raises(AttributeError):
+        getattr(command_line, name)
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply", "destroy", "init", "output", "cmd", "read_state_file"])
+def test_the_verbs_of_python_terraform_are_out_of_reach(verb: str) -> None:
+    arguments = ["version"] if verb == "cmd" else []
+
+    with pytest.raises((AttributeError, NotImplementedError, TypeError)):
+        getattr(terraform._CommandLine("/bin/false"), verb)(*arguments)
+
+
+# --- How a run ends ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def failure(command: str, log: Path) -> Iterator[pytest.ExceptionInfo[TerraformError]]:
+    with pytest.raises(TerraformError) as caught:
+        yield caught
+    assert str(caught.value) == f"terraform {command} failed. Log: {log}"
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        (says(summary()) + "exit 0\n", PlanOutcome(changed=False)),
+        (says(summary(add=3, change=2, remove=1)) + "exit 2\n", PlanOutcome(changed=True, add=3, change=2, destroy=1)),
+        ("exit 2\n", PlanOutcome(changed=True)),
+        (
+            says("not JSON", "5", "null", "[]", '"text"', "{}", summary(add=1)) + "exit 2\n",
+            PlanOutcome(changed=True, add=1),
+        ),
+    ],
+    ids=["no changes", "changes", "changes without counts", "noise between the messages"],
+)
+def test_a_plan_that_worked(make: Make, tmp_path: Path, log: Path, body: str, outcome: PlanOutcome) -> None:
+    assert make(body).plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log) == outcome
+
+
+@pytest.mark.parametrize("code", [1, 3, 126, 127])
+def test_a_plan_that_failed_tells_terraforms_own_errors(make: Make, tmp_path: Path, log: Path, code: int) -> None:
+    warning = {**DIAGNOSTIC, "diagnostic": {"severity": "warning", "summary": "Deprecated"}}
+    bare = {**DIAGNOSTIC, "diagnostic": {"severity": "error", "summary": "Something else"}}
+    adapter = make(says(warning, DIAGNOSTIC, bare) + f"exit {code}\n")
+
+    with failure("plan", log) as caught:
+        adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log)
+
+    assert caught.value.diagnostics == (TOLD, "Something else")
+
+
+def test_exit_code_2_of_an_apply_is_a_failure(make: Make, tmp_path: Path, log: Path) -> None:
+    with failure("apply", log):
+        make("exit 2\n").apply("111122223333", tmp_path / "tfplan", log)
+
+
+def test_an_apply_that_failed_tells_terraforms_own_errors(make: Make, tmp_path: Path, log: Path) -> None:
+    with failure("apply", log) as caught:
+        make(says(DIAGNOSTIC) + "exit 1\n").apply("111122223333", tmp_path / "tfplan", log)
+
+    assert caught.value.diagnostics == (TOLD,)
+
+
+@pytest.mark.parametrize("body", ["kill -9 $$\n", "exit 137\n"], ids=["-9", "137"])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_killed_terraform_is_a_failure(make: Make, tmp_path: Path, log: Path, body: str, verb: str) -> None:
+    adapter = make(says(summary(add=1)) + body)
+
+    with failure(verb, log) as caught:
+        if verb == "plan":
+            adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log)
+        else:
+            adapter.apply("111122223333", tmp_path / "tfplan", log)
+
+    assert caught.value.diagnostics == ("terraform was ended by signal 9; the kernel does so when memory runs out.",)
+
+
+def test_an_init_that_failed_tells_the_errors_without_their_frame(make: Make, log: Path) -> None:
+    body = (
+        says("╷\n│ Error: Failed to get existing workspaces\n│ \n│ operation error S3: ListObjectsV2\n╵") + "exit 1\n"
+    )
+
+    with failure("init", log) as caught:
+        make(body).init({}, log)
+
+    assert caught.value.diagnostics == ("Failed to get existing workspaces operation error S3: ListObjectsV2",)
+
+
+def test_a_provider_that_cannot_be_had_is_told_with_what_to_do(make: Make, log: Path) -> None:
+    body = says("Error: Failed to query available provider packages") + "exit 1\n"
+
+    with pytest.raises(TerraformError, match="set TF_PLUGIN_MIRROR to a plugin directory"):
+        make(body).init({}, log)
+
+
+def test_a_plan_is_shown_though_a_warning_stands_before_it(make: Make, tmp_path: Path, log: Path) -> None:
+    adapter = make(says("There are some problems with the CLI configuration:", '{"format_version": "1.2"}'))
+
+    assert adapter.show(tmp_path / "tfplan", log) == {"format_version": "1.2"}
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("body", ["exit 0\n", "echo '{'\n", "echo '[]'\n", "echo '{}'\nexit 1\n"])
+def test_a_plan_that_cannot_be_shown_is_a_failure(make: Make, tmp_path: Path, log: Path, body: str) -> None:
+    with failure("show", log):
+        make(body).show(tmp_path / "tfplan", log)
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_validation_leaves_the_lock_file_as_it_was(make: Make, tmp_path: Path, log: Path, existed: bool) -> None:
+    lock = tmp_path / "root" / ".terraform.lock.hcl"
+    if existed:
+        lock.write_text("locked\n")
+    adapter = make('echo "$*" >>"$TRACE"\n[ -e .terraform.lock.hcl ] || echo new >.terraform.lock.hcl\n')
+
+    adapter.validate(log)
+
+    assert (lock.read_text() if lock.exists() else None) == ("locked\n" if existed else None)
+    assert ("-lockfile=readonly" in (tmp_path / "trace").read_text()) is existed
+
+
+def test_an_invalid_configuration_is_told(make: Make, tmp_path: Path, log: Path) -> None:
+    body = 'if [ "$1" = validate ]; then\n' + says("│ Error: Unsupported argument\n│ \n│ on main.tf") + "exit 1\nfi\n"
+
+    with failure("validate", log) as caught:
+        make(body).validate(log)
+
+    assert caught.value.diagnostics == ("Unsupported argument on main.tf",)
+    assert not (tmp_path / "root" / ".terraform.lock.hcl").exists()
+
+
+# --- Logs and files ----------------------------------------------------------------------------------------------
+
+
+def test_the_log_is_readable_for_people_and_private(make: Make, tmp_path: Path, log: Path) -> None:
+    before = os.umask(0)
+    try:
+        plan = tmp_path / "tfplan"
+        adapter = make(
+            says(summary(add=1), DIAGNOSTIC) + 'echo "to stderr" >&2\nprintf "\\377 broken\\n"\nrm -f "$PLAN"\nexit 1\n'
+        )
+        for _ in range(2):
+            with pytest.raises(TerraformError):
+                adapter.plan("111122223333", tmp_path / "v", plan, log)
+    finally:
+        os.umask(before)
+
+    text = log.read_text(encoding="utf-8")
+    assert text.count(f"2027-01-01T00:00:00Z error: {TOLD}\n") == 2
+    assert "to stderr\n\ufffd broken\n" in text
+    assert '"type"' not in text
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_the_log_grows_while_terraform_runs(make: Make, tmp_path: Path, log: Path) -> None:
+    adapter = make("echo first\nwhile [ ! -e go ]; do sleep 0.02; done\n")
+    thread = threading.Thread(target=adapter.apply, args=("111122223333", tmp_path / "tfplan", log))
+
+    thread.start()
+    wait_for(lambda: log.exists() and "first" in log.read_text())
+    (tmp_path / "root" / "go").touch()
+    thread.join(10)
+
+    assert not thread.is_alive()
+
+
+def test_a_saved_plan_is_private_even_if_terraform_writes_it_anew(make: Make, tmp_path: Path, log: Path) -> None:
+    plan = tmp_path / "tfplan"
+
+    make(f"rm -f '{plan}'\numask 0\necho secret >'{plan}'\nexit 2\n").plan("1", tmp_path / "v", plan, log)
+
+    assert stat.S_IMODE(plan.stat().st_mode) == 0o600
+
+
+# --- Time and interruption ---------------------------------------------------------------------------------------
+
+# Notes signals; `while` and not one long sleep, since a shell handles signals between commands only.
+STUBBORN = """
+    trap 'echo INT >>"$TRACE"; {on_interrupt}' INT
+    trap 'echo TERM >>"$TRACE"' TERM
+    echo ready
+    while :; do sleep 0.05; done
+    """
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_command_that_takes_too_long_is_interrupted_as_by_ctrl_c(make: Make, tmp_path: Path, log: Path) -> None:
+    adapter = make(STUBBORN.format(on_interrupt="exit 1"), timeout_seconds=0.5)
+
+    with pytest.raises(TerraformError) as caught:
+        adapter.apply("111122223333", tmp_path / "tfplan", log)
+
+    assert str(caught.value) == f"terraform apply took longer than 0.5 seconds and was stopped. Log: {log}"
+    assert (tmp_path / "trace").read_text().split() == ["INT"]
+
+
+def test_a_command_that_does_not_follow_is_ended_step_by_step(
+    make: Make, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "_GRACE_SECONDS", 0.5)
+    adapter = make(STUBBORN.format(on_interrupt=":"), timeout_seconds=0.5)
+
+    with pytest.raises(TerraformError, match="took longer than"):
+        adapter.apply("111122223333", tmp_path / "tfplan", log)
+
+    assert (tmp_path / "trace").read_text().split() == ["INT", "TERM"]
+
+
+def test_a_command_in_time_is_left_alone(make: Make, tmp_path: Path, log: Path) -> None:
+    make("trap 'echo INT >>\"$TRACE\"' INT\n", timeout_seconds=5).apply("1", tmp_path / "tfplan", log)
+
+    assert not (tmp_path / "trace").exists()
+
+
+def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Path) -> None:
+    adapter = make(STUBBORN.format(on_interrupt="exit 1"))
+    errors: list[TerraformError] = []
+
+    def apply(log: Path) -> None:
+        try:
+            adapter.apply("111122223333", tmp_path / "tfplan", log)
+        except TerraformError as error:
+            errors.append(error)
+
+    logs = [tmp_path / f"{number}.log" for number in range(3)]
+    threads = [threading.Thread(target=apply, args=(log,)) for log in logs]
+    for thread in threads:
+        thread.start()
+    for log in logs:
+        wait_for(lambda log=log: log.exists() and "ready" in log.read_text())  # type: ignore[misc]
+    adapter.interrupt()
+    for thread in threads:
+        thread.join(10)
+
+    assert sorted(str(error) for error in errors) == [f"terraform apply failed. Log: {log}" for log in logs]
+    assert (tmp_path / "trace").read_text().split() == ["INT"] * 3
+    adapter.interrupt()
+
+
+# --- Environment -------------------------------------------------------------------------------------------------
+
+PASSED_ON = {
+    "PATH": os.environ["PATH"],
+    "HOME": "/home/me",
+    "USER": "me",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "TMPDIR": "/tmp",  # noqa: S108 - a value, not a file
+    "AWS_PROFILE": "rollout",
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:2",
+    "AWS_CA_BUNDLE": "/etc/ca.pem",
+    "SSL_CERT_FILE": "/etc/ca.pem",
+    "HTTPS_PROXY": "http://proxy",
+    "no_proxy": "localhost",
+}
+KEPT_OUT = {
+    "TF_LOG": "trace",
+    "TF_LOG_PATH": "/tmp/log",  # noqa: S108 - a value, not a file
+    "TF_VAR_account_id": "999999999999",
+    "TF_CLI_ARGS": "-destroy",
+    "TF_CLI_ARGS_plan": "-destroy",
+    "TF_WORKSPACE": "other",
+    "TF_DATA_DIR": "elsewhere",
+    "TF_REATTACH_PROVIDERS": "{}",
+    "TF_TOKEN_app_terraform_io": "secret",
+    "TF_PLUGIN_CACHE_DIR": "/cache",
+    "LD_PRELOAD": "/tmp/evil.so",  # noqa: S108 - a value, not a file
+    "PYTHONPATH": "/elsewhere",
+    "GITHUB_TOKEN": "secret",
+    "GOGC": "off",
+    "XAWS_PROFILE": "x",
+    "AWS_profile": "x",
+    "PATHX": "x",
+}
+
+
+def test_the_environment_is_made_from_a_list_of_what_is_passed_on(tmp_path: Path) -> None:
+    child = child_environment({**PASSED_ON, **KEPT_OUT}, tmp_path)
+
+    assert child == {**PASSED_ON, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    assert child_environment({}, tmp_path, gogc="400")["GOGC"] == "400"
+
+
+def test_what_a_run_adds_to_the_environment(stand_in: StandIn, tmp_path: Path, log: Path) -> None:
+    trace = tmp_path / "trace"
+    adapter = Terraform(
+        binary=str(stand_in(f"env >'{trace}'\n")),
+        root=tmp_path,
+        data_folder=tmp_path / "data",
+        environment=child_environment({**PASSED_ON, **KEPT_OUT}, tmp_path),
+    )
+
+    def seen() -> dict[str, str]:
+        pairs = (line.partition("=") for line in trace.read_text().splitlines())
+        return {
+            name: value for name, _, value in pairs if re.match("TF_|AWS_PROFILE|LD_|GITHUB|" + processes.MARKER, name)
+        }
+
+    adapter.init({}, log)
+    always = {
+        "TF_DATA_DIR": str(tmp_path / "data"),
+        "TF_IN_AUTOMATION": "1",
+        "TF_INPUT": "0",
+        "AWS_PROFILE": "rollout",
+        processes.MARKER: os.environ[processes.MARKER],
+    }
+    assert seen() == always
+    adapter.plan("111122223333-us-east-1", tmp_path / "v", tmp_path / "tfplan", log)
+    assert seen() == {**always, "TF_WORKSPACE": "111122223333-us-east-1"}
+
+
+@pytest.mark.parametrize("content", ["absent", "empty", "file"])
+def test_a_wrong_plugin_mirror_is_refused(tmp_path: Path, content: str) -> None:
+    mirror = tmp_path / "mirror"
+    if content == "empty":
+        mirror.mkdir()
+    elif content == "file":
+        mirror.touch()
+
+    with pytest.raises(InputError) as caught:
+        child_environment({"TF_PLUGIN_MIRROR": str(mirror)}, tmp_path)
+
+    assert str(caught.value) == (
+        f"TF_PLUGIN_MIRROR: The directory {mirror} does not hold registry.terraform.io/hashicorp/aws; it must have the "
+        "registry's layout."
+    )
+
+
+def test_a_plugin_mirror_gets_a_private_configuration_that_terraform_understands(tmp_path: Path) -> None:
+    mirror = tmp_path / 'a "strange" folder'
+    (mirror / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
+
+    child = child_environment({**PASSED_ON, "TF_PLUGIN_MIRROR": str(mirror), "TF_CLI_CONFIG_FILE": "/own"}, tmp_path)
+
+    path = Path(child["TF_CLI_CONFIG_FILE"])
+    assert path.parent == tmp_path
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    binary = shutil.which("terraform")
+    assert binary, "Terraform is needed on the PATH."
+    done = subprocess.run([binary, "version"], env=child, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    # Terraform names the mirror when it does not find the provider there.
+    (tmp_path / "main.tf").write_text(
+        'terraform {\n  required_providers {\n    aws = {\n      source = "hashicorp/aws"\n    }\n  }\n}\n'
+    )
+    done = subprocess.run(
+        [binary, "init", "-no-color"], cwd=tmp_path, env=child, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert str(mirror) in " ".join(done.stderr.split())
+
+
+def test_the_callers_own_command_line_configuration_is_kept_where_it_exists(tmp_path: Path) -> None:
+    own = tmp_path / "own.tfrc"
+    own.touch()
+
+    assert child_environment({"TF_CLI_CONFIG_FILE": str(own)}, tmp_path)["TF_CLI_CONFIG_FILE"] == str(own)
+    assert "TF_CLI_CONFIG_FILE" not in child_environment({"TF_CLI_CONFIG_FILE": str(tmp_path / "absent")}, tmp_path)
+
+
+# --- The executable ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def only_on_path(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Put a stand-in on the PATH before everything else."""
+
+    def put(body: str) -> Path:
+        path = stand_in(body)
+        monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+        return path
+
+    return put
+
+
+@pytest.mark.parametrize("version", ["1.11.0", "1.11.4", "1.12.0-beta1", "2.0.0"])
+def test_a_terraform_that_is_new_enough_is_found(only_on_path: StandIn, version: str) -> None:
+    path = only_on_path(f"""[ "$*" = "version -json" ] && echo '{{"terraform_version": "{version}"}}'\n""")
+
+    assert find_terraform() == str(path)
+
+
+@pytest.mark.parametrize("version", ["1.10.9", "1.9.8", "0.15.5", "new"])
+def test_a_terraform_that_is_too_old_is_refused(only_on_path: StandIn, version: str) -> None:
+    path = only_on_path(f"""echo '{{"terraform_version": "{version}"}}'\n""")
+
+    with pytest.raises(InputError) as caught:
+        find_terraform()
+
+    assert str(caught.value) == f"Terraform 1.11 or newer is needed; {path} is {version}."
+
+
+@pytest.mark.parametrize("body", ["exit 1\n", "echo hello\n", "echo '{}'\n", "echo '[]'\n", "echo 5\n", "kill -9 $$\n"])
+def test_what_does_not_answer_as_terraform_would_is_refused(only_on_path: StandIn, body: str) -> None:
+    only_on_path(body)
+
+    with pytest.raises(InputError, match="does not answer as terraform would"):
+        find_terraform()
+
+
+def test_a_missing_terraform_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(InputError, match=r"Terraform 1\.11 or newer is needed, and no terraform is on the PATH"):
+        find_terraform()
+
+
+def test_the_version_is_asked_in_a_clean_environment(only_on_path: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CLI_ARGS", "-broken")
+    path = only_on_path("""[ -z "$TF_CLI_ARGS" ] && echo '{"terraform_version": "1.11.4"}'\n""")
+
+    assert find_terraform() == str(path)

@@ -1,0 +1,303 @@
+"""Rendered variables: every value survives the way through terraform, in terraform's own format."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+from fleet.organization import MANAGEMENT, Account
+from fleet.settings import DeploymentRole, EffectiveSettings, Settings, TargetSettings
+from fleet.targets import Target
+from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of, write_private
+
+ROOT = Path(__file__).parents[2]
+ROLE = DeploymentRole(name="Deploy")
+HOME = "eu-west-1"
+PLAIN = EffectiveSettings(TargetSettings(), {}, frozenset())
+
+# Terraform normalizes text to NFC, and so does this; what else could go wrong is drawn more often than by chance.
+TROUBLE = ["${", "%{", "$", "%", "{", "}", '"', "\\", "\n", "\r", "\t", "\x1b", "\x7f", "\u2028", "\ufeff", "~", "EOT"]
+LETTERS = st.characters(exclude_categories=["Cs"])
+TEXTS = st.lists(st.sampled_from(TROUBLE) | st.text(LETTERS, max_size=5), max_size=8).map(
+    lambda parts: unicodedata.normalize("NFC", "".join(parts))
+)
+SCALARS = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXTS
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    SCALARS | st.lists(SCALARS, max_size=3),
+    lambda inner: st.dictionaries(TEXTS, inner, max_size=5),
+    max_leaves=12,
+)
+# Each example is a run of terraform with many values: few examples, and no time for making them smaller.
+ONE_RUN_EACH = settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
+)
+
+
+def target(name: str = "Payments", role: str = "", region: str = HOME) -> Target:
+    return Target(Account("111122223333", name, role=role), region, HOME)
+
+
+def terraform(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("terraform") is None:
+        pytest.fail("Terraform is needed on the PATH.")
+    environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "TF_WORKSPACE": "111122223333"}
+    return subprocess.run(
+        ["terraform", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def read_back(folder: Path, variables: str) -> dict[str, Any]:
+    """Return the outputs of a configuration for rendered variables."""
+    (folder / "terraform.tfvars").write_text(variables, encoding="utf-8")
+    done = terraform(folder, "apply", "-auto-approve", "-input=false", "-no-color")
+    assert done.returncode == 0, done.stdout + done.stderr
+    state = folder / "terraform.tfstate.d" / "111122223333" / "terraform.tfstate"
+    outputs = json.loads(state.read_text(encoding="utf-8"))["outputs"]
+    return {name: output["value"] for name, output in outputs.items()}
+
+
+def assert_formatted(folder: Path, text: str) -> None:
+    path = folder / "checked.tfvars"
+    path.write_text(text, encoding="utf-8")
+    done = terraform(folder, "fmt", "-check", "-diff", str(path))
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A configuration that needs no provider and gives its variables back."""
+    folder = tmp_path_factory.mktemp("echo")
+    (folder / "main.tf").write_text(
+        "".join(
+            f'variable "{name}" {{\n  type = {kind}\n}}\n\noutput "{name}" {{\n  value = var.{name}\n}}\n\n'
+            for name, kind in {"texts": "list(string)", "tags": "map(string)"}.items()
+        ),
+        encoding="utf-8",
+    )
+    return folder
+
+
+@ONE_RUN_EACH
+@given(
+    st.lists(TEXTS, min_size=20, max_size=60),
+    st.dictionaries(TEXTS, TEXTS, min_size=5, max_size=20),
+)
+@example(
+    ["${a}", "$${a}", "$$${a}", "$", "$$", "${", "%{if}", "%%{if}", "$%{", "%${", "$\\{", '\\"', '"', "\\${", "~{"]
+    + [
+        f"{start}{letter}{end}"
+        for start in ("", "$", "%")
+        for letter in "\n\r\t\x01\x7f\u200b\u2028é日"
+        for end in "{a"
+    ],
+    {"a": "b", "with blank": "", "é": "x", "${a}": "${b}", "": "empty", '"': "quote", "a.b:c/d=e+f-g@h": "aws"},
+)
+def test_any_text_survives_as_value_and_as_key(echo: Path, texts: list[str], tags: dict[str, str]) -> None:
+    outputs = read_back(echo, f"texts = {hcl(texts)}\ntags  = {hcl(tags)}\n")
+
+    assert outputs["texts"] == texts
+    assert outputs["tags"] == tags
+
+
+@given(TEXTS)
+def test_a_literal_is_one_line_without_template_or_control_character(text: str) -> None:
+    literal = quote(text)
+
+    assert literal[1:-1].isprintable()
+    assert quote(text, ascii_only=True).isascii()
+
+
+@ONE_RUN_EACH
+@given(st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_-]{0,12}", fullmatch=True), VALUES, min_size=2, max_size=8))
+def test_rendered_values_are_formatted_as_terraform_fmt_does(echo: Path, variables: Mapping[str, Any]) -> None:
+    assert_formatted(echo, "\n\n".join(f"{name} = {hcl(value)}" for name, value in variables.items()) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (20, "20"),
+        ("plain", '"plain"'),
+        ("Größe 日本", '"Größe 日本"'),
+        ("${a}", '"$${a}"'),
+        ("%{a}", '"%%{a}"'),
+        ("100%", '"100%"'),
+        ("a\nb", '"a\\nb"'),
+        ("\x1b[31m", '"\\U0000001b[31m"'),
+        ([], "[]"),
+        (["a", 1, [True]], '["a", 1, [true]]'),
+        ({}, "{}"),
+        (
+            {"a": 1, "long": {"b": []}, "c": 2, "dd": 3},
+            "{\n  a = 1\n  long = {\n    b = []\n  }\n  c  = 2\n  dd = 3\n}",
+        ),
+        ({"a b": 1, "c-d": 2, "1e": 3}, '{\n  "a b" = 1\n  c-d   = 2\n  "1e"  = 3\n}'),
+    ],
+)
+def test_hcl(value: object, text: str) -> None:
+    assert hcl(value) == text
+
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, ["a", object()], {"a": {"b": object()}}])
+def test_what_has_no_hcl_form_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="has no HCL form"):
+        hcl(value)
+
+
+# --- Targets -----------------------------------------------------------------------------------------------------
+
+
+def test_the_root_module_reads_back_what_was_set(tmp_path: Path, make_settings: Callable[[str], Settings]) -> None:
+    given_settings = make_settings("""
+        defaults:
+          preferences:
+            s3: {enabled: true, bucket_name: logs-of-all, key_prefix: ""}
+            shell_profile: {linux: "cd \\"${HOME}\\"\\nexec bash # 100% $${x} %{y}\\t\\e", windows: 'C:\\x'}
+            function: {reserved_concurrent_executions: 2}
+            idle_session_timeout: 7
+          instance_policy: {attach_to_roles: [web, worker]}
+          config_rule: {enabled: false}
+          tags: {"cost centre": "é ${x}", Owner: ""}
+        """)
+    effective = given_settings.effective(Account("111122223333", "Payments"), "us-east-1")
+    shutil.copy(ROOT / "variables.tf", tmp_path)
+    names = ("account_id", "region", "home_region", "deployment_role", *TargetSettings.model_fields)
+    (tmp_path / "outputs.tf").write_text(
+        "".join(f'output "{name}" {{\n  value = var.{name}\n}}\n' for name in names), encoding="utf-8"
+    )
+
+    home = target(region=HOME)
+    outputs = read_back(tmp_path, TfvarsRenderer("organization.yaml").render(home, effective, ROLE))
+
+    assert outputs == {
+        "account_id": "111122223333",
+        "region": HOME,
+        "home_region": HOME,
+        "deployment_role": ROLE.model_dump(exclude={"in_management_account"}),
+        **effective.values.model_dump(),
+    }
+
+
+def test_a_rendered_file_is_formatted(tmp_path: Path, make_settings: Callable[[str], Settings]) -> None:
+    effective = make_settings("""
+        defaults:
+          preferences: {shell_profile: {linux: "a\\nb"}}
+          tags: {a: b, "cost centre": c, Größe: d, managed-by: e, "1st": f, "${x}": g}
+        """).effective(Account("111122223333", "Payments"), HOME)
+
+    assert_formatted(tmp_path, TfvarsRenderer("organization.yaml").render(target(), effective, ROLE))
+
+
+def test_equal_settings_give_equal_bytes(make_settings: Callable[[str], Settings]) -> None:
+    first = make_settings("defaults: {tags: {a: b, c: d}, preferences: {adopt: merge}}").effective(
+        target().account, HOME
+    )
+    second = make_settings("defaults: {preferences: {adopt: merge}, tags: {c: d, a: b}}").effective(
+        target().account, HOME
+    )
+
+    rendered = {
+        TfvarsRenderer("organization.yaml").render(target(), effective, ROLE) for effective in (first, second, first)
+    }
+
+    assert len(rendered) == 1
+
+
+@given(TEXTS)
+def test_a_hostile_account_name_stays_within_its_comment(name: str) -> None:
+    renderer = TfvarsRenderer("organization.yaml")
+
+    lines = renderer.render(target(name), PLAIN, ROLE).splitlines()
+
+    assert lines[1:] == renderer.render(target("plain"), PLAIN, ROLE).splitlines()[1:]
+    assert lines[0].startswith("# Rendered from organization.yaml for account 111122223333 ")
+
+
+def test_nothing_of_the_machine_and_no_time_is_rendered(tmp_path: Path) -> None:
+    text = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLE)
+
+    assert str(tmp_path.parent) not in text
+    assert str(ROOT) not in text
+    assert "null" not in text
+
+
+def test_skipped_components_are_switched_off() -> None:
+    skipping = replace(PLAIN, skipped=frozenset({"preferences", "config_rule"}))
+
+    variables = variables_of(target(), skipping, ROLE)
+
+    assert not variables["preferences"]["enabled"]
+    assert not variables["config_rule"]["enabled"]
+    assert variables["instance_policy"]["enabled"]
+
+
+@pytest.mark.parametrize(
+    ("account_role", "in_management_account", "uses_role"),
+    [("", False, True), ("log-archive", False, True), (MANAGEMENT, False, False), (MANAGEMENT, True, True)],
+)
+def test_the_management_account_is_entered_without_the_role(
+    account_role: str, in_management_account: bool, uses_role: bool
+) -> None:
+    role = DeploymentRole(name="Deploy", external_id="secret-handshake", in_management_account=in_management_account)
+
+    variables = variables_of(target(role=account_role), PLAIN, role)
+
+    expected = {
+        "name": "Deploy",
+        "external_id": "secret-handshake",
+        "session_name": ROLE.session_name,
+        "duration": "1h",
+    }
+    assert variables["deployment_role"] == (expected if uses_role else None)
+
+
+def test_an_external_id_that_is_not_set_is_left_out() -> None:
+    assert "external_id" not in variables_of(target(), PLAIN, ROLE)["deployment_role"]
+
+
+# --- Files -------------------------------------------------------------------------------------------------------
+
+
+def test_written_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "accounts" / "111122223333" / "eu-west-1.tfvars"
+    before = os.umask(0)
+    try:
+        write_private(path, "first\n")
+        path.chmod(0o644)
+        write_private(path, "second é\n")
+    finally:
+        os.umask(before)
+
+    assert path.read_text(encoding="utf-8") == "second é\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "terraform.tfvars"
+    write_private(path, "whole\n")
+
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "half \ud800")
+
+    assert path.read_text(encoding="utf-8") == "whole\n"
+    assert list(tmp_path.iterdir()) == [path]

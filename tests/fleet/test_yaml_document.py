@@ -1,0 +1,262 @@
+"""YAML with line numbers: every value knows its line, and nothing in a file ends in a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.errors import InputError
+from fleet.yaml_document import YamlDocument, format_key_path, nearest, parse_yaml, read_yaml
+
+PATH = Path("settings.yaml")
+
+
+def parse(text: str) -> YamlDocument:
+    return parse_yaml(dedent(text), PATH)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def test_every_key_and_item_knows_its_line() -> None:
+    document = parse("""\
+        # a comment
+        organization:
+          regions:
+            - eu-west-1
+
+            - us-east-1
+        overrides: [{set: {idle: 10}}]
+        """)
+
+    assert document.data == {
+        "organization": {"regions": ["eu-west-1", "us-east-1"]},
+        "overrides": [{"set": {"idle": 10}}],
+    }
+    assert document.line(("organization",)) == 2
+    assert document.line(("organization", "regions", 0)) == 4
+    assert document.line(("organization", "regions", 1)) == 6
+    assert document.where(("overrides", 0, "set", "idle")) == "settings.yaml:7 (overrides[0].set.idle)"
+
+
+def test_a_missing_key_stands_where_it_should_have_been() -> None:
+    document = parse("""\
+        first: 1
+        organization:
+          id: o-1
+        """)
+
+    assert document.where(("organization", "state", "bucket")) == "settings.yaml:2 (organization.state.bucket)"
+    assert document.where(("nothing",)) == "settings.yaml:1 (nothing)"
+    assert document.where() == "settings.yaml:1"
+
+
+def test_scalars_have_the_types_of_yaml() -> None:
+    document = parse("""\
+        text: plain
+        number: 20
+        octal: 017
+        truth: yes
+        nothing: ~
+        day: 2027-03-31
+        block: |
+          two
+          lines
+        """)
+
+    assert document.data == {
+        "text": "plain",
+        "number": 20,
+        "octal": 0o17,
+        "truth": True,
+        "nothing": None,
+        "day": datetime.date(2027, 3, 31),
+        "block": "two\nlines\n",
+    }
+
+
+@pytest.mark.parametrize("account_id", ["111122223333", "012345670123", "000000000000"])
+def test_an_account_id_is_text_with_all_its_digits(account_id: str) -> None:
+    document = parse(f"""\
+        {account_id}: [{account_id}, "{account_id}"]
+        """)
+
+    assert document.data == {account_id: [account_id, account_id]}
+
+
+@pytest.mark.parametrize("number", ["11112222333", "1111222233334"])
+def test_other_numbers_stay_numbers(number: str) -> None:
+    assert parse(f"id: {number}").data == {"id": int(number)}
+
+
+def test_anchors_and_merges_keep_the_line_of_what_they_repeat() -> None:
+    document = parse("""\
+        base: &base
+          idle: 20
+          max: 60
+        home: &home eu-west-1
+        prod:
+          <<: *base
+          idle: 10
+        regions: [*home]
+        """)
+
+    assert document.data["prod"] == {"idle": 10, "max": 60}
+    assert document.data["regions"] == ["eu-west-1"]
+    assert document.line(("prod", "idle")) == 7
+    assert document.line(("prod", "max")) == 3
+
+
+def test_one_anchor_may_be_merged_many_times() -> None:
+    document = parse("""\
+        base: &base {idle: 20}
+        all: [{<<: *base}, {<<: *base, idle: 5}, {<<: [*base, {max: 60}]}]
+        again: *base
+        """)
+
+    assert document.data["all"] == [{"idle": 20}, {"idle": 5}, {"idle": 20, "max": 60}]
+    assert document.data["again"] == {"idle": 20}
+
+
+def test_a_repeated_key_names_both_lines() -> None:
+    message = refusal("""\
+        preferences:
+          idle: 10
+          max: 60
+          idle: 20
+        """)
+
+    assert message == ('settings.yaml:4 (preferences.idle): The key "idle" stands here twice, first on line 2.')
+
+
+def test_all_repeated_keys_are_told_at_once() -> None:
+    message = refusal("""\
+        a: 1
+        a: 2
+        b: {c: 1, c: 2}
+        """)
+
+    assert message.count("stands here twice") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: [1, 2\nb: 3\n", 2),
+        ("a: 1\n  b: 2\n", 2),
+        ("a: 1\nb: \tc: 3\n\t- d\n", 2),
+        ("a: *nowhere\n", 1),
+        ("a: 1\n---\nb: 2\n", 2),
+        ('a: "unfinished\n', 2),
+        ("a: &x\nb: %no\n", 2),
+        ("a: 1\nb: {<<: 3}\n", 2),
+    ],
+)
+def test_broken_yaml_is_told_with_its_line(text: str, line: int) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_yaml(text, PATH)
+
+    assert f"settings.yaml:{line}" in str(caught.value)
+    assert "This is not valid YAML" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/name:os.system",
+        "a: !unknown x",
+        "a: !!int twelve",
+        "a: 2027-02-31",
+        'a: "\\ud800"',
+        '"\\udfff": a',
+        "{[a, b]: c}",
+        "? {a: b}\n: c",
+        "a: \x00",
+        "a: \x07",
+    ],
+)
+def test_values_and_keys_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"^settings\.yaml"):
+        parse_yaml(text, PATH)
+
+
+def test_a_tag_on_a_list_runs_nothing(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+
+    document = parse(f"a: !!python/object/apply:os.mkdir [{trace}]")
+
+    assert document.data == {"a": [str(trace)]}
+    assert not trace.exists()
+
+
+def test_a_mapping_that_is_merged_into_itself_adds_nothing() -> None:
+    assert parse("a: &a {<<: *a, b: 1}").data == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]",
+        "a: &a {b: *a}",
+        "a: &a [*a, *a, *a, *a]",
+        "[" * 200 + "]" * 200,
+        "[" * 20_000,
+    ],
+)
+def test_endless_and_deep_values_are_refused(text: str) -> None:
+    assert "nested too deeply" in refusal(text)
+
+
+@pytest.mark.parametrize(("text", "data"), [("", None), ("# only a comment\n", None), ("[]", []), ("plain", "plain")])
+def test_a_file_may_hold_anything(text: str, data: object) -> None:
+    assert parse(text).data == data
+
+
+@given(st.text())
+def test_no_text_whatever_ends_in_anything_but_a_document_or_a_refusal(text: str) -> None:
+    with contextlib.suppress(InputError):
+        assert parse_yaml(text, PATH).path == PATH
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_yaml(tmp_path / "absent.yaml")
+
+    assert str(caught.value) == f"{tmp_path / 'absent.yaml'}: The file does not exist."
+
+
+@pytest.mark.parametrize("content", [b"a: \xff\xfe", b"\x80"])
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match="cannot be read"):
+        read_yaml(path)
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_yaml(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key_path", "text"),
+    [((), ""), (("a",), "a"), (("a", 0, "b", 1, 2), "a[0].b[1][2]"), (("tags", "a.b"), "tags.a.b")],
+)
+def test_key_paths_are_written_as_people_write_them(key_path: tuple[str | int, ...], text: str) -> None:
+    assert format_key_path(key_path) == text
+
+
+def test_only_a_near_word_is_offered() -> None:
+    assert nearest("idle_timeout", ["idle_session_timeout", "adopt"]) == ' (did you mean "idle_session_timeout"?)'
+    assert nearest("zzz", ["idle_session_timeout", "adopt"]) == ""
+    assert nearest("zzz", []) == ""

@@ -1,0 +1,995 @@
+"""The state machine in an emulated account: every state, every way to adopt and to leave, every call failing once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import boto3
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+from moto.backends import get_backend
+
+from session_preferences.aws import Budget, Call, caller
+from session_preferences.document import DEFAULT_NAME, Document, build, diff, parse, render
+from session_preferences.errors import (
+    AdoptionRefusedError,
+    AwsError,
+    InvalidPreferencesError,
+    OriginalRecordError,
+    PreferencesError,
+    PreflightError,
+    UnreadableDocumentError,
+)
+from session_preferences.original import PARAMETER
+from session_preferences.reconcile import reconcile
+from session_preferences.request import parse_event
+
+REGION = "eu-west-1"
+LOG_GROUP = "ssm-sessionmanager-logs"
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# What to answer to an operation in AWS's place; each gets the real `Call` and the arguments.
+Answers = Mapping[str, Callable[..., dict[str, Any]]]
+
+
+class Clients:
+    """boto3 clients, each made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __call__(self, service: str) -> Any:  # noqa: ANN401 - four kinds of client
+        if service not in self._made:
+            self._made[service] = boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
+        return self._made[service]
+
+
+@dataclass
+class Watch:
+    """A `Call` that notes every operation and can fail one of them, before or after AWS carried it out."""
+
+    inner: Call
+    operations: list[str] = field(default_factory=list)
+    fail_at: int | None = None
+    code: str = "AccessDeniedException"
+    after: bool = False
+    answers: Answers = field(default_factory=dict)
+
+    def __call__(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
+        self.operations.append(operation)
+        failing = len(self.operations) - 1 == self.fail_at
+        if failing and not self.after:
+            raise AwsError(self.code, f"{operation} failed with {self.code}")
+        answer = self.answers.get(operation)
+        try:
+            return answer(self.inner, **arguments) if answer else self.inner(service, operation, **arguments)
+        finally:
+            if failing:
+                raise AwsError(self.code, f"{operation} failed with {self.code}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The function's result, by its contract."""
+
+    document: str
+    outcome: str
+    default_version: str | None
+    latest_version: str | None
+    changes: list[dict[str, object]]
+
+
+@dataclass
+class Account:
+    """One emulated account and region, with a log group, a bucket and a key that preflight accepts."""
+
+    clients: Clients
+    key_arn: str
+
+    @property
+    def ssm(self) -> SSMClient:
+        client: SSMClient = self.clients("ssm")
+        return client
+
+    @property
+    def preferences(self) -> dict[str, object]:
+        return {
+            "cloudWatchLogGroupName": LOG_GROUP,
+            "cloudWatchEncryptionEnabled": True,
+            "cloudWatchStreamingEnabled": False,
+            "kmsKeyId": self.key_arn,
+            "idleSessionTimeout": 20,
+            "maxSessionDuration": "60",
+        }
+
+    def event(self, action: str = "create", **changes: object) -> dict[str, object]:
+        how = {"action": action} if action in {"reconcile", "diff"} else {"tf": {"action": action, "prev_input": None}}
+        return {"preferences": self.preferences, **how, **changes}
+
+    def watch(self, answers: Answers | None = None) -> Watch:
+        return Watch(caller(self.clients, self.budget()), answers=answers or {})
+
+    @staticmethod
+    def budget() -> Budget:
+        return Budget(300, sleep=lambda _seconds: None)
+
+    def run(self, event: Mapping[str, object], call: Call | None = None) -> Result:
+        return Result(**reconcile(parse_event(event), call or self.watch(), self.budget(), REGION))
+
+    def put(self, content: Mapping[str, object] | str, document_format: Literal["JSON", "YAML"] = "JSON") -> str:
+        """Write a document by hand, as somebody else would; the default stays where it is."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        try:
+            self.ssm.create_document(
+                Name=DEFAULT_NAME, Content=text, DocumentType="Session", DocumentFormat=document_format
+            )
+        except self.ssm.exceptions.DocumentAlreadyExists:
+            self.ssm.update_document(
+                Name=DEFAULT_NAME, Content=text, DocumentFormat=document_format, DocumentVersion="$LATEST"
+            )
+        return text
+
+    @staticmethod
+    def clear(service: Literal["ssm", "logs", "s3"] = "ssm") -> None:
+        """Take away everything of one service."""
+        for backend in get_backend(service).values():
+            backend.reset()
+
+    def text(self) -> str | None:
+        """The text of the default version; None when there is no document."""
+        try:
+            return str(self.ssm.get_document(Name=DEFAULT_NAME)["Content"])
+        except self.ssm.exceptions.InvalidDocument:
+            return None
+
+    def inputs(self) -> dict[str, Any]:
+        inputs: dict[str, Any] = json.loads(self.text() or "{}")["inputs"]
+        return inputs
+
+    def versions(self) -> tuple[str, str]:
+        document = self.ssm.describe_document(Name=DEFAULT_NAME)["Document"]
+        return document["DefaultVersion"], document["LatestVersion"]
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[Account]:
+    with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "testing")
+        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        clients = Clients()
+        yield Account(clients, clients("kms").create_key()["KeyMetadata"]["Arn"])  # the one slow call, so made once
+
+
+@pytest.fixture
+def account(emulated: Account) -> Account:
+    emulated.clear("ssm")
+    emulated.clear("logs")
+    emulated.clear("s3")
+    emulated.clients("logs").create_log_group(logGroupName=LOG_GROUP, kmsKeyId=emulated.key_arn)
+    return emulated
+
+
+@pytest.fixture
+def foreign() -> dict[str, object]:
+    """A document that somebody made by hand: other values, missing keys, a string boolean, an unknown key."""
+    return {
+        "schemaVersion": "1.0",
+        "description": "Team preferences",
+        "sessionType": "Standard_Stream",
+        "inputs": {
+            "cloudWatchLogGroupName": "team-logs",
+            "cloudWatchEncryptionEnabled": "false",
+            "idleSessionTimeout": "45",
+            "runAsEnabled": True,
+            "runAsDefaultUser": "ops",
+            "shellProfile": {"linux": "export TOKEN=hunter2"},
+            "color": "green",
+        },
+    }
+
+
+def changed(result: Result) -> dict[str, tuple[object, object]]:
+    assert all(list(change) == ["path", "from", "to"] for change in result.changes)
+    return {str(change["path"]): (change["from"], change["to"]) for change in result.changes}
+
+
+def content_of(**inputs: object) -> dict[str, object]:
+    inputs = {"cloudWatchLogGroupName": LOG_GROUP, **inputs}
+    return {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs}
+
+
+UNCHANGED = ["DescribeDocument", "GetDocument", "DescribeDocumentPermission"]
+
+
+# --- what a run does in each state ---
+
+
+@pytest.mark.parametrize("action", ["create", "update", "reconcile"])
+def test_a_missing_document_is_created(account: Account, action: str) -> None:
+    result = account.run(account.event(action))
+    assert (result.outcome, result.default_version, result.latest_version) == ("created", "1", "1")
+    assert changed(result)["inputs.kmsKeyId"] == (None, account.key_arn)
+    assert account.text() == render(build(account.preferences))
+
+
+@pytest.mark.parametrize("action", ["update", "reconcile", "diff"])
+def test_nothing_is_written_when_nothing_differs(account: Account, action: str) -> None:
+    account.run(account.event("create"))
+    watch = account.watch()
+    result = account.run(account.event(action), watch)
+    assert (result.outcome, result.changes, account.versions()) == ("unchanged", [], ("1", "1"))
+    assert watch.operations == UNCHANGED
+
+
+def test_creating_what_is_there_already_takes_four_calls(account: Account) -> None:
+    account.run(account.event())
+    watch = account.watch()
+    assert account.run(account.event(), watch).outcome == "unchanged"
+    assert watch.operations == [*UNCHANGED, "PutParameter"]
+
+
+def test_one_changed_preference_is_one_change_and_one_version(account: Account) -> None:
+    account.run(account.event())
+    wanted = {**account.preferences, "idleSessionTimeout": 10}
+    result = account.run(account.event("update", preferences=wanted))
+    assert (result.outcome, result.default_version, result.latest_version) == ("updated", "2", "2")
+    assert changed(result) == {"inputs.idleSessionTimeout": ("20", "10")}
+    assert account.versions() == ("2", "2")
+    assert account.inputs()["idleSessionTimeout"] == "10"
+
+
+def test_a_document_of_somebody_else_is_replaced_and_every_difference_is_told(
+    account: Account, foreign: dict[str, object]
+) -> None:
+    account.put(foreign)
+    result = account.run(account.event())
+    assert result.outcome == "updated"
+    assert changed(result) == {
+        "inputs.cloudWatchLogGroupName": ("team-logs", LOG_GROUP),
+        "inputs.cloudWatchEncryptionEnabled": (False, True),
+        "inputs.kmsKeyId": ("", account.key_arn),
+        "inputs.runAsEnabled": (True, False),
+        "inputs.runAsDefaultUser": ("ops", ""),
+        "inputs.idleSessionTimeout": ("45", "20"),
+        "inputs.maxSessionDuration": ("", "60"),
+        "inputs.shellProfile.linux": ("export TOKEN=hunter2", ""),
+        "inputs.color": ("green", None),
+    }
+    assert account.text() == render(build(account.preferences))
+
+
+def test_a_default_version_that_was_moved_back_is_promoted(account: Account) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+    account.run(account.event())
+    account.ssm.update_document_default_version(Name=DEFAULT_NAME, DocumentVersion="1")
+    seen = account.run(account.event("diff"))
+    assert (seen.outcome, seen.default_version, seen.latest_version) == ("differs", "1", "2")
+    watch = account.watch()
+    result = account.run(account.event("reconcile"), watch)
+    assert (result.outcome, result.default_version, result.latest_version) == ("promoted", "2", "2")
+    assert changed(result)["default_version"] == ("1", "2")
+    assert changed(result)["inputs.idleSessionTimeout"] == ("45", "20")
+    assert "UpdateDocument" not in watch.operations
+    assert account.versions() == ("2", "2")
+
+
+def test_equal_contents_in_different_versions_still_end_with_the_latest_as_default(account: Account) -> None:
+    account.run(account.event())
+    account.put(json.loads(account.text() or ""))
+    result = account.run(account.event("reconcile"))
+    assert (result.outcome, changed(result)) == ("promoted", {"default_version": ("1", "2")})
+    assert account.versions() == ("2", "2")
+
+
+def test_a_latest_version_that_strayed_is_written_over_though_the_default_is_right(account: Account) -> None:
+    account.run(account.event())
+    account.put(content_of(idleSessionTimeout="45"))
+    result = account.run(account.event("reconcile"))
+    assert result.outcome == "updated"
+    assert changed(result)["inputs.idleSessionTimeout"] == ("45", "20")
+    assert account.versions() == ("3", "3")
+    assert diff(parse(account.text() or ""), build(account.preferences).values()) == []
+
+
+def test_going_back_to_earlier_preferences_works_though_ssm_refuses_to_repeat_a_text(account: Account) -> None:
+    other = {**account.preferences, "idleSessionTimeout": 10}
+    for preferences, idle, version in (
+        (account.preferences, "20", "1"),
+        (other, "10", "2"),
+        (account.preferences, "20", "3"),
+        (other, "10", "4"),
+        (account.preferences, "20", "5"),
+    ):
+        result = account.run(account.event("reconcile", preferences=preferences))
+        assert (result.default_version, result.latest_version) == (version, version)
+        assert account.inputs()["idleSessionTimeout"] == idle
+    assert account.run(account.event("reconcile")).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("accounts", [["all"], ["111122223333"], [f"{number:012}" for number in range(1, 24)]])
+def test_sharing_is_drift(account: Account, accounts: list[str]) -> None:
+    account.run(account.event())
+    account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=accounts[:20])
+    if accounts[20:]:
+        account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=accounts[20:])
+    assert account.run(account.event("diff")).outcome == "differs"
+    result = account.run(account.event("reconcile"))
+    ((path, (before, after)),) = changed(result).items()
+    assert (result.outcome, path, after) == ("updated", "sharing", [])
+    assert sorted(cast("list[str]", before)) == accounts
+    permission = account.ssm.describe_document_permission(Name=DEFAULT_NAME, PermissionType="Share")
+    assert permission["AccountIds"] == []
+    assert account.versions() == ("1", "1")
+
+
+def test_a_hand_written_yaml_document_is_understood(account: Account) -> None:
+    account.put(
+        "schemaVersion: 1.0\nsessionType: Standard_Stream\ninputs:\n  idleSessionTimeout: 45\n"
+        f"  cloudWatchLogGroupName: {LOG_GROUP}\n",
+        "YAML",
+    )
+    wanted = {"cloudWatchLogGroupName": LOG_GROUP, "idleSessionTimeout": 45}
+    assert account.run(account.event("diff", preferences=wanted)).outcome == "unchanged"
+    result = account.run(account.event("update", preferences={**wanted, "idleSessionTimeout": 20}))
+    assert changed(result) == {"inputs.idleSessionTimeout": ("45", "20")}
+    assert account.inputs()["idleSessionTimeout"] == "20"
+
+
+def test_a_dry_run_writes_nothing_and_checks_nothing(account: Account, foreign: dict[str, object]) -> None:
+    watch = account.watch()
+    result = account.run(account.event("diff"), watch)
+    assert (result.outcome, result.default_version, result.latest_version) == ("differs", None, None)
+    assert watch.operations == ["DescribeDocument"]
+    account.put(foreign)
+    watch = account.watch()
+    assert account.run(account.event("diff"), watch).outcome == "differs"
+    assert watch.operations == UNCHANGED
+
+
+def test_a_document_of_another_type_is_left_alone(account: Account) -> None:
+    account.ssm.create_document(
+        Name=DEFAULT_NAME, Content='{"schemaVersion": "2.2", "mainSteps": []}', DocumentType="Command"
+    )
+    with pytest.raises(UnreadableDocumentError, match="is of type Command"):
+        account.run(account.event("reconcile"))
+
+
+def test_a_document_that_nobody_can_read_is_left_alone(account: Account) -> None:
+    text = account.put("schemaVersion: '1.0'\ninputs: {}\n", "YAML")
+    watch = account.watch(answers={"GetDocument": lambda *_, **__: {"Content": text}})
+    with pytest.raises(UnreadableDocumentError, match="aws ssm get-document"):
+        account.run(account.event("reconcile"), watch)
+    assert watch.operations == UNCHANGED
+
+
+@pytest.mark.parametrize(
+    "preferences",
+    [{}, {"idleSessionTimeout": 20}, {"cloudWatchLogGroupName": LOG_GROUP, "idleSessionTimeout": 0}, {"colour": "red"}],
+)
+@pytest.mark.parametrize("action", ["create", "reconcile", "diff"])
+def test_bad_preferences_are_refused_before_aws_is_asked(
+    account: Account, preferences: dict[str, object], action: str
+) -> None:
+    watch = account.watch()
+    with pytest.raises(InvalidPreferencesError):
+        account.run(account.event(action, preferences=preferences), watch)
+    assert watch.operations == []
+
+
+def test_another_document_name_is_another_document(account: Account, foreign: dict[str, object]) -> None:
+    account.put(foreign)
+    assert account.run(account.event(document="Team-Preferences")).outcome == "created"
+    assert json.loads(account.text() or "") == foreign
+
+
+preferences_strategy = st.fixed_dictionaries(
+    {"cloudWatchLogGroupName": st.just(LOG_GROUP)},
+    optional={
+        "idleSessionTimeout": st.none() | st.integers(1, 30),
+        "maxSessionDuration": st.none() | st.just("") | st.integers(31, 1440),
+        "cloudWatchEncryptionEnabled": st.none() | st.booleans(),
+        "shellProfile": st.fixed_dictionaries({}, optional={"linux": st.none() | st.sampled_from(["cd", "ls"])}),
+    },
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    runs=st.lists(st.tuples(preferences_strategy, st.sampled_from(["replace", "merge"])), min_size=1, max_size=3),
+    tampering=preferences_strategy,
+)
+def test_reconciling_twice_is_reconciling_once(
+    account: Account, runs: list[tuple[dict[str, object], str]], tampering: dict[str, object]
+) -> None:
+    account.clear()
+    account.run(account.event("reconcile", preferences=tampering))
+    for preferences, adopt in runs:
+        event = account.event("reconcile", preferences=preferences, adopt=adopt)
+        account.run(event)
+        before = account.text()
+        watch = account.watch()
+        assert account.run(event, watch).outcome == "unchanged"
+        assert watch.operations == UNCHANGED
+        assert account.text() == before
+
+
+# --- adopting ---
+
+
+def test_fail_lists_the_differences_without_secrets_and_touches_nothing(
+    account: Account, foreign: dict[str, object]
+) -> None:
+    text = account.put(foreign)
+    watch = account.watch()
+    with pytest.raises(AdoptionRefusedError) as refusal:
+        account.run(account.event(adopt="fail"), watch)
+    assert 'inputs.idleSessionTimeout ("45" to "20")' in str(refusal.value)
+    assert "inputs.shellProfile.linux" in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+    assert watch.operations == [*UNCHANGED, "GetParameter"]
+    assert (account.text(), account.versions()) == (text, ("1", "1"))
+
+
+def test_fail_lets_through_what_is_missing_equal_or_ours(account: Account) -> None:
+    assert account.run(account.event(adopt="fail")).outcome == "created"
+    assert account.run(account.event(adopt="fail")).outcome == "unchanged"
+    account.put(content_of(idleSessionTimeout="45"))
+    assert account.run(account.event("reconcile", adopt="fail")).outcome == "updated"
+    account.put(content_of(idleSessionTimeout="44"))
+    assert account.run(account.event(adopt="fail")).outcome == "updated"  # the repeat of a create that failed half-way
+
+
+def test_merge_keeps_the_live_values_of_what_is_not_managed(account: Account, foreign: dict[str, object]) -> None:
+    account.put(foreign)
+    preferences = {**account.preferences, "idleSessionTimeout": None}
+    result = account.run(account.event(adopt="merge", preferences=preferences))
+    assert result.outcome == "updated"
+    kept = {"idleSessionTimeout": "45", "runAsEnabled": True, "runAsDefaultUser": "ops"}
+    assert kept.items() <= account.inputs().items()
+    assert account.inputs()["cloudWatchLogGroupName"] == LOG_GROUP
+    assert account.inputs()["shellProfile"]["linux"] == "export TOKEN=hunter2"
+    assert "color" not in account.inputs()
+
+
+def test_merge_refuses_a_live_value_that_must_not_be_written(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="999"))
+    with pytest.raises(InvalidPreferencesError, match="idleSessionTimeout '999'"):
+        account.run(account.event(adopt="merge", preferences={"maxSessionDuration": 60}))
+    assert account.text() == text
+
+
+# --- leaving ---
+
+
+def record(account: Account) -> str | None:
+    try:
+        return account.ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"]
+    except account.ssm.exceptions.ParameterNotFound:
+        return None
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_restore_gives_back_exactly_what_was_there(account: Account, foreign: dict[str, object], rounds: int) -> None:
+    text = account.put(foreign)
+    for _ in range(rounds):
+        account.run(account.event())
+        account.run(account.event("update", preferences={**account.preferences, "idleSessionTimeout": 10}))
+        result = account.run(account.event("delete", on_destroy="restore"))
+        assert result.outcome == "restored"
+        assert changed(result)["inputs.idleSessionTimeout"] == ("10", "45")
+        assert account.versions() == (result.default_version, result.latest_version)
+        assert result.default_version == result.latest_version
+        assert account.text() == text
+        assert record(account) is None
+
+
+def test_restore_gives_back_yaml_as_yaml(account: Account) -> None:
+    text = account.put(
+        "# by hand\nschemaVersion: '1.0'\nsessionType: Standard_Stream\ninputs: {idleSessionTimeout: '45'}\n", "YAML"
+    )
+    account.run(account.event())
+    assert account.run(account.event("delete")).outcome == "restored"
+    assert account.ssm.get_document(Name=DEFAULT_NAME, DocumentFormat="YAML")["Content"] == text
+    assert account.ssm.describe_document(Name=DEFAULT_NAME)["Document"]["DocumentFormat"] == "YAML"
+
+
+def test_restore_gives_back_the_default_version_of_a_document_whose_latest_is_another(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+    account.put(content_of(idleSessionTimeout="44"))
+    account.run(account.event())
+    account.run(account.event("delete"))
+    default, latest = account.versions()
+    assert default == latest
+    assert account.text() == text
+
+
+def test_restore_writes_the_original_anew_when_its_version_is_gone(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+    account.run(account.event())
+    account.ssm.delete_document(Name=DEFAULT_NAME, DocumentVersion="1")
+    assert account.run(account.event("delete")).outcome == "restored"
+    assert (account.text(), account.versions()) == (text, ("3", "3"))
+
+
+def test_restore_recreates_a_document_that_somebody_deleted(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+    account.run(account.event())
+    account.ssm.delete_document(Name=DEFAULT_NAME)
+    assert account.run(account.event("delete")).outcome == "restored"
+    assert account.text() == text
+
+
+def test_restore_works_though_the_live_document_cannot_be_read(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+    account.run(account.event())
+    unreadable = {"GetDocument": lambda call, **given: call("ssm", "GetDocument", **given)}
+    reads: list[object] = []
+
+    def first_unreadable(call: Call, **given: object) -> dict[str, Any]:
+        reads.append(given)
+        return {"Content": "?"} if len(reads) == 1 else unreadable["GetDocument"](call, **given)
+
+    watch = account.watch(answers={"GetDocument": first_unreadable})
+    assert account.run(account.event("delete"), watch).outcome == "restored"
+    assert account.text() == text
+
+
+def test_restore_deletes_what_was_not_there_even_if_it_is_shared_now(account: Account) -> None:
+    account.run(account.event())
+    for start in (1, 13):
+        others = [f"{number:012}" for number in range(start, start + 12)]
+        account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=others)
+    result = account.run(account.event("delete"))
+    assert (result.outcome, result.default_version, result.latest_version) == ("deleted", None, None)
+    assert changed(result)["inputs.idleSessionTimeout"] == ("20", None)
+    assert (account.text(), record(account)) == (None, None)
+    assert account.run(account.event("delete")).outcome == "deleted"
+
+
+def test_restore_without_a_record_leaves_the_document_and_says_what_to_do(account: Account) -> None:
+    account.run(account.event())
+    account.ssm.delete_parameter(Name=PARAMETER)
+    text = account.text()
+    with pytest.raises(OriginalRecordError, match='Set on_destroy to "retain"'):
+        account.run(account.event("delete"))
+    assert account.text() == text
+
+
+def test_drift_repair_never_takes_a_tampered_document_for_the_original(account: Account) -> None:
+    account.run(account.event())
+    account.ssm.delete_parameter(Name=PARAMETER)
+    account.put(content_of(idleSessionTimeout="45"))
+    account.run(account.event("reconcile"))
+    assert record(account) is None
+
+
+def test_one_region_has_one_managed_document(account: Account) -> None:
+    account.run(account.event())
+    account.put(content_of())
+    with pytest.raises(OriginalRecordError, match="Destroy those preferences before Other is managed"):
+        account.run(account.event(document="Other"))
+    with pytest.raises(account.ssm.exceptions.InvalidDocument):
+        account.ssm.describe_document(Name="Other")
+
+
+def test_retain_leaves_the_document(account: Account, foreign: dict[str, object]) -> None:
+    account.put(foreign)
+    account.run(account.event())
+    text = account.text()
+    result = account.run(account.event("delete", on_destroy="retain"))
+    assert (result.outcome, result.default_version, result.latest_version, result.changes) == ("retained", "2", "2", [])
+    assert (account.text(), record(account)) == (text, None)
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_reset_writes_the_neutral_document(account: Account, exists: bool) -> None:
+    if exists:
+        account.run(account.event())
+    result = account.run(account.event("delete", on_destroy="reset"))
+    assert result.outcome == "reset"
+    assert account.text() == render(Document())
+    assert account.inputs()["idleSessionTimeout"] == "20"
+    assert record(account) is None
+
+
+@pytest.mark.parametrize("on_destroy", ["restore", "retain", "reset"])
+def test_leaving_does_not_depend_on_the_preferences(account: Account, on_destroy: str) -> None:
+    account.run(account.event())
+    assert account.run(account.event("delete", on_destroy=on_destroy, preferences={"removed": 1}))
+
+
+def test_a_large_foreign_document_is_recorded_compressed_and_given_back(account: Account) -> None:
+    lines = "\n".join(f"export VARIABLE_{number}='{{{{.Names}}}} {number}'" for number in range(600))
+    text = account.put(content_of(shellProfile={"linux": lines}))
+    account.run(account.event())
+    assert len(record(account) or "") <= 8192
+    account.run(account.event("delete"))
+    assert account.text() == text
+
+
+def test_a_document_too_large_to_be_recorded_is_not_touched(account: Account) -> None:
+    noise = hashlib.shake_256(b"noise").hexdigest(12_000)
+    text = account.put(content_of(shellProfile={"linux": noise}))
+    with pytest.raises(OriginalRecordError, match="Keep a copy"):
+        account.run(account.event())
+    assert (account.text(), account.versions()) == (text, ("1", "1"))
+
+
+# --- limits, waiting, races ---
+
+
+def test_at_the_version_limit_the_oldest_versions_make_room(account: Account) -> None:
+    account.run(account.event())
+    for idle in range(21, 60):
+        account.put(content_of(idleSessionTimeout=str(idle)))
+    present = set(range(1, 41))
+
+    def listed(_call: Call, NextToken: str = "0", **_: object) -> dict[str, Any]:  # noqa: N803 - AWS's name
+        start = int(NextToken)
+        page = [
+            {"DocumentVersion": str(number), "IsDefaultVersion": number == 1}
+            for number in sorted(present)[start : start + 15]
+        ]
+        return {"DocumentVersions": page, "NextToken": str(start + 15) if start + 15 < len(present) else ""}
+
+    def limited(call: Call, **given: object) -> dict[str, Any]:
+        if len(present) >= 40:
+            raise AwsError("DocumentVersionLimitExceeded", "too many versions")
+        return call("ssm", "UpdateDocument", **given)
+
+    def deleted(call: Call, **given: object) -> dict[str, Any]:
+        present.remove(int(str(given["DocumentVersion"])))
+        return call("ssm", "DeleteDocument", **given)
+
+    answers: Answers = {"ListDocumentVersions": listed, "UpdateDocument": limited, "DeleteDocument": deleted}
+    result = account.run(account.event("reconcile"), account.watch(answers=answers))
+    assert result.outcome == "updated"
+    assert present == {1, *range(27, 41)}  # the default version stays, and the 25 oldest others are gone
+    assert account.inputs()["idleSessionTimeout"] == "20"
+
+
+def test_when_no_version_can_make_room_aws_has_its_say(account: Account) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+
+    def limited(*_: object, **__: object) -> dict[str, Any]:
+        raise AwsError("DocumentVersionLimitExceeded", "too many versions")
+
+    only = {"DocumentVersions": [{"DocumentVersion": "1", "IsDefaultVersion": True}]}
+    answers: Answers = {"ListDocumentVersions": lambda *_, **__: only, "UpdateDocument": limited}
+    with pytest.raises(AwsError) as failure:
+        account.run(account.event("reconcile"), account.watch(answers=answers))
+    assert failure.value.code == "DocumentVersionLimitExceeded"
+
+
+def test_a_new_version_becomes_the_default_only_when_it_is_active(account: Account) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+    states = ["Updating", "Updating", "Active"]
+
+    def updating(call: Call, **given: object) -> dict[str, Any]:
+        made = call("ssm", "UpdateDocument", **given)
+        return {"DocumentDescription": {**made["DocumentDescription"], "Status": "Updating"}}
+
+    def described(call: Call, **given: object) -> dict[str, Any]:
+        found = call("ssm", "DescribeDocument", **given)["Document"]
+        return {"Document": {**found, "Status": states.pop(0)} if "DocumentVersion" in given else found}
+
+    watch = account.watch(answers={"UpdateDocument": updating, "DescribeDocument": described})
+    assert account.run(account.event("reconcile"), watch).outcome == "updated"
+    writing = watch.operations.index("UpdateDocument")
+    assert watch.operations[writing + 1 : writing + 5] == [*["DescribeDocument"] * 3, "UpdateDocumentDefaultVersion"]
+
+
+def test_a_version_that_cannot_be_activated_never_becomes_the_default(account: Account) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+
+    def failed(call: Call, **given: object) -> dict[str, Any]:
+        made = call("ssm", "UpdateDocument", **given)
+        return {"DocumentDescription": {**made["DocumentDescription"], "Status": "Updating"}}
+
+    def described(call: Call, **given: object) -> dict[str, Any]:
+        found = call("ssm", "DescribeDocument", **given)["Document"]
+        if "DocumentVersion" in given:
+            found = {**found, "Status": "Failed", "StatusInformation": "no reason at all"}
+        return {"Document": found}
+
+    with pytest.raises(AwsError, match="no reason at all"):
+        account.run(
+            account.event("reconcile"), account.watch(answers={"UpdateDocument": failed, "DescribeDocument": described})
+        )
+    assert (account.text(), account.versions()) == (text, ("1", "2"))
+
+
+def test_a_change_under_way_is_waited_for(account: Account) -> None:
+    account.run(account.event())
+    states = ["Creating", "Updating", "Active"]
+
+    def described(call: Call, **given: object) -> dict[str, Any]:
+        return {"Document": {**call("ssm", "DescribeDocument", **given)["Document"], "Status": states.pop(0)}}
+
+    watch = account.watch(answers={"DescribeDocument": described})
+    assert account.run(account.event("reconcile"), watch).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("theirs", ["wanted", "other"])
+def test_a_concurrent_writer_is_noticed_and_the_runs_converge(account: Account, theirs: str) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+    between = render(build(account.preferences)) if theirs == "wanted" else json.dumps(content_of())
+
+    def late(call: Call, **given: object) -> dict[str, Any]:
+        if account.versions() == ("1", "1"):
+            account.put(between)
+        return call("ssm", "UpdateDocument", **given)
+
+    account.run(account.event("reconcile"), account.watch(answers={"UpdateDocument": late}))
+    default, latest = account.versions()
+    assert default == latest
+    assert account.text() == render(build(account.preferences))
+
+
+def test_a_concurrent_creator_is_noticed(account: Account) -> None:
+    def late(call: Call, **given: object) -> dict[str, Any]:
+        account.put(content_of(idleSessionTimeout="45"))
+        return call("ssm", "CreateDocument", **given)
+
+    assert account.run(account.event(), account.watch(answers={"CreateDocument": late})).outcome == "created"
+    assert account.text() == render(build(account.preferences))
+
+
+def test_answers_from_before_the_own_write_do_not_lead_to_a_second_one(account: Account) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+    stale = account.ssm.describe_document(Name=DEFAULT_NAME)
+    described: list[object] = []
+
+    def eventually(call: Call, **given: object) -> dict[str, Any]:
+        described.append(given)
+        return dict(stale) if len(described) <= 4 else call("ssm", "DescribeDocument", **given)
+
+    result = account.run(account.event("reconcile"), account.watch(answers={"DescribeDocument": eventually}))
+    assert (result.outcome, result.default_version, result.latest_version) == ("updated", "2", "2")
+    assert account.versions() == ("2", "2")
+
+
+def test_a_document_that_does_not_stay_as_it_was_written_is_an_error(account: Account) -> None:
+    account.run(account.event())
+    rivals = iter(range(21, 60))
+
+    def overwritten(call: Call, **given: object) -> dict[str, Any]:
+        answer = call("ssm", "UpdateDocumentDefaultVersion", **given)
+        account.put(content_of(idleSessionTimeout=str(next(rivals))))
+        return answer
+
+    account.put(content_of(idleSessionTimeout="60"))
+    watch = account.watch(answers={"UpdateDocumentDefaultVersion": overwritten})
+    with pytest.raises(PreferencesError, match="somebody else keeps changing it"):
+        account.run(account.event("reconcile"), watch)
+
+
+# --- preflight ---
+
+
+def bucket(account: Account, algorithm: str | None) -> dict[str, object]:
+    name = "session-logs-111122223333"
+    location: Any = {"LocationConstraint": REGION}
+    account.clients("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    if algorithm:
+        rules = [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": algorithm}}]
+        account.clients("s3").put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+    else:
+        account.clients("s3").delete_bucket_encryption(Bucket=name)
+    return {"s3BucketName": name, "s3EncryptionEnabled": True}
+
+
+@pytest.mark.parametrize("algorithm", ["aws:kms", "AES256"])
+def test_destinations_that_the_agent_accepts_pass(account: Account, algorithm: str) -> None:
+    preferences = {**account.preferences, **bucket(account, algorithm)}
+    assert account.run(account.event(preferences=preferences)).outcome == "created"
+
+
+def refused(account: Account, said: str, **preferences: object) -> None:
+    watch = account.watch()
+    with pytest.raises(PreflightError, match=said):
+        account.run(account.event(preferences={**account.preferences, **preferences}), watch)
+    assert not {"CreateDocument", "UpdateDocument", "PutParameter"} & set(watch.operations)
+    assert (account.text(), record(account)) == (None, None)
+
+
+def test_a_missing_log_group_is_refused(account: Account) -> None:
+    account.clients("logs").create_log_group(logGroupName=f"{LOG_GROUP}-more", kmsKeyId=account.key_arn)
+    account.clients("logs").delete_log_group(logGroupName=LOG_GROUP)
+    refused(account, f"{LOG_GROUP} does not exist in eu-west-1. Create it")
+    refused(account, "would refuse sessions or lose their logs", cloudWatchEncryptionEnabled=False)
+
+
+def test_a_log_group_without_a_key_is_refused_with_the_flag_only(account: Account) -> None:
+    account.clients("logs").create_log_group(logGroupName="plain")
+    refused(account, "cloudWatchEncryptionEnabled would lock everybody out", cloudWatchLogGroupName="plain")
+    preferences = {"cloudWatchLogGroupName": "plain"}
+    assert account.run(account.event(preferences=preferences)).outcome == "created"
+
+
+@pytest.mark.parametrize("algorithm", ["aws:kms:dsse", None])
+def test_a_bucket_whose_encryption_the_agent_refuses_is_refused_with_the_flag_only(
+    account: Account, algorithm: str | None
+) -> None:
+    wanted = bucket(account, algorithm)
+    refused(account, f"s3EncryptionEnabled would lock everybody out: .* is {algorithm or 'off'}", **wanted)
+    preferences = {**account.preferences, **wanted, "s3EncryptionEnabled": False}
+    assert account.run(account.event(preferences=preferences)).outcome == "created"
+
+
+@pytest.mark.parametrize("step", ["update", "promote"])
+def test_whatever_makes_preferences_effective_is_checked_first(account: Account, step: str) -> None:
+    text = account.put(content_of(idleSessionTimeout="45"))
+    if step == "promote":
+        account.put(render(build(account.preferences)))
+    versions = account.versions()
+    account.clients("logs").delete_log_group(logGroupName=LOG_GROUP)
+    with pytest.raises(PreflightError):
+        account.run(account.event("reconcile"))
+    assert (account.text(), account.versions()) == (text, versions)
+
+
+def test_a_missing_bucket_is_refused(account: Account) -> None:
+    refused(account, "s3BucketName would lose logs", s3BucketName="no-such-bucket")
+
+
+def test_a_key_that_cannot_encrypt_sessions_is_refused(account: Account) -> None:
+    kms = account.clients("kms")
+    refused(account, "is not of eu-west-1", kmsKeyId=account.key_arn.replace(REGION, "us-east-1"))
+    refused(account, "does not exist", kmsKeyId="alias/session-manager/data")
+    signing = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
+    refused(account, "not a symmetric encryption key", kmsKeyId=signing)
+    own = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=own)
+    refused(account, "is Disabled. Enable it", kmsKeyId=own)
+    kms.schedule_key_deletion(KeyId=own)
+    refused(account, "is PendingDeletion", kmsKeyId=own)
+
+
+def test_an_aws_managed_key_is_refused(account: Account) -> None:
+    def managed(call: Call, **given: object) -> dict[str, Any]:
+        return {"KeyMetadata": {**call("kms", "DescribeKey", **given)["KeyMetadata"], "KeyManager": "AWS"}}
+
+    with pytest.raises(PreflightError, match="is an AWS managed key"):
+        account.run(account.event(), account.watch(answers={"DescribeKey": managed}))
+
+
+def test_every_problem_is_said_at_once(account: Account) -> None:
+    missing = {"cloudWatchLogGroupName": "no-group", "s3BucketName": "no-bucket", "kmsKeyId": "alias/no-key"}
+    refused(account, "no-group does not exist.*no-bucket does not exist.*alias/no-key does not exist", **missing)
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        ("DescribeLogGroups", "logs:DescribeLogGroups"),
+        ("GetBucketEncryption", "s3:GetEncryptionConfiguration"),
+        ("DescribeKey", "kms:DescribeKey"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused_unless_waived(account: Account, operation: str, permission: str) -> None:
+    def denied(*_: object, **__: object) -> dict[str, Any]:
+        raise AwsError("AccessDeniedException", "denied")
+
+    preferences = {**account.preferences, **bucket(account, "AES256")}
+    with pytest.raises(PreflightError, match=f"{permission} is denied"):
+        account.run(account.event(preferences=preferences), account.watch(answers={operation: denied}))
+    assert account.text() is None
+    event = account.event(preferences=preferences, waive=["preflight_permissions"])
+    assert account.run(event, account.watch(answers={operation: denied})).outcome == "created"
+
+
+def test_a_failure_that_says_nothing_about_the_preferences_is_told_as_it_is(account: Account) -> None:
+    def failing(*_: object, **__: object) -> dict[str, Any]:
+        raise AwsError("ThrottlingException", "Rate exceeded")
+
+    event = account.event(waive=["preflight_permissions"])
+    with pytest.raises(AwsError, match="Rate exceeded"):
+        account.run(event, account.watch(answers={"DescribeKey": failing}))
+    assert account.text() is None
+
+
+def test_log_groups_are_looked_for_on_every_page(account: Account) -> None:
+    def paged(_call: Call, **given: object) -> dict[str, Any]:
+        if "nextToken" not in given:
+            return {"logGroups": [{"logGroupName": f"{LOG_GROUP}-more"}], "nextToken": "2"}
+        return {"logGroups": [{"logGroupName": LOG_GROUP, "kmsKeyId": account.key_arn}]}
+
+    assert account.run(account.event(), account.watch(answers={"DescribeLogGroups": paged})).outcome == "created"
+
+
+# --- any single call failing ---
+
+Prepare = Callable[[Account, dict[str, object]], object]
+
+
+def managed(account: Account, foreign: dict[str, object]) -> None:
+    account.put(foreign)
+    account.run(account.event())
+
+
+def shared(account: Account, foreign: dict[str, object]) -> None:
+    account.put(foreign)
+    account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=["all"])
+
+
+def moved_back(account: Account, foreign: dict[str, object]) -> None:
+    managed(account, foreign)
+    account.ssm.update_document_default_version(Name=DEFAULT_NAME, DocumentVersion="1")
+
+
+def repeated(account: Account, _foreign: dict[str, object]) -> None:
+    account.run(account.event())
+    account.run(account.event("update", preferences={**account.preferences, "idleSessionTimeout": 10}))
+
+
+FAULTY: dict[str, tuple[Prepare, dict[str, str], str]] = {
+    "create": (lambda *_: None, {}, "created"),
+    "adopt": (Account.put, {}, "updated"),
+    "adopt an equal one": (lambda account, _: account.put(render(build(account.preferences))), {}, "unchanged"),
+    "unshare": (shared, {"action": "reconcile"}, "updated"),
+    "promote": (moved_back, {"action": "reconcile"}, "promoted"),
+    "restate": (repeated, {"action": "update"}, "updated"),
+    "restore": (managed, {"action": "delete"}, "restored"),
+    "delete": (lambda account, _: account.run(account.event()), {"action": "delete"}, "deleted"),
+    "retain": (managed, {"action": "delete", "on_destroy": "retain"}, "retained"),
+    "reset": (managed, {"action": "delete", "on_destroy": "reset"}, "reset"),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["refused", "answer lost"])
+@pytest.mark.parametrize("scenario", FAULTY)
+def test_whichever_call_fails_the_document_is_old_or_new_and_a_second_run_finishes(
+    account: Account,
+    foreign: dict[str, object],
+    scenario: str,
+    after: bool,
+) -> None:
+    prepare, options, outcome = FAULTY[scenario]
+    event = account.event(**options)
+
+    def effective() -> object:
+        text = account.text()
+        return parse(text) if text else None
+
+    def start() -> None:
+        account.clear()
+        prepare(account, foreign)
+
+    start()
+    old = effective()
+    watch = account.watch()
+    assert account.run(event, watch).outcome == outcome
+    calls, new, recorded = watch.operations, effective(), record(account)
+
+    for fail_at, operation in enumerate(calls):
+        if after and operation.startswith(("Describe", "Get", "List")):
+            continue  # a lost answer makes a difference for writes only
+        start()
+        watch = account.watch()
+        watch.fail_at, watch.after = fail_at, after
+        with pytest.raises((AwsError, PreflightError), match=r"AccessDenied|is denied"):
+            account.run(event, watch)
+        assert watch.operations == calls[: fail_at + 1] or operation in {"DescribeLogGroups", "DescribeKey"}
+        between = effective()
+        assert between in (old, new)
+        if operation == "DeleteParameter" and after and scenario == "restore":
+            with pytest.raises(OriginalRecordError, match="If it was given back already"):
+                account.run(event)
+        else:
+            account.run(event)
+        assert effective() == new
+        assert record(account) == recorded
+        if new is not None:
+            assert len(set(account.versions())) == 1

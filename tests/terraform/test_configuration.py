@@ -1,0 +1,555 @@
+"""The Terraform configuration, run by the real terraform against the emulated organization.
+
+What the modules refuse at plan time, what they plan for each of their switches, what the root composes of them, and
+every example applied as it stands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from fleet.sandbox import Sandbox
+from fleet.terraform import child_environment, find_terraform
+
+pytestmark = pytest.mark.terraform
+
+REPOSITORY = Path(__file__).parents[2]
+DOCUMENT = "SSM-SessionManagerRunShell"
+HOME, OTHER = "eu-west-1", "us-east-1"
+
+KEY = "arn:aws:kms:eu-west-1:210987654321:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
+POLICY = "arn:aws:iam::614208975316:policy/SessionManagerLogPolicy"
+
+# Module, arguments, and what the message must say: one broken rule each. Terraform checks rules over one value first,
+# and those over several values, or over the region, only when no other is broken.
+REFUSED = {
+    "one value": [
+        ("instance_policy", 'name = "two words"', "The name must have 1 to 128"),
+        ("instance_policy", 'path = "team"', "The path must begin and end with a slash"),
+        ("instance_policy", 'log_group_name = "no:colons"', "The log_group_name must have at most 512"),
+        (
+            "instance_policy",
+            's3 = { bucket_name = "with.dots" }',
+            "The s3.bucket_name must be a bucket's name without dots",
+        ),
+        ("instance_policy", 's3 = { bucket_name = "logs", key_prefix = "a/*" }', "The s3.key_prefix must be letters"),
+        (
+            "instance_policy",
+            's3 = { bucket_name = "logs", kms_key_arn = "alias/x" }',
+            "The s3.kms_key_arn must be the ARN",
+        ),
+        ("instance_policy", 'session_key_alias = "data"', "The session_key_alias must begin with alias/"),
+        ("instance_policy", 'session_key_arns = ["alias/x"]', "The session_key_arns must be ARNs of keys"),
+        ("instance_policy", "session_key_regions = []", "The session_key_regions must be names of regions"),
+        ("config_rule", f'policy_arn = "{POLICY}", name = "two words"', "The name must have 1 to 128"),
+        (
+            "config_rule",
+            'policy_arn = "SessionManagerLogPolicy"',
+            "The policy_arn must be the ARN of a customer managed",
+        ),
+        (
+            "config_rule",
+            'policy_arn = "arn:aws:iam::aws:policy/X"',
+            "The policy_arn must be the ARN of a customer managed",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", maximum_automatic_attempts = 26',
+            "The maximum_automatic_attempts must",
+        ),
+        ("config_rule", f'policy_arn = "{POLICY}", retry_attempt_seconds = 0', "The retry_attempt_seconds must be"),
+        ("config_rule", f'policy_arn = "{POLICY}", error_percentage = 101', "The error_percentage must be"),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", concurrent_execution_rate_percentage = 0',
+            "The concurrent_execution_rate_percentage must be",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", automation_document_name = "AWS-mine"',
+            "automation_document_name must",
+        ),
+        ("preferences", "idle_session_timeout = 61", "The idle_session_timeout must be a whole number from 1 to 60"),
+        ("preferences", "idle_session_timeout = 0", "The idle_session_timeout must be a whole number from 1 to 60"),
+        ("preferences", "idle_session_timeout = 1.5", "The idle_session_timeout must be a whole number from 1 to 60"),
+        (
+            "preferences",
+            "max_session_duration = 1441",
+            "The max_session_duration must be a whole number from 1 to 1440",
+        ),
+        (
+            "preferences",
+            'run_as = { enabled = true, default_user = "root" }',
+            "The run_as.default_user must not be root",
+        ),
+        (
+            "preferences",
+            'run_as = { default_user = "a; id" }',
+            "The run_as.default_user must be an operating system user",
+        ),
+        ("preferences", "run_as = { enabled = true }", "The run_as.enabled needs a run_as.default_user"),
+        ("preferences", "s3 = { enabled = true }", "The s3.enabled needs an s3.bucket_name"),
+        ("preferences", 's3 = { enabled = true, bucket_name = "a.b.c" }', "The s3.bucket_name must be a bucket's name"),
+        ("preferences", 's3 = { key_prefix = "/logs" }', "The s3.key_prefix must be letters"),
+        ("preferences", 's3 = { key_prefix = "a/../b" }', "The s3.key_prefix must be letters"),
+        (
+            "preferences",
+            's3 = { enabled = true, bucket_name = "logs" }, cloudwatch = { log_group_name = "" }',
+            "The cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false",
+        ),
+        ("preferences", "cloudwatch = { retention_in_days = 91 }", "The cloudwatch.retention_in_days must be one of"),
+        (
+            "preferences",
+            'cloudwatch = { kms_key_arn = "alias/x" }',
+            "The cloudwatch.kms_key_arn must be the ARN of a key",
+        ),
+        (
+            "preferences",
+            'session_key = { kms_key_arn = "alias/x" }',
+            "The session_key.kms_key_arn must be the ARN of a key",
+        ),
+        (
+            "preferences",
+            f'session_key = {{ enabled = false, kms_key_arn = "{KEY}" }}',
+            "The session_key.kms_key_arn has no effect",
+        ),
+        ("preferences", 'adopt = "overwrite"', "The adopt must be replace, merge or fail"),
+        ("preferences", 'on_destroy = "delete"', "The on_destroy must be restore, retain or reset"),
+        (
+            "preferences",
+            "function = { reserved_concurrent_executions = 0 }",
+            "The function.reserved_concurrent_executions",
+        ),
+        (
+            "preferences",
+            "function = { log_retention_in_days = 2 }",
+            "The function.log_retention_in_days must be one of",
+        ),
+        ("preferences", 'names = { document = "no spaces" }', "The names.document must have 3 to 128"),
+        (
+            "preferences",
+            'names = { data_key_alias = "alias/aws/ssm" }',
+            "The names.data_key_alias and names.logs_key_alias",
+        ),
+        (
+            "preferences",
+            'names = { logs_key_alias = "alias/session-manager/data" }',
+            "names.logs_key_alias must differ",
+        ),
+        ("preferences", 'names = { data_key_parameter = "/aws/key" }', "The names.data_key_parameter must be a path"),
+        ("preferences", f'names = {{ function = "{"f" * 50}" }}', "The names.function must have 1 to 49"),
+    ],
+    "several values": [
+        ("preferences", "max_session_duration = 20", "The max_session_duration must be greater than the idle_session"),
+        (
+            "preferences",
+            'cloudwatch = { create_log_group = false, log_group_name = "" }',
+            "Sessions must be logged somewhere",
+        ),
+        (
+            "preferences",
+            f'cloudwatch = {{ kms_key_arn = "{KEY.replace("eu-west-1", "us-east-1")}" }}',
+            "The cloudwatch.kms_key_arn must be a key of region eu-west-1",
+        ),
+        (
+            "preferences",
+            f'session_key = {{ kms_key_arn = "{KEY.replace("eu-west-1", "us-east-1")}" }}',
+            "The session_key.kms_key_arn must be a key of region eu-west-1",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", home_region = "us-east-1"',
+            "in the home region us-east-1 only, so a rule in eu-west-1",
+        ),
+        (
+            "instance_policy",
+            'log_group_name = "", session_key_alias = null',
+            "The policy SessionManagerLogPolicy would grant nothing",
+        ),
+    ],
+}
+
+FUNCTION = {
+    "aws_lambda_invocation.this",
+    "aws_lambda_function.this",
+    "aws_iam_role.function",
+    "aws_iam_role_policy.function",
+    "aws_cloudwatch_log_group.function",
+}
+SESSION_KEY = {"aws_kms_key.session_data", "aws_kms_alias.session_data", "aws_ssm_parameter.session_key"}
+LOGS_KEY = {"aws_kms_key.logs", "aws_kms_alias.logs"}
+LOG_GROUP = {"aws_cloudwatch_log_group.sessions"}
+
+# Arguments, and the resources that they make.
+PLANNED = {
+    "defaults": ("", FUNCTION | SESSION_KEY | LOGS_KEY | LOG_GROUP),
+    "no_session_key": ("session_key = { enabled = false }", FUNCTION | LOGS_KEY | LOG_GROUP),
+    "own_session_key": (f'session_key = {{ kms_key_arn = "{KEY}" }}', FUNCTION | LOGS_KEY | LOG_GROUP),
+    "own_logs_key": (f'cloudwatch = {{ kms_key_arn = "{KEY}" }}', FUNCTION | SESSION_KEY | LOG_GROUP),
+    "existing_log_group": ("cloudwatch = { create_log_group = false }", FUNCTION | SESSION_KEY),
+    "no_log_encryption": ("cloudwatch = { encryption_enabled = false }", FUNCTION | SESSION_KEY | LOG_GROUP),
+    "s3_only": (
+        """
+        session_key          = { enabled = false }
+        cloudwatch           = { create_log_group = false, log_group_name = "" }
+        s3                   = { enabled = true, bucket_name = "logs", key_prefix = "" }
+        run_as               = { enabled = true, default_user = "operator" }
+        max_session_duration = 0
+        shell_profile        = { windows = "Set-StrictMode -Version 3" }
+        """,
+        FUNCTION,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """Terraform in one folder."""
+
+    binary: str
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, workspace: str = "", **variables: object) -> subprocess.CompletedProcess[str]:
+        """Run a command; variables go into a file, since the command line knows texts only."""
+        arguments = (*arguments, "-no-color")
+        if variables:
+            file = self.folder / "test.tfvars.json"
+            file.write_text(json.dumps(variables), encoding="utf-8")
+            arguments = (*arguments, f"-var-file={file}")
+        return subprocess.run(
+            [self.binary, *arguments],
+            cwd=self.folder,
+            env={**self.environment, **({"TF_WORKSPACE": workspace} if workspace else {})},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def succeed(self, *arguments: str, workspace: str = "", **variables: object) -> str:
+        """Run a command that must succeed; returns what it prints."""
+        done = self.run(*arguments, workspace=workspace, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def errors(self, *arguments: str, workspace: str = "", **variables: object) -> str:
+        """Run a command that must fail; returns its errors with the line breaks taken out."""
+        done = self.run(*arguments, workspace=workspace, **variables)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return " ".join(done.stderr.replace("│", " ").split())
+
+    def outputs(self) -> dict[str, Any]:
+        """The values of the outputs."""
+        return {name: output["value"] for name, output in json.loads(self.succeed("output", "-json")).items()}
+
+
+@pytest.fixture(scope="session")
+def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the root, the modules and the examples, so that terraform leaves nothing in the repository."""
+    folder = tmp_path_factory.mktemp("configuration")
+    for file in [*REPOSITORY.glob("*.tf"), REPOSITORY / ".terraform.lock.hcl"]:
+        shutil.copy(file, folder)
+    for name in ("modules", "examples"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+    return folder
+
+
+@pytest.fixture
+def terraform(sandbox: Sandbox, configuration: Path, tmp_path: Path) -> Terraform:
+    """Terraform in the root, as the administrator of the management account."""
+    environment = child_environment({**os.environ, **sandbox.environment()}, tmp_path, gogc="400")
+    return Terraform(find_terraform(), configuration, {**environment, "HOME": str(tmp_path)})
+
+
+@pytest.fixture
+def in_member(terraform: Terraform, member: boto3.Session) -> Terraform:
+    """Terraform in the root, with credentials of a member account."""
+    credentials = member.get_credentials()
+    assert credentials
+    keys = {
+        "AWS_ACCESS_KEY_ID": str(credentials.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
+        "AWS_SESSION_TOKEN": str(credentials.token),
+    }
+    return replace(terraform, environment={**terraform.environment, **keys})
+
+
+def call(name: str, module: str, arguments: str) -> str:
+    """A module call; a rule without a home region gets the one that every call needs."""
+    home = 'home_region = "eu-west-1"\n' if module == "config_rule" and "home_region" not in arguments else ""
+    lines = "\n".join(_split(arguments))
+    return f'module "{name}" {{\nsource = "./modules/{module}"\n{home}{lines}\n}}\n'
+
+
+def _split(arguments: str) -> list[str]:
+    """Arguments apart: HCL wants each on a line of its own."""
+    depth, parts = 0, [""]
+    for character in arguments:
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
+
+
+@pytest.fixture
+def caller(in_member: Terraform, tmp_path: Path) -> Terraform:
+    """An empty root beside the modules."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "modules").symlink_to(in_member.folder / "modules")
+    (folder / "provider.tf").write_text('provider "aws" {\n  region = "eu-west-1"\n}\n', encoding="utf-8")
+    return replace(in_member, folder=folder)
+
+
+@pytest.mark.parametrize("cases", REFUSED.values(), ids=REFUSED)
+def test_the_plan_refuses_bad_input_with_the_rule_that_it_breaks(
+    caller: Terraform, cases: list[tuple[str, str, str]]
+) -> None:
+    calls = [call(f"case_{number}", *case[:2]) for number, case in enumerate(cases)]
+    (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
+    caller.succeed("init", "-input=false")
+
+    done = caller.run("plan", "-input=false", "-json")
+
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    errors = [message["diagnostic"]["detail"] for message in messages if message["type"] == "diagnostic"]
+    missing = [case for case in cases if not any(case[2] in error for error in errors)]
+    assert missing == []
+    assert len(errors) == len(cases), "one error for each case"
+
+
+def test_each_switch_of_the_preferences_plans_its_resources_and_no_others(caller: Terraform) -> None:
+    calls = [call(name, "preferences", arguments) for name, (arguments, _) in PLANNED.items()]
+    (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
+    caller.succeed("init", "-input=false")
+    caller.succeed("plan", "-input=false", "-out=plan")
+    changes = json.loads(caller.succeed("show", "-json", "plan"))["resource_changes"]
+
+    planned: dict[str, set[str]] = defaultdict(set)
+    after: dict[tuple[str, str], dict[str, Any]] = {}
+    for change in changes:
+        address = f"{change['type']}.{change['name']}"
+        name = change["module_address"].removeprefix("module.")
+        if change["mode"] == "managed":
+            planned[name].add(address)
+            after[name, address] = change["change"]["after"]
+
+    assert planned == {name: resources for name, (_, resources) in PLANNED.items()}
+    event = json.loads(after["s3_only", "aws_lambda_invocation.this"]["input"])
+    digest = after["s3_only", "aws_lambda_function.this"]["source_code_hash"]
+    assert event == {
+        "document": "SSM-SessionManagerRunShell",
+        "preferences": {
+            "s3BucketName": "logs",
+            "s3KeyPrefix": "614208975316/eu-west-1",
+            "s3EncryptionEnabled": True,
+            "cloudWatchLogGroupName": None,
+            "cloudWatchEncryptionEnabled": None,
+            "cloudWatchStreamingEnabled": None,
+            "kmsKeyId": None,
+            "runAsEnabled": True,
+            "runAsDefaultUser": "operator",
+            "idleSessionTimeout": 20,
+            "maxSessionDuration": None,
+            "shellProfile": {"linux": None, "windows": "Set-StrictMode -Version 3"},
+        },
+        "adopt": "replace",
+        "on_destroy": "restore",
+        "revision": "1",
+        "function_digest": digest,
+    }
+
+
+@pytest.fixture
+def root(sandbox: Sandbox, terraform: Terraform) -> Terraform:
+    """The root with its state in the bucket of the emulated organization."""
+    backend = {"bucket": sandbox.state_bucket, "key": "configuration-test", "region": HOME, "use_lockfile": "true"}
+    options = [f"-backend-config={key}={value}" for key, value in backend.items()]
+    terraform.succeed("init", "-input=false", "-reconfigure", *options)
+    return terraform
+
+
+def target(sandbox: Sandbox, region: str = HOME, **more: object) -> dict[str, object]:
+    """The variables of a target in the first member account."""
+    return {
+        "account_id": sandbox.organization.members[0].id,
+        "region": region,
+        "home_region": HOME,
+        "deployment_role": {"name": sandbox.organization.deployment_role},
+        **more,
+    }
+
+
+def planned(root: Terraform, workspace: str, variables: dict[str, object]) -> dict[str, dict[str, Any]]:
+    """The planned resources by module."""
+    root.succeed("plan", "-input=false", "-out=plan", workspace=workspace, **variables)
+    plan = json.loads(root.succeed("show", "-json", "plan", workspace=workspace))
+    modules: dict[str, dict[str, Any]] = {}
+    for change in plan["resource_changes"]:
+        if change["mode"] == "managed":
+            address = f"{change['type']}.{change['name']}"
+            modules.setdefault(change["module_address"], {})[address] = change["change"]["after"]
+    return modules
+
+
+def test_the_state_of_another_target_is_not_destroyed(sandbox: Sandbox, root: Terraform) -> None:
+    account, off = sandbox.organization.members[0].id, {"enabled": False}
+    policy_only = target(sandbox, config_rule=off, preferences=off)
+    root.succeed("apply", "-auto-approve", "-input=false", workspace=account, **policy_only)
+
+    errors = root.errors("destroy", "-auto-approve", "-input=false", workspace=account, **target(sandbox, OTHER))
+    destroyed = root.succeed("destroy", "-auto-approve", "-input=false", workspace=account, **target(sandbox))
+
+    assert f"The workspace is {account}" in errors
+    assert f"has the workspace {account}-{OTHER}" in errors
+    assert "1 destroyed" in destroyed
+
+
+def test_the_root_refuses_bad_input(root: Terraform) -> None:
+    role = {"name": "arn:aws:iam::1:role/x", "session_name": "a b", "duration": "60"}
+    errors = root.errors(
+        "plan",
+        "-input=false",
+        account_id="12345",
+        region="eu-west-1",
+        home_region="eu-west-1",
+        deployment_role=role,
+    )
+    region_errors = root.errors(
+        "plan", "-input=false", account_id="123456789012", region="europe", home_region="cn-north-1"
+    )
+
+    assert "The account_id must have exactly 12 digits" in errors
+    assert "The deployment_role.name must be a role name or path/name" in errors
+    assert "The deployment_role.session_name must have 2 to 64" in errors
+    assert "The deployment_role.duration must be a duration such as 1h" in errors
+    assert "The region must be a region's name" in region_errors
+    assert "The region europe and the home_region cn-north-1 are in different partitions" in region_errors
+
+
+def test_a_target_gets_its_components_with_names_given_once(sandbox: Sandbox, root: Terraform) -> None:
+    account = sandbox.organization.members[0].id
+    names = {"log_group": "sessions", "policy": "Sessions", "policy_path": "/ops/", "data_key_alias": "alias/sessions"}
+
+    home = planned(root, account, target(sandbox, names=names))
+    other = planned(root, f"{account}-{OTHER}", target(sandbox, OTHER))
+
+    # What is global belongs to the home region.
+    assert set(home) == {"module.instance_policy[0]", "module.config_rule[0]", "module.preferences[0]"}
+    assert set(other) == {"module.preferences[0]"}
+    assert other["module.preferences[0]"].keys() == home["module.preferences[0]"].keys()
+
+    policy = home["module.instance_policy[0]"]["aws_iam_policy.this"]
+    assert (policy["name"], policy["path"]) == ("Sessions", "/ops/")
+    assert ":log-group:sessions:*" in policy["policy"]
+    assert "alias/sessions" in policy["policy"]
+    preferences = home["module.preferences[0]"]
+    assert preferences["aws_cloudwatch_log_group.sessions"]["name"] == "sessions"
+    assert preferences["aws_kms_alias.session_data"]["name"] == "alias/sessions"
+
+
+def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraform) -> None:
+    account = sandbox.organization.members[0].id
+    off = {"enabled": False}
+
+    modules = planned(root, account, target(sandbox, instance_policy=off, preferences=off))
+
+    assert set(modules) == {"module.config_rule[0]"}
+    rule = modules["module.config_rule[0]"]["aws_config_config_rule.this"]
+    policy = rule["source"][0]["custom_policy_details"][0]["policy_text"]
+    assert f'"arn:aws:iam::{account}:policy/SessionManagerLogPolicy"' in policy
+
+
+@pytest.fixture
+def example(in_member: Terraform) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Applies an example, sees that a second plan is empty, and returns the outputs; takes it away at the end."""
+    applied: list[Terraform] = []
+
+    def apply(name: str) -> dict[str, Any]:
+        terraform = replace(in_member, folder=in_member.folder / "examples" / name)
+        applied.append(terraform)
+        terraform.succeed("init", "-input=false")
+        terraform.succeed("apply", "-auto-approve", "-input=false")
+        terraform.succeed("plan", "-detailed-exitcode", "-input=false")
+        return terraform.outputs()
+
+    yield apply
+    for terraform in applied:
+        terraform.succeed("destroy", "-auto-approve", "-input=false")
+
+
+def inputs(member: boto3.Session) -> dict[str, Any]:
+    """The inputs of the live document."""
+    content = member.client("ssm").get_document(Name=DOCUMENT)["Content"]
+    values: dict[str, Any] = json.loads(content)["inputs"]
+    return values
+
+
+def test_instance_policy(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
+    outputs = example("instance_policy")
+
+    policy = member.client("iam").get_policy(PolicyArn=outputs["arn"])["Policy"]
+    assert policy["PolicyName"] == "SessionManagerLogPolicy"
+    assert {statement["Sid"] for statement in json.loads(outputs["json"])["Statement"]} == {
+        "FindLogGroup",
+        "FindLogStreams",
+        "WriteSessionLogs",
+        "DecryptSessionDataByAlias",
+        "UploadSessionLogs",
+        "ReadBucketEncryption",
+    }
+
+
+def test_config_rule(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
+    outputs = example("config_rule")
+
+    config = member.client("config")
+    (remediation,) = config.describe_remediation_configurations(ConfigRuleNames=[outputs["rule_name"]])[
+        "RemediationConfigurations"
+    ]
+    assert remediation["TargetId"] == outputs["automation_document_name"]
+    assert remediation.get("Automatic", False) is False
+    assert set(remediation["Parameters"]) == {"AutomationAssumeRole", "IAMResourceId", "PolicyArn"}
+    document = member.client("ssm").get_document(Name=outputs["automation_document_name"])["Content"]
+    assert "def attach_policy(" in json.loads(document)["mainSteps"][0]["inputs"]["Script"]
+
+
+def test_preferences(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
+    outputs = example("preferences")
+
+    live = inputs(member)
+    assert outputs["document"]["outcome"] == "created"
+    assert live["kmsKeyId"] == outputs["session_key_arn"]
+    assert live["cloudWatchEncryptionEnabled"] is True
+    assert live["cloudWatchStreamingEnabled"] is True
+    assert (live["idleSessionTimeout"], live["maxSessionDuration"]) == ("10", "30")
+    (group,) = member.client("logs").describe_log_groups(logGroupNamePrefix="ssm-sessionmanager-logs")["logGroups"]
+    assert group["retentionInDays"] == 365
+    assert group["kmsKeyId"]
+
+
+def test_single_account(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
+    outputs = example("single_account")
+
+    live = inputs(member)
+    assert (live["idleSessionTimeout"], live["maxSessionDuration"]) == ("20", "60")
+    key = member.client("kms").describe_key(KeyId=live["kmsKeyId"])["KeyMetadata"]
+    assert member.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
+    parameter = member.client("ssm").get_parameter(Name="/session-manager/session-data-key")["Parameter"]
+    assert parameter["Value"] == key["KeyId"]
+    rule = member.client("config").get_custom_rule_policy(ConfigRuleName=outputs["config_rule_name"])
+    assert outputs["instance_policy_arn"] in rule["PolicyText"]

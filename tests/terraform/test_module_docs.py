@@ -1,0 +1,130 @@
+"""The tables in the READMEs of the modules, and that the root gives the defaults of its modules."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fleet import module_docs
+from fleet.errors import InputError
+
+VARIABLES = """
+variable "b" {
+  description = "Second, with a | in it."
+  type        = object({ name = optional(string, "x"), list = optional(list(string), ["*"]) })
+  default     = { name = "y" }
+
+  validation {
+    condition     = can(regex("^[a-z]$", var.b.name))
+    error_message = "The b.name must be a letter."
+  }
+}
+
+variable "a" {
+  description = "First."
+  type        = string
+}
+"""
+OUTPUTS = 'output "arn" {\n  description = "The ARN."\n  value       = one(x[*].arn)\n}\n'
+README = f"# Module\n\n{module_docs.BEGIN}\nold\n{module_docs.END}\n\nAfter.\n"
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    folder = tmp_path / "example"
+    folder.mkdir()
+    (folder / "variables.tf").write_text(VARIABLES, encoding="utf-8")
+    (folder / "outputs.tf").write_text(OUTPUTS, encoding="utf-8")
+    (folder / "README.md").write_text(README, encoding="utf-8")
+    return folder
+
+
+def test_the_readmes_of_the_modules_are_current() -> None:
+    assert list(module_docs.stale()) == []
+
+
+def test_tables_stand_between_the_markers(module: Path) -> None:
+    assert module_docs.current(module / "README.md") == (
+        f"# Module\n\n{module_docs.BEGIN}\n"
+        "## Inputs\n\n"
+        "| Name | Description | Type | Default |\n"
+        "| --- | --- | --- | --- |\n"
+        "| `a` | First. | `string` | required |\n"
+        "| `b` | Second, with a \\| in it. "
+        '| `object({name = optional(string, "x"), list = optional(list(string), ["*"])})` | `{ name = "y" }` |\n'
+        "\n## Outputs\n\n"
+        "| Name | Description |\n"
+        "| --- | --- |\n"
+        "| `arn` | The ARN. |\n"
+        f"{module_docs.END}\n\nAfter.\n"
+    )
+
+
+def test_a_changed_variable_makes_the_readme_stale(module: Path) -> None:
+    readme = module / "README.md"
+    readme.write_text(module_docs.current(readme), encoding="utf-8")
+    assert module_docs.stale(module.parent) == {}
+
+    (module / "variables.tf").write_text(VARIABLES.replace("First.", "The first."), encoding="utf-8")
+
+    assert list(module_docs.stale(module.parent)) == [readme]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("README.md", "# Module\n", "lacks the markers"),
+        ("variables.tf", 'variable "a" {\n  type = string\n}\n', "variable a lacks its description"),
+        ("variables.tf", 'variable "a" {\n  description = "A."\n}\n', "variable a lacks its type"),
+        ("outputs.tf", 'output "arn" {\n  value = 1\n}\n', "output arn lacks its description"),
+        ("outputs.tf", "output {{\n", "no HCL"),
+    ],
+)
+def test_what_cannot_be_documented_is_refused(module: Path, file: str, text: str, message: str) -> None:
+    (module / file).write_text(text, encoding="utf-8")
+
+    with pytest.raises(InputError, match=message) as error:
+        module_docs.stale(module.parent)
+    assert str(module / file) in str(error.value)
+
+
+@pytest.mark.parametrize("file", ["README.md", "variables.tf", "outputs.tf"])
+def test_a_missing_file_is_refused(module: Path, file: str) -> None:
+    (module / file).unlink()
+
+    with pytest.raises(InputError, match="A module needs"):
+        module_docs.stale(module.parent)
+
+
+def attributes(type_text: str) -> dict[str, str]:
+    """The scalar attributes of an object type with what stands in `optional(...)`, by their path."""
+    path: list[str] = []
+    found = {}
+    for opened, name, content, closed in re.findall(
+        r"(?:(\w+) = optional\(object\(\{)|(?:(\w+) = optional\((.*?)\)(?=[,}] ?))|(\}\))", type_text
+    ):
+        if opened:
+            path.append(opened)
+        elif closed:
+            path[-1:] = []
+        else:
+            found[".".join([*path, name])] = content
+    return found
+
+
+def test_the_root_gives_the_defaults_of_its_modules() -> None:
+    root = {item.name: item for item in module_docs.read_interface(module_docs.REPOSITORY).inputs}
+    given = {name: attributes(item.type) for name, item in root.items()}
+
+    for module in ("preferences", "config_rule"):
+        for item in module_docs.read_interface(module_docs.MODULES / module).inputs:
+            own = given["names"] if item.name == "names" else given[module]
+            prefix = "" if item.name == "names" else f"{item.name}."
+            for name, content in attributes(item.type).items():
+                # The root's null means its own name of the log group.
+                if name != "log_group_name":
+                    assert own[prefix + name] == content, f"{module}: {prefix}{name}"
+            if item.name in own:
+                assert own[item.name] == f"{item.type}, {item.default}", f"{module}: {item.name}"

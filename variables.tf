@@ -1,0 +1,164 @@
+variable "account_id" {
+  description = "Account to configure: 12 digits. Nothing is touched unless the caller's identity and the workspace agree with it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "The account_id must have exactly 12 digits; quote it, so that leading zeros stay."
+  }
+
+  # A validation and no precondition, because Terraform checks it before a destruction, too.
+  validation {
+    condition     = terraform.workspace == (var.region == var.home_region ? var.account_id : "${var.account_id}-${var.region}")
+    error_message = "The workspace is ${terraform.workspace}, but account ${var.account_id} in ${var.region} has the workspace ${var.region == var.home_region ? var.account_id : "${var.account_id}-${var.region}"}. Select it with `terraform workspace select -or-create`, or use the variables of ${terraform.workspace}."
+  }
+}
+
+variable "config_rule" {
+  description = "AWS Config rule that finds EC2 roles without the instance policy, and its remediation. Created once per account, in the home region."
+  type = object({
+    enabled                              = optional(bool, true)
+    auto_remediation                     = optional(bool, false)
+    maximum_automatic_attempts           = optional(number, 5)
+    retry_attempt_seconds                = optional(number, 60)
+    concurrent_execution_rate_percentage = optional(number, 10)
+    error_percentage                     = optional(number, 10)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "deployment_role" {
+  description = "Role to assume in the account, by name or by path and name (`path/Name`). `null` uses the caller's own credentials."
+  type = object({
+    name         = string
+    external_id  = optional(string)
+    session_name = optional(string, "session-manager-rollout")
+    duration     = optional(string, "1h")
+  })
+  default = null
+
+  validation {
+    condition     = var.deployment_role == null || can(regex("^([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}$", var.deployment_role.name))
+    error_message = "The deployment_role.name must be a role name or path/name, not an ARN and without a leading slash."
+  }
+
+  validation {
+    condition     = var.deployment_role == null || can(regex("^[\\w+=,.@-]{2,64}$", var.deployment_role.session_name))
+    error_message = "The deployment_role.session_name must have 2 to 64 letters, digits or characters of _+=,.@-."
+  }
+
+  validation {
+    condition     = var.deployment_role == null || can(regex("^([0-9]+[hms])+$", var.deployment_role.duration))
+    error_message = "The deployment_role.duration must be a duration such as 1h or 30m."
+  }
+}
+
+variable "home_region" {
+  description = "Region that holds what exists once per account: the instance policy and the Config rule."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.home_region))
+    error_message = "The home_region must be a region's name such as eu-west-1."
+  }
+}
+
+variable "instance_policy" {
+  description = "IAM managed policy of the instances; `regions` are those whose session-data keys may be used (`*` for all). Created once per account, in the home region."
+  type = object({
+    enabled         = optional(bool, true)
+    regions         = optional(list(string), ["*"])
+    attach_to_roles = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "names" {
+  description = "Names of everything that is created: one place for all components, so that policy, preferences and rule always mean the same thing."
+  type = object({
+    log_group           = optional(string, "ssm-sessionmanager-logs")
+    policy              = optional(string, "SessionManagerLogPolicy")
+    policy_path         = optional(string, "/")
+    data_key_alias      = optional(string, "alias/session-manager/data")
+    logs_key_alias      = optional(string, "alias/session-manager/logs")
+    data_key_parameter  = optional(string, "/session-manager/session-data-key")
+    document            = optional(string, "SSM-SessionManagerRunShell")
+    config_rule         = optional(string, "iam-ec2-role-has-required-policy")
+    automation_document = optional(string, "Attach-ssm-policy-to-instance-profile")
+    function            = optional(string, "session-manager-preferences")
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "preferences" {
+  description = "Session Manager preferences of the region, with the keys, the log group and the function that keeps them. What is switched off or left empty is not managed: neutral with `adopt = \"replace\"`, kept as it is with `adopt = \"merge\"`."
+  type = object({
+    enabled = optional(bool, true)
+    s3 = optional(object({
+      enabled            = optional(bool, false)
+      bucket_name        = optional(string)
+      key_prefix         = optional(string, "sessionmanager")
+      encryption_enabled = optional(bool, true)
+      kms_key_arn        = optional(string)
+    }), {})
+    cloudwatch = optional(object({
+      create_log_group   = optional(bool, true)
+      log_group_name     = optional(string) # null is names.log_group, "" is no CloudWatch logging
+      encryption_enabled = optional(bool, true)
+      streaming_enabled  = optional(bool, false)
+      retention_in_days  = optional(number, 90)
+      kms_key_arn        = optional(string)
+    }), {})
+    session_key = optional(object({
+      enabled     = optional(bool, true)
+      kms_key_arn = optional(string)
+    }), {})
+    run_as = optional(object({
+      enabled      = optional(bool, false)
+      default_user = optional(string, "")
+    }), {})
+    idle_session_timeout = optional(number, 20) # minutes
+    max_session_duration = optional(number, 60) # minutes, 0 is no maximum
+    shell_profile = optional(object({
+      linux   = optional(string, "")
+      windows = optional(string, "")
+    }), {})
+    adopt      = optional(string, "replace")
+    on_destroy = optional(string, "restore")
+    revision   = optional(string, "1")
+    function = optional(object({
+      reserved_concurrent_executions = optional(number) # null is unreserved
+      log_retention_in_days          = optional(number, 90)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "region" {
+  description = "Region to configure."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "The region must be a region's name such as eu-west-1."
+  }
+
+  validation {
+    condition     = alltrue([for prefix in ["cn-", "us-gov-"] : startswith(var.region, prefix) == startswith(var.home_region, prefix)])
+    error_message = "The region ${var.region} and the home_region ${var.home_region} are in different partitions: an account has one."
+  }
+}
+
+variable "tags" {
+  description = "Tags of every resource."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,13 @@
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.84.0, < 6.0.0"
+    }
+  }
+
+  # Partial: the bucket, its region, the key and the workspace_key_prefix come with `terraform init -backend-config`.
+  backend "s3" {}
+}
