@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import os
 import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -83,27 +86,41 @@ def common(
 
 
 def _selection(
-    account: list[str] | None,
-    ou: list[str] | None,
-    tag: list[str] | None,
-    region: list[str] | None,
-    exclude: list[str] | None,
-    wave: str | None,
-    shard: str | None,
-    everything: bool,
+    account: AccountOption = None,
+    ou: OuOption = None,
+    tag: TagOption = None,
+    region: RegionOption = None,
+    exclude: ExcludeOption = None,
+    wave: WaveOption = None,
+    shard: ShardOption = None,
+    everything: AllOption = False,
 ) -> Selection:
     return Selection(
         include=Matcher(
-            accounts=account or [],
-            ous=ou or [],
-            tags=dict(parse_tag(text) for text in tag or []),
-            regions=region or [],
+            accounts=account or [], ous=ou or [], tags=dict(parse_tag(text) for text in tag or []), regions=region or []
         ),
         exclude=exclude or [],
         wave=wave,
         shard=Shard.parse(shard) if shard else None,
         everything=everything,
     )
+
+
+def _selecting(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of `_selection` in place of its parameter `selection`."""
+    options = inspect.signature(_selection, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def with_options(**arguments: Any) -> int:  # noqa: ANN401 - whatever the command takes
+        chosen = {name: arguments.pop(name) for name in options}
+        return command(selection=_selection(**chosen), **arguments)
+
+    merged = [*(parameter for name, parameter in own.items() if name != "selection"), *options.values()]
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
+    with_options.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
+    return with_options
 
 
 def _load(path: Path, selection: Selection, console: Console) -> tuple[Context, TargetList]:
@@ -135,23 +152,17 @@ def _workers(text: str) -> int | None:
 
 
 @app.command()
+@_selecting
 def targets(
     context: typer.Context,
-    account: AccountOption = None,
-    ou: OuOption = None,
-    tag: TagOption = None,
-    region: RegionOption = None,
-    exclude: ExcludeOption = None,
-    wave: WaveOption = None,
-    shard: ShardOption = None,
-    everything: AllOption = False,
+    selection: Selection,
     output: Annotated[str, typer.Option("--format", metavar="table|json", help="How to print them.")] = "table",
 ) -> int:
     """List the targets, in the order of work."""
     if output not in {"table", "json"}:
         raise InputError(f'Unknown format "{output}"; use table or json.', "--format")
     console, errors = terminal.make_console(), terminal.make_console(stderr=True)
-    _, selected = _load(context.obj, _selection(account, ou, tag, region, exclude, wave, shard, everything), errors)
+    _, selected = _load(context.obj, selection, errors)
     if output == "json":
         listed = [
             {
@@ -178,23 +189,16 @@ def targets(
 
 
 @app.command()
+@_selecting
 def render(
     context: typer.Context,
-    account: AccountOption = None,
-    ou: OuOption = None,
-    tag: TagOption = None,
-    region: RegionOption = None,
-    exclude: ExcludeOption = None,
-    wave: WaveOption = None,
-    shard: ShardOption = None,
-    everything: AllOption = False,
+    selection: Selection,
     folder: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Where to write.")] = Path("accounts"),
     check: Annotated[bool, typer.Option("--check", help="Write nothing; show what differs, exit 2 if so.")] = False,
     prune: Annotated[bool, typer.Option("--prune", help="With --all: remove files of targets that are gone.")] = False,
 ) -> int:
     """Render tfvars for every target: FOLDER/<account>/<region>.tfvars."""
     console, errors = terminal.make_console(), terminal.make_console(stderr=True)
-    selection = _selection(account, ou, tag, region, exclude, wave, shard, everything)
     if prune and not selection.whole:
         raise InputError("What is stale can be told only with --all, and nothing else.", "--prune")
     loaded, selected = _load(context.obj, selection, errors)
@@ -215,22 +219,15 @@ def render(
 
 
 @app.command()
+@_selecting
 def plan(
     context: typer.Context,
-    account: AccountOption = None,
-    ou: OuOption = None,
-    tag: TagOption = None,
-    region: RegionOption = None,
-    exclude: ExcludeOption = None,
-    wave: WaveOption = None,
-    shard: ShardOption = None,
-    everything: AllOption = False,
+    selection: Selection,
     workers: WorkersOption = "auto",
     runs: RunsOption = _RUNS,
 ) -> int:
     """Plan every target and show equal change sets once; nothing is changed."""
     console = terminal.make_console()
-    selection = _selection(account, ou, tag, region, exclude, wave, shard, everything)
     loaded, selected = _load(context.obj, selection, console)
     operations.refuse_expired_exceptions(loaded)
     operation = _prepare(loaded, selected, runs, workers, console)
@@ -239,27 +236,20 @@ def plan(
 
 
 @app.command()
+@_selecting
 def apply(
     context: typer.Context,
+    selection: Selection,
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Apply the plans of this run; without it, plan first and ask."),
+        typer.Argument(metavar="RUN", help="Apply the plans of this run; without it, plan first and ask."),
     ] = None,
-    account: AccountOption = None,
-    ou: OuOption = None,
-    tag: TagOption = None,
-    region: RegionOption = None,
-    exclude: ExcludeOption = None,
-    wave: WaveOption = None,
-    shard: ShardOption = None,
-    everything: AllOption = False,
     workers: WorkersOption = "auto",
     runs: RunsOption = _RUNS,
     yes: YesOption = False,
 ) -> int:
     """Apply saved plans: those of a run, or of a plan that is made and shown first."""
     console = terminal.make_console()
-    selection = _selection(account, ou, tag, region, exclude, wave, shard, everything)
     if run is not None:
         if selection.given or selection.exclude or selection.shard:
             raise InputError("The targets are those of the run; leave the selection away.", "RUN")
@@ -397,6 +387,9 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         errors.print("Interrupted.")
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        errors.print(f"[bold red]Error:[/bold red] {escape(str(error))}", soft_wrap=True)
+        return ExitCode.TARGET_FAILED
     except Exception:  # noqa: BLE001 - the last resort: a bug must not look like a result
         handle, path = tempfile.mkstemp(prefix="rollout-crash-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -11,7 +11,7 @@ import botocore.exceptions
 
 from fleet import organization as sources
 from fleet.aws import CLIENT_CONFIG, assume_role, partitions, role_arn, translated_errors
-from fleet.errors import InputError
+from fleet.errors import InputError, Problem
 from fleet.organization import MANAGEMENT, Account, Organization
 from fleet.settings import OrganizationSettings, Settings, load_settings
 from fleet.targets import Selection, TargetList, select_targets
@@ -83,14 +83,13 @@ class Context:
         Raises:
             InputError: With every problem once.
         """
-        problems = {}
+        problems: dict[tuple[str, str], Problem] = {}
         for target in targets.targets:
             try:
                 self.settings.effective(target.account, target.region)
             except InputError as error:
-                problems.update(
-                    {(problem.location, problem.message.split(": ", 1)[-1]): problem for problem in error.problems}
-                )
+                for problem in error.problems:
+                    problems.setdefault((problem.location, problem.message.split(": ", 1)[-1]), problem)
         if problems:
             raise InputError(list(problems.values()))
 

@@ -191,12 +191,13 @@ def render(context: Context, targets: TargetList, folder: Path, *, find_stale: b
     for target in targets.targets:
         path = folder / f"{target.key}.tfvars"
         text = renderer.render(target, context.settings.effective(target.account, target.region), role)
-        current = path.read_text(encoding="utf-8") if path.is_file() else None
+        current = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
         rendered.append(RenderedFile(path, text, current))
     if find_stale:
         wanted = {file.path for file in rendered}
-        found = sorted(set(folder.glob("[0-9]*/*.tfvars")) - wanted)
-        rendered.extend(RenderedFile(path, "", path.read_text(encoding="utf-8"), stale=True) for path in found)
+        found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - wanted)
+        texts = (path.read_text(encoding="utf-8", errors="replace") for path in found)
+        rendered.extend(RenderedFile(path, "", text, stale=True) for path, text in zip(found, texts, strict=True))
     return rendered
 
 

@@ -1,0 +1,102 @@
+"""The README's commands, executed as they stand there, against the organization that `rollout.py sandbox` keeps."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.terraform
+
+PROJECT = Path(__file__).resolve().parents[2]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def commands_of(section: str) -> list[str]:
+    """The lines of all shell blocks of a section."""
+    _, _, rest = README.partition(f"# {section}\n")
+    assert rest, f"The README has no section {section}."
+    body = re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return [line for block in re.findall(r"```sh\n(.*?)```", body, flags=re.DOTALL) for line in block.splitlines()]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project as a clone has it, with an environment that is ready."""
+    copy = tmp_path / "project"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (PROJECT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, copy / name)
+    (copy / ".venv").symlink_to(sys.prefix)
+    return copy
+
+
+@pytest.fixture
+def environment_file(project: Path) -> Iterator[Path]:
+    """Keep an organization running as the README says; what it tells to source."""
+    with subprocess.Popen(
+        [sys.executable, "scripts/rollout.py", "sandbox"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+    ) as process:
+        assert process.stdout is not None
+        told = next((match for line in process.stdout if (match := re.search(r"source (\S+)", line))), None)
+        assert told is not None, "The sandbox did not say what to source."
+        yield project / told[1]
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        process.wait(timeout=60)
+    assert process.returncode == 130
+    assert not (project / told[1]).exists()
+
+
+def run(project: Path, environment_file: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"source {environment_file}; . .venv/bin/activate; {command}"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+def test_the_commands_of_the_readme_work(project: Path, environment_file: Path) -> None:
+    commands = [*commands_of("Use it"), *commands_of("One account by hand")]
+    assert len(commands) >= 8
+    for command in commands:
+        finished = run(project, environment_file, command)
+        # A plan that found changes says so with its exit code.
+        expected = {0, 2} if " plan " in command else {0}
+        assert finished.returncode in expected, f"{command}\n{finished.stdout}\n{finished.stderr}"
+    assert "No changes." in finished.stdout
+    fmt = run(project, environment_file, "terraform fmt -check -recursive accounts")
+    assert fmt.returncode == 0, fmt.stdout
+    assert len(list((project / "accounts").glob("*/*.tfvars"))) == 12
+
+
+def test_the_first_screen_shows_both_commands() -> None:
+    first_screen = README.splitlines()[:20]
+    assert any(line.startswith("make demo") for line in first_screen)
+    assert any(line.startswith("make test") for line in first_screen)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (PROJECT / target).exists(), target

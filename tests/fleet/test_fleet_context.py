@@ -1,0 +1,299 @@
+"""Settings, organization, regions and credentials checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import botocore.exceptions
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from fleet.aws import assume_role, role_arn, translated_errors
+from fleet.context import Context, backend_of, state_backend
+from fleet.errors import AccessError, InputError
+from fleet.organization import MANAGEMENT, Account
+from fleet.settings import OrganizationSettings
+from fleet.targets import Selection
+
+Write = Callable[[str, str], Path]
+SettingsFile = Callable[[str], Path]
+HOME = "eu-west-1"
+
+ACCOUNTS = """\
+accounts:
+  - {id: 100000000001, name: Management, role: management}
+  - {id: 111122223333, name: Payments, ou: Workloads/Prod}
+  - {id: 222233334444, name: Dev, ou: Workloads/NonProd}
+"""
+
+
+@pytest.fixture
+def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def load(write: Write, settings_file: SettingsFile) -> Callable[[str], Context]:
+    """Load a context with an accounts file beside it."""
+    write("accounts.yaml", ACCOUNTS)
+    return lambda rest: Context.load(settings_file(rest))
+
+
+def organization(**values: object) -> OrganizationSettings:
+    return OrganizationSettings.model_validate(
+        {
+            "id": "o-exampleorgid",
+            "home_region": HOME,
+            "regions": [HOME, "us-east-1"],
+            "deployment_role": {"name": "AWSControlTowerExecution"},
+            **values,
+        }
+    )
+
+
+def test_accounts_come_from_the_file_beside_the_settings(load: Callable[[str], Context]) -> None:
+    context = load("")
+
+    assert [account.name for account in context.organization.accounts] == ["Management", "Payments", "Dev"]
+    assert (context.home_region, context.regions) == (HOME, (HOME, "us-east-1"))
+    assert len(context.select(Selection(everything=True)).targets) == 6
+
+
+def test_matchers_are_checked_against_the_accounts(load: Callable[[str], Context]) -> None:
+    with pytest.raises(
+        InputError, match=r"organization\.yaml:8 \(waves\[0\]\.match\.ou\[0\]\): No organizational unit"
+    ):
+        load("waves: [{name: a, match: {ou: Nowhere}}]")
+
+
+def test_a_problem_of_many_targets_is_told_once(load: Callable[[str], Context]) -> None:
+    context = load("""\
+        defaults: {preferences: {max_session_duration: 10}}
+        overrides: [{match: {accounts: [Dev]}, set: {preferences: {max_session_duration: 60, s3: {enabled: true}}}}]
+        """)
+
+    with pytest.raises(InputError) as caught:
+        context.check_settings(context.select(Selection(everything=True)))
+
+    assert len(caught.value.problems) == 2
+    assert "For 100000000001 (Management) in eu-west-1: max_session_duration" in caught.value.problems[0].message
+    assert "For 222233334444 (Dev) in eu-west-1: s3.enabled needs" in caught.value.problems[1].message
+
+
+@pytest.fixture
+def load_lza(write: Write) -> Callable[..., Context]:
+    """Load a context for a Landing Zone Accelerator folder of one account."""
+
+    def load(home: str = HOME, enabled: str = "[eu-west-1, eu-central-1]", extra: str = "") -> Context:
+        write(
+            "lza/accounts-config.yaml",
+            """\
+            workloadAccounts: [{name: Web, email: web@example.com, organizationalUnit: Workloads}]
+            accountIds: [{email: web@example.com, accountId: "111122223333"}]
+            """,
+        )
+        write("lza/organization-config.yaml", "organizationalUnits: [{name: Workloads}]\n")
+        write("lza/global-config.yaml", f"homeRegion: {home}\nenabledRegions: {enabled}\n")
+        return Context.load(
+            write(
+                "organization.yaml",
+                "schema_version: 1\n"
+                "organization:\n"
+                "  id: o-exampleorgid\n"
+                "  deployment_role: {name: AWSControlTowerExecution}\n"
+                "  accounts: {source: lza, path: lza}\n" + extra,
+            )
+        )
+
+    return load
+
+
+def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lza: Callable[..., Context]) -> None:
+    context = load_lza()
+    assert (context.home_region, context.regions) == (HOME, (HOME, "eu-central-1"))
+
+    context = load_lza(extra="  home_region: eu-central-1\n  regions: [eu-central-1]\n")
+    assert (context.home_region, context.regions) == ("eu-central-1", ("eu-central-1",))
+
+
+@pytest.mark.parametrize(
+    ("home", "enabled", "message"),
+    [
+        ("eu-west-7", "[eu-west-7]", r'"eu-west-7" is not an AWS region \(did you mean "eu-west-.*'),
+        (HOME, "[eu-central-1]", "The home region eu-west-1 must be one of eu-central-1"),
+        (HOME, "[eu-west-1, cn-north-1]", "The regions are in different AWS partitions"),
+    ],
+)
+def test_regions_of_the_accelerator_are_checked_too(
+    load_lza: Callable[..., Context], home: str, enabled: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_lza(home, enabled)
+
+
+def test_regions_of_two_partitions_are_refused_where_they_stand(write: Write, settings_file: SettingsFile) -> None:
+    write("accounts.yaml", ACCOUNTS)
+    path = settings_file("")
+    path.write_text(path.read_text().replace("us-east-1", "us-gov-west-1"))
+
+    with pytest.raises(
+        InputError, match=r"organization\.yaml:5 \(organization\.regions\): The regions are in different"
+    ):
+        Context.load(path)
+
+
+# --- Credentials -------------------------------------------------------------------------------------------------
+
+
+def caller(session: boto3.Session) -> str:
+    return session.client("sts").get_caller_identity()["Arn"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_members_are_entered_by_the_deployment_role_and_the_management_account_is_not(
+    load: Callable[[str], Context],
+) -> None:
+    context = load("")
+
+    member = context.session(Account("111122223333", "Payments"), HOME)
+    management = context.session(Account("100000000001", "Management", role=MANAGEMENT), HOME)
+
+    assert caller(member) == "arn:aws:sts::111122223333:assumed-role/AWSControlTowerExecution/session-manager-rollout"
+    assert "assumed-role" not in caller(management)
+
+
+@pytest.mark.parametrize(
+    ("region", "role", "arn"),
+    [
+        (HOME, "Deploy", "arn:aws:iam::111122223333:role/Deploy"),
+        ("cn-north-1", "teams/Deploy", "arn:aws-cn:iam::111122223333:role/teams/Deploy"),
+        ("us-gov-west-1", "Deploy", "arn:aws-us-gov:iam::111122223333:role/Deploy"),
+    ],
+)
+def test_roles_are_in_the_partition_of_the_region(region: str, role: str, arn: str) -> None:
+    assert role_arn("111122223333", role, region) == arn
+
+
+def test_the_external_id_is_sent_only_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, str]] = []
+
+    class Sts:
+        def assume_role(self, **arguments: str) -> dict[str, dict[str, str]]:
+            asked.append(arguments)
+            return {"Credentials": {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}}
+
+    monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: Sts())
+
+    for external_id in (None, "handshake"):
+        assume_role(boto3.Session(), "arn", HOME, session_name="me", external_id=external_id)
+
+    assert asked == [
+        {"RoleArn": "arn", "RoleSessionName": "me"},
+        {"RoleArn": "arn", "RoleSessionName": "me", "ExternalId": "handshake"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            botocore.exceptions.ClientError({"Error": {"Code": "ExpiredToken", "Message": "x"}}, "A"),
+            "Cannot look: ExpiredToken. The AWS credentials have expired; sign in again.",
+        ),
+        (
+            botocore.exceptions.ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "x"}}, "A"),
+            "Cannot look: InvalidClientTokenId. AWS does not accept these credentials; check AWS_PROFILE or the access",
+        ),
+        (
+            botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "Not you."}}, "A"),
+            "Cannot look: AccessDenied. Not you.",
+        ),
+        (
+            botocore.exceptions.NoCredentialsError(),
+            "Cannot look: no usable AWS credentials (Unable to locate credentials); set AWS_PROFILE or sign in.",
+        ),
+        (
+            botocore.exceptions.ProfileNotFound(profile="prod"),
+            "Cannot look: no usable AWS credentials (The config profile (prod) could not be found); set AWS_PROFILE",
+        ),
+        (
+            botocore.exceptions.EndpointConnectionError(endpoint_url="https://x"),
+            'Cannot look: Could not connect to the endpoint URL: "https://x"',
+        ),
+    ],
+)
+def test_what_botocore_raises_becomes_one_sentence(error: Exception, message: str) -> None:
+    with pytest.raises(AccessError) as caught, translated_errors("look"):
+        raise error
+
+    assert str(caught.value).startswith(message)
+
+
+# --- State -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_state_bucket_of_the_callers_account() -> None:
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
+
+    assert state_backend(organization(), HOME) == {
+        "bucket": "session-manager-state-123456789012",
+        "region": HOME,
+        "key": "terraform.tfstate",
+        "use_lockfile": "true",
+        "encrypt": "true",
+    }
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_named_state_bucket_with_a_key() -> None:
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="states-of-all")
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+
+    backend = state_backend(
+        organization(state={"bucket": "states-of-all", "region": "us-east-1", "kms_key_arn": key}), HOME
+    )
+
+    assert (backend["bucket"], backend["region"], backend["kms_key_id"]) == ("states-of-all", "us-east-1", key)
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_missing_state_bucket_is_told_with_what_to_do() -> None:
+    with pytest.raises(
+        InputError, match=r"The state bucket session-manager-state-123456789012 does not exist .* create it"
+    ):
+        state_backend(organization(), HOME)
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_state_bucket_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = boto3.client("s3", region_name=HOME)
+    make_client = boto3.Session.client
+
+    def client(session: boto3.Session, service: str, **options: object) -> object:
+        return s3 if service == "s3" else make_client(session, service, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    with Stubber(s3) as stubber:
+        asked = {"Bucket": "states-of-all", "ExpectedBucketOwner": "123456789012"}
+        stubber.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
+
+        with pytest.raises(AccessError) as caught:
+            state_backend(organization(state={"bucket": "states-of-all"}), HOME)
+
+    assert str(caught.value) == "Cannot use the state bucket states-of-all as account 123456789012: 403. Forbidden."
+
+
+def test_states_of_each_region_have_a_prefix_of_their_own() -> None:
+    shared = {"bucket": "b", "key": "terraform.tfstate"}
+
+    backends = [backend_of(shared, organization(state={"key_prefix": "a/b"}), region) for region in (HOME, "us-east-1")]
+
+    assert backends == [
+        {**shared, "workspace_key_prefix": "a/b/eu-west-1"},
+        {**shared, "workspace_key_prefix": "a/b/us-east-1"},
+    ]
