@@ -42,7 +42,7 @@ _WIDE = 120
 
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console; a pipe or file gets wide lines, since nobody can resize it."""
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal and console.width <= _NARROW:
         console.width = _WIDE
     return console
@@ -202,22 +202,14 @@ def print_failure(console: Console, result: TargetResult) -> None:
 
 def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
     """Show what the preferences document of every target says now."""
-    table = Table(
-        "Account",
-        "Name",
-        "Region",
-        "Default",
-        "Latest",
-        "Logging",
-        "Encrypted",
-        "Minutes",
-        title="Live preferences",
-    )
+    table = Table("Name", "Region", "Default", "Latest", title="Live preferences")
+    for heading in ("Logging", "Encrypted", "Minutes"):
+        table.add_column(heading, overflow="fold")
     for target, live in rows:
         name = Text(target.account.name)
         if isinstance(live, str):
-            table.add_row(target.account.id, name, target.region, "", "", Text(live, style="red"), "", "")
+            table.add_row(name, target.region, "", "", Text(live, style="red"), "", "")
         else:
             values = (live.default_version, live.latest_version, live.logging, live.encryption, live.timeouts)
-            table.add_row(target.account.id, name, target.region, *values)
+            table.add_row(name, target.region, *values)
     console.print(table)
