@@ -37,7 +37,7 @@ _ACTION_STYLES = {
 }
 _STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
 _NARROW = 80
-_WIDE = 120
+_WIDE = 150
 
 
 def make_console(*, stderr: bool = False) -> Console:
