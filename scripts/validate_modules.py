@@ -4,17 +4,22 @@
 import sys
 from pathlib import Path
 
+from fleet.errors import FleetError
 from fleet.validation import validate
 
 
 def main() -> int:
-    """Return 1 if any folder is invalid."""
+    """Return 1 if any folder is invalid, 64 if terraform or the provider cannot be used."""
     root = Path(__file__).resolve().parents[1]
     failed = False
-    for folder, error in validate(root):
-        name = folder.relative_to(root)
-        print(f"{name}: {error or 'valid'}", *(error.diagnostics if error else ()), sep="\n  ")  # noqa: T201
-        failed = failed or error is not None
+    try:
+        for folder, error in validate(root):
+            name = folder.relative_to(root)
+            print(f"{name}: {error or 'valid'}", *(error.diagnostics if error else ()), sep="\n  ")  # noqa: T201
+            failed = failed or error is not None
+    except FleetError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
     return int(failed)
 
 

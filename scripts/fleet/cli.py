@@ -96,14 +96,21 @@ def _selection(
     everything: AllOption = False,
 ) -> Selection:
     return Selection(
-        include=Matcher(
-            accounts=account or [], ous=ou or [], tags=dict(parse_tag(text) for text in tag or []), regions=region or []
-        ),
+        include=Matcher(accounts=account or [], ous=ou or [], tags=_tags(tag or []), regions=region or []),
         exclude=exclude or [],
         wave=wave,
         shard=Shard.parse(shard) if shard else None,
         everything=everything,
     )
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        key, value = parse_tag(text)
+        if tags.setdefault(key, value) != value:
+            raise InputError(f'No account has two values of the tag "{key}".', "--tag")
+    return tags
 
 
 def _selecting(command: Callable[..., int]) -> Callable[..., int]:
@@ -268,18 +275,21 @@ def apply(
 
 def _apply_run(config: Path, run: str, runs: Path, workers: str, console: Console) -> int:
     folder = Path(run) if Path(run).is_dir() else runs / run
-    saved = [entry for entry in RunFolder(folder).saved_targets() if entry.status is Status.CHANGES]
-    if not saved:
+    saved = RunFolder(folder).saved_targets()
+    pending = [entry for entry in saved if entry.status is Status.CHANGES]
+    if not pending:
         console.print("This run holds nothing to apply.")
         return ExitCode.DONE
     loaded = Context.load(config)
     operations.refuse_expired_exceptions(loaded)
-    regions = [entry.target.region for entry in saved]
+    regions = [entry.target.region for entry in pending]
     observer = terminal.TerminalProgress(console)
     operation = Operation.prepare(loaded, RunFolder(folder.resolve()), regions, observer, _workers(workers))
     with operation.interruptible(console.print):
         results = operation.apply(saved)
-    return _finish(operation, "apply", results, TargetList((), ()), console)
+    code = operations.exit_code(results, interrupted=operation.stop.is_set())
+    summary = operation.run.amend_summary(command="apply", exit_code=code, results=results)
+    return _show_results(operation, results, code, summary, console)
 
 
 def _prepare(context: Context, selected: TargetList, runs: Path, workers: str, console: Console) -> Operation:
@@ -298,7 +308,7 @@ def _plan_and_show(operation: Operation, selected: TargetList, console: Console)
 
 def _apply(operation: Operation, planned: list[TargetResult], console: Console) -> list[TargetResult]:
     with operation.interruptible(console.print):
-        applied = operation.apply(operations.with_changes(planned))
+        applied = operation.apply(planned)
     return operations.merge_results(planned, applied)
 
 
@@ -307,6 +317,12 @@ def _finish(
 ) -> int:
     code = operations.exit_code(results, interrupted=operation.stop.is_set())
     summary = operation.run.write_summary(command=command, exit_code=code, results=results, skipped=selected.skipped)
+    return _show_results(operation, results, code, summary, console)
+
+
+def _show_results(
+    operation: Operation, results: list[TargetResult], code: ExitCode, summary: Path, console: Console
+) -> int:
     console.print()
     terminal.print_results(console, results)
     console.print(f"Run {operation.run.run_id}: {escape(os.path.relpath(summary))}")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -176,7 +177,7 @@ class RunFolder:
             "run_id": self.run_id,
             "command": command,
             "started_at": self.started_at.isoformat(timespec="seconds"),
-            "finished_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "finished_at": _now(),
             "exit_code": int(exit_code),
             "totals": totals(results),
             "targets": [self.describe(result) for result in results],
@@ -186,6 +187,29 @@ class RunFolder:
             ],
             "change_sets": [_describe_group(group) for group in groups],
         }
+        return self._write(summary)
+
+    def amend_summary(self, *, command: str, exit_code: int, results: Sequence[TargetResult]) -> Path:
+        """Bring summary.json up to date after plans of this run were applied; what the plans found stays in it.
+
+        Raises:
+            InputError: The summary cannot be read.
+        """
+        summary = self._read()
+        applied = {result.target.key: self.describe(result) for result in results}
+        kept = ("changes", "fingerprint", "plan_sha256")
+        for number, entry in enumerate(summary["targets"]):
+            if now := applied.get(f"{entry['account_id']}/{entry['region']}"):
+                summary["targets"][number] = {**now, **{key: entry[key] for key in kept}}
+        summary |= {
+            "command": command,
+            "finished_at": _now(),
+            "exit_code": int(exit_code),
+            "totals": _totals([entry["status"] for entry in summary["targets"]]),
+        }
+        return self._write(summary)
+
+    def _write(self, summary: Mapping[str, Any]) -> Path:
         path = self.path / SUMMARY
         write_private(path, json.dumps(summary, indent=2) + "\n")
         return path
@@ -219,9 +243,17 @@ class RunFolder:
         Raises:
             InputError: There is no such run, it has not been finished, or its summary has another schema version.
         """
+        summary = self._read()
+        try:
+            return [_saved_target(entry) for entry in summary["targets"]]
+        except (KeyError, TypeError, ValueError) as error:
+            location = str(self.path / SUMMARY)
+            raise InputError(f"The summary is damaged ({error!r}); plan again.", location) from error
+
+    def _read(self) -> dict[str, Any]:
         path = self.path / SUMMARY
         try:
-            summary: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError("This run has no summary: it does not exist, or it was not finished.", str(path)) from None
         except (OSError, ValueError) as error:
@@ -230,10 +262,11 @@ class RunFolder:
         if version != SCHEMA_VERSION:
             message = f"The summary has schema version {version}; {SCHEMA_VERSION} is understood."
             raise InputError(message, str(path))
-        try:
-            return [_saved_target(entry) for entry in summary["targets"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"The summary is damaged ({error!r}); plan again.", str(path)) from error
+        return summary
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _saved_target(entry: Mapping[str, Any]) -> SavedTarget:
@@ -244,10 +277,12 @@ def _saved_target(entry: Mapping[str, Any]) -> SavedTarget:
 
 def totals(results: Sequence[TargetResult]) -> dict[str, int]:
     """Count targets by status."""
-    counts = {status.value: 0 for status in Status}
-    for result in results:
-        counts[result.status.value] += 1
-    return {"targets": len(results), **counts}
+    return _totals([result.status.value for result in results])
+
+
+def _totals(statuses: Sequence[str]) -> dict[str, int]:
+    counts = Counter(statuses)
+    return {"targets": len(statuses), **{status.value: counts[status.value] for status in Status}}
 
 
 def _describe_group(group: ChangeGroup) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Operation:
         return self._rollout.plan(targets.targets, self.context.settings, renderer, self.capacity.plan_workers)
 
     def apply(self, planned: Sequence[TargetResult | SavedTarget]) -> list[TargetResult]:
-        """Apply the saved plans of the targets that have changes."""
+        """Apply the saved plans of the targets that have changes; those whose plan failed count for their waves."""
         waves: Sequence[Wave] = self.context.settings.waves
         return self._rollout.apply(planned, waves, self.capacity.apply_workers)
 

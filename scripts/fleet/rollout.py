@@ -102,30 +102,32 @@ class Rollout:
     def apply(
         self, planned: Sequence[TargetResult | SavedTarget], waves: Sequence[Wave], workers: int
     ) -> list[TargetResult]:
-        """Apply saved plans wave by wave; the regions of an account one after another, home region first.
+        """Apply the saved plans of the targets with changes, and return a result for each of these.
 
-        When more targets of a wave have failed than it tolerates, later waves are not started.
+        It goes wave by wave, the regions of an account one after another, home region first. When more targets of a
+        wave have failed than it tolerates, whether in the plan or in the apply, later waves are not started.
         """
-        digests = {entry.target: entry.plan_sha256 for entry in planned}
+        entries = {entry.target: entry for entry in planned}
         results: list[TargetResult] = []
 
         def work(target: Target) -> TargetResult:
             plan = self._run.plan(target)
-            if not plan.is_file() or sha256_of(plan) != digests[target]:
+            if not plan.is_file() or sha256_of(plan) != entries[target].plan_sha256:
                 raise TerraformError(f"The saved plan {plan} is missing or not the one that was made; plan again.")
             self._terraform[target.region].apply(target.workspace, plan, self._run.log(target))
             return TargetResult(target, Status.APPLIED, Step.APPLY)
 
         tolerance = {wave.name: wave for wave in waves}
         blocked = ""
-        for name, targets in _by_wave(entry.target for entry in planned):
+        for name, targets in _by_wave(entries):
+            pending = [target for target in targets if entries[target].status is Status.CHANGES]
             if blocked:
-                results.extend(_not_started(target, Step.APPLY, blocked) for target in targets)
+                results.extend(_not_started(target, Step.APPLY, blocked) for target in pending)
                 continue
-            chains = _by_account(targets)
-            wave_results = self._all(Step.APPLY, chains, work, workers)
+            wave_results = self._all(Step.APPLY, _by_account(pending), work, workers) if pending else []
             results.extend(wave_results)
             failures = sum(result.status is Status.FAILED for result in wave_results)
+            failures += sum(entries[target].status is Status.FAILED for target in targets)
             wave = tolerance.get(name) or Wave(name=name)
             if not wave.tolerates(failures, len(targets)):
                 blocked = f"{failures} of {len(targets)} targets failed in the wave {name}"

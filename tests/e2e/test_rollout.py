@@ -58,6 +58,7 @@ def test_applies_saved_plans_and_reads_back_through_aws(sandbox: Sandbox, rollou
     applied = rollout("apply", run_id)
     assert applied.code == 0, applied.output
     assert [entry["status"] for entry in applied.summary["targets"]] == ["applied", "applied"]
+    assert applied.summary["change_sets"] == planned.summary["change_sets"]
 
     again = rollout("plan", "--account", "LogArchive")
     assert again.code == 0, again.output

@@ -25,7 +25,7 @@ from pathlib import Path
 from fleet import processes
 
 folder = Path(sys.argv[1])
-processes.guard_children(interrupt_seconds=1.0)
+processes.guard_children(interrupt_seconds=0.5)
 for name in ("polite", "deaf", "family"):
     processes.start(
         ["/bin/sh", str(folder / name)],

@@ -388,6 +388,37 @@ def test_a_wave_beyond_its_tolerance_stops_the_later_ones(
         assert len(stage.terraform.begun) == 4
 
 
+def test_a_plan_that_failed_counts_for_its_wave(stage: Stage) -> None:
+    planned = waves_of(stage, failing=0)
+    failed = replace(planned[0], status=Status.FAILED, plan_sha256="")
+
+    results = stage.apply([failed, *planned[1:]], Wave(name="canary"), Wave(name="middle"))
+
+    assert failed.target not in [result.target for result in results]
+    assert statuses(results[:3]) == [Status.APPLIED] * 3
+    assert set(statuses(results[3:])) == {Status.NOT_STARTED}
+    assert {result.reason for result in results[3:]} == {"1 of 4 targets failed in the wave canary"}
+
+
+def test_applying_a_saved_run_keeps_what_its_plans_found(stage: Stage) -> None:
+    planned = waves_of(stage, failing=0)
+    unchanged = replace(planned[0], status=Status.NO_CHANGES)
+    stage.run.write_summary(command="plan", exit_code=2, results=[unchanged, *planned[1:]], skipped=[])
+    before = json.loads((stage.run.path / "summary.json").read_text())
+
+    results = stage.apply(stage.run.saved_targets(), Wave(name="canary"))
+    stage.run.amend_summary(command="apply", exit_code=0, results=results)
+
+    after = json.loads((stage.run.path / "summary.json").read_text())
+    assert [entry["status"] for entry in after["targets"]] == ["no_changes", *["applied"] * (len(planned) - 1)]
+    assert after["totals"]["applied"] == len(planned) - 1
+    assert after["totals"]["no_changes"] == 1
+    assert (after["command"], after["exit_code"]) == ("apply", 0)
+    assert after["change_sets"] == before["change_sets"]
+    for old, new in zip(before["targets"], after["targets"], strict=True):
+        assert (old["fingerprint"], old["plan_sha256"]) == (new["fingerprint"], new["plan_sha256"])
+
+
 def test_a_wave_begins_when_the_one_before_is_through(stage: Stage) -> None:
     planned = waves_of(stage, failing=0)
 

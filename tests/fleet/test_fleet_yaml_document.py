@@ -209,7 +209,7 @@ def test_a_mapping_that_is_merged_into_itself_adds_nothing() -> None:
         "a: &a {b: *a}",
         "a: &a [*a, *a, *a, *a]",
         "[" * 200 + "]" * 200,
-        "[" * 20_000,
+        "[" * 1_000,
     ],
 )
 def test_endless_and_deep_values_are_refused(text: str) -> None:

@@ -1,0 +1,689 @@
+"""The command line: what is refused, what is printed, what is written, and the exit code of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from fleet import operations
+from fleet.cli import run
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+WORKLOADS = ["--ou", "Workloads/**"]
+
+ACCOUNTS = """\
+accounts:
+  - {id: 100000000001, name: Management, role: management}
+  - {id: 111122223333, name: Payments, ou: Workloads/Prod, tags: {data: restricted}}
+  - {id: 222233334444, name: Dev, ou: Workloads/NonProd}
+  - {id: 333344445555, name: Old, ou: Workloads/Prod, state: SUSPENDED}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command line in this process."""
+
+    def call(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings_file: Callable[[str], Path],
+    write: Callable[[str, str], Path],
+) -> Path:
+    """A folder with settings and accounts, which is the working directory."""
+    settings_file("waves: [{name: canary, match: {accounts: [Dev]}}]\n")
+    write("accounts.yaml", ACCOUNTS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refused(outcome: Outcome, *messages: str) -> None:
+    """Exit code 64, and on standard error one message that says all this."""
+    assert (outcome.code, outcome.out) == (64, "")
+    assert outcome.err.count("Error:") == 1
+    assert "Traceback" not in outcome.err
+    for message in messages:
+        assert message in outcome.err
+
+
+# --- Refusals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["targets", "render", "plan", "apply"])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "organization.yaml",
+            "waves:",
+            "wave:",
+            'organization.yaml:8 (wave): Unknown key "wave" (did you mean "waves"?).',
+        ),
+        (
+            "organization.yaml",
+            "us-east-1",
+            "us-east-9",
+            'organization.yaml:5 (organization.regions[1]): "us-east-9" is',
+        ),
+        ("organization.yaml", "[Dev]", "[Deb]", "organization.yaml:8 (waves[0].match.accounts[0]): No account matches"),
+        (
+            "organization.yaml",
+            "accounts: [Dev]",
+            "ou: Workload/**",
+            'organization.yaml:8 (waves[0].match.ou[0]): No organizational unit matches "Workload/**" (did you mean',
+        ),
+        ("organization.yaml", "waves: [", "waves: [[", "organization.yaml:9: This is not valid YAML"),
+        ("organization.yaml", "accounts.yaml", "absent.yaml", "absent.yaml: The file does not exist."),
+        ("organization.yaml", "source: file", "source: lza", "Landing Zone Accelerator folder does not exist."),
+        ("accounts.yaml", "111122223333", "11112222333", 'accounts.yaml:3 (accounts[1].id): "11112222333" is not an'),
+        (
+            "accounts.yaml",
+            "222233334444",
+            "111122223333",
+            "accounts.yaml:4 (accounts[2].id): Account 111122223333 is listed twice, first on line 3.",
+        ),
+        ("accounts.yaml", "name: Dev", 'name: "Dev', "accounts.yaml:6: This is not valid YAML"),
+    ],
+    ids=["key", "region", "name", "unit", "YAML", "missing file", "folder", "account id", "duplicate", "accounts YAML"],
+)
+def test_bad_files_are_refused_with_file_and_line_before_anything_is_touched(
+    command: Command, project: Path, verb: str, file: str, old: str, new: str, message: str
+) -> None:
+    edit(project / file, old, new)
+    before = snapshot(project)
+
+    refused(command(verb, "--all"), message)
+
+    assert snapshot(project) == before
+
+
+def test_a_folder_of_the_accelerator_without_ids_is_refused(command: Command, project: Path) -> None:
+    folder = project / "lza"
+    folder.mkdir()
+    (folder / "accounts-config.yaml").write_text(
+        "mandatoryAccounts:\n  - {name: Management, email: m@example.com, organizationalUnit: Root}\n"
+    )
+    (folder / "organization-config.yaml").write_text("organizationalUnits: []\n")
+    (folder / "global-config.yaml").write_text("homeRegion: eu-west-1\nenabledRegions: [eu-west-1]\n")
+    edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: lza, path: lza}")
+
+    refused(
+        command("targets", "--all"),
+        'lza/accounts-config.yaml:2 (mandatoryAccounts[0]): "accountIds" has no id for "Management" (m@example.com)',
+    )
+
+
+def test_a_missing_settings_file_is_named(command: Command, project: Path) -> None:
+    refused(command("-c", "elsewhere.yaml", "targets", "--all"), "elsewhere.yaml: The file does not exist.")
+    (project / "organization.yaml").unlink()
+    refused(command("targets", "--all"), "organization.yaml: The file does not exist.")
+
+
+@pytest.mark.parametrize("verb", ["targets", "render", "plan", "apply"])
+@pytest.mark.parametrize("selection", [[], ["--exclude", "Dev"], ["--shard", "1/1"]])
+def test_without_a_selection_nothing_is_done(
+    command: Command, project: Path, verb: str, selection: Sequence[str]
+) -> None:
+    before = snapshot(project)
+
+    outcome = command(verb, *selection)
+
+    count = 4 if selection[:1] == ["--exclude"] else 6
+    assert outcome.code == 64
+    assert f"Say which targets are meant, or --all for these {count}; nothing was done." in outcome.err
+    assert "Payments" in outcome.err + outcome.out
+    assert snapshot(project) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["targets", "--al"], "--al"),
+        (["target", "--all"], "target"),
+        (["targets", "--all", "surplus"], "surplus"),
+        (["targets", "--account"], "--account"),
+        (["targets", "--all", "--format", "xml"], '--format: Unknown format "xml"; use table or json.'),
+        (["targets", "--account", "Deb"], '--account: No account matches "Deb" (did you mean "Dev"?).'),
+        (["targets", "--account", "999900001111"], '--account: No account has the id "999900001111"'),
+        (
+            ["targets", "--ou", "Workload"],
+            '--ou: No organizational unit matches "Workload" (did you mean "Workloads"?).',
+        ),
+        (["targets", "--region", "eu-north-1"], '--region: The organization does not use the region "eu-north-1"'),
+        (["targets", "--tag", "data"], '--tag: "data" is not a tag; write KEY=VALUE.'),
+        (["targets", "--tag", "data=public"], "The selection matches no target"),
+        (["targets", "--account", "Old"], "The selection matches no target"),
+        (["targets", "--all", "--exclude", "*"], "The selection matches no target"),
+        (["targets", "--all", "--exclude", "Deb"], '--exclude: No account matches "Deb"'),
+        (["targets", "--wave", "canari"], '--wave: There is no wave "canari" (did you mean "canary"?)'),
+        (["targets", "--all", "--shard", "3/2"], '--shard: "3/2" is not a shard'),
+        (["render", "--prune", "--account", "Dev"], "--prune: What is stale can be told only with --all"),
+        (["render", "--all", "--prune", "--account", "Dev"], "--prune: What is stale can be told only with --all"),
+        (["render", "--all", "--prune", "--exclude", "Dev"], "--prune: What is stale can be told only with --all"),
+        (["apply", "--all"], "--yes: Nobody is there to be asked"),
+        (["apply", "20270101T000000Z-abcd"], "This run has no summary: it does not exist, or it was not finished."),
+        (["apply", "20270101T000000Z-abcd", "--all"], "RUN: The targets are those of the run"),
+    ],
+)
+def test_bad_arguments_are_refused(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch, arguments: Sequence[str], message: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", (project / "accounts.yaml").open())
+    before = snapshot(project)
+
+    outcome = command(*arguments)
+
+    assert outcome.code == 64
+    assert outcome.err.count("Error:") == 1
+    assert message in outcome.err
+    assert "Traceback" not in outcome.err
+    assert snapshot(project) == before
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_an_expired_exception_stops_plans_and_applies(command: Command, project: Path, verb: str) -> None:
+    with (project / "organization.yaml").open("a") as file:
+        file.write("exceptions: [{match: {accounts: [Dev]}, owner: dev, reason: tests, expires: 2020-01-01}]\n")
+
+    outcome = command(verb, "--all")
+
+    assert outcome.code == 64
+    assert "organization.yaml:9 (exceptions[0].expires): The exception of dev expired on 2020-01-01" in outcome.err
+    assert not (project / "runs").exists()
+
+
+def test_settings_that_do_not_fit_together_are_told_before_anything_starts(command: Command, project: Path) -> None:
+    with (project / "organization.yaml").open("a") as file:
+        file.write("defaults: {preferences: {max_session_duration: 10}}\n")
+
+    outcome = command("render", "--all")
+
+    assert outcome.code == 64
+    assert "organization.yaml:9: For 222233334444 (Dev) in eu-west-1: max_session_duration must be" in outcome.err
+    assert outcome.err.count("max_session_duration") == 1
+    assert not (project / "accounts").exists()
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many", "1.5", ""])
+def test_a_number_of_workers_is_a_number(command: Command, project: Path, workers: str) -> None:
+    outcome = command("plan", "--all", f"--workers={workers}")
+
+    assert outcome.code == 64
+    assert f'--workers: "{workers}" is neither a number of workers nor "auto".' in outcome.err
+    assert not list(project.glob("runs/*/*.log"))
+
+
+def test_without_arguments_the_help_is_shown(command: Command) -> None:
+    outcome = command()
+
+    assert outcome.code == 64
+    assert "render" in outcome.out + outcome.err
+
+
+def test_help_is_no_error(command: Command) -> None:
+    assert command("--help").code == 0
+    outcome = command("plan", "--help")
+    assert outcome.code == 0
+    for option in ("--account", "--ou", "--tag", "--region", "--exclude", "--wave", "--shard", "--all", "--workers"):
+        assert option in outcome.out
+
+
+# --- Targets -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("project")
+def test_targets_as_json(command: Command) -> None:
+    outcome = command("targets", *WORKLOADS, "--format", "json")
+
+    assert outcome.code == 0
+    printed = json.loads(outcome.out)
+    assert printed["skipped"] == [
+        {"account_id": "333344445555", "account_name": "Old", "reason": "the account is suspended"}
+    ]
+    assert [(entry["wave"], entry["workspace"]) for entry in printed["targets"]] == [
+        ("canary", "222233334444"),
+        ("canary", "222233334444-us-east-1"),
+        ("rest", "111122223333"),
+        ("rest", "111122223333-us-east-1"),
+    ]
+    assert printed["targets"][3] == {
+        "account_id": "111122223333",
+        "account_name": "Payments",
+        "ou": "Workloads/Prod",
+        "tags": {"data": "restricted"},
+        "region": "us-east-1",
+        "home": False,
+        "wave": "rest",
+        "workspace": "111122223333-us-east-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("selection", "accounts"),
+    [
+        (["--all"], ["222233334444", "100000000001", "111122223333"]),
+        (["--account", "Dev", "--account", "100000000001"], ["222233334444", "100000000001"]),
+        (["--tag", "data=restricted"], ["111122223333"]),
+        (["--wave", "rest"], ["100000000001", "111122223333"]),
+        ([*WORKLOADS, "--exclude", "tag=data=restricted"], ["222233334444"]),
+        (["--all", "--region", "us-east-1", "--exclude", "ou=Root"], ["222233334444", "111122223333"]),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_selections_on_the_command_line(command: Command, selection: Sequence[str], accounts: Sequence[str]) -> None:
+    outcome = command("targets", *selection, "--format", "json")
+
+    listed = [entry["account_id"] for entry in json.loads(outcome.out)["targets"]]
+    assert list(dict.fromkeys(listed)) == accounts
+
+
+@pytest.mark.usefixtures("project")
+def test_shards_cover_everything_once(command: Command) -> None:
+    parts = [
+        [
+            entry["workspace"]
+            for entry in json.loads(command("targets", "--all", "--shard", f"{index}/3", "--format", "json").out)[
+                "targets"
+            ]
+        ]
+        for index in (1, 2, 3)
+    ]
+
+    everything = json.loads(command("targets", "--all", "--format", "json").out)["targets"]
+    assert sorted(name for part in parts for name in part) == sorted(entry["workspace"] for entry in everything)
+
+
+@pytest.mark.usefixtures("project")
+def test_targets_as_a_table(command: Command) -> None:
+    outcome = command("targets", *WORKLOADS)
+
+    assert outcome.code == 0
+    assert "4 targets" in outcome.out
+    assert "Skipped 333344445555 Old: the account is suspended." in outcome.err
+    assert "Skipped" not in outcome.out
+
+
+# --- Rendering ---------------------------------------------------------------------------------------------------
+
+
+def test_rendering_twice_gives_equal_bytes(command: Command, project: Path) -> None:
+    first = command("render", "--all")
+    files = snapshot(project / "accounts")
+    second = command("render", "--all")
+
+    assert (first.code, second.code) == (0, 0)
+    assert "6 files in accounts, 6 written" in first.out
+    assert "6 files in accounts, 0 written" in second.out
+    assert snapshot(project / "accounts") == files
+    assert sorted(files) == [
+        f"{account}/{region}.tfvars"
+        for account in ("100000000001", "111122223333", "222233334444")
+        for region in ("eu-west-1", "us-east-1")
+    ]
+    assert b"deployment_role = null" in files["100000000001/eu-west-1.tfvars"]
+    for path in (project / "accounts").rglob("*.tfvars"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_check_shows_the_difference_and_writes_nothing(command: Command, project: Path) -> None:
+    command("render", "--all")
+    assert command("render", "--all", "--check").code == 0
+    edit(
+        project / "accounts" / "222233334444" / "eu-west-1.tfvars",
+        "idle_session_timeout = 20",
+        "idle_session_timeout = 1",
+    )
+    before = snapshot(project)
+
+    outcome = command("render", "--all", "--check")
+
+    assert outcome.code == 2
+    assert "-  idle_session_timeout = 1\n+  idle_session_timeout = 20\n" in outcome.out
+    assert "1 of 6 files differ" in outcome.out
+    assert snapshot(project) == before
+
+
+def test_a_check_of_nothing_written_yet_shows_everything(command: Command, project: Path) -> None:
+    outcome = command("render", "--account", "Dev", "--check", "--output", "elsewhere")
+
+    assert outcome.code == 2
+    assert "2 of 2 files differ" in outcome.out
+    assert not (project / "elsewhere").exists()
+
+
+def test_files_of_targets_that_are_gone_are_pruned_on_request(command: Command, project: Path) -> None:
+    command("render", "--all")
+    edit(project / "accounts.yaml", "name: Dev, ou: Workloads/NonProd", "name: Dev, state: CLOSED")
+    gone = project / "accounts" / "222233334444" / "eu-west-1.tfvars"
+
+    kept = command("render", "--all")
+    assert kept.code == 0
+    assert kept.out.count("Stale, remove with --prune: accounts/222233334444/") == 2
+    assert gone.exists()
+    assert command("render", "--all", "--check").code == 2
+
+    pruned = command("render", "--all", "--prune")
+    assert pruned.out.count("Removed: accounts/222233334444/") == 2
+    assert not gone.exists()
+    assert command("render", "--all", "--check").code == 0
+
+
+@pytest.mark.parametrize(
+    "selection", [["--account", "Dev"], ["--all", "--account", "Dev"], ["--all", "--wave", "canary"]]
+)
+def test_a_part_of_the_targets_leaves_the_files_of_the_others_alone(
+    command: Command, project: Path, selection: Sequence[str]
+) -> None:
+    command("render", "--all")
+    before = snapshot(project)
+
+    outcome = command("render", *selection)
+
+    assert "2 files in accounts, 0 written" in outcome.out
+    assert "Stale" not in outcome.out
+    assert snapshot(project) == before
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(command: Command, project: Path) -> None:
+    (project / "taken").write_text("a file\n")
+
+    outcome = command("render", "--all", "--output", "taken")
+
+    assert outcome.code == 1
+    assert outcome.err.count("\n") == 2  # the skipped account, and the error
+    assert "taken" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+# --- Planning and applying ---------------------------------------------------------------------------------------
+
+TERRAFORM = """
+    case "$1" in
+      version) echo '{"terraform_version": "1.11.4"}'; exit ;;
+      init) exit ;;
+      show) echo '{"resource_changes": [{"address": "a.b", "change": {"actions": ["create"], "after": {}}}]}'; exit ;;
+    esac
+    echo "$1 $TF_WORKSPACE" >>"$HOME/trace"
+    if [ -e "$HOME/fail-$1-$TF_WORKSPACE" ]; then
+      echo '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"denied","address":"a.b"}}'
+      exit 1
+    fi
+    if [ "$1" = plan ]; then
+      for argument; do case "$argument" in -out=*) echo "$TF_WORKSPACE" >"${argument#-out=}" ;; esac; done
+      while [ -e "$HOME/hold" ]; do sleep 0.02; done
+      [ -e "$HOME/done-$TF_WORKSPACE" ] && exit 0
+      echo '{"type":"change_summary","changes":{"add":1,"change":0,"remove":0,"operation":"plan"}}'
+      exit 2
+    fi
+    touch "$HOME/done-$TF_WORKSPACE"
+    """
+
+
+@pytest.fixture
+def ready(
+    project: Path,
+    credentials: None,  # noqa: ARG001 - for the clients
+    stand_in: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Path]:
+    """The project with a state bucket and a terraform that notes what it is asked to do."""
+    path = stand_in(TERRAFORM)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(project))
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
+        yield project
+
+
+def trace(project: Path, verb: str) -> list[str]:
+    path = project / "trace"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.split()[1] for line in lines if line.split()[0] == verb]
+
+
+def last_run(project: Path) -> tuple[Path, dict[str, Any]]:
+    folder = max((project / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return folder, json.loads((folder / "summary.json").read_text())
+
+
+def test_a_plan_is_shown_once_saved_and_applied_from_its_run(command: Command, ready: Path) -> None:
+    planned = command("plan", "--all")
+
+    assert planned.code == 2
+    assert "1 to create, in 6 targets" in planned.out
+    assert planned.out.count("+ a.b") == 1
+    folder, summary = last_run(ready)
+    assert (summary["command"], summary["exit_code"], summary["totals"]["changes"]) == ("plan", 2, 6)
+    assert f"Run {folder.name}: runs/{folder.name}/summary.json" in planned.out
+    private = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(private) > 6 * 4
+    assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
+
+    applied = command("apply", folder.name)
+    assert applied.code == 0
+    assert sorted(trace(ready, "apply")) == sorted(trace(ready, "plan"))
+    assert last_run(ready)[1]["totals"]["applied"] == 6
+
+    again = command("apply", str(folder))
+    assert again.code == 0
+    assert "nothing to apply" in again.out
+    assert command("plan", "--all").code == 0
+
+
+def test_an_apply_plans_first_and_goes_wave_by_wave(command: Command, ready: Path) -> None:
+    outcome = command("apply", "--all", "--yes", "--workers", "1")
+
+    assert outcome.code == 0
+    assert trace(ready, "apply") == [
+        "222233334444",
+        "222233334444-us-east-1",
+        "100000000001",
+        "100000000001-us-east-1",
+        "111122223333",
+        "111122223333-us-east-1",
+    ]
+    assert last_run(ready)[1]["totals"] == {
+        "targets": 6,
+        "no_changes": 0,
+        "changes": 0,
+        "applied": 6,
+        "failed": 0,
+        "not_started": 0,
+    }
+
+
+def test_a_target_that_fails_is_reported_and_the_others_go_on(command: Command, ready: Path) -> None:
+    (ready / "fail-apply-111122223333").touch()
+
+    outcome = command("apply", "--all", "--yes")
+
+    assert outcome.code == 1
+    assert "111122223333 Payments eu-west-1: apply failed (terraform)" in outcome.out
+    assert "denied (a.b)" in outcome.out
+    assert "1 failed" in outcome.out
+    assert len(trace(ready, "apply")) == 6
+    log = last_run(ready)[0] / "111122223333" / "eu-west-1" / "terraform.log"
+    assert str(log) in re.sub(r"\s+", "", outcome.out)
+
+
+def test_a_failed_wave_stops_the_next_one(command: Command, ready: Path) -> None:
+    (ready / "fail-apply-222233334444").touch()
+
+    outcome = command("apply", "--all", "--yes")
+
+    assert outcome.code == 1
+    assert trace(ready, "apply") == ["222233334444", "222233334444-us-east-1"]
+    assert "4 not started: 1 of 2 targets failed in the wave canary." in outcome.out
+
+
+def test_a_failed_plan_is_not_applied(command: Command, ready: Path) -> None:
+    (ready / "fail-plan-111122223333").touch()
+
+    outcome = command("apply", "--all", "--yes")
+
+    assert outcome.code == 1
+    assert "111122223333" not in trace(ready, "apply")
+    assert len(trace(ready, "apply")) == 5
+
+
+def test_a_tampered_plan_is_refused(command: Command, ready: Path) -> None:
+    command("plan", "--account", "Dev")
+    folder, _ = last_run(ready)
+    (folder / "222233334444" / "eu-west-1" / "tfplan").write_text("something else\n")
+
+    outcome = command("apply", folder.name)
+
+    assert outcome.code == 1
+    assert "is missing or not the one that was made; plan again." in " ".join(outcome.out.split())
+    assert trace(ready, "apply") == ["222233334444-us-east-1"]
+
+
+def test_ctrl_c_lets_finish_what_runs_and_starts_nothing_more(command: Command, ready: Path) -> None:
+    hold = ready / "hold"
+    hold.touch()
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not trace(ready, "plan") and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        hold.unlink()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    outcome = command("apply", "--all", "--yes", "--workers", "1")
+    thread.join()
+
+    assert outcome.code == 130
+    assert "Stopping: what runs now is finished." in outcome.out
+    _, summary = last_run(ready)
+    assert (summary["exit_code"], summary["totals"]["changes"], summary["totals"]["not_started"]) == (130, 1, 5)
+    assert trace(ready, "apply") == []
+
+
+def test_a_missing_state_bucket_is_told_before_any_target_is_touched(command: Command, ready: Path) -> None:
+    boto3.client("s3", region_name="us-east-1").delete_bucket(Bucket="session-manager-state-123456789012")
+
+    outcome = command("plan", "--all")
+
+    assert outcome.code == 64
+    assert "The state bucket session-manager-state-123456789012 does not exist in account 123456789012" in outcome.err
+    assert trace(ready, "plan") == []
+
+
+# --- Other endings -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("project")
+def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr(operations, "render", broken)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    outcome = command("render", "--all")
+
+    assert outcome.code == 3
+    assert "This is a bug." in outcome.err
+    assert "Traceback" not in outcome.err
+    [path] = tmp_path.glob("rollout-crash-*.log")
+    assert str(path) in outcome.err
+    assert "ZeroDivisionError: boom" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("project")
+def test_a_signal_outside_a_run_ends_the_command(
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(operations, "render", lambda *_, **__: signal.raise_signal(number))
+
+    outcome = command("render", "--all")
+
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+    assert "bug" not in outcome.err
+
+
+def script(name: str, *arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / name), *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_credentials_one_sentence_says_so(project: Path) -> None:
+    edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: organizations}")
+
+    done = script("rollout.py", "targets", "--all", folder=project, HOME=str(project))
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "Error: Cannot describe the organization: no usable AWS credentials (Unable to locate credentials); "
+        "set AWS_PROFILE or sign in.\n"
+    )
+
+
+def test_the_short_script_renders(command: Command, project: Path) -> None:
+    done = script("render_tfvars.py", "-c", "organization.yaml", "--all", "--output", "short", folder=project)
+
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    command("render", "--all", "--output", "long")
+    assert snapshot(project / "short") == snapshot(project / "long") != {}
