@@ -45,7 +45,7 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS) -> None:
             return
         os.environ.setdefault(MARKER, uuid.uuid4().hex)
         _guard = subprocess.Popen(
-            [sys.executable, "-m", "fleet.processes", os.environ[MARKER], str(interrupt_seconds)],
+            [sys.executable, "-m", "fleet.processes", os.environ[MARKER], str(interrupt_seconds), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -88,25 +88,29 @@ def start(
     )
 
 
-def _marked(marker: str) -> list[psutil.Process]:
-    """Return the running processes that carry the marker."""
+def _marked(marker: str, parent: int) -> list[psutil.Process]:
+    """Return the running processes that carry the marker, but for the parent, which may still be about to exit."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                process.pid != parent
+                and process.environ().get(MARKER) == marker
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process)
         except psutil.Error:
             continue
     return found
 
 
-def _sweep(marker: str, interrupt_seconds: float) -> None:
+def _sweep(marker: str, interrupt_seconds: float, parent: int) -> None:
     """End all marked processes: first as Ctrl-C would, then firmly."""
     steps = ((signal.SIGINT, interrupt_seconds), (signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, 1.0))
     for step, seconds in steps:
         deadline = time.monotonic() + seconds
         signalled: set[int] = set()
-        while remaining := _marked(marker):
+        while remaining := _marked(marker, parent):
             # A child that was being started may appear after the first look.
             for process in remaining:
                 if process.pid not in signalled:
@@ -120,17 +124,17 @@ def _sweep(marker: str, interrupt_seconds: float) -> None:
             time.sleep(_POLL_SECONDS)
         else:
             time.sleep(_POLL_SECONDS)
-            if not _marked(marker):
+            if not _marked(marker, parent):
                 return
 
 
-def _guard_main(marker: str, interrupt_seconds: float) -> None:
+def _guard_main(marker: str, interrupt_seconds: float, parent: int) -> None:
     """Wait until the parent is gone, then end what it left."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _sweep(marker, interrupt_seconds)
+    _sweep(marker, interrupt_seconds, parent)
 
 
 if __name__ == "__main__":
-    _guard_main(sys.argv[1], float(sys.argv[2]))
+    _guard_main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))

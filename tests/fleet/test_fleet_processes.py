@@ -70,12 +70,12 @@ def test_nothing_is_left_when_the_parent_is_ended(tmp_path: Path, number: signal
         assert parent.stdout is not None
         marker = parent.stdout.readline().strip()
         wait_for(lambda: all((tmp_path / f"{name}.ready").exists() for name in CHILDREN))
-        assert len(processes._marked(marker)) >= 4
+        assert len(processes._marked(marker, parent=0)) >= 4
         assert len(guards(marker)) == 1
 
         parent.send_signal(number)
 
-    wait_for(lambda: not processes._marked(marker))
+    wait_for(lambda: not processes._marked(marker, parent=0))
     wait_for(lambda: not guards(marker))
     assert (tmp_path / "saved").read_text() == "saved\n"
 
