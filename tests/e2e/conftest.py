@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fleet.processes import MARKER
-from fleet.sandbox import Sandbox
+from fleet.sandbox import Sandbox, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = PROJECT / "examples" / "organization" / "organization.yaml"
@@ -55,6 +55,13 @@ def run_command(arguments: list[str], folder: Path, environment: dict[str, str])
         check=False,
     )
     return Finished(finished.returncode, finished.stdout, folder)
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """An organization for these tests alone: they configure its accounts."""
+    with Sandbox.start(default_organization(), tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
 
 
 @pytest.fixture
