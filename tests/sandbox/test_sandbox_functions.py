@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import time
-import uuid
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,41 +14,6 @@ from botocore.exceptions import ClientError
 from fleet.sandbox import Sandbox
 
 MakeFunction = Callable[..., str]
-
-
-def package(source: str) -> bytes:
-    """Return a zip with `app/handler.py`."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("app/__init__.py", "")
-        archive.writestr("app/handler.py", source)
-    return content.getvalue()
-
-
-@pytest.fixture
-def make_function(member: boto3.Session) -> Iterator[Callable[..., str]]:
-    """Create functions from source; they are deleted afterwards."""
-    functions = member.client("lambda")
-    role = member.client("iam").get_role(RoleName="report-function")["Role"]["Arn"]
-    names: list[str] = []
-
-    def make(source: str, **settings: object) -> str:
-        name = f"function-{uuid.uuid4().hex[:8]}"
-        request: dict[str, Any] = {
-            "FunctionName": name,
-            "Role": role,
-            "Runtime": "python3.13",
-            "Handler": "app.handler.handle",
-            "Code": {"ZipFile": package(source)},
-            **settings,
-        }
-        functions.create_function(**request)
-        names.append(name)
-        return name
-
-    yield make
-    for name in names:
-        functions.delete_function(FunctionName=name)
 
 
 def invoke(session: boto3.Session, name: str, event: object = None, **more: str) -> tuple[Any, dict[str, Any]]:
@@ -218,7 +180,7 @@ def test_json_logging_into_a_group_of_ones_own(member: boto3.Session, make_funct
     assert (line["level"], line["message"], line["logger"]) == ("INFO", "logged x", "app")
 
 
-def test_an_event_is_run_later(member: boto3.Session, make_function: MakeFunction) -> None:
+def test_an_event_is_run_later(sandbox: Sandbox, member: boto3.Session, make_function: MakeFunction) -> None:
     name = make_function(
         """
 import boto3
@@ -230,11 +192,127 @@ def handle(event, context):
     answer = member.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b'"/function/event"')
     assert answer["StatusCode"] == 202
     ssm = member.client("ssm")
-    deadline = time.monotonic() + 20
-    while not ssm.get_parameters(Names=["/function/event"])["Parameters"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    sandbox.wait_until_idle()
+    assert ssm.get_parameters(Names=["/function/event"])["Parameters"]
     ssm.delete_parameter(Name="/function/event")
+
+
+# Fails as often as its event says, and counts its attempts.
+FLAKY = """
+import boto3
+
+def handle(event, context):
+    ssm = boto3.client("ssm")
+    attempt = int(ssm.get_parameter(Name="/function/attempts")["Parameter"]["Value"]) + 1
+    ssm.put_parameter(Name="/function/attempts", Value=str(attempt), Type="String", Overwrite=True)
+    if attempt <= event["failures"]:
+        raise ValueError(f"attempt {attempt}")
+"""
+
+
+@pytest.fixture
+def attempts(sandbox: Sandbox, member: boto3.Session) -> Iterator[Callable[[str, int], int]]:
+    """Invoke a function asynchronously that is to fail so often, and return how often it was tried."""
+    ssm = member.client("ssm")
+
+    def count(name: str, failures: int) -> int:
+        ssm.put_parameter(Name="/function/attempts", Value="0", Type="String", Overwrite=True)
+        payload = json.dumps({"failures": failures})
+        member.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=payload)
+        sandbox.wait_until_idle()
+        return int(ssm.get_parameter(Name="/function/attempts")["Parameter"]["Value"])
+
+    yield count
+    ssm.delete_parameter(Name="/function/attempts")
+
+
+def queue(session: boto3.Session, name: str) -> tuple[str, str]:
+    sqs = session.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def received(session: boto3.Session, url: str) -> list[dict[str, Any]]:
+    answer = session.client("sqs").receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
+    )
+    return [dict(message) for message in answer.get("Messages", [])]
+
+
+def test_an_asynchronous_failure_is_tried_again(
+    member: boto3.Session, make_function: MakeFunction, attempts: Callable[[str, int], int]
+) -> None:
+    url, arn = queue(member, "dead-letters")
+    name = make_function(FLAKY, Timeout=30, DeadLetterConfig={"TargetArn": arn})
+    assert attempts(name, 0) == 1
+    assert attempts(name, 2) == 3
+    assert received(member, url) == []
+    member.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_dead_letters(member: boto3.Session, make_function: MakeFunction, attempts: Callable[[str, int], int]) -> None:
+    url, arn = queue(member, "dead-letters")
+    name = make_function(FLAKY, Timeout=30, DeadLetterConfig={"TargetArn": arn})
+    assert attempts(name, 9) == 3
+    (letter,) = received(member, url)
+    assert json.loads(letter["Body"]) == {"failures": 9}
+    values = {key: value["StringValue"] for key, value in letter["MessageAttributes"].items()}
+    assert values.pop("RequestID")
+    assert values == {"ErrorCode": "200", "ErrorMessage": "attempt 3"}
+    member.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_destination_for_failures(
+    member: boto3.Session, make_function: MakeFunction, attempts: Callable[[str, int], int]
+) -> None:
+    url, arn = queue(member, "failures")
+    functions = member.client("lambda")
+    name = make_function(FLAKY, Timeout=30)
+    functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=2)
+    functions.put_function_event_invoke_config(
+        FunctionName=name, MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
+    assert functions.get_function_event_invoke_config(FunctionName=name)["MaximumRetryAttempts"] == 1
+    assert attempts(name, 9) == 2
+    (message,) = received(member, url)
+    record = json.loads(message["Body"])
+    assert record["version"] == "1.0"
+    assert record["timestamp"].endswith("Z")
+    assert record["requestContext"].pop("requestId")
+    assert record["requestContext"] == {
+        "functionArn": functions.get_function(FunctionName=name)["Configuration"]["FunctionArn"] + ":$LATEST",
+        "condition": "RetriesExhausted",
+        "approximateInvokeCount": 2,
+    }
+    assert record["requestPayload"] == {"failures": 9}
+    assert record["responseContext"]["functionError"] == "Unhandled"
+    assert record["responsePayload"]["errorMessage"] == "attempt 2"
+    member.client("sqs").delete_queue(QueueUrl=url)
+
+
+def test_a_topic_gets_dead_letters_and_a_missing_queue_loses_them(
+    sandbox: Sandbox, member: boto3.Session, make_function: MakeFunction, attempts: Callable[[str, int], int]
+) -> None:
+    url, arn = queue(member, "letters-of-a-topic")
+    sns = member.client("sns")
+    topic = sns.create_topic(Name="dead-letters")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    name = make_function(FLAKY, Timeout=30, DeadLetterConfig={"TargetArn": topic})
+    configuration = member.client("lambda").get_function_configuration(FunctionName=name)
+    assert configuration["DeadLetterConfig"] == {"TargetArn": topic}
+    member.client("lambda").put_function_event_invoke_config(
+        FunctionName=name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn.replace("letters-of-a-topic", "missing")}},
+    )
+    assert attempts(name, 9) == 1
+    (message,) = received(member, url)
+    notification = json.loads(message["Body"])
+    assert json.loads(notification["Message"]) == {"failures": 9}
+    assert notification["MessageAttributes"]["ErrorMessage"]["Value"] == "attempt 1"
+    assert "an event that failed does not reach" in (sandbox.folder / "server.log").read_text()
+    sns.delete_topic(TopicArn=topic)
+    member.client("sqs").delete_queue(QueueUrl=url)
 
 
 def test_a_dry_run_runs_nothing(member: boto3.Session, make_function: MakeFunction) -> None:

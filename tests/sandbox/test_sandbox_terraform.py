@@ -2,21 +2,21 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import subprocess
 import zipfile
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from fleet.sandbox import Sandbox
 
+Terraform = Callable[..., subprocess.CompletedProcess[str]]
+TerraformIn = Callable[..., Terraform]
+
 ACCOUNT = "614208975316"
 
 
-ROOT = """
+SETUP = """
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -33,7 +33,9 @@ provider "aws" {
   assume_role { role_arn = "arn:aws:iam::614208975316:role/AWSControlTowerExecution" }
   default_tags { tags = { team = "security" } }
 }
+"""
 
+ROOT = """
 resource "aws_config_config_rule" "this" {
   name  = "terraform-rule"
   scope { compliance_resource_types = ["AWS::IAM::Role"] }
@@ -112,6 +114,158 @@ resource "aws_lambda_invocation" "this" {
 output "result" { value = jsondecode(aws_lambda_invocation.this.result) }
 """
 
+# What repairs a document by itself: a rule and a schedule, a function, a queue for what fails, an alarm.
+REPAIR = """
+data "aws_iam_policy_document" "key" {
+  statement {
+    actions   = ["kms:*"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:aws:iam::614208975316:root"]
+    }
+  }
+}
+
+resource "aws_kms_key" "this" {
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+}
+
+resource "aws_sqs_queue" "failures" {
+  name                      = "repair-failures"
+  kms_master_key_id         = aws_kms_key.this.arn
+  message_retention_seconds = 1209600
+}
+
+# With its policy inside: the provider waits 25 s after it has made a queue, and as long for a policy of its own.
+resource "aws_sqs_queue" "dead_letters" {
+  name                    = "repair-dead-letters"
+  sqs_managed_sse_enabled = true
+  policy                  = data.aws_iam_policy_document.queue.json
+}
+
+data "aws_iam_policy_document" "queue" {
+  statement {
+    actions   = ["sqs:SendMessage"]
+    resources = ["arn:aws:sqs:eu-west-1:614208975316:repair-dead-letters"]
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [aws_cloudwatch_event_rule.change.arn]
+    }
+  }
+}
+
+resource "aws_sns_topic" "this" {
+  name              = "repairs"
+  kms_master_key_id = "alias/aws/sns"
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  alarm_name          = "repair-failures"
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = aws_sqs_queue.failures.name }
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+}
+
+resource "aws_iam_role" "this" {
+  name = "terraform-repair"
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }]
+  })
+}
+
+resource "aws_lambda_function" "this" {
+  function_name    = "terraform-repair"
+  role             = aws_iam_role.this.arn
+  filename         = "function.zip"
+  source_code_hash = filebase64sha256("function.zip")
+  handler          = "app.handle"
+  runtime          = "python3.13"
+  dead_letter_config { target_arn = aws_sqs_queue.dead_letters.arn }
+}
+
+resource "aws_lambda_function_event_invoke_config" "this" {
+  function_name                = aws_lambda_function.this.function_name
+  maximum_retry_attempts       = var.revision
+  maximum_event_age_in_seconds = 3600
+  destination_config {
+    on_failure { destination = aws_sqs_queue.failures.arn }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "change" {
+  name = "repair-change"
+  event_pattern = jsonencode({
+    source        = ["aws.ssm"]
+    "detail-type" = ["AWS API Call via CloudTrail"]
+    detail = {
+      eventSource       = ["ssm.amazonaws.com"]
+      eventName         = ["CreateDocument", "UpdateDocument"]
+      requestParameters = { name = ["Repaired"] }
+      userIdentity = { sessionContext = { sessionIssuer = { arn = [{ anything-but = [aws_iam_role.this.arn] }] } } }
+    }
+  })
+}
+
+resource "aws_cloudwatch_event_rule" "schedule" {
+  name                = "repair-schedule"
+  schedule_expression = "rate(1 day)"
+}
+
+resource "aws_cloudwatch_event_target" "change" {
+  rule = aws_cloudwatch_event_rule.change.name
+  arn  = aws_lambda_function.this.arn
+  input_transformer {
+    input_paths    = { by = "$.detail.userIdentity.arn" }
+    input_template = "{\\"revision\\": \\"1\\", \\"tf\\": {\\"action\\": <by>}}"
+  }
+  dead_letter_config { arn = aws_sqs_queue.dead_letters.arn }
+}
+
+resource "aws_cloudwatch_event_target" "schedule" {
+  rule  = aws_cloudwatch_event_rule.schedule.name
+  arn   = aws_lambda_function.this.arn
+  input = jsonencode({ revision = "bad", tf = { action = "schedule" } })
+}
+
+resource "aws_lambda_permission" "this" {
+  for_each      = { change = aws_cloudwatch_event_rule.change.arn, schedule = aws_cloudwatch_event_rule.schedule.arn }
+  statement_id  = each.key
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = each.value
+}
+
+resource "aws_ssm_document" "this" {
+  name          = "Repaired"
+  document_type = "Session"
+  content       = jsonencode({ schemaVersion = "1.0", sessionType = "Standard_Stream", inputs = {} })
+  depends_on    = [aws_cloudwatch_event_target.change, aws_lambda_permission.this]
+}
+
+data "aws_ssm_document" "default" {
+  name             = aws_ssm_document.this.name
+  document_version = "$DEFAULT"
+}
+
+output "content" { value = data.aws_ssm_document.default.content }
+"""
+
 HANDLER = """
 import boto3
 
@@ -129,78 +283,27 @@ def succeeded(run: subprocess.CompletedProcess[str]) -> str:
     return run.stdout
 
 
-@dataclass(frozen=True)
-class Terraform:
-    """Terraform in a folder, as the administrator of the management account."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def __call__(self, *arguments: str, workspace: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["terraform", *arguments],
-            cwd=self.folder,
-            env={**self.environment, "TF_WORKSPACE": workspace},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-
-@pytest.fixture
-def terraform(sandbox: Sandbox, tmp_path: Path) -> Terraform:
-    if shutil.which("terraform") is None:
-        pytest.fail("These tests run the real terraform: install Terraform 1.11 or later and put it on PATH.")
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
-        **sandbox.environment(),
-    }
-    mirror = os.environ.get("TF_PLUGIN_MIRROR")
-    if mirror:
-        ours = json.dumps("registry.terraform.io/hashicorp/*")
-        configuration = tmp_path / "cli.tfrc"
-        configuration.write_text(
-            "provider_installation {\n"
-            f"  filesystem_mirror {{\n    path = {json.dumps(mirror)}\n    include = [{ours}]\n  }}\n"
-            f"  direct {{\n    exclude = [{ours}]\n  }}\n"
-            "}\n"
-        )
-        environment["TF_CLI_CONFIG_FILE"] = str(configuration)
-    folder = tmp_path / "root"
-    folder.mkdir()
-    return Terraform(folder, environment)
-
-
-@pytest.fixture
-def initialized(sandbox: Sandbox, terraform: Terraform) -> Terraform:
+def initialize(terraform_in: TerraformIn, sandbox: Sandbox, root: str, key: str) -> Terraform:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("app.py", HANDLER)
-    (terraform.folder / "function.zip").write_bytes(content.getvalue())
-    (terraform.folder / "main.tf").write_text(ROOT)
     backend = {
         "bucket": sandbox.state_bucket,
-        "key": "test.tfstate",
+        "key": key,
         "region": "eu-west-1",
         "workspace_key_prefix": "eu-west-1",
         "use_lockfile": "true",
     }
-    run = terraform("init", "-no-color", *[f"-backend-config={key}={value}" for key, value in backend.items()])
-    if run.returncode:
-        pytest.fail(
-            "terraform init failed; without access to the registry set TF_PLUGIN_MIRROR to a folder in the registry's "
-            f"layout with hashicorp/aws:\n{run.stderr}"
-        )
-    return terraform
+    return terraform_in(
+        sandbox,
+        {"main.tf": (SETUP + root).encode(), "function.zip": content.getvalue()},
+        *[f"-backend-config={name}={value}" for name, value in backend.items()],
+    )
 
 
 @pytest.mark.terraform
-def test_rule_remediation_function_and_state(sandbox: Sandbox, initialized: Terraform) -> None:
-    terraform = initialized
+def test_rule_remediation_function_and_state(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
+    terraform = initialize(terraform_in, sandbox, ROOT, "test.tfstate")
     state = sandbox.session("380917246553", "eu-west-1").client("s3")
     account = sandbox.session(ACCOUNT, "eu-west-1")
 
@@ -242,3 +345,35 @@ def test_rule_remediation_function_and_state(sandbox: Sandbox, initialized: Terr
     account.client("ssm").delete_parameter(Name="/terraform/last")
     assert account.client("config").describe_config_rules()["ConfigRules"] == []
     state.delete_object(Bucket=sandbox.state_bucket, Key=key)
+
+
+@pytest.mark.terraform
+def test_what_repairs_drift(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
+    terraform = initialize(terraform_in, sandbox, REPAIR, "repair.tfstate")
+    arguments = ("-no-color", "-auto-approve", "-input=false")
+    for revision in ("1", "2"):
+        succeeded(terraform("apply", *arguments, f"-var=revision={revision}", workspace=ACCOUNT))
+        plan = terraform(
+            "plan", "-no-color", "-detailed-exitcode", "-input=false", f"-var=revision={revision}", workspace=ACCOUNT
+        )
+        assert plan.returncode == 0, plan.stdout
+    outputs = json.loads(succeeded(terraform("output", "-json", workspace=ACCOUNT)))
+    assert json.loads(outputs["content"]["value"])["schemaVersion"] == "1.0"
+
+    sandbox.wait_until_idle()
+    session = sandbox.session(ACCOUNT, "eu-west-1")
+    ssm, sqs = session.client("ssm"), session.client("sqs")
+    written = ssm.get_parameter(Name="/terraform/last")["Parameter"]["Value"]
+    assert written.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSControlTowerExecution/")
+    ssm.delete_parameter(Name="/terraform/last")
+    assert sandbox.fire_schedules(ACCOUNT, "eu-west-1") == 1
+    sandbox.wait_until_idle()
+    for name, key in (("repair-failures", "requestContext"), ("repair-dead-letters", "revision")):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+        assert key in json.loads(message["Body"])
+
+    succeeded(terraform("destroy", *arguments, workspace=ACCOUNT))
+    sandbox.wait_until_idle()
+    key = f"eu-west-1/{ACCOUNT}/repair.tfstate"
+    sandbox.session("380917246553", "eu-west-1").client("s3").delete_object(Bucket=sandbox.state_bucket, Key=key)

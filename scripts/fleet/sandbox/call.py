@@ -125,6 +125,11 @@ class Call:
             return AwsError("InvalidClientTokenId", message)
         return AwsError("UnrecognizedClientException", message)
 
+    def access_denied(self, message: str) -> AwsError:
+        """Return the error of this service for what the caller may not do."""
+        plain = self.service == "s3" or self._protocol == "query"
+        return AwsError("AccessDenied" if plain else "AccessDeniedException", message)
+
     def _serialized(self, result: object) -> Reply:
         serializer = get_serializer_class(self.service, self._protocol)(operation_model=self._operation)
         serialized = serializer.serialize(result)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from cfn_guard_rs.api import run_checks
+from cfn_guard_rs.errors import ParseError
 from moto.config import models
 from moto.config.models import ConfigRule, Source, config_backends
 
 from fleet.sandbox.call import AwsError, Call
+from fleet.sandbox.gateway import Operations
 
 OWNER = "CUSTOM_POLICY"
 _MAX_PARAMETERS = 25
@@ -42,6 +45,10 @@ class PolicySource(Source):
                 f"CustomPolicyDetails with a PolicyText of 1 to {_MAX_POLICY_LENGTH} characters is required "
                 f"when the owner is {OWNER}.",
             )
+        try:
+            run_checks({}, text)
+        except ParseError as error:
+            raise AwsError("InvalidParameterValueException", f"The PolicyText is not valid: {error}") from error
         self.owner = owner
         self.source_details = [
             models.SourceDetail(**models.convert_to_class_args(detail)) for detail in source_details or []
@@ -66,6 +73,19 @@ class ConfigRules:
         # (account, region) → rule name → remediation configuration
         self._remediations: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
 
+    def operations(self) -> Operations:
+        """Return what is answered here."""
+        return {
+            ("config", "GetCustomRulePolicy"): self.get_custom_rule_policy,
+            ("config", "PutRemediationConfigurations"): self.put_remediation_configurations,
+            ("config", "DescribeRemediationConfigurations"): self.describe_remediation_configurations,
+            ("config", "DeleteRemediationConfiguration"): self.delete_remediation_configuration,
+        }
+
+    def remediation(self, account_id: str, region: str, rule_name: str) -> dict[str, Any] | None:
+        """Return the remediation configuration of a rule, or None."""
+        return self._remediations.get((account_id, region), {}).get(rule_name)
+
     def check(self, call: Call) -> None:
         """Refuse to delete a rule that still has a remediation configuration.
 
@@ -82,7 +102,7 @@ class ConfigRules:
 
     def get_custom_rule_policy(self, call: Call) -> dict[str, Any]:
         """Answer GetCustomRulePolicy with the Guard text of a rule."""
-        rule = self._rule(call, call.parameters.get("ConfigRuleName", ""))
+        rule = find_rule(call, call.parameters.get("ConfigRuleName", ""))
         details = getattr(rule.source, "custom_policy_details", None)
         return {"PolicyText": details["PolicyText"]} if details else {}
 
@@ -118,17 +138,8 @@ class ConfigRules:
     def _of(self, call: Call) -> dict[str, dict[str, Any]]:
         return self._remediations.setdefault((call.account_id, call.region), {})
 
-    def _rule(self, call: Call, name: str) -> ConfigRule:
-        rule = config_backends[call.account_id][call.region].config_rules.get(name)
-        if rule is None:
-            raise AwsError(
-                "NoSuchConfigRuleException",
-                f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name",
-            )
-        return rule
-
     def _validate(self, call: Call, configuration: dict[str, Any]) -> None:
-        self._rule(call, configuration["ConfigRuleName"])
+        find_rule(call, configuration["ConfigRuleName"])
         parameters = configuration.get("Parameters", {})
         if len(parameters) > _MAX_PARAMETERS:
             raise AwsError(
@@ -139,3 +150,18 @@ class ConfigRules:
                 "InvalidParameterValueException",
                 "Automatic remediation needs the parameter AutomationAssumeRole.",
             )
+
+
+def find_rule(call: Call, name: str) -> ConfigRule:
+    """Return a rule of the caller's account and region.
+
+    Raises:
+        AwsError: NoSuchConfigRuleException.
+    """
+    rule = config_backends[call.account_id][call.region].config_rules.get(name)
+    if rule is None:
+        raise AwsError(
+            "NoSuchConfigRuleException",
+            f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name",
+        )
+    return rule

@@ -11,6 +11,7 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -21,10 +22,13 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet.sandbox.life import SandboxLife, seed
-from fleet.sandbox.model import FAULTS_PATH, SandboxError, SandboxOrganization
+from fleet.sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
+
+_NEEDED = ("moto", "cfn_guard_rs")
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_CONTROL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
 
 # One loader for all sessions: every session would parse the service models again, which takes most of a second.
@@ -57,24 +61,27 @@ class Sandbox:
         self._process = process
 
     @classmethod
-    def start(cls, organization: SandboxOrganization, folder: Path) -> Sandbox:
+    def start(cls, organization: SandboxOrganization, folder: Path, *, enforce_iam: bool = False) -> Sandbox:
         """Start the emulator and fill the organization with life.
 
         Args:
             organization: What to emulate.
             folder: A folder of its own; made if it does not exist.
+            enforce_iam: Whether users and roles may do only what their policies allow.
 
         Raises:
             SandboxError: The emulator does not come up; with the end of its log.
         """
-        if importlib.util.find_spec("moto") is None:
-            raise SandboxError("The sandbox needs moto: pip install 'session-manager-fleet[sandbox]'.")
+        if not all(map(importlib.util.find_spec, _NEEDED)):
+            raise SandboxError(
+                f"The sandbox needs {' and '.join(_NEEDED)}: pip install 'session-manager-fleet[sandbox]'."
+            )
         folder = folder.resolve()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = folder / "server.log"
         process = _spawn(folder, log)
         try:
-            settings = {**asdict(organization), "folder": str(folder)}
+            settings = {**asdict(organization), "folder": str(folder), "enforce_iam": enforce_iam}
             sandbox = cls(organization, folder, process, _handshake(process, settings))
             sandbox._write_aws_files()
             seed(sandbox.life, organization, sandbox.session)
@@ -171,20 +178,43 @@ class Sandbox:
             "message": message,
             "times": times,
         }
-        self._faults("POST", json.dumps(fault).encode())
+        self._control("POST", "faults", fault)
 
     def clear_faults(self) -> None:
         """Let every call through again."""
-        self._faults("DELETE", b"")
+        self._control("DELETE", "faults")
 
-    def _faults(self, method: str, body: bytes) -> None:
+    def fire_schedules(self, account: str, region: str) -> int:
+        """Fire every enabled EventBridge rule with a schedule once, now; return how many there are.
+
+        Args:
+            account: Account id.
+            region: Region of the rules.
+        """
+        fired: int = self._control("POST", "schedule", {"account": account, "region": region})
+        return fired
+
+    def wait_until_idle(self, seconds: float = 60.0) -> None:
+        """Wait until no event, function, evaluation or automation is under way.
+
+        Raises:
+            SandboxError: Something still is after so many seconds.
+        """
+        if not self._control("POST", "idle", {"seconds": seconds}, timeout=seconds + _CONTROL_SECONDS):
+            raise SandboxError(f"The sandbox is still busy after {seconds:.0f} s; see {self.folder / 'server.log'}.")
+
+    def _control(
+        self, method: str, name: str, question: Mapping[str, object] | None = None, timeout: float = _CONTROL_SECONDS
+    ) -> Any:  # noqa: ANN401 - every control has an answer of its own
         # http.client knows no proxies; the address is this machine's own.
-        connection = http.client.HTTPConnection(self.endpoint_url.removeprefix("http://"), timeout=10)
+        connection = http.client.HTTPConnection(self.endpoint_url.removeprefix("http://"), timeout=timeout)
         with contextlib.closing(connection):
-            connection.request(method, FAULTS_PATH, body)
-            status = connection.getresponse().status
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise SandboxError(f"The sandbox refused the fault with HTTP status {status}.")
+            connection.request(method, f"{CONTROL_PATH}{name}", json.dumps(question or {}))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        if response.status >= http.HTTPStatus.BAD_REQUEST:
+            raise SandboxError(answer["message"])
+        return answer
 
     def _session(self, key: str, secret: str, token: str | None, region: str) -> boto3.Session:
         core = botocore.session.Session()

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fleet.sandbox.identity import Credentials
+
 _RUNTIME = Path(__file__).with_name("function_runtime.py")
 
 # Loading the code is not counted against the timeout of the function; Lambda allows it 10 s:
@@ -45,7 +47,7 @@ class Invocation:
     """One run of a function.
 
     Attributes:
-        package: The uploaded zip.
+        package: The uploaded zip, or a folder with the code.
         handler: `package.module.function`.
         timeout: Seconds.
         environment: All environment variables of the process.
@@ -74,6 +76,22 @@ class Outcome:
     payload: str
     failed: bool
     log: str
+
+
+def process_environment(endpoint_url: str, region: str, credentials: Credentials) -> dict[str, str]:
+    """Return the environment variables of a process that acts as a role, in a region of the emulator."""
+    return {
+        "PATH": os.defpath,
+        "LANG": "en_US.UTF-8",
+        "TZ": "UTC",
+        "HOME": os.devnull,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "AWS_ENDPOINT_URL": endpoint_url,
+    }
 
 
 class FunctionProcesses:

@@ -2,7 +2,7 @@
 
 moto runs functions in Docker containers or answers with the event. Here the uploaded zip runs in a process of this
 Python, with temporary credentials of the function's role, in its account and region, against this emulator. Layers and
-container images are not supported, and an asynchronous invocation is tried once.
+container images are not supported, and the retries of an asynchronous invocation follow at once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import threading
 import time
 import uuid
 from datetime import UTC, datetime
@@ -21,11 +19,14 @@ from typing import cast
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 
-from fleet.sandbox import function_logging
+from fleet.sandbox import function_configuration
+from fleet.sandbox.background import Background
 from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.function_logging import LoggingFunction
-from fleet.sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome
+from fleet.sandbox.function_configuration import ConfiguredFunction
+from fleet.sandbox.function_failures import hand_over
+from fleet.sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome, process_environment
 from fleet.sandbox.identity import Identity
+from fleet.sandbox.permissions import Permissions
 from fleet.sandbox.turn import Turn
 
 # X-Amz-Log-Result carries the last 4 KB of the log.
@@ -37,36 +38,47 @@ class Functions:
 
     Args:
         identity: Where the credentials of the functions' roles come from.
+        permissions: What those roles may do.
         processes: Where the functions run.
         turn: Given away while a function runs, which calls this emulator itself.
+        background: Where asynchronous invocations run.
         endpoint_url: Address of this emulator.
         folder: Where the uploaded packages are put.
     """
 
     def __init__(
-        self, identity: Identity, processes: FunctionProcesses, turn: Turn, endpoint_url: str, folder: Path
+        self,
+        identity: Identity,
+        permissions: Permissions,
+        processes: FunctionProcesses,
+        turn: Turn,
+        background: Background,
+        endpoint_url: str,
+        folder: Path,
     ) -> None:
-        function_logging.install()
+        function_configuration.install()
         self._identity = identity
+        self._permissions = permissions
         self._processes = processes
         self._turn = turn
+        self._background = background
         self._endpoint_url = endpoint_url
         self._folder = folder
 
     def invoke(self, call: Call) -> Reply:
         """Answer Invoke: wait for the result, or start the function only (`Event`), or do nothing (`DryRun`)."""
-        backend = get_backend(call.account_id, call.region)
-        function = cast(
-            "LoggingFunction", backend.get_function(call.parameters["FunctionName"], call.parameters.get("Qualifier"))
+        function = find_function(
+            call.account_id, call.region, call.parameters["FunctionName"], call.parameters.get("Qualifier")
         )
         kind = call.headers.get("X-Amz-Invocation-Type") or "RequestResponse"
         if kind == "DryRun":
             return Reply(204, {}, b"")
-        invocation = self._invocation(function, call.parameters.get("Payload") or "{}")
+        payload = call.parameters.get("Payload") or "{}"
         if kind == "Event":
-            threading.Thread(target=self._run_later, args=(function, invocation), daemon=True).start()
+            self.invoke_later(function, payload)
             return Reply(202, {}, b"")
-        with self._turn.given_away():
+        invocation = self._invocation(function, payload)
+        with self._background.busy(), self._turn.given_away():
             outcome = self._processes.run(invocation)
         _write_log(function, invocation, outcome)
         headers = {"X-Amz-Executed-Version": str(function.version), "Content-Type": "application/json"}
@@ -76,12 +88,27 @@ class Functions:
             headers["X-Amz-Log-Result"] = base64.b64encode(outcome.log.encode()[-_LOG_TAIL_BYTES:]).decode()
         return Reply(200, headers, outcome.payload.encode())
 
-    def _run_later(self, function: LoggingFunction, invocation: Invocation) -> None:
-        outcome = self._processes.run(invocation)
-        with self._turn:
-            _write_log(function, invocation, outcome)
+    def invoke_later(self, function: ConfiguredFunction, payload: str | bytes) -> None:
+        """Start a function whose result nobody waits for; it is tried again when it fails.
 
-    def _invocation(self, function: LoggingFunction, payload: str | bytes) -> Invocation:
+        Raises:
+            AwsError: The payload is not JSON, or the function's role cannot be assumed.
+        """
+        invocation = self._invocation(function, payload)
+        self._background.start(lambda: self._run_later(function, invocation))
+
+    def _run_later(self, function: ConfiguredFunction, invocation: Invocation) -> None:
+        attempts = 1 + function.retries
+        for _ in range(attempts):
+            outcome = self._processes.run(invocation)
+            with self._turn:
+                _write_log(function, invocation, outcome)
+            if not outcome.failed:
+                return
+        with self._turn:
+            hand_over(function, invocation, outcome, attempts, self._permissions.may_send)
+
+    def _invocation(self, function: ConfiguredFunction, payload: str | bytes) -> Invocation:
         try:
             event = json.loads(payload)
         except ValueError as error:
@@ -113,24 +140,17 @@ class Functions:
             package.write_bytes(code)
         return package
 
-    def _environment(self, function: LoggingFunction, context: Context) -> dict[str, str]:
+    def _environment(self, function: ConfiguredFunction, context: Context) -> dict[str, str]:
         """Return the variables that Lambda sets; see its guide, "Defined runtime environment variables"."""
-        access_key_id, secret_access_key, session_token = self._identity.function_credentials(
-            function.role, function.function_arn, function.function_name
+        credentials = self._identity.service_credentials(
+            function.role, "lambda.amazonaws.com", function.function_arn, function.function_name
         )
+        if credentials is None:
+            raise AwsError("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.")
         return {
-            "PATH": os.defpath,
-            "LANG": "en_US.UTF-8",
-            "TZ": "UTC",
-            "HOME": os.devnull,
+            **process_environment(self._endpoint_url, function.region, credentials),
             **{str(name): str(value) for name, value in function.environment_vars.items()},
             "_HANDLER": str(function.handler),
-            "AWS_REGION": function.region,
-            "AWS_DEFAULT_REGION": function.region,
-            "AWS_ACCESS_KEY_ID": access_key_id,
-            "AWS_SECRET_ACCESS_KEY": secret_access_key,
-            "AWS_SESSION_TOKEN": session_token,
-            "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
             "AWS_LAMBDA_FUNCTION_NAME": context.function_name,
             "AWS_LAMBDA_FUNCTION_VERSION": context.function_version,
@@ -142,13 +162,23 @@ class Functions:
         }
 
 
-def _write_log(function: LoggingFunction, invocation: Invocation, outcome: Outcome) -> None:
+def find_function(account_id: str, region: str, name: str, qualifier: str | None = None) -> ConfiguredFunction:
+    """Return a function by its name or ARN.
+
+    Raises:
+        ServiceException: ResourceNotFoundException.
+    """
+    return cast("ConfiguredFunction", get_backend(account_id, region).get_function(name, qualifier))
+
+
+def _write_log(function: ConfiguredFunction, invocation: Invocation, outcome: Outcome) -> None:
     """Put the lines into the function's log group; without it they are lost, as without the permission on AWS."""
     backend = logs_backends[function.account_id][function.region]
     group, stream = invocation.context.log_group_name, invocation.context.log_stream_name
     if group not in backend.groups:
         return
-    backend.create_log_stream(group, stream)
+    if stream not in backend.groups[group].streams:
+        backend.create_log_stream(group, stream)
     now = int(time.time() * 1000)
     lines = [line for line in outcome.log.splitlines() if line]
     backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])

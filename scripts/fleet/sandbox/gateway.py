@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
@@ -14,15 +15,18 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import run_wsgi_app
 
 from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.faults import Fault, Faults
-from fleet.sandbox.model import FAULTS_PATH
+from fleet.sandbox.model import CONTROL_PATH
 from fleet.sandbox.turn import Turn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 Check = Callable[[Call], None]
-Operation = Callable[[Call], Mapping[str, Any] | Reply]
+# None leaves the answer to moto.
+Operation = Callable[[Call], Mapping[str, Any] | Reply | None]
+Operations = Mapping[tuple[str, str], Operation]
+Observer = Callable[[Call, Reply], None]
+Control = Callable[[dict[str, Any]], object]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +40,8 @@ class Gateway:
         account_of: Returns the account of an access key, or an empty string.
         checks: Asked in order before anything happens; each may raise an AwsError.
         operations: What is answered here, by (service, operation).
-        faults: Failures on demand.
+        observers: Told, in order, of every call that succeeded.
+        controls: What tests and the demo ask of the emulator itself, by method and name under CONTROL_PATH.
     """
 
     def __init__(
@@ -46,22 +51,24 @@ class Gateway:
         turn: Turn,
         account_of: Callable[[str], str],
         checks: Sequence[Check],
-        operations: Mapping[tuple[str, str], Operation],
-        faults: Faults,
+        operations: Operations,
+        observers: Sequence[Observer],
+        controls: Mapping[tuple[str, str], Control],
     ) -> None:
         self._moto_application = moto
         self._turn = turn
         self._account_of = account_of
         self._checks = checks
         self._operations = operations
-        self._faults = faults
+        self._observers = observers
+        self._controls = controls
 
     def reply(self, environ: WSGIEnvironment) -> Reply:
         """Answer one request; its body is read to the end, whatever comes of it."""
         body = _body(environ)
         path = environ.get("PATH_INFO", "")
-        if path == FAULTS_PATH:
-            return self._set_faults(environ["REQUEST_METHOD"], body)
+        if path.startswith(CONTROL_PATH):
+            return self._control(environ["REQUEST_METHOD"], path.removeprefix(CONTROL_PATH), body)
         if path.startswith("/moto-api"):
             return self._moto(environ, body)
         return self._aws(environ, body)
@@ -105,24 +112,32 @@ class Gateway:
         for check in self._checks:
             check(call)
         operation = self._operations.get((call.service, call.operation))
-        if operation is None:
+        result = operation(call) if operation else None
+        if result is None:
             # moto would search the key in every account again.
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account_id
-            return self._moto(environ, body)
-        result = operation(call)
-        return result if isinstance(result, Reply) else call.answer(result)
+            reply = self._moto(environ, body)
+        else:
+            reply = result if isinstance(result, Reply) else call.answer(result)
+        if reply.status < HTTPStatus.BAD_REQUEST:
+            for observe in self._observers:
+                observe(call, reply)
+        return reply
 
     def _moto(self, environ: WSGIEnvironment, body: bytes) -> Reply:
         environ["wsgi.input"] = io.BytesIO(body)
         chunks, status, headers = run_wsgi_app(self._moto_application, environ, buffered=True)
         return Reply(int(status.split()[0]), dict(headers.items()), b"".join(chunks))
 
-    def _set_faults(self, method: str, body: bytes) -> Reply:
-        if method == "DELETE":
-            self._faults.clear()
-            return Reply(204, {}, b"")
-        self._faults.add(Fault(**json.loads(body)))
-        return Reply(201, {}, b"")
+    def _control(self, method: str, name: str, body: bytes) -> Reply:
+        control = self._controls.get((method, name))
+        if control is None:
+            return _plain(404, "NotFound", f"The sandbox has no {method} {CONTROL_PATH}{name}.")
+        try:
+            answer = control(json.loads(body or b"{}"))
+        except (KeyError, TypeError, ValueError) as error:
+            return _plain(400, "ValidationException", f"{method} {CONTROL_PATH}{name} was asked wrongly: {error!r}")
+        return Reply(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

@@ -6,33 +6,40 @@ policy that allows the caller.
 
 from __future__ import annotations
 
-import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import Role, iam_backends
+from moto.iam.models import Role, User, iam_backends
 from moto.sts.models import sts_backends
 
 from fleet.sandbox.call import AwsError, Call
 from fleet.sandbox.organizations import Organizations
+from fleet.sandbox.policies import Document, Principal, Request, allows
 
 
 @dataclass(frozen=True)
-class Principal:
+class Caller:
     """Who calls.
 
     Attributes:
         account_id: The account the credentials belong to.
+        id: Unique id of the user, or of the role and its session (`AROA…:Session`).
         arn: The user, or the session of an assumed role (`arn:aws:sts::…:assumed-role/Name/Session`).
         role_arn: The role behind an assumed role session, else empty.
     """
 
     account_id: str
+    id: str
     arn: str
     role_arn: str = ""
+
+    @property
+    def principal_arn(self) -> str:
+        """What `aws:PrincipalArn` says: the user or the role."""
+        return self.role_arn or self.arn
 
 
 class Credentials(NamedTuple):
@@ -59,6 +66,29 @@ class Identity:
                     self._accounts[access_key] = account_id
         return self._accounts.get(access_key, "")
 
+    def caller(self, call: Call) -> Caller:
+        """Return who makes a call."""
+        backend = sts_backends[call.account_id]["aws"]
+        session = backend.get_assumed_role_from_access_key(call.access_key)
+        unique_id, arn, _ = backend.get_caller_identity(call.access_key, call.region)
+        return Caller(call.account_id, unique_id, arn, session.role_arn if session else "")
+
+    def policies(self, caller: Caller) -> list[Document]:
+        """Return the policies of the user or role that calls."""
+        if caller.role_arn:
+            role = find_role(caller.role_arn)
+            return policies_of(role) if role else []
+        users = iam_backends[caller.account_id]["aws"].users.values()
+        return [policy for user in users if user.arn == caller.arn for policy in policies_of(user)]
+
+    def context(self, caller: Caller) -> dict[str, str]:
+        """Return what condition keys say about a caller."""
+        return {
+            "aws:PrincipalAccount": caller.account_id,
+            "aws:PrincipalArn": caller.principal_arn,
+            "aws:PrincipalOrgID": self._organization_id,
+        }
+
     def check(self, call: Call) -> None:
         """Refuse AssumeRole when the role is missing, its account inactive, or the caller not trusted.
 
@@ -67,42 +97,47 @@ class Identity:
         """
         if (call.service, call.operation) != ("sts", "AssumeRole"):
             return
-        principal = self._principal(call)
+        caller = self.caller(call)
         role_arn = str(call.parameters["RoleArn"])
         account_id = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""  # noqa: PLR2004
-        role = _role(account_id, role_arn)
-        context = {
-            "aws:PrincipalAccount": principal.account_id,
-            "aws:PrincipalArn": principal.role_arn or principal.arn,
-            "aws:PrincipalOrgID": self._organization_id,
-            **({"sts:ExternalId": call.parameters["ExternalId"]} if "ExternalId" in call.parameters else {}),
-        }
-        names = {
-            "*",
-            principal.account_id,
-            f"arn:aws:iam::{principal.account_id}:root",
-            principal.arn,
-            principal.role_arn,
-        }
-        if not (
-            role and self._organizations.is_active(account_id) and trusts(_trust_policy(role), "AWS", names, context)
-        ):
+        external_id = {"sts:ExternalId": call.parameters["ExternalId"]} if "ExternalId" in call.parameters else {}
+        account = caller.account_id
+        request = Request(
+            "sts:AssumeRole",
+            context={**self.context(caller), **external_id},
+            principal=Principal(
+                "AWS", frozenset({account, f"arn:aws:iam::{account}:root", caller.arn, caller.principal_arn})
+            ),
+        )
+        role = find_role(role_arn)
+        if not (role and self._organizations.is_active(account_id) and allows([_trust_policy(role)], request)):
             raise AwsError(
                 "AccessDenied",
-                f"User: {principal.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
+                f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
             )
 
-    def function_credentials(self, role_arn: str, function_arn: str, session_name: str) -> Credentials:
-        """Return credentials of a function's role, as Lambda obtains them from STS.
+    def service_credentials(
+        self, role_arn: str, service: str, source_arn: str, session_name: str
+    ) -> Credentials | None:
+        """Return credentials of a role, as an AWS service obtains them from STS to act for a resource.
 
-        Raises:
-            AwsError: The role is missing or does not trust Lambda.
+        None when the role is missing, belongs to another account or does not trust the service.
+
+        Args:
+            role_arn: The role.
+            service: `lambda.amazonaws.com`.
+            source_arn: The resource for which the service acts.
+            session_name: Name of the session.
         """
-        _, _, _, region, account_id, *_ = function_arn.split(":")
-        role = _role(account_id, role_arn)
-        context = {"aws:SourceAccount": account_id, "aws:SourceArn": function_arn}
-        if not role or not trusts(_trust_policy(role), "Service", {"lambda.amazonaws.com"}, context):
-            raise AwsError("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.")
+        _, _, _, region, account_id, *_ = source_arn.split(":")
+        role = find_role(role_arn)
+        request = Request(
+            "sts:AssumeRole",
+            context={"aws:SourceAccount": account_id, "aws:SourceArn": source_arn},
+            principal=Principal("Service", frozenset({service})),
+        )
+        if not role or role.account_id != account_id or not allows([_trust_policy(role)], request):
+            return None
         session = sts_backends[account_id]["aws"].assume_role(
             region_name=region,
             role_session_name=session_name,
@@ -113,14 +148,11 @@ class Identity:
         )
         return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
-    def _principal(self, call: Call) -> Principal:
-        backend = sts_backends[call.account_id]["aws"]
-        session = backend.get_assumed_role_from_access_key(call.access_key)
-        _, arn, _ = backend.get_caller_identity(call.access_key, call.region)
-        return Principal(call.account_id, arn, session.role_arn if session else "")
 
-
-def _role(account_id: str, role_arn: str) -> Role | None:
+def find_role(role_arn: str) -> Role | None:
+    """Return a role of the emulated organization, or None."""
+    parts = role_arn.split(":")
+    account_id = parts[4] if len(parts) > 4 else ""  # noqa: PLR2004
     if account_id not in iam_backends:
         return None
     try:
@@ -129,54 +161,17 @@ def _role(account_id: str, role_arn: str) -> Role | None:
         return None
 
 
+def policies_of(owner: Role | User) -> list[Document]:
+    """Return the inline and the attached policies of a role or user."""
+    attached = [
+        version.document
+        for policy in owner.managed_policies.values()
+        for version in policy.versions
+        if version.version_id == policy.default_version_id
+    ]
+    return [json.loads(document) for document in [*owner.policies.values(), *attached]]
+
+
 def _trust_policy(role: Role) -> Mapping[str, Any]:
     policy: dict[str, Any] = json.loads(role.assume_role_policy_document)
     return policy
-
-
-def trusts(policy: Mapping[str, Any], kind: str, names: set[str], context: Mapping[str, str]) -> bool:
-    """Tell whether a trust policy lets a principal assume the role.
-
-    Args:
-        policy: The trust policy; a condition operator that is not known here never matches.
-        kind: `AWS` or `Service`.
-        names: Every name under which a policy may mean the principal.
-        context: Values of condition keys.
-    """
-    effects = {
-        statement["Effect"]
-        for statement in _many(policy["Statement"])
-        if any(fnmatch.fnmatchcase("sts:AssumeRole", action) for action in _many(statement.get("Action", [])))
-        and names & _principals(statement.get("Principal", {}), kind)
-        and _conditions_met(statement.get("Condition", {}), context)
-    }
-    return effects == {"Allow"}
-
-
-def _principals(principal: str | Mapping[str, Any], kind: str) -> set[str]:
-    return {principal} if isinstance(principal, str) else set(_many(principal.get(kind, [])))
-
-
-def _conditions_met(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
-    values = {key.lower(): value for key, value in context.items()}
-    return all(
-        _matches(operator, [str(w) for w in _many(wanted)], values.get(key.lower()))
-        for operator, keys in conditions.items()
-        for key, wanted in keys.items()
-    )
-
-
-def _matches(operator: str, wanted: Sequence[str], value: str | None) -> bool:
-    if value is None:
-        return operator.endswith("IfExists")
-    match operator.removesuffix("IfExists"):
-        case "StringEquals":
-            return value in wanted
-        case "StringLike" | "ArnLike" | "ArnEquals":
-            return any(fnmatch.fnmatchcase(value, pattern) for pattern in wanted)
-        case _:
-            return False
-
-
-def _many(value: object) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -14,8 +14,8 @@ from fleet.errors import ExitCode, FleetError
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"
 
-# Path of the emulator under which tests set failures on demand.
-FAULTS_PATH = "/sandbox/faults"
+# Below it the emulator answers questions about itself, such as `idle`, and no AWS calls.
+CONTROL_PATH = "/sandbox/"
 
 
 class SandboxError(FleetError):

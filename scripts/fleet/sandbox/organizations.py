@@ -14,6 +14,7 @@ from moto.organizations.models import OrganizationsBackend, organizations_backen
 
 from fleet.sandbox.call import AwsError, Call
 from fleet.sandbox.model import SUSPENDED, SandboxOrganization
+from fleet.sandbox.pages import page
 
 # https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: at most 20 per page.
 PAGE_SIZE = 20
@@ -82,7 +83,5 @@ class Organizations:
     def list_children(self, call: Call) -> dict[str, Any]:
         """Answer ListChildren page by page; moto returns all children at once."""
         children = self._backend.list_children(**call.parameters)["Children"]
-        start = int(call.parameters.get("NextToken") or 0)
-        end = start + int(call.parameters.get("MaxResults") or PAGE_SIZE)
-        page: dict[str, Any] = {"Children": children[start:end]}
-        return page if end >= len(children) else {**page, "NextToken": str(end)}
+        size = int(call.parameters.get("MaxResults") or PAGE_SIZE)
+        return page("Children", children, call.parameters.get("NextToken"), size)

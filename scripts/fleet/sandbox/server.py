@@ -23,14 +23,22 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
+from fleet.sandbox import documents, messages
+from fleet.sandbox.automation import Automations
+from fleet.sandbox.background import Background
+from fleet.sandbox.compliance import Compliance
 from fleet.sandbox.config_rules import ConfigRules
-from fleet.sandbox.faults import Faults
+from fleet.sandbox.configuration_items import Recorder
+from fleet.sandbox.event_bus import EventBus
+from fleet.sandbox.faults import Fault, Faults
 from fleet.sandbox.function_process import FunctionProcesses
 from fleet.sandbox.functions import Functions
 from fleet.sandbox.gateway import Gateway
 from fleet.sandbox.identity import Identity
 from fleet.sandbox.model import SandboxOrganization
 from fleet.sandbox.organizations import Organizations
+from fleet.sandbox.permissions import Permissions
+from fleet.sandbox.remediation import Remediation
 from fleet.sandbox.turn import Turn
 
 ADMINISTRATOR = "sandbox-administrator"
@@ -101,37 +109,68 @@ def _create_administrator(organization: SandboxOrganization) -> dict[str, str]:
     return {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
 
 
+def _gateway(
+    organization: SandboxOrganization, processes: FunctionProcesses, endpoint_url: str, folder: Path, *, enforced: bool
+) -> Gateway:
+    """Put the emulator together."""
+    turn, background, faults = Turn(), Background(), Faults()
+    documents.install()
+    messages.wait_without(turn)
+    organizations = Organizations(organization)
+    identity = Identity(organizations, organization.id)
+    permissions = Permissions(identity, enforced=enforced)
+    functions = Functions(identity, permissions, processes, turn, background, endpoint_url, folder)
+    event_bus = EventBus(identity, functions, background, turn)
+    automations = Automations(identity, processes, background, endpoint_url, folder)
+    rules = ConfigRules()
+    recorder = Recorder(background, turn)
+    remediation = Remediation(rules, automations, background, turn, recorder)
+    compliance = Compliance(background, turn, recorder, remediation.flagged)
+    return Gateway(
+        DomainDispatcherApplication(create_backend_app),
+        turn=turn,
+        account_of=identity.account_of,
+        checks=(
+            faults.check,
+            organizations.check,
+            permissions.check,
+            identity.check,
+            rules.check,
+        ),
+        operations={
+            ("lambda", "Invoke"): functions.invoke,
+            ("organizations", "ListChildren"): organizations.list_children,
+            ("ssm", "ListDocumentVersions"): documents.list_document_versions,
+            **automations.operations(),
+            **rules.operations(),
+            **recorder.operations(),
+            **compliance.operations(),
+            **remediation.operations(),
+        },
+        observers=(event_bus.observe, recorder.observe, compliance.observe, remediation.observe),
+        controls={
+            ("POST", "faults"): lambda fault: faults.add(Fault(**fault)),
+            ("DELETE", "faults"): lambda _: faults.clear(),
+            ("POST", "idle"): lambda wanted: background.wait_until_idle(wanted["seconds"]),
+            ("POST", "schedule"): lambda where: event_bus.fire_schedules(where["account"], where["region"]),
+        },
+    )
+
+
 def serve(settings: dict[str, Any]) -> None:
     """Emulate the organization until stdin ends."""
     folder = Path(settings.pop("folder"))
+    enforced = bool(settings.pop("enforce_iam"))
     organization = SandboxOrganization.from_dict(settings)
-    turn, faults, processes = Turn(), Faults(), FunctionProcesses()
+    processes = FunctionProcesses()
     # Bound before anything else, so that functions can be told the address; nobody knows it before it is reported.
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
     endpoint_url = f"http://127.0.0.1:{port}"
 
-    organizations = Organizations(organization)
+    gateway = _gateway(organization, processes, endpoint_url, folder, enforced=enforced)
     _create_deployment_roles(organization)
     credentials = _create_administrator(organization)
-    identity = Identity(organizations, organization.id)
-    rules = ConfigRules()
-    functions = Functions(identity, processes, turn, endpoint_url, folder)
-    gateway = Gateway(
-        DomainDispatcherApplication(create_backend_app),
-        turn=turn,
-        account_of=identity.account_of,
-        checks=(faults.check, organizations.check, identity.check, rules.check),
-        operations={
-            ("lambda", "Invoke"): functions.invoke,
-            ("organizations", "ListChildren"): organizations.list_children,
-            ("config", "GetCustomRulePolicy"): rules.get_custom_rule_policy,
-            ("config", "PutRemediationConfigurations"): rules.put_remediation_configurations,
-            ("config", "DescribeRemediationConfigurations"): rules.describe_remediation_configurations,
-            ("config", "DeleteRemediationConfiguration"): rules.delete_remediation_configuration,
-        },
-        faults=faults,
-    )
     server = make_server(
         "127.0.0.1",
         port,

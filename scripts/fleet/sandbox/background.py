@@ -1,0 +1,51 @@
+"""Work that goes on after the call that caused it is answered, as much of AWS's own work does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
+
+class Background:
+    """Starts work, and knows whether there is some left."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Let work run in a thread of its own; its failure is logged."""
+        # Counted before the caller goes on: whoever asks after that sees it.
+        self._count(1)
+        threading.Thread(target=self._run, args=(work,), daemon=True).start()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count what the caller itself does as work."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until no work is left, nor any that it caused; tell whether that was in time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._running == 0, seconds)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            log.exception("failed in the background")
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._changed:
+            self._running += change
+            self._changed.notify_all()

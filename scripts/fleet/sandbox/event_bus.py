@@ -1,0 +1,138 @@
+"""Delivery of events by EventBridge.
+
+moto keeps rules and targets, and its patterns decide which rules an event matches; but it delivers only what PutEvents
+brings, not to functions, and asks no policy whether a rule may. Here the default bus delivers API calls and schedules
+to functions, queues and topics.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.events.models import Rule, events_backends
+from werkzeug.exceptions import HTTPException
+
+from fleet.sandbox.api_calls import REPORTED, Event, api_call, event
+from fleet.sandbox.background import Background
+from fleet.sandbox.call import AwsError, Call, Reply
+from fleet.sandbox.event_inputs import target_input
+from fleet.sandbox.functions import Functions, find_function
+from fleet.sandbox.identity import Identity
+from fleet.sandbox.messages import Attribute, policy_of, send
+from fleet.sandbox.policies import Principal, Request, allows
+from fleet.sandbox.turn import Turn
+
+_BUS = "default"
+_SERVICE = Principal("Service", frozenset({"events.amazonaws.com"}))
+_ACTIONS = {"lambda": "lambda:InvokeFunction", "sqs": "sqs:SendMessage", "sns": "sns:Publish"}
+
+log = logging.getLogger(__name__)
+
+
+class EventBus:
+    """The default event bus of every account and region.
+
+    Args:
+        identity: Knows who makes a call.
+        functions: Where functions are invoked.
+        background: Where events are delivered.
+        turn: Taken to deliver them.
+    """
+
+    def __init__(self, identity: Identity, functions: Functions, background: Background, turn: Turn) -> None:
+        self._identity = identity
+        self._functions = functions
+        self._background = background
+        self._turn = turn
+
+    def observe(self, call: Call, reply: Reply) -> None:
+        """Deliver the event of a successful call, if it is one that is reported."""
+        if (call.service, call.operation) in REPORTED:
+            happened = api_call(call, reply, self._identity.caller(call))
+            self._background.start(partial(self._deliver, happened))
+
+    def fire_schedules(self, account_id: str, region: str) -> int:
+        """Fire every enabled rule with a schedule once, whenever it would be due; return how many there are."""
+        with self._turn:
+            rules = [rule for rule in _rules(account_id, region) if rule.scheduled_expression]
+        for rule in rules:
+            due = event("Scheduled Event", "aws.events", account_id, region, {}, rule.arn)
+            self._background.start(partial(self._deliver_by, rule, due))
+        return len(rules)
+
+    def _deliver(self, happened: Event) -> None:
+        with self._turn:
+            rules = [
+                rule
+                for rule in _rules(happened["account"], happened["region"])
+                # A rule with a schedule only has no pattern, and moto takes none for one that matches everything.
+                if rule.event_pattern.get_pattern() and rule.event_pattern.matches_event(happened)  # type: ignore[arg-type]
+            ]
+        for rule in rules:
+            self._deliver_by(rule, happened)
+
+    def _deliver_by(self, rule: Rule, happened: Event) -> None:
+        for target in list(rule.targets):
+            with self._turn:
+                try:
+                    self._send(rule, target, happened)
+                except (ServiceException, HTTPException, ValueError) as error:
+                    log.warning("%s: nothing is delivered to %s: %s", rule.arn, target["Arn"], error)
+                    _keep_undelivered(rule, target, happened, error)
+
+    def _send(self, rule: Rule, target: Mapping[str, Any], happened: Event) -> None:
+        arn = str(target["Arn"])
+        _, _, service, region, account_id, *_ = arn.split(":")
+        payload = target_input(target, happened, rule.name, rule.arn)
+        if service == "lambda":
+            function = find_function(account_id, region, arn)
+            _check(rule, arn, [{"Statement": function.policy.statements}])
+            self._functions.invoke_later(function, payload)
+        elif service in _ACTIONS:
+            _check(rule, arn, policy_of(arn))
+            send(arn, payload)
+        else:
+            raise AwsError("NotImplemented", "The sandbox delivers to functions, queues and topics.")
+
+
+def _rules(account_id: str, region: str) -> Iterator[Rule]:
+    for rule in events_backends[account_id][region].event_buses[_BUS].rules.values():
+        if rule.state != "DISABLED":
+            yield rule
+
+
+def _check(rule: Rule, arn: str, policies: list[Mapping[str, Any]]) -> None:
+    """Refuse to deliver to what does not let the rule in.
+
+    Raises:
+        AwsError: NO_PERMISSIONS, as EventBridge calls it.
+    """
+    context = {"aws:SourceArn": rule.arn, "aws:SourceAccount": rule.account_id}
+    if not allows(policies, Request(_ACTIONS[arn.split(":")[2]], arn, context, _SERVICE)):
+        raise AwsError("NO_PERMISSIONS", "its policy does not allow events.amazonaws.com with the ARN of the rule.")
+
+
+def _keep_undelivered(rule: Rule, target: Mapping[str, Any], happened: Event, error: Exception) -> None:
+    """Put what could not be delivered into the target's dead-letter queue, if it has one.
+
+    See https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html.
+    """
+    queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if not queue:
+        return
+    attributes = {
+        "RULE_ARN": Attribute("String", rule.arn),
+        "TARGET_ARN": Attribute("String", target["Arn"]),
+        "ERROR_CODE": Attribute("String", error.code if isinstance(error, AwsError) else "SDK_CLIENT_ERROR"),
+        "ERROR_MESSAGE": Attribute("String", str(error)),
+    }
+    try:
+        _check(rule, queue, policy_of(queue))
+        send(queue, json.dumps(happened), attributes)
+    except ServiceException as refused:
+        log.warning("%s: the dead-letter queue %s gets nothing: %s", rule.arn, queue, refused)

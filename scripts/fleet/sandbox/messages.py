@@ -1,0 +1,83 @@
+"""Messages from AWS services into queues and topics.
+
+moto keeps them and passes them on to subscribers, but lets nobody except its own services send without a request, and
+whoever waits for a message keeps everybody else from calling.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from moto.sns.models import sns_backends
+from moto.sqs.models import Queue, sqs_backends
+
+from fleet.sandbox.policies import Document
+from fleet.sandbox.turn import Turn
+
+
+class Attribute(NamedTuple):
+    """An attribute of a message: its type, `String` or `Number`, and its value."""
+
+    type: str
+    value: str
+
+
+def send(arn: str, body: str, attributes: Mapping[str, Attribute] | None = None) -> None:
+    """Put a message into a queue, or publish it to a topic.
+
+    Raises:
+        ServiceException: There is no such queue or topic.
+        NotImplementedError: The ARN names neither.
+    """
+    service, region, account_id, name = _parts(arn)
+    given = attributes or {}
+    if service == "sqs":
+        sqs_backends[account_id][region].send_message(
+            name,
+            body,
+            message_attributes={
+                key: {"DataType": attribute.type, "StringValue": attribute.value} for key, attribute in given.items()
+            },
+        )
+    elif service == "sns":
+        sns_backends[account_id][region].publish(
+            body,
+            arn=arn,
+            message_attributes={
+                key: {"Type": attribute.type, "Value": attribute.value} for key, attribute in given.items()
+            },
+        )
+    else:
+        raise NotImplementedError(f"The sandbox cannot send messages to {arn}.")
+
+
+def policy_of(arn: str) -> list[Document]:
+    """Return the policy of a queue or topic, which may have none.
+
+    Raises:
+        ServiceException: There is no such queue or topic.
+    """
+    service, region, account_id, name = _parts(arn)
+    if service == "sqs":
+        policy = sqs_backends[account_id][region].get_queue(name).policy
+    else:
+        policy = sns_backends[account_id][region].get_topic(arn).policy
+    return [json.loads(policy)] if policy else []
+
+
+def wait_without(turn: Turn) -> None:
+    """Let other calls in while somebody waits for a message."""
+    wait = Queue.wait_for_messages
+
+    def wait_for_messages(queue: Queue, timeout: int) -> None:
+        with turn.given_away():
+            wait(queue, timeout)
+
+    Queue.wait_for_messages = wait_for_messages  # type: ignore[assignment, method-assign]
+
+
+def _parts(arn: str) -> tuple[str, str, str, str]:
+    _, _, service, region, account_id, name, *_ = arn.split(":")
+    return service, region, account_id, name

@@ -1,0 +1,204 @@
+"""Permissions of users and roles, when the emulator is asked to enforce them.
+
+moto's own enforcement knows the resource of few actions and no condition, so that a role with least privilege could do
+nothing. Here every call, also one that moto does not answer, is allowed only by a policy of the caller; permissions
+boundaries, groups, service control policies and, except for what a function sends, policies of resources do not count.
+
+Requests carry the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
+`aws:RequestedRegion`, `iam:PolicyARN` and `kms:ResourceAliases`; any other key is absent from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from moto.iam.exceptions import NotFoundException
+from moto.iam.models import iam_backends
+from moto.kms.models import kms_backends
+
+from fleet.sandbox.call import Call
+from fleet.sandbox.identity import Identity, find_role, policies_of
+from fleet.sandbox.messages import policy_of
+from fleet.sandbox.policies import Principal, Request, allows, effects
+
+# Where the name of an action is not that of the operation:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+_ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:CompleteMultipartUpload": "s3:PutObject",
+    "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:ListBuckets": "s3:ListAllMyBuckets",
+    "s3:ListObjects": "s3:ListBucket",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:UploadPart": "s3:PutObject",
+}
+_SENDING = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
+
+
+class Permissions:
+    """Who may do what.
+
+    Args:
+        identity: Knows callers and their policies.
+        enforced: Whether anything is refused.
+    """
+
+    def __init__(self, identity: Identity, *, enforced: bool) -> None:
+        self._identity = identity
+        self._enforced = enforced
+
+    def check(self, call: Call) -> None:
+        """Refuse what no policy of the caller allows.
+
+        Raises:
+            AwsError: AccessDenied, as the service calls it.
+        """
+        # Everybody may ask who they are.
+        if not self._enforced or call.action == "sts:GetCallerIdentity":
+            return
+        caller = self._identity.caller(call)
+        policies = self._identity.policies(caller)
+        action = _ACTIONS.get(call.action, call.action)
+        context = {**self._identity.context(caller), "aws:RequestedRegion": call.region, **_context(call)}
+        for resource in resources(call):
+            if not allows(policies, Request(action, resource, context)):
+                raise call.access_denied(
+                    f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} "
+                    f"because no identity-based policy allows the {action} action"
+                )
+
+    def may_send(self, role_arn: str, arn: str) -> bool:
+        """Tell whether a role may send to a queue or topic, by its own policies and by that of the queue or topic.
+
+        Raises:
+            ServiceException: There is no such queue or topic.
+        """
+        if not self._enforced:
+            return True
+        role = find_role(role_arn)
+        service, account_id = arn.split(":")[2], role_arn.split(":")[4]
+        context = {"aws:PrincipalAccount": account_id, "aws:PrincipalArn": role_arn, "aws:SecureTransport": "true"}
+        request = Request(_SENDING.get(service, service), arn, context)
+        names = frozenset({account_id, f"arn:aws:iam::{account_id}:root", role_arn})
+        of_role = effects(policies_of(role), request) if role else set()
+        of_target = effects(policy_of(arn), replace(request, principal=Principal("AWS", names)))
+        return of_role | of_target == {"Allow"}
+
+
+def resources(call: Call) -> list[str]:
+    """Return the ARNs of what a call is about; `*` where its action knows no resource, or this emulator none."""
+    find = _RESOURCES.get(call.service)
+    return (find(call) if find else []) or ["*"]
+
+
+def _arn(call: Call, service: str, resource: str) -> str:
+    return f"arn:aws:{service}:{call.region}:{call.account_id}:{resource}"
+
+
+def _ssm(call: Call) -> list[str]:
+    asked = call.parameters
+    if call.operation == "StartAutomationExecution":
+        version = asked.get("DocumentVersion", "$DEFAULT")
+        return [_arn(call, "ssm", f"automation-definition/{asked['DocumentName']}:{version}")]
+    if call.operation.endswith("AutomationExecution"):
+        return [_arn(call, "ssm", f"automation-execution/{asked['AutomationExecutionId']}")]
+    if "Document" in call.operation and "Name" in asked:
+        return [_arn(call, "ssm", f"document/{asked['Name']}")]
+    names = asked.get("Names") or ([asked["Name"]] if "Name" in asked else [])
+    return [_arn(call, "ssm", f"parameter/{name.removeprefix('/')}") for name in names if "Parameter" in call.operation]
+
+
+def _iam(call: Call) -> list[str]:
+    asked = call.parameters
+    backend = iam_backends[call.account_id]["aws"]
+    kinds: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+        "RoleName": ("role", backend.get_role),
+        "UserName": ("user", backend.get_user),
+        "InstanceProfileName": ("instance-profile", backend.get_instance_profile),
+    }
+    for parameter, (kind, find) in kinds.items():
+        if parameter in asked:
+            try:
+                return [str(find(asked[parameter]).arn)]
+            except NotFoundException:
+                return [f"arn:aws:iam::{call.account_id}:{kind}{asked.get('Path', '/')}{asked[parameter]}"]
+    return [asked["PolicyArn"]] if "PolicyArn" in asked else []
+
+
+def _logs(call: Call) -> list[str]:
+    if call.operation == "DescribeLogGroups":
+        return [_arn(call, "logs", "log-group::log-stream:")]
+    group = call.parameters.get("logGroupName")
+    stream = call.parameters.get("logStreamName", "")
+    return [_arn(call, "logs", f"log-group:{group}:log-stream:{stream}")] if group else []
+
+
+def _kms(call: Call) -> list[str]:
+    key = _key(call)
+    return [str(key.arn)] if key else []
+
+
+def _s3(call: Call) -> list[str]:
+    bucket, key = call.parameters.get("Bucket"), call.parameters.get("Key")
+    return [f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"] if bucket else []
+
+
+def _lambda(call: Call) -> list[str]:
+    name = call.parameters.get("FunctionName", "").rpartition(":function:")[2]
+    return [_arn(call, "lambda", f"function:{name}")] if name else []
+
+
+def _sqs(call: Call) -> list[str]:
+    name = call.parameters.get("QueueName") or call.parameters.get("QueueUrl", "").rpartition("/")[2]
+    return [_arn(call, "sqs", name)] if name else []
+
+
+def _sns(call: Call) -> list[str]:
+    topic = call.parameters.get("TopicArn") or call.parameters.get("TargetArn")
+    return [topic] if topic else []
+
+
+def _sts(call: Call) -> list[str]:
+    return [call.parameters["RoleArn"]] if "RoleArn" in call.parameters else []
+
+
+_RESOURCES: Mapping[str, Callable[[Call], list[str]]] = {
+    "iam": _iam,
+    "kms": _kms,
+    "lambda": _lambda,
+    "logs": _logs,
+    "s3": _s3,
+    "sns": _sns,
+    "sqs": _sqs,
+    "ssm": _ssm,
+    "sts": _sts,
+}
+
+
+def _context(call: Call) -> dict[str, str | list[str]]:
+    """Return the condition keys that only some actions have."""
+    if call.service == "iam" and "PolicyArn" in call.parameters:
+        return {"iam:PolicyARN": call.parameters["PolicyArn"]}
+    if call.service == "kms" and (key := _key(call)):
+        return {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
+    return {}
+
+
+def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key
+    """Return the key that a call names by its id, ARN or alias, or None."""
+    named = call.parameters.get("KeyId") or call.parameters.get("TargetKeyId")
+    if not named:
+        return None
+    backend = kms_backends[call.account_id][call.region]
+    name = backend.get_alias_name(named)
+    key_id = backend.get_key_id_from_alias(name) if name.startswith("alias/") else backend.get_key_id(name)
+    return backend.keys.get(key_id or "")

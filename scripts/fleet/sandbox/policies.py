@@ -1,0 +1,136 @@
+"""What IAM policies say to a request.
+
+moto takes every condition that it does not know as met, an unmet one as a denial, and a resource mostly as `*`; with
+it, a role with least privilege could do nothing. Policy variables (`${aws:…}`) are not resolved: they match nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who a trust policy or the policy of a resource may mean.
+
+    Attributes:
+        kind: The key under `Principal`.
+        names: Every name under which a policy may mean the caller.
+    """
+
+    kind: Literal["AWS", "Service"]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody wants to do.
+
+    Attributes:
+        action: `ssm:GetDocument`.
+        resource: ARN of what it is done to; `*` for actions that know no resource.
+        context: Values of condition keys; a key that is missing is absent from the request.
+        principal: Who asks, for policies that name principals; the policies of a role name none.
+    """
+
+    action: str
+    resource: str = "*"
+    context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    principal: Principal | None = None
+
+
+def allows(documents: Iterable[Document], request: Request) -> bool:
+    """Tell whether policies together allow a request: one statement allows it and none denies it."""
+    return effects(documents, request) == {"Allow"}
+
+
+def effects(documents: Iterable[Document], request: Request) -> set[str]:
+    """Return what policies say to a request: `Allow`, `Deny`, both or nothing."""
+    return {
+        statement["Effect"]
+        for document in documents
+        for statement in _many(document["Statement"])
+        if _applies(statement, request)
+    }
+
+
+def _applies(statement: Mapping[str, Any], request: Request) -> bool:
+    return (
+        _names(statement, "Action", request.action.lower(), str.lower)
+        and _names(statement, "Resource", request.resource, str)
+        and _means(statement.get("Principal"), request.principal)
+        # Doubt is no reason to allow and none not to deny.
+        and _conditions_met(statement.get("Condition", {}), request.context, doubt=statement["Effect"] == "Deny")
+    )
+
+
+def _names(statement: Mapping[str, Any], element: str, value: str, normal: Callable[[str], str]) -> bool:
+    """Tell whether `Action` or `Resource` names a value, or `NotAction` or `NotResource` does not."""
+    if (excluded := statement.get(f"Not{element}")) is not None:
+        return not any(like(value, normal(pattern)) for pattern in _many(excluded))
+    # A trust policy names no resource: it belongs to one.
+    patterns = _many(statement.get(element, "*" if element == "Resource" else []))
+    return any(like(value, normal(pattern)) for pattern in patterns)
+
+
+def _means(named: str | Mapping[str, Any] | None, principal: Principal | None) -> bool:
+    if principal is None or named is None:
+        return principal is None and named is None
+    if isinstance(named, str):
+        return named == "*"
+    names = set(_many(named.get(principal.kind, [])))
+    return "*" in names or bool(names & principal.names)
+
+
+def _conditions_met(
+    conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str | Sequence[str]], *, doubt: bool
+) -> bool:
+    values = {key.lower(): [value] if isinstance(value, str) else list(value) for key, value in context.items()}
+    for operator, keys in conditions.items():
+        for key, wanted in keys.items():
+            met = _condition_met(operator, [str(value) for value in _many(wanted)], values.get(key.lower()))
+            if not (doubt if met is None else met):
+                return False
+    return True
+
+
+def _condition_met(operator: str, wanted: list[str], values: list[str] | None) -> bool | None:
+    """Tell whether a condition is met; None when its operator is not known here.
+
+    See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html.
+    """
+    if operator == "Null":
+        return wanted == [str(values is None).lower()]
+    quantifier, _, base = operator.rpartition(":")
+    optional = base.endswith("IfExists")
+    base = base.removesuffix("IfExists")
+    negated = base.startswith(("StringNot", "ArnNot"))
+    match base.replace("Not", "", 1):
+        case "StringEquals":
+            known = [value in wanted for value in values or []]
+        case "StringEqualsIgnoreCase" | "Bool":
+            known = [value.lower() in [each.lower() for each in wanted] for value in values or []]
+        case "StringLike" | "ArnLike" | "ArnEquals":
+            known = [any(like(value, pattern) for pattern in wanted) for value in values or []]
+        case _:
+            return None
+    results = [not each for each in known] if negated else known
+    if not results:
+        return optional or negated or quantifier == "ForAllValues"
+    # Without a quantifier there is one value.
+    return any(results) if quantifier == "ForAnyValue" else all(results)
+
+
+def like(value: str, pattern: str) -> bool:
+    """Tell whether a value matches a pattern with the wildcards of IAM, `*` and `?`."""
+    regex = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(regex, value, re.DOTALL) is not None
+
+
+def _many(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]

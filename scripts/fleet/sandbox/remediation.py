@@ -1,0 +1,244 @@
+"""Remediation of what AWS Config rules flag, by hand and automatic.
+
+moto knows none. Here a remediation runs the Automation document that the rule's configuration names; retries of an
+automatic one follow at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from fleet.sandbox.automation import IN_PROGRESS, SUCCESS, Automations, Execution
+from fleet.sandbox.background import Background
+from fleet.sandbox.call import AwsError, Call, Reply
+from fleet.sandbox.config_rules import ConfigRules
+from fleet.sandbox.configuration_items import Place, Recorder
+from fleet.sandbox.gateway import Operations
+from fleet.sandbox.pages import page
+from fleet.sandbox.turn import Turn
+
+_DEFAULT_ATTEMPTS = 5
+_PAGE_SIZE = 100
+
+QUEUED = "QUEUED"
+RUNNING = "IN_PROGRESS"
+SUCCEEDED = "SUCCEEDED"
+FAILED = "FAILED"
+
+# Config's words for the statuses of automations.
+_STATES = {IN_PROGRESS: RUNNING, SUCCESS: SUCCEEDED}
+
+
+@dataclass
+class Attempt:
+    """The newest remediation of a resource."""
+
+    invoked: datetime = field(default_factory=lambda: datetime.now(UTC))
+    updated: datetime = field(default_factory=lambda: datetime.now(UTC))
+    execution: Execution | None = None
+    refusal: str = ""
+    under_way: bool = True
+
+    @property
+    def state(self) -> str:
+        """As DescribeRemediationExecutionStatus calls it."""
+        if self.refusal:
+            return FAILED
+        return _STATES.get(self.execution.status, FAILED) if self.execution else QUEUED
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return the steps as DescribeRemediationExecutionStatus shows them."""
+        if self.refusal:
+            return [{"Name": "StartAutomationExecution", "State": FAILED, "ErrorMessage": self.refusal}]
+        return [
+            {
+                "Name": each.step.name,
+                "State": {IN_PROGRESS: "PENDING", SUCCESS: SUCCEEDED}.get(each.status, FAILED),
+                "StartTime": each.started,
+                **({"StopTime": each.ended} if each.ended else {}),
+                **({"ErrorMessage": each.failure} if each.failure else {}),
+            }
+            for each in (self.execution.steps if self.execution else [])
+        ]
+
+
+class Remediation:
+    """The remediations of all accounts and regions.
+
+    Args:
+        rules: Knows the remediation configurations.
+        automations: Runs the documents.
+        background: Where remediations run.
+        turn: Taken to start an automation.
+        recorder: Knows the resources.
+    """
+
+    def __init__(
+        self,
+        rules: ConfigRules,
+        automations: Automations,
+        background: Background,
+        turn: Turn,
+        recorder: Recorder,
+    ) -> None:
+        self._rules = rules
+        self._automations = automations
+        self._background = background
+        self._turn = turn
+        self._recorder = recorder
+        # account and region → rule name → resource id → newest attempt
+        self._attempts: dict[Place, dict[str, dict[str, Attempt]]] = {}
+        # what automatic remediation has given up: account and region, rule name, resource id → why
+        self._exceptions: dict[tuple[Place, str, str], str] = {}
+
+    def operations(self) -> Operations:
+        """Return what is answered here."""
+        return {
+            ("config", "StartRemediationExecution"): self.start_remediation_execution,
+            ("config", "DescribeRemediationExecutionStatus"): self.describe_remediation_execution_status,
+            ("config", "DescribeRemediationExceptions"): self.describe_remediation_exceptions,
+            ("config", "DeleteRemediationExceptions"): self.delete_remediation_exceptions,
+        }
+
+    def observe(self, call: Call, _reply: Reply) -> None:
+        """Forget the remediations of a rule with its configuration."""
+        if (call.service, call.operation) == ("config", "DeleteRemediationConfiguration"):
+            place, name = (call.account_id, call.region), call.parameters["ConfigRuleName"]
+            self._attempts.get(place, {}).pop(name, None)
+            for key in [key for key in self._exceptions if key[:2] == (place, name)]:
+                del self._exceptions[key]
+
+    def flagged(self, place: Place, rule_name: str, resource_id: str) -> None:
+        """Remediate a resource that is not compliant, if the rule does so by itself and has not given up."""
+        configuration = self._rules.remediation(*place, rule_name)
+        attempt = self._of(place, rule_name).get(resource_id)
+        if (
+            configuration
+            and configuration.get("Automatic")
+            and not (attempt and attempt.under_way)
+            and (place, rule_name, resource_id) not in self._exceptions
+        ):
+            self._start(place, configuration, resource_id, automatic=True)
+
+    def start_remediation_execution(self, call: Call) -> dict[str, Any]:
+        """Answer StartRemediationExecution."""
+        place, configuration = self._asked(call)
+        keys = call.parameters["ResourceKeys"]
+        failed = [key for key in keys if not self._recorder.find(place, key["resourceId"])]
+        for key in keys:
+            if key not in failed:
+                self._start(place, configuration, key["resourceId"], automatic=False)
+        if not failed:
+            return {}
+        return {"FailureMessage": "AWS Config has no configuration item of these resources.", "FailedItems": failed}
+
+    def describe_remediation_execution_status(self, call: Call) -> dict[str, Any]:
+        """Answer DescribeRemediationExecutionStatus."""
+        place, configuration = self._asked(call)
+        wanted = [key["resourceId"] for key in call.parameters.get("ResourceKeys") or []]
+        entries = [
+            {
+                "ResourceKey": {"resourceType": configuration.get("ResourceType", ""), "resourceId": resource_id},
+                "State": attempt.state,
+                "StepDetails": attempt.steps(),
+                "InvocationTime": attempt.invoked,
+                "LastUpdatedTime": attempt.updated,
+            }
+            for resource_id, attempt in self._of(place, configuration["ConfigRuleName"]).items()
+            if not wanted or resource_id in wanted
+        ]
+        size = int(call.parameters.get("Limit") or _PAGE_SIZE)
+        return page("RemediationExecutionStatuses", entries, call.parameters.get("NextToken"), size)
+
+    def describe_remediation_exceptions(self, call: Call) -> dict[str, Any]:
+        """Answer DescribeRemediationExceptions: which resources automatic remediation has given up."""
+        place = (call.account_id, call.region)
+        name = call.parameters["ConfigRuleName"]
+        wanted = [key["ResourceId"] for key in call.parameters.get("ResourceKeys") or []]
+        configuration = self._rules.remediation(*place, name) or {}
+        entries = [
+            {
+                "ConfigRuleName": name,
+                "ResourceType": configuration.get("ResourceType", ""),
+                "ResourceId": resource_id,
+                "Message": message,
+            }
+            for (where, rule_name, resource_id), message in self._exceptions.items()
+            if (where, rule_name) == (place, name) and (not wanted or resource_id in wanted)
+        ]
+        size = int(call.parameters.get("Limit") or _PAGE_SIZE)
+        return page("RemediationExceptions", entries, call.parameters.get("NextToken"), size)
+
+    def delete_remediation_exceptions(self, call: Call) -> dict[str, Any]:
+        """Answer DeleteRemediationExceptions."""
+        for key in call.parameters["ResourceKeys"]:
+            place = (call.account_id, call.region)
+            self._exceptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
+        return {"FailedBatches": []}
+
+    def _start(self, place: Place, configuration: Mapping[str, Any], resource_id: str, *, automatic: bool) -> None:
+        self._of(place, configuration["ConfigRuleName"])[resource_id] = attempt = Attempt()
+        self._background.start(
+            partial(self._remediate, place, configuration, resource_id, attempt, automatic=automatic)
+        )
+
+    def _remediate(
+        self, place: Place, configuration: Mapping[str, Any], resource_id: str, attempt: Attempt, *, automatic: bool
+    ) -> None:
+        """Run the document; an automatic remediation tries as often as configured, then gives up for good."""
+        attempts = int(configuration.get("MaximumAutomaticAttempts", _DEFAULT_ATTEMPTS)) if automatic else 1
+        for _ in range(attempts):
+            self._run(place, configuration, resource_id, attempt)
+            if attempt.state == SUCCEEDED:
+                break
+        else:
+            if automatic:
+                message = f"Automatic remediation failed {attempts} times."
+                self._exceptions[place, configuration["ConfigRuleName"], resource_id] = message
+        attempt.under_way = False
+
+    def _run(self, place: Place, configuration: Mapping[str, Any], resource_id: str, attempt: Attempt) -> None:
+        """Run the document once."""
+        attempt.execution, attempt.refusal = None, ""
+        try:
+            with self._turn:
+                attempt.execution = self._automations.prepare(
+                    *place,
+                    configuration["TargetId"],
+                    configuration.get("TargetVersion"),
+                    _parameters(configuration, resource_id),
+                    f"arn:aws:sts::{place[0]}:assumed-role/AWSServiceRoleForConfigRemediation/AwsConfigRemediation",
+                )
+            self._automations.run(attempt.execution)
+        except AwsError as error:
+            attempt.refusal = f"{error.code}: {error.message}"
+        attempt.updated = datetime.now(UTC)
+
+    def _asked(self, call: Call) -> tuple[Place, Mapping[str, Any]]:
+        """Return the place and the remediation configuration that a call is about.
+
+        Raises:
+            AwsError: NoSuchRemediationConfigurationException.
+        """
+        name = call.parameters["ConfigRuleName"]
+        configuration = self._rules.remediation(call.account_id, call.region, name)
+        if configuration is None:
+            raise AwsError(
+                "NoSuchRemediationConfigurationException", f"No remediation configuration exists for rule {name}."
+            )
+        return (call.account_id, call.region), configuration
+
+    def _of(self, place: Place, rule_name: str) -> dict[str, Attempt]:
+        return self._attempts.setdefault(place, {}).setdefault(rule_name, {})
+
+
+def _parameters(configuration: Mapping[str, Any], resource_id: str) -> dict[str, list[str]]:
+    """Return the document's parameters for a resource."""
+    return {
+        name: value["StaticValue"]["Values"] if "StaticValue" in value else [resource_id]
+        for name, value in (configuration.get("Parameters") or {}).items()
+    }

@@ -1,0 +1,486 @@
+"""Roles with least privilege, in an organization that enforces it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.literals import InvocationTypeType
+
+MEMBER = "640281937465"
+REGION = "us-east-1"
+ORGANIZATION = SandboxOrganization(
+    id="o-enforced1234",
+    management_account_id="218407395516",
+    accounts=(
+        SandboxAccount("218407395516", "Management", "management@example.com", ""),
+        SandboxAccount(MEMBER, "Member", "member@example.com", ""),
+        # The last ones hold what others have left behind.
+        SandboxAccount("640281937466", "Second", "second@example.com", ""),
+        SandboxAccount("640281937467", "Third", "third@example.com", ""),
+        SandboxAccount("640281937468", "Fourth", "fourth@example.com", ""),
+    ),
+    organizational_units=(),
+    home_region=REGION,
+    regions=(REGION,),
+)
+
+
+@pytest.fixture(scope="module")
+def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox.start(ORGANIZATION, tmp_path_factory.mktemp("enforcing"), enforce_iam=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def admin(enforcing: Sandbox) -> boto3.Session:
+    return enforcing.session(MEMBER, REGION)
+
+
+def allow(action: str | list[str], resource: str = "*", **condition: dict[str, str]) -> dict[str, object]:
+    statement: dict[str, object] = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+class Role:
+    """A role that the management account assumes, with one inline policy."""
+
+    def __init__(
+        self, sandbox: Sandbox, admin: boto3.Session, name: str, service: str = "lambda.amazonaws.com"
+    ) -> None:
+        self.name = name
+        self.arn = f"arn:aws:iam::{MEMBER}:role/{name}"
+        self._sandbox = sandbox
+        self._iam = admin.client("iam")
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": service, "AWS": ORGANIZATION.management_account_id},
+            "Action": "sts:AssumeRole",
+        }
+        self._iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        )
+
+    def may(self, *statements: dict[str, object]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        self._iam.put_role_policy(RoleName=self.name, PolicyName="least", PolicyDocument=document)
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - one kind for each service
+        sandbox = self._sandbox
+        management = sandbox.session(ORGANIZATION.management_account_id, REGION)
+        credentials = management.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="test")["Credentials"]
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=sandbox.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    def delete(self) -> None:
+        self._iam.delete_role_policy(RoleName=self.name, PolicyName="least")
+        self._iam.delete_role(RoleName=self.name)
+
+
+@pytest.fixture
+def role(enforcing: Sandbox, admin: boto3.Session) -> Iterator[Role]:
+    made = Role(enforcing, admin, "least-privilege")
+    yield made
+    made.delete()
+
+
+def denied(error: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
+    response = error.value.response
+    return response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_actions_and_resources(role: Role, admin: boto3.Session) -> None:
+    role.may(allow("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{MEMBER}:parameter/mine/*"))
+    for name in ("/mine/one", "/other/one"):
+        admin.client("ssm").put_parameter(Name=name, Value="x", Type="String")
+    ssm = role.client("ssm")
+    assert ssm.get_parameter(Name="/mine/one")["Parameter"]["Value"] == "x"
+    with pytest.raises(
+        ClientError, match="not authorized to perform: ssm:GetParameter on resource: arn:aws:ssm:"
+    ) as no:
+        ssm.get_parameter(Name="/other/one")
+    assert denied(no) == ("AccessDeniedException", 403)
+    with pytest.raises(ClientError, match="ssm:PutParameter"):
+        ssm.put_parameter(Name="/mine/one", Value="y", Type="String", Overwrite=True)
+    assert role.client("sts").get_caller_identity()["Arn"].endswith("assumed-role/least-privilege/test")
+    admin.client("ssm").delete_parameters(Names=["/mine/one", "/other/one"])
+
+
+@pytest.mark.parametrize(
+    ("service", "statement", "allowed", "refused"),
+    [
+        (
+            "ssm",
+            allow("ssm:CreateDocument", f"arn:aws:ssm:{REGION}:{MEMBER}:document/SSM-SessionManagerRunShell"),
+            None,
+            ("create_document", {"Name": "Another", "DocumentType": "Session", "Content": "{}"}),
+        ),
+        (
+            "iam",
+            allow("iam:GetRole", f"arn:aws:iam::{MEMBER}:role/app-*"),
+            ("get_role", {"RoleName": "app-server"}),
+            ("get_role", {"RoleName": "report-function"}),
+        ),
+        (
+            "logs",
+            allow("logs:DescribeLogGroups", f"arn:aws:logs:{REGION}:{MEMBER}:log-group:*"),
+            ("describe_log_groups", {}),
+            ("create_log_group", {"logGroupName": "x"}),
+        ),
+        (
+            "config",
+            allow("config:GetResourceConfigHistory"),
+            None,
+            ("describe_config_rules", {}),
+        ),
+        (
+            "config",
+            allow("config:DescribeConfigRules"),
+            ("describe_config_rules", {}),
+            # Answered by the sandbox itself.
+            ("get_resource_config_history", {"resourceType": "AWS::IAM::Role", "resourceId": "x"}),
+        ),
+        (
+            "lambda",
+            allow("lambda:ListFunctions"),
+            ("list_functions", {}),
+            ("invoke", {"FunctionName": "x"}),
+        ),
+        (
+            "sqs",
+            allow("sqs:ListQueues"),
+            ("list_queues", {}),
+            ("create_queue", {"QueueName": "x"}),
+        ),
+        (
+            "organizations",
+            allow("organizations:DescribeOrganization"),
+            ("describe_organization", {}),
+            None,
+        ),
+    ],
+)
+def test_in_every_service(
+    role: Role,
+    service: str,
+    statement: dict[str, object],
+    allowed: tuple[str, dict[str, object]] | None,
+    refused: tuple[str, dict[str, object]] | None,
+) -> None:
+    role.may(statement)
+    client = role.client(service)
+    if allowed:
+        getattr(client, allowed[0])(**allowed[1])
+    if refused:
+        with pytest.raises(ClientError, match="is not authorized to perform") as no:
+            getattr(client, refused[0])(**refused[1])
+        assert denied(no)[1] == 403
+
+
+def test_buckets(role: Role, admin: boto3.Session) -> None:
+    admin.client("s3").create_bucket(Bucket="enforced")
+    admin.client("s3").put_bucket_encryption(
+        Bucket="enforced",
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+        },
+    )
+    role.may(
+        allow("s3:GetEncryptionConfiguration", "arn:aws:s3:::enforced"),
+        allow("s3:PutObject", f"arn:aws:s3:::enforced/{MEMBER}/*"),
+    )
+    s3 = role.client("s3")
+    assert s3.get_bucket_encryption(Bucket="enforced")
+    s3.put_object(Bucket="enforced", Key=f"{MEMBER}/log", Body=b"")
+    for name, arguments in (
+        ("put_object", {"Key": "other/log", "Body": b""}),
+        ("list_objects_v2", {}),
+        ("get_object", {"Key": f"{MEMBER}/log"}),
+    ):
+        with pytest.raises(ClientError) as no:
+            getattr(s3, name)(Bucket="enforced", **arguments)
+        assert denied(no) == ("AccessDenied", 403)
+    admin.client("s3").delete_object(Bucket="enforced", Key=f"{MEMBER}/log")
+    admin.client("s3").delete_bucket(Bucket="enforced")
+
+
+def test_keys_by_alias(role: Role, admin: boto3.Session) -> None:
+    kms = admin.client("kms")
+    ids = {name: kms.create_key()["KeyMetadata"]["KeyId"] for name in ("data", "other")}
+    for name, key_id in ids.items():
+        kms.create_alias(AliasName=f"alias/enforced/{name}", TargetKeyId=key_id)
+    kms.create_alias(AliasName="alias/enforced/more", TargetKeyId=ids["data"])
+    condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/enforced/data"}}
+    role.may(allow("kms:Decrypt", f"arn:aws:kms:{REGION}:{MEMBER}:key/*", **condition))
+    mine = role.client("kms")
+    texts = {name: kms.encrypt(KeyId=key_id, Plaintext=b"x")["CiphertextBlob"] for name, key_id in ids.items()}
+    for key in (ids["data"], "alias/enforced/data", "alias/enforced/more"):
+        assert mine.decrypt(KeyId=key, CiphertextBlob=texts["data"])["Plaintext"] == b"x"
+    for key in (ids["other"], "alias/enforced/other"):
+        with pytest.raises(ClientError, match="kms:Decrypt"):
+            mine.decrypt(KeyId=key, CiphertextBlob=texts["other"])
+    with pytest.raises(ClientError, match=r"kms:DescribeKey on resource: \*"):
+        mine.describe_key(KeyId="alias/enforced/missing")
+
+
+def test_which_policy_may_be_attached(role: Role, admin: boto3.Session) -> None:
+    iam = admin.client("iam")
+    arns = [
+        iam.create_policy(
+            PolicyName=name, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allow("a:b")})
+        )["Policy"]["Arn"]
+        for name in ("Session", "Other")
+    ]
+    roles = f"arn:aws:iam::{MEMBER}:role/*"
+    protected: dict[str, object] = {
+        "Effect": "Deny",
+        "Action": "iam:AttachRolePolicy",
+        "Resource": f"arn:aws:iam::{MEMBER}:role/aws-reserved/*",
+    }
+    role.may(allow("iam:AttachRolePolicy", roles, ArnEquals={"iam:PolicyARN": arns[0]}), protected)
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    iam.create_role(RoleName="reserved", Path="/aws-reserved/", AssumeRolePolicyDocument=trust)
+    mine = role.client("iam")
+    mine.attach_role_policy(RoleName="app-server", PolicyArn=arns[0])
+    for name, arn in (("app-server", arns[1]), ("reserved", arns[0])):
+        with pytest.raises(ClientError, match="iam:AttachRolePolicy") as no:
+            mine.attach_role_policy(RoleName=name, PolicyArn=arn)
+        assert denied(no) == ("AccessDenied", 403)
+    iam.detach_role_policy(RoleName="app-server", PolicyArn=arns[0])
+    iam.delete_role(RoleName="reserved")
+    for arn in arns:
+        iam.delete_policy(PolicyArn=arn)
+
+
+def test_managed_policies_count_with_their_default_version(role: Role, admin: boto3.Session) -> None:
+    iam = admin.client("iam")
+    nothing, listing = ({"Version": "2012-10-17", "Statement": allow(action)} for action in ("a:b", "iam:ListRoles"))
+    arn = iam.create_policy(PolicyName="Listing", PolicyDocument=json.dumps(nothing))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role.name, PolicyArn=arn)
+    role.may(allow("a:b"))
+    with pytest.raises(ClientError, match="iam:ListRoles"):
+        role.client("iam").list_roles()
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(listing), SetAsDefault=True)
+    assert role.client("iam").list_roles()["Roles"]
+    iam.detach_role_policy(RoleName=role.name, PolicyArn=arn)
+    iam.delete_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.delete_policy(PolicyArn=arn)
+
+
+def test_a_function_may_do_what_its_role_may(enforcing: Sandbox, role: Role, admin: boto3.Session) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(
+            "app.py",
+            "import boto3\n\ndef handle(event, context):\n    boto3.client('ssm').delete_parameter(Name='/enforced')\n",
+        )
+    functions, sqs = admin.client("lambda"), admin.client("sqs")
+    url = sqs.create_queue(QueueName="failures")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:{REGION}:{MEMBER}:failures"
+    functions.create_function(
+        FunctionName="enforced",
+        Role=role.arn,
+        Runtime="python3.13",
+        Handler="app.handle",
+        Timeout=30,
+        Code={"ZipFile": content.getvalue()},
+        DeadLetterConfig={"TargetArn": queue_arn},
+    )
+    functions.put_function_event_invoke_config(FunctionName="enforced", MaximumRetryAttempts=0)
+    admin.client("ssm").put_parameter(Name="/enforced", Value="x", Type="String")
+
+    def invoke(kind: InvocationTypeType = "RequestResponse") -> str:
+        answer = functions.invoke(FunctionName="enforced", InvocationType=kind)
+        enforcing.wait_until_idle()
+        return answer["Payload"].read().decode()
+
+    delete = allow("ssm:DeleteParameter", f"arn:aws:ssm:{REGION}:{MEMBER}:parameter/enforced")
+    role.may(allow("ssm:GetParameter"))
+    assert "not authorized to perform: ssm:DeleteParameter" in invoke()
+    invoke("Event")
+    assert "Messages" not in sqs.receive_message(QueueUrl=url), "its role may not send"
+    role.may(allow("sqs:SendMessage", queue_arn))
+    invoke("Event")
+    assert len(sqs.receive_message(QueueUrl=url)["Messages"]) == 1
+    keep_out = {"Effect": "Deny", "Principal": "*", "Action": "sqs:SendMessage", "Resource": queue_arn}
+    keep_out["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": role.arn + "-2"}}  # type: ignore[assignment]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [keep_out]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    invoke("Event")
+    assert "Messages" not in sqs.receive_message(QueueUrl=url), "the queue keeps it out"
+    role.may(delete)
+    assert invoke() == "null"
+    functions.delete_function(FunctionName="enforced")
+    sqs.delete_queue(QueueUrl=url)
+
+
+def test_an_automation_may_do_what_its_role_may(enforcing: Sandbox, admin: boto3.Session) -> None:
+    role = Role(enforcing, admin, "automation", "ssm.amazonaws.com")
+    ssm = admin.client("ssm")
+    script = "import boto3\n\ndef handle(events, context):\n    boto3.client('iam').get_role(RoleName='app-server')\n"
+    inputs = {"Runtime": "python3.11", "Handler": "handle", "Script": script}
+    content = {
+        "schemaVersion": "0.3",
+        "assumeRole": role.arn,
+        "mainSteps": [{"name": "Run", "action": "aws:executeScript", "inputs": inputs}],
+    }
+    ssm.create_document(Name="Enforced", DocumentType="Automation", Content=json.dumps(content))
+
+    def run(client: Any) -> tuple[str, str]:  # noqa: ANN401
+        execution_id = client.start_automation_execution(DocumentName="Enforced")["AutomationExecutionId"]
+        enforcing.wait_until_idle()
+        execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]
+        return execution["AutomationExecutionStatus"], execution.get("FailureMessage", "")
+
+    role.may(allow("iam:ListRoles"))
+    status, failure = run(ssm)
+    assert status == "Failed"
+    assert "not authorized to perform: iam:GetRole" in failure
+    role.may(allow("iam:GetRole", f"arn:aws:iam::{MEMBER}:role/app-server"))
+    assert run(ssm) == ("Success", "")
+    with pytest.raises(
+        ClientError, match=r"ssm:StartAutomationExecution on resource: .*:automation-definition/Enforced:"
+    ):
+        run(role.client("ssm"))
+    ssm.delete_document(Name="Enforced")
+    role.delete()
+
+
+MODULES = Path(__file__).parents[2] / "modules"
+
+ROOT = """
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+provider "aws" {
+  region                  = "us-east-1"
+  skip_metadata_api_check = true
+  assume_role { role_arn = "arn:aws:iam::640281937465:role/AWSControlTowerExecution" }
+}
+
+module "instance_policy" {
+  source = "MODULES/instance_policy"
+}
+
+module "config_rule" {
+  source           = "MODULES/config_rule"
+  home_region      = "us-east-1"
+  policy_arn       = module.instance_policy.arn
+  auto_remediation = true
+}
+
+module "preferences" {
+  source = "MODULES/preferences"
+}
+
+output "document" { value = module.config_rule.automation_document_name }
+output "rule" { value = module.config_rule.rule_name }
+output "automation_role" { value = module.config_rule.automation_role_arn }
+output "function_role" { value = module.preferences.function_role_arn }
+output "policy" { value = module.instance_policy.arn }
+"""
+
+PREFERENCES = "SSM-SessionManagerRunShell"
+
+
+def take_away(admin: boto3.Session, role_arn: str, action: str) -> None:
+    """Remove an action from the inline policies of a role."""
+    iam, role = admin.client("iam"), role_arn.rpartition("/")[2]
+    removed = 0
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for statement in document["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            if statement["Effect"] == "Allow" and action in actions:
+                statement["Action"] = [each for each in actions if each != action] or "none:None"
+                removed += 1
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    assert removed
+
+
+@pytest.mark.terraform
+def test_the_modules_grant_what_is_needed(
+    enforcing: Sandbox,
+    admin: boto3.Session,
+    terraform_in: Callable[..., Callable[..., subprocess.CompletedProcess[str]]],
+) -> None:
+    terraform = terraform_in(enforcing, {"main.tf": ROOT.replace("MODULES", str(MODULES)).encode()})
+    applied = terraform("apply", "-no-color", "-auto-approve", "-input=false")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    outputs = {name: each["value"] for name, each in json.loads(terraform("output", "-json").stdout).items()}
+    ssm, iam, config = admin.client("ssm"), admin.client("iam"), admin.client("config")
+    enforcing.wait_until_idle()
+
+    def compliance() -> str:
+        described = config.describe_compliance_by_config_rule(ConfigRuleNames=[outputs["rule"]])
+        return described["ComplianceByConfigRules"][0]["Compliance"]["ComplianceType"]
+
+    def timeout() -> str:
+        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
+        return str(content["inputs"]["idleSessionTimeout"])
+
+    def tamper() -> None:
+        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
+        content["inputs"]["idleSessionTimeout"] = "60"
+        written = ssm.update_document(Name=PREFERENCES, Content=json.dumps(content), DocumentVersion="$LATEST")
+        version = written["DocumentDescription"]["DocumentVersion"]
+        ssm.update_document_default_version(Name=PREFERENCES, DocumentVersion=version)
+        enforcing.wait_until_idle()
+
+    # The automation has attached the policy, the function repairs what somebody else changes.
+    assert compliance() == "COMPLIANT"
+    attached = iam.list_attached_role_policies(RoleName="app-server")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [outputs["policy"]]
+    assert timeout() == "20"
+    tamper()
+    assert timeout() == "20"
+
+    take_away(admin, outputs["automation_role"], "iam:AttachRolePolicy")
+    iam.detach_role_policy(RoleName="app-server", PolicyArn=outputs["policy"])
+    enforcing.wait_until_idle()
+    assert compliance() == "NON_COMPLIANT"
+    failed = ssm.describe_automation_executions(
+        Filters=[
+            {"Key": "DocumentNamePrefix", "Values": [outputs["document"]]},
+            {"Key": "ExecutionStatus", "Values": ["Failed"]},
+        ]
+    )["AutomationExecutionMetadataList"]
+    assert "not authorized to perform: iam:AttachRolePolicy" in failed[0]["FailureMessage"]
+
+    take_away(admin, outputs["function_role"], "ssm:UpdateDocument")
+    tamper()
+    assert timeout() == "60"
+
+    destroyed = terraform("apply", "-no-color", "-auto-approve", "-input=false")
+    assert destroyed.returncode == 0, destroyed.stderr
+    destroyed = terraform("destroy", "-no-color", "-auto-approve", "-input=false")
+    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
+    enforcing.wait_until_idle()
+
+
+def test_without_it_everything_is_allowed(sandbox: Sandbox, tmp_path: Path) -> None:
+    with Sandbox.start(ORGANIZATION, tmp_path) as lax:
+        role = Role(lax, lax.session(MEMBER, REGION), "powerless")
+        assert role.client("iam").list_roles()["Roles"]
+    assert sandbox.endpoint_url != lax.endpoint_url
