@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV_VENV := .venv-checkov
+JUDGES := tests/judges/node_modules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Show this help
@@ -15,7 +16,7 @@ help: ## Show this help
 demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
 
-test: $(VENV)/.ready ## Run all tests, against the real terraform and the emulated organization
+test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
@@ -32,7 +33,7 @@ bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline 
 	$(BIN)/python tests/bench/bench.py
 
 clean: ## Remove environments, caches and runs
-	rm -rf $(VENV) $(CHECKOV_VENV) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+	rm -rf $(VENV) $(CHECKOV_VENV) $(JUDGES) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The exact versions behind pyproject.toml's ranges, with hashes and without the address of any package index.
@@ -54,4 +55,10 @@ $(VENV)/.ready: requirements/test.txt pyproject.toml
 $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	$(PYTHON) -m venv $(CHECKOV_VENV)
 	$(CHECKOV_VENV)/bin/pip install --quiet --require-hashes --requirement requirements/checkov.txt
+	@touch $@
+
+# Engines that only the tests use; nothing that they would run while they are installed is needed.
+$(JUDGES)/.ready: tests/judges/package-lock.json
+	@node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer, with npm, is needed for the tests: put node and npm on the PATH." >&2; exit 1; }
+	npm ci --prefix tests/judges --ignore-scripts --loglevel=error
 	@touch $@

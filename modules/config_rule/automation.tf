@@ -1,3 +1,17 @@
+locals {
+  role_arn = "arn:${local.partition}:iam::${local.account_id}:role"
+
+  # A pattern of IAM's would match paths, too, so names with wildcards are left to the rule and the script.
+  excluded_role_arns = concat(
+    [for path in local.excluded_paths : "${local.role_arn}${path}*"],
+    flatten([
+      for name in sort(var.excluded_role_names) :
+      ["${local.role_arn}/${name}", "${local.role_arn}/*/${name}"]
+      if !can(regex("[*?]", name))
+    ])
+  )
+}
+
 resource "aws_ssm_document" "this" {
   name            = var.automation_document_name
   document_type   = "Automation"
@@ -14,6 +28,18 @@ resource "aws_ssm_document" "this" {
         type           = "String"
         description    = "(Required) ARN of the role that the automation assumes."
         allowedPattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]{1,576}$"
+      }
+      ExcludedRoleNames = {
+        type           = "String"
+        description    = "(Optional) Names of roles that are refused, separated by spaces; * stands for any text, ? for one character."
+        default        = join(" ", sort(var.excluded_role_names))
+        allowedPattern = "^[\\w+=,.@*? -]*$"
+      }
+      ExcludedRolePaths = {
+        type           = "String"
+        description    = "(Optional) Paths of roles that are refused with everything below them, separated by spaces."
+        default        = join(" ", sort(var.excluded_role_paths))
+        allowedPattern = "^[\\w+=,.@/ -]*$"
       }
       IAMResourceId = {
         type           = "String"
@@ -41,8 +67,10 @@ resource "aws_ssm_document" "this" {
         Handler = "attach_policy"
         Script  = file("${path.module}/automation/attach_policy.py")
         InputPayload = {
-          IAMResourceId = "{{ IAMResourceId }}"
-          PolicyArn     = "{{ PolicyArn }}"
+          ExcludedRoleNames = "{{ ExcludedRoleNames }}"
+          ExcludedRolePaths = "{{ ExcludedRolePaths }}"
+          IAMResourceId     = "{{ IAMResourceId }}"
+          PolicyArn         = "{{ PolicyArn }}"
         }
       }
 
@@ -91,14 +119,14 @@ data "aws_iam_policy_document" "permissions" {
   statement {
     sid       = "ReadRoles"
     actions   = ["iam:GetRole", "iam:ListAttachedRolePolicies"]
-    resources = ["arn:${local.partition}:iam::${local.account_id}:role/*"]
+    resources = ["${local.role_arn}/*"]
   }
 
   # Any role of the account can be one of an instance, but only this policy can be attached to it.
   statement {
     sid       = "AttachPolicy"
     actions   = ["iam:AttachRolePolicy"]
-    resources = ["arn:${local.partition}:iam::${local.account_id}:role/*"]
+    resources = ["${local.role_arn}/*"]
 
     condition {
       test     = "ArnEquals"
@@ -107,16 +135,11 @@ data "aws_iam_policy_document" "permissions" {
     }
   }
 
-  # Roles that AWS manages.
   statement {
-    sid     = "ProtectedRoles"
-    effect  = "Deny"
-    actions = ["iam:AttachRolePolicy"]
-
-    resources = [
-      "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/*",
-      "arn:${local.partition}:iam::${local.account_id}:role/aws-reserved/*",
-    ]
+    sid       = "ExcludedRoles"
+    effect    = "Deny"
+    actions   = ["iam:AttachRolePolicy"]
+    resources = local.excluded_role_arns
   }
 }
 
@@ -132,4 +155,12 @@ resource "aws_iam_role_policy" "this" {
   name   = var.automation_document_name
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.permissions.json
+
+  # The other statements need up to 1,700 characters, with the longest ARN of a policy.
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(local.excluded_role_arns)) <= 8500
+      error_message = "The policy of the Automation role would be too long for IAM, which accepts 10240 characters: exclude roles by fewer names and paths."
+    }
+  }
 }

@@ -8,6 +8,26 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.name
+
+  # The service that owns a role of the first kind changes it, and Identity Center resets those of the second.
+  excluded_paths = concat(["/aws-service-role/", "/aws-reserved/"], sort(var.excluded_role_paths))
+
+  # What matches the ARN of an excluded role: its path after ":role", or its name at the end. Guard's parser ends a regular
+  # expression at a slash, so slashes are written as \x2F.
+  excluded_path_expressions = [
+    for path in local.excluded_paths : ":role${replace(replace(path, "/[.+]/", "\\$0"), "/", "\\x2F")}"
+  ]
+  excluded_name_expressions = [
+    for name in sort(var.excluded_role_names) :
+    "\\x2F${replace(replace(replace(name, "/[.+]/", "\\$0"), "*", "[^\\x2F]*"), "?", "[^\\x2F]")}$"
+  ]
+
+  guard_file     = "${path.module}/guard/session_manager_policy_attached.guard"
+  excluded_roles = concat(local.excluded_path_expressions, local.excluded_name_expressions)
+
+  # Config accepts 10,000 characters, two ARNs of policies among them. The ARN may be known after the plan only.
+  longest_policy_arn = 700
+  rule_size          = length(templatefile(local.guard_file, { policy_arn = "", excluded_roles = local.excluded_roles }))
 }
 
 resource "aws_config_config_rule" "this" {
@@ -34,7 +54,7 @@ resource "aws_config_config_rule" "this" {
 
     custom_policy_details {
       policy_runtime = "guard-2.x.x"
-      policy_text    = templatefile("${path.module}/guard/session_manager_policy_attached.guard", { policy_arn = var.policy_arn })
+      policy_text    = templatefile(local.guard_file, { policy_arn = var.policy_arn, excluded_roles = local.excluded_roles })
     }
   }
 
@@ -44,6 +64,11 @@ resource "aws_config_config_rule" "this" {
     precondition {
       condition     = local.region == var.home_region
       error_message = "AWS Config records IAM roles in the home region ${var.home_region} only, so a rule in ${local.region} cannot work: create this module with a provider of the home region."
+    }
+
+    precondition {
+      condition     = local.rule_size <= 10000 - 2 * local.longest_policy_arn
+      error_message = "The Guard rule would be too long for AWS Config, which accepts 10000 characters: exclude roles by fewer or shorter patterns."
     }
   }
 }

@@ -41,6 +41,30 @@ variable "error_percentage" {
   }
 }
 
+variable "excluded_role_names" {
+  description = "Names of roles that are neither judged nor remediated; `*` stands for any text, `?` for one character. They are case-sensitive."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.excluded_role_names : can(regex("^[\\w+=,.@*?-]{1,64}$", name))])
+    error_message = "The excluded_role_names must have 1 to 64 letters, digits or characters of _+=,.@-, or * and ? for any of them; a path belongs in excluded_role_paths."
+  }
+}
+
+variable "excluded_role_paths" {
+  description = "Paths of roles that are neither judged nor remediated, with everything below them. The roles that AWS manages, under `/aws-service-role/` and `/aws-reserved/`, are always excluded."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for path in var.excluded_role_paths : can(regex("^/([\\w+=,.@-]+/)+$", path)) && length(path) <= 512])
+    error_message = "The excluded_role_paths must begin and end with a slash and have letters, digits or characters of _+=,.@- between, at most 512 in all."
+  }
+}
+
 variable "home_region" {
   description = "Region in which AWS Config records the account's IAM roles. IAM is global: anywhere else the rule would judge nothing, or every role once more."
   type        = string

@@ -141,3 +141,11 @@ resource "aws_iam_role_policy_attachment" "this" {
   role       = each.value
   policy_arn = aws_iam_policy.this.arn
 }
+
+# Attached here, and not by the Config rule: a role that does not need it may have the same permissions by other means.
+resource "aws_iam_role_policy_attachment" "managed_instance_core" {
+  for_each = var.attach_managed_instance_core ? var.attach_to_roles : []
+
+  role       = each.value
+  policy_arn = "arn:${local.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
+}

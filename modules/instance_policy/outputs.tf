@@ -3,7 +3,7 @@ output "arn" {
   value       = aws_iam_policy.this.arn
 
   # Whoever waits for the policy waits for its roles, too.
-  depends_on = [aws_iam_role_policy_attachment.this]
+  depends_on = [aws_iam_role_policy_attachment.this, aws_iam_role_policy_attachment.managed_instance_core]
 }
 
 output "json" {

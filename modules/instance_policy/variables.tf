@@ -1,8 +1,25 @@
+variable "attach_managed_instance_core" {
+  description = "Whether the roles of `attach_to_roles` get `AmazonSSMManagedInstanceCore`, too: the basics of the agent, without which no session reaches an instance."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.attach_managed_instance_core || length(var.attach_to_roles) > 0
+    error_message = "The attach_managed_instance_core has no effect without attach_to_roles."
+  }
+}
+
 variable "attach_to_roles" {
   description = "Names of existing roles to attach the policy to. Leave it empty when the Config rule or the owners of the roles do that."
   type        = set(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.attach_to_roles : can(regex("^[\\w+=,.@-]{1,64}$", name))])
+    error_message = "The attach_to_roles must be names of roles, without their paths: 1 to 64 letters, digits or characters of _+=,.@-."
+  }
 }
 
 variable "log_group_name" {

@@ -99,8 +99,16 @@ def refuse(operation: str, code: str) -> Callable[..., None]:
     return call
 
 
-def run(script: ModuleType, resource_id: str, policy_arn: str) -> dict[str, str]:
-    result: dict[str, str] = script.attach_policy({"IAMResourceId": resource_id, "PolicyArn": policy_arn}, None)
+def run(
+    script: ModuleType, resource_id: str, policy_arn: str, names: tuple[str, ...] = (), paths: tuple[str, ...] = ()
+) -> dict[str, str]:
+    inputs = {
+        "IAMResourceId": resource_id,
+        "PolicyArn": policy_arn,
+        "ExcludedRoleNames": " ".join(names),
+        "ExcludedRolePaths": " ".join(paths),
+    }
+    result: dict[str, str] = script.attach_policy(inputs, None)
     return result
 
 
@@ -203,6 +211,36 @@ def test_roles_of_aws_are_refused(
     with pytest.raises(script.RemediationError, match="AWS manages the roles under"):
         run(script, role["RoleId"], policy_arn)
     assert attached(iam, "managed") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "paths"),
+    [(("web",), ()), (("other", "w*"), ()), (("?eb",), ()), (("*",), ()), ((), ("/team/",)), ((), ("/team/edge/",))],
+)
+def test_excluded_roles_are_refused(
+    *,
+    script: ModuleType,
+    iam: IAMClient,
+    config: FakeConfig,
+    policy_arn: str,
+    names: tuple[str, ...],
+    paths: tuple[str, ...],
+) -> None:
+    role = iam.create_role(RoleName="web", Path="/team/edge/", AssumeRolePolicyDocument=TRUST)["Role"]
+    config.items = [{"resourceName": "web", "configurationItemStatus": "OK"}]
+
+    with pytest.raises(script.RemediationError, match=r"Role web is left as it is: the roles .* are excluded"):
+        run(script, role["RoleId"], policy_arn, names, paths)
+    assert attached(iam) == []
+
+
+def test_roles_like_excluded_ones_are_not_refused(
+    script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str
+) -> None:
+    names = ("we", "eb", "WEB", "w?", "team", "web2", "*.web")
+
+    assert run(script, role_id, policy_arn, names, ("/web/", "/team/"))["Outcome"] == "attached"
+    assert attached(iam) == [policy_arn]
 
 
 def test_a_policy_of_another_account_is_refused(script: ModuleType, iam: IAMClient, role_id: str) -> None:

@@ -9,6 +9,7 @@ is attached to it, IAM alone says.
 from __future__ import annotations
 
 import time
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import boto3
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_config import ConfigServiceClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_iam.type_defs import RoleTypeDef
 
 # Paths of roles that AWS manages: IAM refuses to change the first, Identity Center resets the other.
 PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
@@ -43,6 +45,9 @@ class RemediationError(Exception):
 def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
     """Attach the policy `PolicyArn` to the role whose Config resource id (`AROA...`) is `IAMResourceId`.
 
+    Roles whose name matches one of `ExcludedRoleNames` (`*` any text, `?` one character) or whose path begins
+    with one of `ExcludedRolePaths` are refused; spaces separate them.
+
     Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached".
     Raises RemediationError when the role cannot be found, must not be touched, or stays without the policy.
     """
@@ -52,7 +57,7 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
     iam: IAMClient = boto3.client("iam", config=settings)
     try:
         role_name = find_role_name(config, resource_id)
-        check_role(iam, role_name, resource_id, policy_arn)
+        check_role(iam.get_role(RoleName=role_name)["Role"], events)
         outcome = "already attached"
         if not is_attached(iam, role_name, policy_arn):
             iam.attach_role_policy(RoleName=role_name, PolicyArn=policy_arn)
@@ -75,17 +80,23 @@ def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:
     return history[0]["resourceName"]
 
 
-def check_role(iam: IAMClient, role_name: str, resource_id: str, policy_arn: str) -> None:
-    """Refuse a role that is not the judged one, that AWS manages, or that is in another account."""
-    role = iam.get_role(RoleName=role_name)["Role"]
+def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
+    """Refuse a role that is not the judged one, that is excluded, or that is in another account than the policy."""
+    name, path, resource_id = role["RoleName"], role["Path"], events["IAMResourceId"]
     if role["RoleId"] != resource_id:
         raise RemediationError(
-            f"Role {role_name} was created anew: AWS Config judged {resource_id}, now it is {role['RoleId']}."
+            f"Role {name} was created anew: AWS Config judged {resource_id}, now it is {role['RoleId']}."
         )
-    if role["Path"].startswith(PROTECTED_PATHS):
-        raise RemediationError(f"Role {role_name} is left as it is: AWS manages the roles under {role['Path']}.")
-    if account_of(role["Arn"]) != account_of(policy_arn):
-        raise RemediationError(f"Policy {policy_arn} is not in the account of role {role['Arn']}.")
+    if path.startswith(PROTECTED_PATHS):
+        raise RemediationError(f"Role {name} is left as it is: AWS manages the roles under {path}.")
+    for prefix in events["ExcludedRolePaths"].split():
+        if path.startswith(prefix):
+            raise RemediationError(f"Role {name} is left as it is: the roles under {prefix} are excluded.")
+    for pattern in events["ExcludedRoleNames"].split():
+        if fnmatchcase(name, pattern):
+            raise RemediationError(f"Role {name} is left as it is: the roles named {pattern} are excluded.")
+    if account_of(role["Arn"]) != account_of(events["PolicyArn"]):
+        raise RemediationError(f"Policy {events['PolicyArn']} is not in the account of role {role['Arn']}.")
 
 
 def account_of(arn: str) -> str:
