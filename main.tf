@@ -25,13 +25,14 @@ module "instance_policy" {
   source = "./modules/instance_policy"
   count  = local.is_home && var.instance_policy.enabled ? 1 : 0
 
-  name                = var.names.policy
-  path                = var.names.policy_path
-  log_group_name      = local.log_group_name
-  session_key_alias   = var.names.data_key_alias
-  session_key_regions = var.instance_policy.regions
-  session_key_arns    = var.preferences.session_key.kms_key_arn[*]
-  attach_to_roles     = var.instance_policy.attach_to_roles
+  name                         = var.names.policy
+  path                         = var.names.policy_path
+  log_group_name               = local.log_group_name
+  session_key_alias            = var.names.data_key_alias
+  session_key_regions          = var.instance_policy.regions
+  session_key_arns             = var.preferences.session_key.kms_key_arn[*]
+  attach_to_roles              = var.instance_policy.attach_to_roles
+  attach_managed_instance_core = var.instance_policy.attach_managed_instance_core
 
   s3 = (
     var.preferences.s3.enabled
@@ -57,6 +58,8 @@ module "config_rule" {
   retry_attempt_seconds                = var.config_rule.retry_attempt_seconds
   concurrent_execution_rate_percentage = var.config_rule.concurrent_execution_rate_percentage
   error_percentage                     = var.config_rule.error_percentage
+  excluded_role_names                  = var.config_rule.excluded_role_names
+  excluded_role_paths                  = var.config_rule.excluded_role_paths
 }
 
 module "preferences" {
@@ -74,6 +77,9 @@ module "preferences" {
   shell_profile        = var.preferences.shell_profile
   adopt                = var.preferences.adopt
   on_destroy           = var.preferences.on_destroy
+  waive                = var.preferences.waive
   revision             = var.preferences.revision
+  check_in_plan        = var.preferences.check_in_plan
+  drift_repair         = var.preferences.drift_repair
   function             = var.preferences.function
 }

@@ -23,6 +23,11 @@ output "document" {
   value       = one(module.preferences[*].document)
 }
 
+output "failures_queue_url" {
+  description = "URL of the queue that gets the repairs of the preferences that failed; null without drift repair."
+  value       = one(module.preferences[*].failures_queue_url)
+}
+
 output "instance_policy_arn" {
   description = "ARN of the instance policy; null outside the home region."
   value       = one(module.instance_policy[*].arn)

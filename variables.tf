@@ -24,6 +24,8 @@ variable "config_rule" {
     retry_attempt_seconds                = optional(number, 60)
     concurrent_execution_rate_percentage = optional(number, 10)
     error_percentage                     = optional(number, 10)
+    excluded_role_names                  = optional(set(string), [])
+    excluded_role_paths                  = optional(set(string), [])
   })
   default  = {}
   nullable = false
@@ -69,9 +71,10 @@ variable "home_region" {
 variable "instance_policy" {
   description = "IAM managed policy of the instances; `regions` are those whose session-data keys may be used (`*` for all). Created once per account, in the home region."
   type = object({
-    enabled         = optional(bool, true)
-    regions         = optional(list(string), ["*"])
-    attach_to_roles = optional(set(string), [])
+    enabled                      = optional(bool, true)
+    regions                      = optional(list(string), ["*"])
+    attach_to_roles              = optional(set(string), [])
+    attach_managed_instance_core = optional(bool, false)
   })
   default  = {}
   nullable = false
@@ -115,8 +118,9 @@ variable "preferences" {
       kms_key_arn        = optional(string)
     }), {})
     session_key = optional(object({
-      enabled     = optional(bool, true)
-      kms_key_arn = optional(string)
+      enabled         = optional(bool, true)
+      kms_key_arn     = optional(string)
+      organization_id = optional(string)
     }), {})
     run_as = optional(object({
       enabled      = optional(bool, false)
@@ -128,9 +132,16 @@ variable "preferences" {
       linux   = optional(string, "")
       windows = optional(string, "")
     }), {})
-    adopt      = optional(string, "replace")
-    on_destroy = optional(string, "restore")
-    revision   = optional(string, "1")
+    adopt         = optional(string, "replace")
+    on_destroy    = optional(string, "restore")
+    waive         = optional(set(string), [])
+    revision      = optional(string, "1")
+    check_in_plan = optional(bool, false)
+    drift_repair = optional(object({
+      enabled          = optional(bool, true)
+      schedule         = optional(string, "rate(1 hour)") # "" is none
+      notify_topic_arn = optional(string)
+    }), {})
     function = optional(object({
       reserved_concurrent_executions = optional(number) # null is unreserved
       log_retention_in_days          = optional(number, 90)

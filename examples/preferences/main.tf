@@ -6,14 +6,12 @@ provider "aws" {
   }
 }
 
-# Stricter than the defaults: short sessions, streamed logs that stay for a year, and a team's own document kept where this
-# example says nothing.
+# A new account: nobody has made a document yet. Stricter than the defaults: short sessions, streamed logs that stay for a year.
 module "preferences" {
   source = "../../modules/preferences"
 
   idle_session_timeout = 10
   max_session_duration = 30
-  adopt                = "merge"
 
   cloudwatch = {
     streaming_enabled = true

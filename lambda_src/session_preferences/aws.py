@@ -43,8 +43,11 @@ class Budget:
         self._sleep(seconds)
 
 
-def caller(clients: Callable[[str], Any], budget: Budget) -> Call:
-    """A `Call` over boto3 clients, which are asked for by the name of their service."""
+def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None = None) -> Call:
+    """A `Call` over boto3 clients, which are asked for by the name of their service.
+
+    What is denied is asked again as long as `grace` lasts.
+    """
 
     def call(service: str, operation: str, **arguments: object) -> dict[str, Any]:
         method = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
@@ -54,12 +57,13 @@ def caller(clients: Callable[[str], Any], budget: Budget) -> Call:
                 result: dict[str, Any] = getattr(clients(service), method)(**arguments)
             except Exception as error:
                 failure = _failure(f"{service}:{operation} {next(iter(arguments.values()), '')}", error)
-                if failure.code not in _TRANSIENT or attempt == _ATTEMPTS - 1:
+                patience = grace if failure.code in DENIED else budget if failure.code in _TRANSIENT else None
+                if not patience or attempt == _ATTEMPTS - 1:
                     raise failure from error
             else:
                 return result
             try:
-                budget.pause(attempt)
+                patience.pause(attempt)
             except OutOfTimeError:
                 raise failure from None
             attempt += 1

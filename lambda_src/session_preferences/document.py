@@ -23,6 +23,7 @@ WAIVERS = {NO_LOG_DESTINATION, RUN_AS_BY_TAG, PREFLIGHT_PERMISSIONS}
 
 _MAX_BYTES = 64 * 1024
 _SHELL = "inputs.shellProfile"  # may hold secrets
+_BESIDE = ("default_version", "sharing")  # what else may differ
 _FIXED = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
 _KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:"
 _KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -110,7 +111,7 @@ class Change:
     after: object
 
     def __str__(self) -> str:
-        if self.path.startswith(_SHELL) or not (self.path in _INPUTS or self.path in _FIXED):
+        if self.path.startswith(_SHELL) or self.path not in {*_INPUTS, *_FIXED, *_BESIDE}:
             return self.path
         return f"{self.path} ({json.dumps(self.before)} to {json.dumps(self.after)})"
 

@@ -41,6 +41,10 @@ class OutOfTimeError(PreferencesError):
     """The time budget ended; a second run continues."""
 
 
+class NotificationError(PreferencesError):
+    """The document was repaired, but the message about it could not be sent."""
+
+
 class AwsError(PreferencesError):
     """An AWS call failed for good; `code` is AWS's error code."""
 

@@ -12,12 +12,20 @@ from .errors import InvalidEventError
 _ADOPT = ("replace", "merge", "fail")
 _ON_DESTROY = ("restore", "retain", "reset")
 # `revision` and `function_digest` are only there to make Terraform call again.
-_KEYS = {"preferences", "adopt", "on_destroy", "document", "waive", "tf", "action", "revision", "function_digest"}
+_KEYS = {
+    *("preferences", "adopt", "on_destroy", "document", "waive", "tf", "action", "revision", "function_digest"),
+    *("cause", "notify_topic_arn"),
+}
+_CAUSE = {"event_name", "principal", "time", "event_id"}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One event; `action` is create, update, delete (Terraform's), reconcile or diff."""
+    """One event; `action` is create, update, delete (Terraform's), reconcile or diff.
+
+    `cause` is the API call that called for a reconcile, as CloudTrail tells it: event_name, principal (an ARN), time
+    (ISO 8601) and event_id. `notify_topic_arn` is the SNS topic that hears of repairs, "" for none.
+    """
 
     action: str
     document: str
@@ -25,6 +33,8 @@ class Request:
     adopt: str
     on_destroy: str
     waive: frozenset[str]
+    cause: Mapping[str, str]
+    notify_topic_arn: str
 
 
 def parse_event(event: object) -> Request:
@@ -37,6 +47,15 @@ def parse_event(event: object) -> Request:
         isinstance(document, str) and re.fullmatch(r"[a-zA-Z0-9_.-]{3,128}", document),
         f"document {document!r} must be 3 to 128 letters, digits, dots, hyphens or underscores.",
     )
+    cause, topic = _object(values.get("cause") or {}, "cause"), values.get("notify_topic_arn") or ""
+    _require(
+        cause.keys() <= _CAUSE and all(isinstance(value, str) for value in cause.values()),
+        f"cause must have texts for {sorted(_CAUSE)} only.",
+    )
+    _require(
+        isinstance(topic, str) and re.fullmatch(r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+)?", topic, re.ASCII),
+        f"notify_topic_arn {topic!r} must be the ARN of an SNS topic.",
+    )
     known = isinstance(waive, list) and all(isinstance(name, str) and name in WAIVERS for name in waive)
     _require(known, f"waive must be a list of {sorted(WAIVERS)}, not {waive!r}.")
     return Request(
@@ -46,6 +65,8 @@ def parse_event(event: object) -> Request:
         adopt=_one_of(values, "adopt", _ADOPT),
         on_destroy=_one_of(values, "on_destroy", _ON_DESTROY),
         waive=frozenset(waive),
+        cause=cause,
+        notify_topic_arn=topic,
     )
 
 

@@ -16,7 +16,7 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_116:Terraform calls it synchronously; a failure fails the apply, so nothing is left for a queue.
+  #checkov:skip=CKV_AWS_116:Failures of asynchronous calls go to the queue of drift_repair.tf, with their cause; Terraform's calls are synchronous.
   #checkov:skip=CKV_AWS_117:It calls regional AWS APIs only; in a VPC it would need an endpoint for each and protect nothing more.
   #checkov:skip=CKV_AWS_272:The package is committed and Terraform uploads exactly its digest; a signing profile would be a dependency of every account.
   function_name                  = var.names.function
@@ -88,14 +88,14 @@ data "aws_iam_policy_document" "function" {
     resources = ["${local.ssm_arn}:parameter/session-manager/original-document"]
   }
 
-  # Whether the destinations would let sessions start. The call lists, so it cannot be narrowed to one group.
+  # Whether the destinations would let sessions start. The call lists, and knows no resources.
   dynamic "statement" {
     for_each = local.logs_to_cloudwatch ? [true] : []
 
     content {
       sid       = "CheckLogGroup"
       actions   = ["logs:DescribeLogGroups"]
-      resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*"]
+      resources = ["*"]
     }
   }
 
@@ -119,10 +119,54 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  # Lambda sends what failed with the permissions of the function.
+  dynamic "statement" {
+    for_each = var.drift_repair.enabled ? [local.failures_queue_arn] : []
+
+    content {
+      sid       = "KeepFailures"
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.notify_topic_arns
+
+    content {
+      sid       = "TellOfRepairs"
+      actions   = ["sns:Publish"]
+      resources = [statement.value]
+    }
+  }
+
+  # A topic may be encrypted with any key of its account: through SNS only, and for this topic only.
+  dynamic "statement" {
+    for_each = local.notify_topic_arns
+
+    content {
+      sid       = "EncryptForTopic"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["arn:${local.partition}:kms:${local.region}:${split(":", statement.value)[4]}:key/*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = ["sns.${local.region}.${data.aws_partition.current.dns_suffix}"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:aws:sns:topicArn"
+        values   = [statement.value]
+      }
+    }
+  }
+
   statement {
     sid       = "WriteOwnLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.function.arn}:*"]
+    resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.function_log_group_name}:*"]
   }
 
   # X-Ray knows no resources for these.

@@ -5,7 +5,7 @@ locals {
   ]
 }
 
-data "aws_iam_policy_document" "session_data_key" {
+data "aws_iam_policy_document" "key" {
   #checkov:skip=CKV_AWS_109:The resource of a key policy is the key itself; its account administers it with IAM.
   #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; its account administers it with IAM.
   #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
@@ -21,8 +21,44 @@ data "aws_iam_policy_document" "session_data_key" {
   }
 }
 
+data "aws_iam_policy_document" "session_data_key" {
+  #checkov:skip=CKV_AWS_109:The resource of a key policy is the key itself; its account administers it with IAM.
+  #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; its account administers it with IAM.
+  #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
+  source_policy_documents = [data.aws_iam_policy_document.key.json]
+
+  # For people who open sessions from other accounts. The client (GenerateDataKey) and the agent (Decrypt) name the target of the
+  # session, so that the key encrypts session data and nothing else.
+  dynamic "statement" {
+    for_each = var.session_key.organization_id[*]
+
+    content {
+      sid       = "SessionsOfTheOrganization"
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [statement.value]
+      }
+
+      condition {
+        test     = "Null"
+        variable = "kms:EncryptionContext:aws:ssm:TargetId"
+        values   = ["false"]
+      }
+    }
+  }
+}
+
 data "aws_iam_policy_document" "logs_key" {
-  source_policy_documents = [data.aws_iam_policy_document.session_data_key.json]
+  source_policy_documents = [data.aws_iam_policy_document.key.json]
 
   statement {
     sid       = "CloudWatchLogs"

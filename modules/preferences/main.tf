@@ -35,6 +35,14 @@ locals {
       windows = var.shell_profile.windows != "" ? var.shell_profile.windows : null
     }
   }
+
+  # What the function is to bring about, whoever calls it.
+  wanted = {
+    document    = var.names.document
+    preferences = local.preferences
+    adopt       = var.adopt
+    waive       = var.waive
+  }
 }
 
 # The function writes the document: on creation, on every change of the input, and on destruction. Whatever makes Terraform
@@ -44,14 +52,11 @@ resource "aws_lambda_invocation" "this" {
   function_name   = aws_lambda_function.this.function_name
   lifecycle_scope = "CRUD"
 
-  input = jsonencode({
-    document        = var.names.document
-    preferences     = local.preferences
-    adopt           = var.adopt
+  input = jsonencode(merge(local.wanted, {
     on_destroy      = var.on_destroy
     revision        = var.revision
     function_digest = local.package_digest
-  })
+  }))
 
   # The document names them, so they come before it and go after it.
   depends_on = [
@@ -76,5 +81,27 @@ resource "aws_cloudwatch_log_group" "sessions" {
 
   lifecycle {
     create_before_destroy = true
+  }
+}
+
+# What differs, asked of the function, so that there is one definition of equal. Not a data source within the check: that is read
+# again when a plan is applied, so no plan would ever be empty. After the invocation: what it is about to change is no drift.
+data "aws_lambda_invocation" "differences" {
+  count = var.check_in_plan ? 1 : 0
+
+  function_name = aws_lambda_function.this.function_name
+  input         = jsonencode(merge(local.wanted, { action = "diff" }))
+
+  depends_on = [aws_lambda_invocation.this]
+}
+
+locals {
+  differences = flatten([for found in data.aws_lambda_invocation.differences : jsondecode(found.result).changes[*].path])
+}
+
+check "document_is_as_wanted" {
+  assert {
+    condition     = length(local.differences) == 0
+    error_message = "The document ${var.names.document} differs from what is wanted: ${join(", ", local.differences)}. Give revision another value to write it anew."
   }
 }

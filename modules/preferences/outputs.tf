@@ -5,6 +5,11 @@ output "document" {
   value = { for key, value in jsondecode(aws_lambda_invocation.this.result) : key => value if key != "changes" }
 }
 
+output "failures_queue_url" {
+  description = "URL of the queue that gets the repairs that failed; null without drift repair."
+  value       = one(aws_sqs_queue.failures[*].url)
+}
+
 output "function_name" {
   description = "Name of the function that keeps the document."
   value       = aws_lambda_function.this.function_name

@@ -17,6 +17,13 @@ variable "after" {
   nullable    = false
 }
 
+variable "check_in_plan" {
+  description = "Whether each plan calls the function to compare the document with what is wanted, and warns of differences. It costs a call for each plan, and a plan with changes says that the result is known after apply."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "cloudwatch" {
   description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group."
   type = object({
@@ -36,8 +43,8 @@ variable "cloudwatch" {
   }
 
   validation {
-    condition     = var.cloudwatch.log_group_name != "" || var.s3.enabled
-    error_message = "Sessions must be logged somewhere: give the cloudwatch.log_group_name a name or set s3.enabled."
+    condition     = var.cloudwatch.log_group_name != "" || var.s3.enabled || contains(var.waive, "no_log_destination")
+    error_message = "Sessions must be logged somewhere: give the cloudwatch.log_group_name a name, set s3.enabled, or waive no_log_destination."
   }
 
   validation {
@@ -58,6 +65,32 @@ variable "cloudwatch" {
   validation {
     condition     = try(split(":", var.cloudwatch.kms_key_arn)[3] == data.aws_region.current.name, true)
     error_message = "The cloudwatch.kms_key_arn must be a key of region ${data.aws_region.current.name}."
+  }
+}
+
+variable "drift_repair" {
+  description = "Repair of the document when somebody else changes, deletes or shares it: at once, for which the account needs a CloudTrail trail with management events, and by `schedule` (an empty one for none). Repairs are told to the SNS topic `notify_topic_arn`; a topic with a key of its own must let CloudWatch use that key for the alarm on failed repairs."
+  type = object({
+    enabled          = optional(bool, true)
+    schedule         = optional(string, "rate(1 hour)")
+    notify_topic_arn = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))?$", var.drift_repair.schedule))
+    error_message = "The drift_repair.schedule must be an expression of EventBridge such as rate(1 hour) or cron(0 3 * * ? *), or empty for none."
+  }
+
+  validation {
+    condition     = var.drift_repair.notify_topic_arn == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\\w-]{1,256}$", var.drift_repair.notify_topic_arn))
+    error_message = "The drift_repair.notify_topic_arn must be the ARN of a standard SNS topic."
+  }
+
+  validation {
+    condition     = try(split(":", var.drift_repair.notify_topic_arn)[3] == data.aws_region.current.name, true)
+    error_message = "The drift_repair.notify_topic_arn must be a topic of region ${data.aws_region.current.name}."
   }
 }
 
@@ -189,8 +222,8 @@ variable "run_as" {
   }
 
   validation {
-    condition     = !var.run_as.enabled || var.run_as.default_user != ""
-    error_message = "The run_as.enabled needs a run_as.default_user: without one every session on Linux fails."
+    condition     = !var.run_as.enabled || var.run_as.default_user != "" || contains(var.waive, "run_as_by_tag")
+    error_message = "The run_as.enabled needs a run_as.default_user, because without one every session on Linux fails; waive run_as_by_tag if all callers have the tag SSMSessionRunAs."
   }
 }
 
@@ -222,10 +255,11 @@ variable "s3" {
 }
 
 variable "session_key" {
-  description = "Encryption of session data with a KMS key: the one of `kms_key_arn`, or one that is created. People who open sessions need kms:GenerateDataKey on it, instances kms:Decrypt."
+  description = "Encryption of session data with a KMS key: the one of `kms_key_arn`, or one that is created. People who open sessions need kms:GenerateDataKey on it, instances kms:Decrypt. A created key is for IAM principals of the account, and with `organization_id` for those of the organization, too."
   type = object({
-    enabled     = optional(bool, true)
-    kms_key_arn = optional(string)
+    enabled         = optional(bool, true)
+    kms_key_arn     = optional(string)
+    organization_id = optional(string)
   })
   default  = {}
   nullable = false
@@ -244,6 +278,16 @@ variable "session_key" {
     condition     = var.session_key.enabled || var.session_key.kms_key_arn == null
     error_message = "The session_key.kms_key_arn has no effect unless session_key.enabled is true."
   }
+
+  validation {
+    condition     = var.session_key.organization_id == null || can(regex("^o-[a-z0-9]{10,32}$", var.session_key.organization_id))
+    error_message = "The session_key.organization_id must be the id of an organization, such as o-exampleorgid."
+  }
+
+  validation {
+    condition     = var.session_key.organization_id == null || (var.session_key.enabled && var.session_key.kms_key_arn == null)
+    error_message = "The session_key.organization_id has no effect unless the session key is created here."
+  }
 }
 
 variable "shell_profile" {
@@ -261,4 +305,16 @@ variable "tags" {
   type        = map(string)
   default     = {}
   nullable    = false
+}
+
+variable "waive" {
+  description = "Rules to set aside knowingly: `no_log_destination` allows sessions that are logged nowhere, `run_as_by_tag` allows `run_as.enabled` without a user because all callers have the tag SSMSessionRunAs, `preflight_permissions` lets through what the function may not look at."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.waive, ["no_log_destination", "run_as_by_tag", "preflight_permissions"])) == 0
+    error_message = "The waive must hold no_log_destination, run_as_by_tag and preflight_permissions only."
+  }
 }

@@ -1,7 +1,8 @@
 """The Lambda package: a zip whose bytes follow from the sources alone, so that it can be committed and checked.
 
 Entries are stored, not compressed (the bytes of a compressed entry depend on the zlib at hand), sorted by name, with
-one fixed time and one fixed mode. They hold the code without its prose, which keeps the package small.
+one fixed time and one fixed mode. They hold the code without what only readers and type checkers use, which keeps the
+package small.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ast
 import io
 import tokenize
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -21,21 +23,44 @@ _UNIX = 3
 _MODE = 0o100644 << 16  # a regular file that its owner may write and everybody may read
 
 
-def without_prose(source: str) -> str:
-    """The code with its docstrings and comments blanked out; every line stays where it is, for tracebacks."""
-    lines = source.splitlines()
+def bare(source: str) -> str:
+    """The code without comments, docstrings and the annotations of functions; every line stays, for tracebacks.
+
+    Fields of dataclasses keep their annotations, which mean something at run time.
+    """
+    # The parser counts columns in bytes.
+    lines = [line.encode() for line in source.splitlines()]
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
-            lines[row - 1] = lines[row - 1][:column].rstrip()
+            lines[row - 1] = source.splitlines()[row - 1][:column].rstrip().encode()
+    cuts = []
     for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            cuts += list(_annotations(node, lines))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             docstring, *rest = node.body
             first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
-            lines[first:last] = [""] * (last - first)
+            lines[first:last] = [b""] * (last - first)
             if not rest:
-                lines[first] = " " * docstring.col_offset + "pass"
-    return "\n".join(lines) + "\n"
+                lines[first] = b" " * docstring.col_offset + b"pass"
+    for row, start, end in sorted(cuts, reverse=True):
+        lines[row] = lines[row][:start] + lines[row][end:]
+    return b"\n".join(lines).decode() + "\n"
+
+
+def _annotations(function: ast.FunctionDef, lines: list[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Where annotations stand, with the sign before them: row, first column, end; those over several lines stay."""
+    given = function.args
+    arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, [given.vararg, given.kwarg])]
+    for argument in arguments:
+        if argument.annotation and argument.annotation.end_lineno == argument.lineno:
+            start = argument.col_offset + len(argument.arg.encode())
+            yield argument.lineno - 1, start, argument.annotation.end_col_offset or start
+    if function.returns and function.returns.end_lineno == function.returns.lineno:
+        row = function.returns.lineno - 1
+        start = lines[row].rindex(b")", 0, function.returns.col_offset) + 1
+        yield row, start, function.returns.end_col_offset or start
 
 
 def build(source: Path = SOURCE) -> bytes:
@@ -53,7 +78,7 @@ def build(source: Path = SOURCE) -> bytes:
             entry = zipfile.ZipInfo(file.relative_to(source.parent).as_posix(), _EPOCH)
             entry.create_system = _UNIX
             entry.external_attr = _MODE
-            package.writestr(entry, without_prose(file.read_text(encoding="utf-8")))
+            package.writestr(entry, bare(file.read_text(encoding="utf-8")))
     return buffer.getvalue()
 
 

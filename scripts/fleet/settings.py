@@ -42,6 +42,11 @@ RETENTION_DAYS = frozenset(
 # The agent runs `id <user>` in a shell as root (amazon-ssm-agent, shell_unix.go): nothing but plain names may pass.
 RUN_AS_USER = r"^[a-z_][a-z0-9_.-]{0,31}\$?$"
 
+ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
+
+# What EventBridge takes (PutRule, ScheduleExpression): a unit agrees with its number. Empty is no schedule.
+SCHEDULE = r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)|cron\([^ ()]+( [^ ()]+){5}\))?$"
+
 
 class _Model(BaseModel):
     """Refuses unknown keys and wrong types; in a partial layer `null` stands for "not set here"."""
@@ -85,6 +90,10 @@ Tags = Annotated[
     ),
 ]
 RetentionDays = Annotated[int, AfterValidator(_retention)]
+# What IAM allows in names and paths of roles; in patterns of names * and ? are wildcards.
+RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$")]
+RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)+$", max_length=512)]
 KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
 
 
@@ -124,7 +133,14 @@ class InstancePolicy(_Model):
 
     enabled: bool = True
     regions: list[Literal["*"] | Region] = Field(["*"], min_length=1)
-    attach_to_roles: list[str] = []
+    attach_to_roles: list[RoleName] = []
+    attach_managed_instance_core: bool = False
+
+    @model_validator(mode="after")
+    def _core_attached_to_roles(self, info: ValidationInfo) -> Self:
+        if not _partial(info) and self.attach_managed_instance_core and not self.attach_to_roles:
+            raise ValueError("attach_managed_instance_core has no effect without attach_to_roles")
+        return self
 
 
 class ConfigRule(_Model):
@@ -136,6 +152,8 @@ class ConfigRule(_Model):
     retry_attempt_seconds: int = Field(60, ge=1, le=2_678_000)
     concurrent_execution_rate_percentage: int = Field(10, ge=1, le=100)
     error_percentage: int = Field(10, ge=1, le=100)
+    excluded_role_names: list[RoleNamePattern] = []
+    excluded_role_paths: list[RolePath] = []
 
 
 class S3Logging(_Model):
@@ -172,11 +190,16 @@ class SessionKey(_Model):
 
     enabled: bool = True
     kms_key_arn: KmsKeyArn | None = None
+    organization_id: str | None = Field(None, pattern=ORGANIZATION_ID)
 
     @model_validator(mode="after")
-    def _key_used(self, info: ValidationInfo) -> Self:
-        if not _partial(info) and self.kms_key_arn and not self.enabled:
+    def _all_used(self, info: ValidationInfo) -> Self:
+        if _partial(info):
+            return self
+        if self.kms_key_arn and not self.enabled:
             raise ValueError("session_key.kms_key_arn has no effect unless session_key.enabled is true")
+        if self.organization_id and (self.kms_key_arn or not self.enabled):
+            raise ValueError("session_key.organization_id has no effect unless the session key is created here")
         return self
 
 
@@ -201,6 +224,16 @@ class ShellProfile(_Model):
     windows: str = ""
 
 
+class DriftRepair(_Model):
+    """Repair of a document that somebody else has changed."""
+
+    enabled: bool = True
+    schedule: str = Field("rate(1 hour)", pattern=SCHEDULE)
+    notify_topic_arn: str | None = Field(
+        None, pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
+    )
+
+
 class Function(_Model):
     """The Lambda function that writes the preferences document."""
 
@@ -221,7 +254,10 @@ class Preferences(_Model):
     shell_profile: ShellProfile = ShellProfile()
     adopt: Literal["replace", "merge", "fail"] = "replace"
     on_destroy: Literal["restore", "retain", "reset"] = "restore"
+    waive: list[Literal["no_log_destination", "run_as_by_tag", "preflight_permissions"]] = []
     revision: str = "1"
+    check_in_plan: bool = False
+    drift_repair: DriftRepair = DriftRepair()
     function: Function = Function()
 
     @model_validator(mode="after")
@@ -232,16 +268,21 @@ class Preferences(_Model):
             raise ValueError("max_session_duration must be greater than idle_session_timeout, or 0 for no maximum")
         if self.s3.enabled and not self.s3.bucket_name:
             raise ValueError("s3.enabled needs s3.bucket_name")
-        if self.run_as.enabled and not self.run_as.default_user:
-            raise ValueError("run_as.enabled needs run_as.default_user; without it every Linux session fails")
+        if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
+            raise ValueError(
+                "run_as.enabled needs run_as.default_user, because without it every Linux session fails; "
+                "waive run_as_by_tag if all callers have the tag SSMSessionRunAs"
+            )
         if self.cloudwatch.log_group_name == "":
             if self.cloudwatch.create_log_group or self.cloudwatch.streaming_enabled:
                 raise ValueError(
                     "cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false when "
                     "cloudwatch.log_group_name is empty"
                 )
-            if not self.s3.enabled:
-                raise ValueError("sessions would not be logged at all; turn on S3 or CloudWatch logging")
+            if not self.s3.enabled and "no_log_destination" not in self.waive:
+                raise ValueError(
+                    "sessions would not be logged at all; turn on S3 or CloudWatch logging, or waive no_log_destination"
+                )
         return self
 
 
@@ -293,7 +334,7 @@ class State(_Model):
 class OrganizationSettings(_Model):
     """The organization and how to enter it."""
 
-    id: str = Field(pattern=r"^o-[a-z0-9]{10,32}$")
+    id: str = Field(pattern=ORGANIZATION_ID)
     home_region: Region | None = None
     regions: list[Region] | None = Field(None, min_length=1)
     deployment_role: DeploymentRole

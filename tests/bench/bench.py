@@ -15,12 +15,15 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
+from moto import mock_aws
 from rich.console import Console
 from rich.table import Table
 
-from fleet import operations
+from fleet import lambda_package, operations
 from fleet.context import Context, backend_of, state_backend
 from fleet.journal import RunFolder, Status, TargetResult
 from fleet.matching import Matcher
@@ -32,6 +35,9 @@ from fleet.settings import load_settings
 from fleet.targets import Selection, TargetList, select_targets
 from fleet.terraform import child_environment, find_terraform
 from fleet.tfvars import TfvarsRenderer
+from session_preferences.aws import Budget, boto_clients, caller
+from session_preferences.reconcile import reconcile
+from session_preferences.request import parse_event
 
 _ROUNDS = 3
 _ACCOUNTS = 5000
@@ -103,6 +109,47 @@ def bench_plans(console: Console, table: Table) -> None:
         table.add_row("emulated organization, MB", f"{memory:.0f}", "600 (limit)", ratio(memory, 600))
 
 
+def bench_function(table: Table) -> None:
+    """Count the calls of a run that finds nothing to do, and weigh what a cold start loads."""
+    with mock_aws(), pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        environment.delenv("AWS_ENDPOINT_URL", raising=False)
+        clients = boto_clients("eu-west-1")
+        clients("logs").create_log_group(logGroupName="logs")
+        budget = Budget(60)
+        calls: list[str] = []
+        inner = caller(clients, budget)
+
+        def counted(service: str, operation: str, **arguments: object) -> dict[str, Any]:
+            calls.append(operation)
+            return inner(service, operation, **arguments)
+
+        request = parse_event({"action": "reconcile", "preferences": {"cloudWatchLogGroupName": "logs"}})
+        reconcile(request, counted, budget, "eu-west-1")
+        calls.clear()
+        reconcile(request, counted, budget, "eu-west-1")
+    table.add_row("unchanged reconcile, API calls", str(len(calls)), "4 (limit)", ratio(len(calls), 4))
+
+    importing = "import sys; sys.path.insert(0, sys.argv[1]); import session_preferences.handler"
+    package = str(lambda_package.PACKAGE)
+    mine = min(children_cpu(lambda: _python(importing, package)) for _ in range(_ROUNDS))
+    bare = min(children_cpu(lambda: _python("pass", package)) for _ in range(_ROUNDS))
+    boto = min(children_cpu(lambda: _python("import boto3", package)) for _ in range(_ROUNDS))
+    table.add_row(
+        "import of the handler, ms (baseline: of boto3)",
+        f"{(mine - bare) * 1000:.0f}",
+        f"{(boto - bare) * 1000:.0f}",
+        ratio(mine - bare, boto - bare),
+    )
+    size = lambda_package.PACKAGE.stat().st_size
+    table.add_row("Lambda package, bytes", str(size), "40000 (limit)", ratio(size, 40_000))
+
+
+def _python(code: str, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+
+
 def unchanged(results: list[TargetResult]) -> None:
     """Make sure that the plans measured are those of unchanged targets."""
     if any(result.status is not Status.NO_CHANGES for result in results):
@@ -167,6 +214,7 @@ def main() -> None:
     """Run all benchmarks and print one table."""
     console = make_console()
     table = Table("what", "measured", "baseline", "ratio", title="Benchmarks")
+    bench_function(table)
     bench_rendering(table)
     bench_plans(console, table)
     console.print(table)

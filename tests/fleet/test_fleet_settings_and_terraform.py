@@ -79,6 +79,15 @@ ACCEPTED: Mapping[str, Values] = {
     "regions of keys and roles to attach to": {
         "instance_policy": {"regions": ["us-gov-west-1", "ap-southeast-2"], "attach_to_roles": ["web", "worker"]}
     },
+    "basics of the agent": {
+        "instance_policy": {"attach_to_roles": ["we+b=,.@-_"], "attach_managed_instance_core": True}
+    },
+    "excluded roles": {
+        "config_rule": {
+            "excluded_role_names": ["break-glass", "legacy-*", "node?", "a+=,.@-_", "*" * 64],
+            "excluded_role_paths": ["/platform/", "/a+=,.@-_/b/"],
+        }
+    },
     "remediation at its limits": {
         "config_rule": {
             "auto_remediation": True,
@@ -144,6 +153,19 @@ REFUSED: Mapping[str, Values] = {
     "retention of the function": preferences(function={"log_retention_in_days": 91}),
     "no region of keys": {"instance_policy": {"regions": []}},
     "region that is none": {"instance_policy": {"regions": ["Ireland"]}},
+    "role to attach to by its path": {"instance_policy": {"attach_to_roles": ["team/web"]}},
+    "role to attach to by a pattern": {"instance_policy": {"attach_to_roles": ["web*"]}},
+    "basics for no role": {"instance_policy": {"attach_managed_instance_core": True}},
+    "excluded name with a path": {"config_rule": {"excluded_role_names": ["team/web"]}},
+    "excluded name with a blank": {"config_rule": {"excluded_role_names": ["web worker"]}},
+    "excluded name with a class": {"config_rule": {"excluded_role_names": ["web[0-9]"]}},
+    "excluded name of nothing": {"config_rule": {"excluded_role_names": [""]}},
+    "excluded name too long": {"config_rule": {"excluded_role_names": ["a" * 65]}},
+    "excluded path without end": {"config_rule": {"excluded_role_paths": ["/platform"]}},
+    "excluded path without begin": {"config_rule": {"excluded_role_paths": ["platform/"]}},
+    "excluded path of everything": {"config_rule": {"excluded_role_paths": ["/"]}},
+    "excluded path with wildcard": {"config_rule": {"excluded_role_paths": ["/team*/"]}},
+    "excluded path too long": {"config_rule": {"excluded_role_paths": [f"/{'a' * 511}/"]}},
     "no attempts": {"config_rule": {"maximum_automatic_attempts": 0}},
     "too many attempts": {"config_rule": {"maximum_automatic_attempts": 26}},
     "no retry time": {"config_rule": {"retry_attempt_seconds": 0}},
@@ -219,6 +241,7 @@ def component_inputs(values: Values) -> dict[str, dict[str, Any]]:
             "session_key_regions": full["instance_policy"]["regions"],
             "session_key_arns": [arn for arn in [wanted["session_key"]["kms_key_arn"]] if arn is not None],
             "attach_to_roles": full["instance_policy"]["attach_to_roles"],
+            "attach_managed_instance_core": full["instance_policy"]["attach_managed_instance_core"],
             "s3": wanted["s3"] if wanted["s3"]["enabled"] else None,
         },
         "config_rule": {

@@ -38,8 +38,25 @@ def stub() -> Iterator[Stubber]:
         yield stub
 
 
-def call_over(stub: Stubber, clock: Clock, seconds: float = 240) -> Call:
-    return caller(lambda _service: stub.client, Budget(seconds, clock, clock.sleep))
+def call_over(stub: Stubber, clock: Clock, seconds: float = 240, grace: float | None = None) -> Call:
+    budget = Budget(seconds, clock, clock.sleep)
+    return caller(lambda _service: stub.client, budget, Budget(grace, clock, clock.sleep) if grace else None)
+
+
+def test_what_is_denied_is_asked_again_while_the_grace_lasts(stub: Stubber, clock: Clock) -> None:
+    for code in ("AccessDeniedException", "AccessDenied"):
+        stub.add_client_error("delete_parameter", code)
+    stub.add_response("delete_parameter", {}, {"Name": "x"})
+    call_over(stub, clock, grace=30)("ssm", "DeleteParameter", Name="x")
+    assert len(clock.pauses) == 2
+
+
+def test_what_stays_denied_raises_after_the_grace(stub: Stubber, clock: Clock) -> None:
+    for _ in range(7):
+        stub.add_client_error("delete_parameter", "AccessDeniedException", "No")
+    with pytest.raises(AwsError, match="Allow it in the function's role"):
+        call_over(stub, clock, grace=5)("ssm", "DeleteParameter", Name="x")
+    assert 1 < sum(clock.pauses) <= 5
 
 
 def test_throttling_is_waited_out_longer_each_time(stub: Stubber, clock: Clock) -> None:

@@ -22,7 +22,17 @@ SCRIPT = lambda_package.REPOSITORY / "scripts" / "package_lambda.py"
 # What Lambda does: the package first on the path, the handler by its name, the event as JSON.
 RUN = """
 import json, logging, sys
-logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+class Fields(logging.Formatter):
+    # As Lambda's own formatter with the log format JSON: a field for each extra.
+
+    def format(self, record):
+        known = vars(logging.makeLogRecord({}))
+        return json.dumps({**{k: v for k, v in vars(record).items() if k not in known}, "message": record.getMessage()})
+
+handler = logging.StreamHandler()
+handler.setFormatter(Fields())
+logging.basicConfig(level=logging.INFO, handlers=[handler])
 sys.path.insert(0, sys.argv[1])
 from session_preferences import handler
 assert handler.__file__.startswith(sys.argv[1]), handler.__file__
@@ -71,10 +81,15 @@ def test_the_package_is_stored_sorted_and_without_traces_of_the_machine(tmp_path
 
 
 def code_of(source: str) -> list[tuple[str, int]]:
-    """What the compiler sees, with lines; docstrings and the `pass` in an empty body mean nothing."""
+    """What runs, with lines; docstrings, the `pass` in an empty body and annotations of functions do nothing."""
     seen = []
     for node in ast.walk(ast.parse(source)):
         match node:
+            case ast.arguments():
+                for argument in ast.walk(node):
+                    if isinstance(argument, ast.arg):
+                        argument.annotation = None
+                seen.append((ast.dump(node), 0))
             case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                 continue
             case ast.Module() | ast.ClassDef() | ast.FunctionDef():
@@ -93,17 +108,18 @@ def test_the_package_holds_the_code_of_the_sources_line_by_line() -> None:
 
 
 def test_the_package_stays_small_enough_for_a_quick_cold_start() -> None:
-    assert lambda_package.PACKAGE.stat().st_size <= 40 * 1024
+    assert lambda_package.PACKAGE.stat().st_size <= 40_000
 
 
 def test_texts_that_look_like_prose_are_kept() -> None:
     source = 'def f() -> str:\n    """Prose."""\n    # prose\n    x = "# a"  # prose\n    return x + """\n# b\n"""\n'
-    assert lambda_package.without_prose(source) == (
-        'def f() -> str:\n\n\n    x = "# a"\n    return x + """\n# b\n"""\n'
-    )
-    assert lambda_package.without_prose('class E(Exception):\n    """Prose\n    more."""\n') == (
+    assert lambda_package.bare(source) == ('def f():\n\n\n    x = "# a"\n    return x + """\n# b\n"""\n')
+    assert lambda_package.bare('class E(Exception):\n    """Prose\n    more."""\n') == (
         "class E(Exception):\n    pass\n\n"
     )
+    assert lambda_package.bare(
+        "def g(é: int = 1, *a: str, b: dict[str, int] | None = None, **c: int) -> None: ...\n"
+    ) == ("def g(é = 1, *a, b = None, **c): ...\n")
 
 
 def test_a_folder_without_sources_is_not_packaged(tmp_path: Path) -> None:
@@ -210,5 +226,36 @@ def test_the_package_adopts_repairs_and_gives_back(tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     assert [line["event"] for line in lines] == ["create", "reconcile", "failed", "delete"]
+    assert [line["account"] for line in lines] == ["123456789012"] * 4
+    assert lines[0]["message"] == f"{name} updated"
+    assert (lines[0]["outcome"], lines[0]["default_version"], lines[0]["latest_version"]) == ("updated", "2", "2")
+    assert "inputs.shellProfile.linux" in lines[0]["paths"]
     assert "inputs.shellProfile.linux" in lines[0]["changes"]
+    assert 'inputs.idleSessionTimeout ("45" to "20")' in lines[0]["changes"]
+    assert lines[2]["error"] == "InvalidPreferencesError"
     assert "hunter2" not in log
+
+
+# Runs tests with the package first on the path, so that they drive it in place of the sources.
+TESTS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import pytest, session_preferences
+assert session_preferences.__file__.startswith(sys.argv[1]), session_preferences.__file__
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *sys.argv[2:]]))
+"""
+
+
+def test_the_package_passes_the_tests_of_the_state_machine_and_of_every_failing_call() -> None:
+    tests = lambda_package.REPOSITORY / "tests" / "session_preferences"
+    files = [str(tests / f"test_preferences_{name}.py") for name in ("reconciler", "handler")]
+    done = subprocess.run(
+        [sys.executable, "-c", TESTS, str(lambda_package.PACKAGE), *files],
+        cwd=lambda_package.REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout

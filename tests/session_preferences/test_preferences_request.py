@@ -26,6 +26,8 @@ def test_an_event_of_terraform() -> None:
         adopt="merge",
         on_destroy="retain",
         waive=frozenset({"no_log_destination"}),
+        cause={},
+        notify_topic_arn="",
     )
 
 
@@ -37,7 +39,17 @@ def test_what_an_event_leaves_out() -> None:
         adopt="replace",
         on_destroy="restore",
         waive=frozenset(),
+        cause={},
+        notify_topic_arn="",
     )
+
+
+def test_an_event_of_eventbridge() -> None:
+    cause = {"event_name": "UpdateDocument", "principal": "", "time": "2027-01-01T00:00:00Z", "event_id": "1"}
+    topic = "arn:aws-cn:sns:cn-north-1:123456789012:repairs_of-all"
+    request = parse_event({"action": "reconcile", "cause": cause, "notify_topic_arn": topic})
+    assert (request.cause, request.notify_topic_arn) == (cause, topic)
+    assert parse_event({"action": "reconcile", "cause": None, "notify_topic_arn": None}).cause == {}
 
 
 @pytest.mark.parametrize(
@@ -58,6 +70,11 @@ def test_what_an_event_leaves_out() -> None:
         ({"action": "diff", "waive": "no_log_destination"}, "waive must be a list"),
         ({"action": "diff", "waive": ["everything"]}, "waive must be a list"),
         ({"action": "diff", "waive": [["no_log_destination"]]}, "waive must be a list"),
+        ({"action": "reconcile", "cause": "me"}, "cause must be an object"),
+        ({"action": "reconcile", "cause": {"colour": "red"}}, "cause must have texts for"),
+        ({"action": "reconcile", "cause": {"time": 1}}, "cause must have texts for"),
+        ({"action": "reconcile", "notify_topic_arn": "repairs"}, "notify_topic_arn 'repairs' must be the ARN"),
+        ({"action": "reconcile", "notify_topic_arn": ["repairs"]}, "must be the ARN of an SNS topic"),
         ({"tf": "create"}, "tf must be an object"),
         ({"tf": {}}, "tf needs an action"),
         ({"tf": {"action": "read"}}, "action is 'read'"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -25,7 +26,6 @@ from fleet.terraform import child_environment, find_terraform
 pytestmark = pytest.mark.terraform
 
 REPOSITORY = Path(__file__).parents[2]
-DOCUMENT = "SSM-SessionManagerRunShell"
 HOME, OTHER = "eu-west-1", "us-east-1"
 
 KEY = "arn:aws:kms:eu-west-1:210987654321:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
@@ -98,7 +98,6 @@ REFUSED = {
             'run_as = { default_user = "a; id" }',
             "The run_as.default_user must be an operating system user",
         ),
-        ("preferences", "run_as = { enabled = true }", "The run_as.enabled needs a run_as.default_user"),
         ("preferences", "s3 = { enabled = true }", "The s3.enabled needs an s3.bucket_name"),
         ("preferences", 's3 = { enabled = true, bucket_name = "a.b.c" }', "The s3.bucket_name must be a bucket's name"),
         ("preferences", 's3 = { key_prefix = "/logs" }', "The s3.key_prefix must be letters"),
@@ -124,6 +123,20 @@ REFUSED = {
             f'session_key = {{ enabled = false, kms_key_arn = "{KEY}" }}',
             "The session_key.kms_key_arn has no effect",
         ),
+        (
+            "preferences",
+            'session_key = { organization_id = "our-organization" }',
+            "The session_key.organization_id must be the id of an organization",
+        ),
+        (
+            "preferences",
+            'session_key = { enabled = false, organization_id = "o-exampleorgid" }',
+            "The session_key.organization_id has no effect",
+        ),
+        ("preferences", 'drift_repair = { schedule = "rate(1 hours)" }', "The drift_repair.schedule must be"),
+        ("preferences", 'drift_repair = { schedule = "hourly" }', "The drift_repair.schedule must be"),
+        ("preferences", 'drift_repair = { notify_topic_arn = "repairs" }', "The drift_repair.notify_topic_arn must be"),
+        ("preferences", 'waive = ["everything"]', "The waive must hold no_log_destination"),
         ("preferences", 'adopt = "overwrite"', "The adopt must be replace, merge or fail"),
         ("preferences", 'on_destroy = "delete"', "The on_destroy must be restore, retain or reset"),
         (
@@ -151,6 +164,12 @@ REFUSED = {
         ("preferences", f'names = {{ function = "{"f" * 50}" }}', "The names.function must have 1 to 49"),
     ],
     "several values": [
+        ("preferences", "run_as = { enabled = true }", "The run_as.enabled needs a run_as.default_user"),
+        (
+            "preferences",
+            'drift_repair = { notify_topic_arn = "arn:aws:sns:us-east-1:210987654321:repairs" }',
+            "The drift_repair.notify_topic_arn must be a topic of region eu-west-1",
+        ),
         ("preferences", "max_session_duration = 20", "The max_session_duration must be greater than the idle_session"),
         (
             "preferences",
@@ -173,6 +192,16 @@ REFUSED = {
             "in the home region us-east-1 only, so a rule in eu-west-1",
         ),
         (
+            "config_rule",
+            f'policy_arn = "{POLICY}", excluded_role_names = [for n in range(200) : "${{n}}-{"n" * 50}*"]',
+            "The Guard rule would be too long for AWS Config",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", excluded_role_names = [for n in range(60) : "${{n}}-{"n" * 50}"]',
+            "The policy of the Automation role would be too long for IAM",
+        ),
+        (
             "instance_policy",
             'log_group_name = "", session_key_alias = null',
             "The policy SessionManagerLogPolicy would grant nothing",
@@ -187,18 +216,37 @@ FUNCTION = {
     "aws_iam_role_policy.function",
     "aws_cloudwatch_log_group.function",
 }
+API_CALLS = {
+    "aws_cloudwatch_event_rule.api_calls",
+    "aws_cloudwatch_event_target.api_calls",
+    "aws_lambda_permission.api_calls",
+    "aws_lambda_function_event_invoke_config.this",
+    "aws_sqs_queue.failures",
+    "aws_cloudwatch_metric_alarm.failures",
+}
+SCHEDULE = {
+    "aws_cloudwatch_event_rule.schedule",
+    "aws_cloudwatch_event_target.schedule",
+    "aws_lambda_permission.schedule",
+}
+DRIFT_REPAIR = API_CALLS | SCHEDULE
 SESSION_KEY = {"aws_kms_key.session_data", "aws_kms_alias.session_data", "aws_ssm_parameter.session_key"}
 LOGS_KEY = {"aws_kms_key.logs", "aws_kms_alias.logs"}
 LOG_GROUP = {"aws_cloudwatch_log_group.sessions"}
 
 # Arguments, and the resources that they make.
 PLANNED = {
-    "defaults": ("", FUNCTION | SESSION_KEY | LOGS_KEY | LOG_GROUP),
-    "no_session_key": ("session_key = { enabled = false }", FUNCTION | LOGS_KEY | LOG_GROUP),
-    "own_session_key": (f'session_key = {{ kms_key_arn = "{KEY}" }}', FUNCTION | LOGS_KEY | LOG_GROUP),
-    "own_logs_key": (f'cloudwatch = {{ kms_key_arn = "{KEY}" }}', FUNCTION | SESSION_KEY | LOG_GROUP),
-    "existing_log_group": ("cloudwatch = { create_log_group = false }", FUNCTION | SESSION_KEY),
-    "no_log_encryption": ("cloudwatch = { encryption_enabled = false }", FUNCTION | SESSION_KEY | LOG_GROUP),
+    "defaults": ("", FUNCTION | DRIFT_REPAIR | SESSION_KEY | LOGS_KEY | LOG_GROUP),
+    "no_drift_repair": ("drift_repair = { enabled = false }", FUNCTION | SESSION_KEY | LOGS_KEY | LOG_GROUP),
+    "no_schedule": ('drift_repair = { schedule = "" }', FUNCTION | API_CALLS | SESSION_KEY | LOGS_KEY | LOG_GROUP),
+    "no_session_key": ("session_key = { enabled = false }", FUNCTION | DRIFT_REPAIR | LOGS_KEY | LOG_GROUP),
+    "own_session_key": (f'session_key = {{ kms_key_arn = "{KEY}" }}', FUNCTION | DRIFT_REPAIR | LOGS_KEY | LOG_GROUP),
+    "own_logs_key": (f'cloudwatch = {{ kms_key_arn = "{KEY}" }}', FUNCTION | DRIFT_REPAIR | SESSION_KEY | LOG_GROUP),
+    "existing_log_group": ("cloudwatch = { create_log_group = false }", FUNCTION | DRIFT_REPAIR | SESSION_KEY),
+    "no_log_encryption": (
+        "cloudwatch = { encryption_enabled = false }",
+        FUNCTION | DRIFT_REPAIR | SESSION_KEY | LOG_GROUP,
+    ),
     "s3_only": (
         """
         session_key          = { enabled = false }
@@ -206,9 +254,19 @@ PLANNED = {
         s3                   = { enabled = true, bucket_name = "logs", key_prefix = "" }
         run_as               = { enabled = true, default_user = "operator" }
         max_session_duration = 0
-        shell_profile        = { windows = "Set-StrictMode -Version 3" }
+        shell_profile        = { windows = "Set-StrictMode -Version 3 # <event_name>" }
+        drift_repair         = { notify_topic_arn = "arn:aws:sns:eu-west-1:210987654321:repairs" }
         """,
-        FUNCTION,
+        FUNCTION | DRIFT_REPAIR,
+    ),
+    "waived": (
+        """
+        session_key = { enabled = false }
+        cloudwatch  = { create_log_group = false, log_group_name = "" }
+        run_as      = { enabled = true }
+        waive       = ["run_as_by_tag", "no_log_destination"]
+        """,
+        FUNCTION | DRIFT_REPAIR,
     ),
 }
 
@@ -365,13 +423,45 @@ def test_each_switch_of_the_preferences_plans_its_resources_and_no_others(caller
             "runAsDefaultUser": "operator",
             "idleSessionTimeout": 20,
             "maxSessionDuration": None,
-            "shellProfile": {"linux": None, "windows": "Set-StrictMode -Version 3"},
+            "shellProfile": {"linux": None, "windows": "Set-StrictMode -Version 3 # <event_name>"},
         },
         "adopt": "replace",
+        "waive": [],
         "on_destroy": "restore",
         "revision": "1",
         "function_digest": digest,
     }
+    waived = json.loads(after["waived", "aws_lambda_invocation.this"]["input"])
+    assert waived["waive"] == ["no_log_destination", "run_as_by_tag"]
+    check_repair(event, after)
+
+
+def check_repair(event: dict[str, Any], after: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """The repair wants what Terraform wants, and EventBridge fills in the cause and nothing else."""
+    for key in ("on_destroy", "revision", "function_digest"):
+        event.pop(key)
+    repair = {**event, "action": "reconcile", "notify_topic_arn": "arn:aws:sns:eu-west-1:210987654321:repairs"}
+    assert json.loads(after["s3_only", "aws_cloudwatch_event_target.schedule"]["input"]) == repair
+    (transformer,) = after["s3_only", "aws_cloudwatch_event_target.api_calls"]["input_transformer"]
+    cause = {name: f"<{name}>" for name in ("event_id", "event_name", "principal", "time")}
+    assert json.loads(transformer["input_template"]) == {**repair, "cause": cause}
+    assert set(re.findall("<.*?>", transformer["input_template"])) == set(cause.values())
+    assert set(transformer["input_paths"]) == set(cause)
+    queue = after["s3_only", "aws_sqs_queue.failures"]
+    assert queue["kms_master_key_id"] == "alias/aws/sqs"
+    assert after["s3_only", "aws_cloudwatch_metric_alarm.failures"]["alarm_actions"] == [repair["notify_topic_arn"]]
+    assert after["defaults", "aws_cloudwatch_metric_alarm.failures"]["alarm_actions"] in (None, [])
+
+
+def test_preferences_too_long_for_eventbridge_are_refused_unless_drift_repair_is_off(caller: Terraform) -> None:
+    profile = f'shell_profile = {{ linux = "{"x" * 7800}" }}'
+    (caller.folder / "main.tf").write_text(call("long", "preferences", profile), encoding="utf-8")
+    caller.succeed("init", "-input=false")
+    errors = caller.errors("plan", "-input=false")
+    assert "EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false." in errors
+    off = call("long", "preferences", f"{profile}, drift_repair = {{ enabled = false }}")
+    (caller.folder / "main.tf").write_text(off, encoding="utf-8")
+    caller.succeed("plan", "-input=false")
 
 
 @pytest.fixture
@@ -444,8 +534,9 @@ def test_the_root_refuses_bad_input(root: Terraform) -> None:
 def test_a_target_gets_its_components_with_names_given_once(sandbox: Sandbox, root: Terraform) -> None:
     account = sandbox.organization.members[0].id
     names = {"log_group": "sessions", "policy": "Sessions", "policy_path": "/ops/", "data_key_alias": "alias/sessions"}
+    roles = {"attach_to_roles": ["web"], "attach_managed_instance_core": True}
 
-    home = planned(root, account, target(sandbox, names=names))
+    home = planned(root, account, target(sandbox, names=names, instance_policy=roles))
     other = planned(root, f"{account}-{OTHER}", target(sandbox, OTHER))
 
     # What is global belongs to the home region.
@@ -457,6 +548,8 @@ def test_a_target_gets_its_components_with_names_given_once(sandbox: Sandbox, ro
     assert (policy["name"], policy["path"]) == ("Sessions", "/ops/")
     assert ":log-group:sessions:*" in policy["policy"]
     assert "alias/sessions" in policy["policy"]
+    core = home["module.instance_policy[0]"]["aws_iam_role_policy_attachment.managed_instance_core"]
+    assert (core["role"], core["policy_arn"]) == ("web", "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore")
     preferences = home["module.preferences[0]"]
     assert preferences["aws_cloudwatch_log_group.sessions"]["name"] == "sessions"
     assert preferences["aws_kms_alias.session_data"]["name"] == "alias/sessions"
@@ -465,13 +558,17 @@ def test_a_target_gets_its_components_with_names_given_once(sandbox: Sandbox, ro
 def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraform) -> None:
     account = sandbox.organization.members[0].id
     off = {"enabled": False}
+    excluded = {"excluded_role_names": ["break-glass"], "excluded_role_paths": ["/platform/"]}
 
-    modules = planned(root, account, target(sandbox, instance_policy=off, preferences=off))
+    modules = planned(root, account, target(sandbox, instance_policy=off, preferences=off, config_rule=excluded))
 
     assert set(modules) == {"module.config_rule[0]"}
     rule = modules["module.config_rule[0]"]["aws_config_config_rule.this"]
     policy = rule["source"][0]["custom_policy_details"][0]["policy_text"]
     assert f'"arn:aws:iam::{account}:policy/SessionManagerLogPolicy"' in policy
+    content = json.loads(modules["module.config_rule[0]"]["aws_ssm_document.this"]["content"])
+    assert content["parameters"]["ExcludedRoleNames"]["default"] == "break-glass"
+    assert content["parameters"]["ExcludedRolePaths"]["default"] == "/platform/"
 
 
 @pytest.fixture
@@ -490,13 +587,6 @@ def example(in_member: Terraform) -> Iterator[Callable[[str], dict[str, Any]]]:
     yield apply
     for terraform in applied:
         terraform.succeed("destroy", "-auto-approve", "-input=false")
-
-
-def inputs(member: boto3.Session) -> dict[str, Any]:
-    """The inputs of the live document."""
-    content = member.client("ssm").get_document(Name=DOCUMENT)["Content"]
-    values: dict[str, Any] = json.loads(content)["inputs"]
-    return values
 
 
 def test_instance_policy(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
@@ -526,30 +616,3 @@ def test_config_rule(example: Callable[[str], dict[str, Any]], member: boto3.Ses
     assert set(remediation["Parameters"]) == {"AutomationAssumeRole", "IAMResourceId", "PolicyArn"}
     document = member.client("ssm").get_document(Name=outputs["automation_document_name"])["Content"]
     assert "def attach_policy(" in json.loads(document)["mainSteps"][0]["inputs"]["Script"]
-
-
-def test_preferences(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
-    outputs = example("preferences")
-
-    live = inputs(member)
-    assert outputs["document"]["outcome"] == "created"
-    assert live["kmsKeyId"] == outputs["session_key_arn"]
-    assert live["cloudWatchEncryptionEnabled"] is True
-    assert live["cloudWatchStreamingEnabled"] is True
-    assert (live["idleSessionTimeout"], live["maxSessionDuration"]) == ("10", "30")
-    (group,) = member.client("logs").describe_log_groups(logGroupNamePrefix="ssm-sessionmanager-logs")["logGroups"]
-    assert group["retentionInDays"] == 365
-    assert group["kmsKeyId"]
-
-
-def test_single_account(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
-    outputs = example("single_account")
-
-    live = inputs(member)
-    assert (live["idleSessionTimeout"], live["maxSessionDuration"]) == ("20", "60")
-    key = member.client("kms").describe_key(KeyId=live["kmsKeyId"])["KeyMetadata"]
-    assert member.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
-    parameter = member.client("ssm").get_parameter(Name="/session-manager/session-data-key")["Parameter"]
-    assert parameter["Value"] == key["KeyId"]
-    rule = member.client("config").get_custom_rule_policy(ConfigRuleName=outputs["config_rule_name"])
-    assert outputs["instance_policy_arn"] in rule["PolicyText"]

@@ -103,7 +103,7 @@ def attributes(type_text: str) -> dict[str, str]:
     path: list[str] = []
     found = {}
     for opened, name, content, closed in re.findall(
-        r"(?:(\w+) = optional\(object\(\{)|(?:(\w+) = optional\((.*?)\)(?=[,}] ?))|(\}\))", type_text
+        r"(?:(\w+) = optional\(object\(\{)|(?:(\w+) = optional\(((?:[^()]|\([^()]*\))*)\))|(\}\))", type_text
     ):
         if opened:
             path.append(opened)

@@ -1,0 +1,11 @@
+variable "region" {
+  description = "Region to work in."
+  type        = string
+  default     = "eu-west-1"
+}
+
+variable "tags" {
+  description = "Tags of every resource."
+  type        = map(string)
+  default     = { example = "preferences_adopted" }
+}
