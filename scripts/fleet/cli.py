@@ -358,7 +358,11 @@ def demo(
         console.print("\n[bold]5. Read back[/bold]")
         live = operations.live_preferences(loaded, selected.targets)
         terminal.print_live(console, live)
-        if code == ExitCode.CHANGES_PENDING or any(isinstance(row, str) for _, row in live):
+        console.print("\n[bold]6. Remediate[/bold] the roles of instances that lack the policy")
+        roles = operations.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
+        terminal.print_remediations(console, roles)
+        broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
+        if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization is not as it was applied.[/bold red]")
             return ExitCode.TARGET_FAILED
         return code

@@ -74,6 +74,9 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     assert live.count("CloudWatch ssm-sessionmanager-logs") == 12
     assert live.count("session data, CloudWatch") == 12
     assert live.count("idle 10, max 60") == 4  # LogArchive and Payments: data=restricted
+    _, _, roles = live.partition("Instance roles")
+    assert roles.count("succeeded") >= 5
+    assert all("non-compliant" not in line.rsplit("│", 2)[1] for line in roles.splitlines() if line.startswith("│"))
     assert left_over("demo-example") == []
     assert not list((tmp_path / "runs").glob("sandbox-*"))
 

@@ -18,6 +18,7 @@ from fleet.plans import ACTIONS
 
 if TYPE_CHECKING:
     from fleet.audit import LivePreferences
+    from fleet.operations import RemediatedRole
     from fleet.plans import ChangeGroup
     from fleet.targets import SkippedAccount, Target
 
@@ -212,4 +213,15 @@ def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | 
         else:
             values = (live.default_version, live.latest_version, live.logging, live.encryption, live.timeouts)
             table.add_row(name, target.region, *values)
+    console.print(table)
+
+
+def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
+    """Show what AWS Config says of every instance role, before and after the remediation."""
+    verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
+    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
+    for row in rows:
+        state = row.state.lower().replace("_", " ")
+        before, now = verdicts[row.before.compliant], verdicts[row.compliant]
+        table.add_row(Text(row.target.account.name), Text(row.before.name), before, state, now)
     console.print(table)

@@ -38,12 +38,14 @@ class RunningSandbox:
     """An emulated organization that is running.
 
     Attributes:
+        sandbox: The emulator.
         organization: What it consists of.
         config: organization.yaml for it.
         environment_file: Shell script that exports the environment to use it with.
         environment: What that script exports.
     """
 
+    sandbox: Sandbox
     organization: SandboxOrganization
     config: Path
     environment_file: Path
@@ -76,7 +78,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
         with Sandbox.start(organization, folder) as sandbox, _environment(sandbox.environment()):
             config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.life.legacy)
             exported = {**sandbox.environment(), **_terraform_environment(folder, config)}
-            running = RunningSandbox(organization, config, folder / "environment.sh", exported)
+            running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported)
             write_private(running.environment_file, running.shell_environment())
             yield running
     finally:
