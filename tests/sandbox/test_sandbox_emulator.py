@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 import psutil
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxError, SandboxOrganization, default_organization
@@ -208,3 +209,18 @@ def test_connections_stay_open(sandbox: Sandbox) -> None:
             assert response.status == 403, "not signed"
             assert json.loads(response.read())["__type"] == "MissingAuthenticationToken"
             assert not response.will_close
+
+
+def test_a_repeated_invocation_is_answered_again_and_not_done_again(member: boto3.Session) -> None:
+    ssm = member.client("ssm")
+    kept: list[str] = []
+
+    def same_invocation(request: AWSPreparedRequest, **_: object) -> None:
+        kept.append(request.headers["amz-sdk-invocation-id"])
+        request.headers["amz-sdk-invocation-id"] = kept[0]
+
+    ssm.meta.events.register("before-send.ssm.PutParameter", same_invocation)
+    first = ssm.put_parameter(Name="/repeated", Value="once", Type="String")
+    again = ssm.put_parameter(Name="/repeated", Value="once", Type="String")
+    assert (first["Version"], again["Version"]) == (1, 1)
+    ssm.delete_parameter(Name="/repeated")

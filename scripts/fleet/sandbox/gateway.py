@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ Operation = Callable[[Call], Mapping[str, Any] | Reply | None]
 Operations = Mapping[tuple[str, str], Operation]
 Observer = Callable[[Call, Reply], None]
 Control = Callable[[dict[str, Any]], object]
+
+# SDKs mark the attempts of one invocation with the same id; a repetition comes soon, or never.
+_INVOCATION = "HTTP_AMZ_SDK_INVOCATION_ID"
+_REMEMBERED_REPLIES = 1000
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ class Gateway:
         self._operations = operations
         self._observers = observers
         self._controls = controls
+        self._replies: OrderedDict[str, Reply] = OrderedDict()
 
     def reply(self, environ: WSGIEnvironment) -> Reply:
         """Answer one request; its body is read to the end, whatever comes of it."""
@@ -82,8 +88,14 @@ class Gateway:
             return _plain(400, "SandboxFailure", f"The sandbox cannot read this request: {error!r}")
         if call is None:
             return _plain(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+        invocation = environ.get(_INVOCATION, "")
         with self._turn:
-            reply = self._answer(call, environ, body)
+            # A client that lost the answer asks again; doing it twice would fail where something is created.
+            reply = self._replies.get(invocation) or self._answer(call, environ, body)
+            if invocation and environ["REQUEST_METHOD"] != "GET" and reply.status < HTTPStatus.BAD_REQUEST:
+                self._replies[invocation] = reply
+                if len(self._replies) > _REMEMBERED_REPLIES:
+                    self._replies.popitem(last=False)
         log.info("%s %d %.0f ms", call, reply.status, (time.monotonic() - started) * 1000)
         return reply
 

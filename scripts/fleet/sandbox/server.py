@@ -60,13 +60,15 @@ class _Handler(MotoRequestHandler):
         gateway: Gateway = self.server.app  # type: ignore[assignment]
         reply = gateway.reply(self.make_environ())
         headers = Headers(dict(reply.headers))
-        if self.command != "HEAD" and reply.status != HTTPStatus.NO_CONTENT:
+        # A body where none may be would be taken for the beginning of the next response on this connection.
+        has_body = self.command != "HEAD" and reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+        if has_body:
             headers["Content-Length"] = str(len(reply.body))
         self.send_response(reply.status)
         for name, value in headers.to_wsgi_list():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
+        if has_body:
             self.wfile.write(reply.body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
