@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench clean lock
+.PHONY: help demo test test-lifecycle lint bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,13 +11,16 @@ JUDGES := tests/judges/node_modules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Show this help
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
 
 test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest
+
+test-lifecycle: $(VENV)/.ready ## Apply and destroy the preferences in every mode
+	$(BIN)/python -m pytest -m lifecycle tests/terraform
 
 lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
 	$(BIN)/ruff check

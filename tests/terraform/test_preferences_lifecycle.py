@@ -23,7 +23,7 @@ import pytest
 from fleet.sandbox import Sandbox
 from fleet.terraform import child_environment, find_terraform
 
-pytestmark = pytest.mark.terraform
+pytestmark = [pytest.mark.terraform, pytest.mark.lifecycle]
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENT = "SSM-SessionManagerRunShell"
