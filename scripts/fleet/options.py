@@ -1,0 +1,131 @@
+"""What the commands share: options, the selection of targets, and how both are read."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fleet.context import Context
+from fleet.errors import InputError
+from fleet.matching import Matcher
+from fleet.reports import terminal
+from fleet.targets import Selection, Shard, TargetList, parse_tag
+
+AccountOption = Annotated[
+    list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Accounts by id or name.")
+]
+OuOption = Annotated[
+    list[str] | None,
+    typer.Option("--ou", metavar="PATH-GLOB", help="Organizational units, as Workloads/Prod/** (with all below)."),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="Tags that accounts must have, all of them."),
+]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="REGION", help="Regions.")]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R",
+        help="What to leave out, whatever else is selected.",
+    ),
+]
+WaveOption = Annotated[str | None, typer.Option("--wave", metavar="NAME", help="Only this wave.")]
+ShardOption = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Part I of N of the accounts.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Everything; nothing is selected by default.")]
+WorkersOption = Annotated[
+    str, typer.Option("--workers", metavar="N|auto", help="Targets at once; auto measures this machine.")
+]
+RunsOption = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the folders of runs are kept.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Apply without asking.")]
+LzaOption = Annotated[
+    Path | None,
+    typer.Option("--lza", metavar="FOLDER", help="Emulate the organization of this Landing Zone Accelerator folder."),
+]
+
+RUNS = Path("runs")
+
+
+def _selection(
+    account: AccountOption = None,
+    ou: OuOption = None,
+    tag: TagOption = None,
+    region: RegionOption = None,
+    exclude: ExcludeOption = None,
+    wave: WaveOption = None,
+    shard: ShardOption = None,
+    everything: AllOption = False,
+) -> Selection:
+    return Selection(
+        include=Matcher(accounts=account or [], ous=ou or [], tags=_tags(tag or []), regions=region or []),
+        exclude=exclude or [],
+        wave=wave,
+        shard=Shard.parse(shard) if shard else None,
+        everything=everything,
+    )
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        key, value = parse_tag(text)
+        if tags.setdefault(key, value) != value:
+            raise InputError(f'No account has two values of the tag "{key}".', "--tag")
+    return tags
+
+
+def selecting(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of `_selection` in place of its parameter `selection`."""
+    options = inspect.signature(_selection, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def with_options(**arguments: Any) -> int:  # noqa: ANN401 - whatever the command takes
+        chosen = {name: arguments.pop(name) for name in options}
+        return command(selection=_selection(**chosen), **arguments)
+
+    merged = [*(parameter for name, parameter in own.items() if name != "selection"), *options.values()]
+    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
+    with_options.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
+    return with_options
+
+
+def load(path: Path, selection: Selection, console: Console) -> tuple[Context, TargetList]:
+    """Load the context and select targets.
+
+    Raises:
+        InputError: Nothing was selected explicitly, or the selection is empty.
+    """
+    uses_tags = bool(selection.include.tags) or any(text.startswith("tag=") for text in selection.exclude)
+    context = Context.load(path, with_tags=uses_tags)
+    targets = context.select(selection)
+    if not selection.given:
+        terminal.print_targets(console, targets.targets)
+        count = len(targets.targets)
+        raise InputError(f"Say which targets are meant, or --all for these {count}; nothing was done.")
+    terminal.print_skipped(console, targets.skipped)
+    if not targets.targets and selection.shard is None:
+        raise InputError("The selection matches no target: accounts, regions and exclusions leave nothing over.")
+    context.check_settings(targets)
+    return context, targets
+
+
+def parse_workers(text: str) -> int | None:
+    """Return the number of workers, or None for as many as this machine can carry.
+
+    Raises:
+        InputError: The text is neither a number nor "auto".
+    """
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f'"{text}" is neither a number of workers nor "auto".', "--workers")
+    return int(text)
