@@ -484,3 +484,109 @@ def test_without_it_everything_is_allowed(sandbox: Sandbox, tmp_path: Path) -> N
         role = Role(lax, lax.session(MEMBER, REGION), "powerless")
         assert role.client("iam").list_roles()["Roles"]
     assert sandbox.endpoint_url != lax.endpoint_url
+
+
+SECOND = "640281937466"
+
+
+@pytest.fixture(scope="module")
+def archive(enforcing: Sandbox) -> Iterator[str]:
+    """A bucket in another account that every account of the organization may write to, below its own prefix."""
+    owner = enforcing.session(SECOND, REGION)
+    anyone = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION.id}},
+    }
+    key_policy = [
+        {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{SECOND}:root"}, "Action": "kms:*", "Resource": "*"},
+        {
+            **anyone,
+            "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+            "Resource": "*",
+            "Condition": {
+                "StringEquals": {
+                    "aws:PrincipalOrgID": ORGANIZATION.id,
+                    "kms:ViaService": f"s3.{REGION}.amazonaws.com",
+                    "kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::archive",
+                }
+            },
+        },
+    ]
+    key = owner.client("kms").create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": key_policy}))
+    arn = key["KeyMetadata"]["Arn"]
+    s3 = owner.client("s3")
+    s3.create_bucket(Bucket="archive")
+    s3.put_bucket_encryption(
+        Bucket="archive",
+        ServerSideEncryptionConfiguration={
+            "Rules": [
+                {
+                    "ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn},
+                    "BucketKeyEnabled": True,
+                }
+            ]
+        },
+    )
+    statements = [
+        {**anyone, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::archive/logs/${aws:PrincipalAccount}/*"},
+        {**anyone, "Action": "s3:GetEncryptionConfiguration", "Resource": "arn:aws:s3:::archive"},
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["arn:aws:s3:::archive", "arn:aws:s3:::archive/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+    s3.put_bucket_policy(Bucket="archive", Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+    yield arn
+    s3.delete_bucket_policy(Bucket="archive")
+
+
+def test_a_bucket_of_another_account_needs_both_sides(role: Role, archive: str) -> None:
+    via_s3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+    use_key = allow("kms:GenerateDataKey", archive, StringEquals=via_s3)
+    role.may(allow(["s3:PutObject", "s3:GetEncryptionConfiguration"], "arn:aws:s3:::archive*"), use_key)
+    s3 = role.client("s3")
+    assert s3.get_bucket_encryption(Bucket="archive")
+    s3.put_object(Bucket="archive", Key=f"logs/{MEMBER}/session.log", Body=b"log")
+    for key in (f"logs/{SECOND}/session.log", "session.log"):
+        with pytest.raises(ClientError, match="no policy on both sides") as no:
+            s3.put_object(Bucket="archive", Key=key, Body=b"log")
+        assert denied(no) == ("AccessDenied", 403)
+
+
+def test_what_s3_encrypts_needs_the_key(role: Role, archive: str) -> None:
+    role.may(allow("s3:PutObject", "arn:aws:s3:::archive/*"))
+    with pytest.raises(ClientError, match="kms:GenerateDataKey on resource") as no:
+        role.client("s3").put_object(Bucket="archive", Key=f"logs/{MEMBER}/session.log", Body=b"log")
+    assert denied(no) == ("AccessDenied", 403)
+    # The key is for S3, and not for whoever calls KMS directly.
+    role.may(allow("kms:GenerateDataKey", archive))
+    with pytest.raises(ClientError, match="no policy on both sides"):
+        role.client("kms").generate_data_key(KeyId=archive, KeySpec="AES_256")
+
+
+@pytest.mark.usefixtures("archive")
+def test_an_account_outside_the_organization_is_refused(enforcing: Sandbox) -> None:
+    s3 = enforcing.outsider_session(REGION).client("s3")
+    account_id = enforcing.outsider_session(REGION).client("sts").get_caller_identity()["Account"]
+    with pytest.raises(ClientError) as no:
+        s3.put_object(Bucket="archive", Key=f"logs/{account_id}/session.log", Body=b"log")
+    assert denied(no) == ("AccessDenied", 403)
+
+
+def test_a_key_that_does_not_name_the_account_is_closed_to_its_roles(role: Role, admin: boto3.Session) -> None:
+    closed = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{MEMBER}:role/{ORGANIZATION.deployment_role}"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    kms = admin.client("kms")
+    key = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [closed]}))["KeyMetadata"]["Arn"]
+    role.may(allow("kms:GenerateDataKey", key))
+    with pytest.raises(ClientError, match="the policy of the key does not allow it"):
+        role.client("kms").generate_data_key(KeyId=key, KeySpec="AES_256")
+    assert kms.generate_data_key(KeyId=key, KeySpec="AES_256")

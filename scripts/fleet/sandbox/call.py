@@ -98,6 +98,12 @@ class Call:
         return parsed
 
     @property
+    def owner_account_id(self) -> str:
+        """Account of what the call is about: that of a key named by its ARN, else the caller's own."""
+        named = str(self.parameters.get("KeyId", "")) if self.service == "kms" and self.operation else ""
+        return named.split(":")[4] if named.startswith("arn:") else self.account_id
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the request, with names as in `X-Amz-Log-Type`."""
         return dict(self._request.headers)

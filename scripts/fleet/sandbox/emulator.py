@@ -50,14 +50,15 @@ class Sandbox:
         organization: SandboxOrganization,
         folder: Path,
         process: subprocess.Popen[bytes],
-        ready: dict[str, str],
+        ready: dict[str, Any],
     ) -> None:
         self.organization = organization
         self.life = SandboxLife.of(organization)
         self.folder = folder
         self.endpoint_url = ready["endpoint_url"]
-        self._access_key_id = ready["access_key_id"]
-        self._secret_access_key = ready["secret_access_key"]
+        self._access_key_id = ready["administrator"]["access_key_id"]
+        self._secret_access_key = ready["administrator"]["secret_access_key"]
+        self._outsider = ready["outsider"]
         self._process = process
 
     @classmethod
@@ -149,6 +150,10 @@ class Sandbox:
         return self._session(
             credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region
         )
+
+    def outsider_session(self, region: str) -> boto3.Session:
+        """Return a session of an administrator of an account that does not belong to the organization."""
+        return self._session(self._outsider["access_key_id"], self._outsider["secret_access_key"], None, region)
 
     def inject_fault(
         self,
@@ -281,7 +286,7 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
         os.close(descriptor)
 
 
-def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, str]:
+def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
     """Send the settings and wait for the line that says the emulator answers."""
     stdin, stdout = _pipes(process)
     # A process that has died already says so below.
@@ -299,7 +304,7 @@ def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> di
             if not chunk:
                 raise ConnectionError(f"its process ended with code {process.wait()}")
             received += chunk
-    ready: dict[str, str] = json.loads(received)
+    ready: dict[str, Any] = json.loads(received)
     return ready
 
 

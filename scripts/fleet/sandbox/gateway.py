@@ -126,8 +126,8 @@ class Gateway:
         operation = self._operations.get((call.service, call.operation))
         result = operation(call) if operation else None
         if result is None:
-            # moto would search the key in every account again.
-            environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account_id
+            # moto would search the access key in every account again, and KMS keys in the caller's account only.
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.owner_account_id
             reply = self._moto(environ, body)
         else:
             reply = result if isinstance(result, Reply) else call.answer(result)

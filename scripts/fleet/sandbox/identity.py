@@ -83,11 +83,10 @@ class Identity:
 
     def context(self, caller: Caller) -> dict[str, str]:
         """Return what condition keys say about a caller."""
-        return {
-            "aws:PrincipalAccount": caller.account_id,
-            "aws:PrincipalArn": caller.principal_arn,
-            "aws:PrincipalOrgID": self._organization_id,
-        }
+        known = {"aws:PrincipalAccount": caller.account_id, "aws:PrincipalArn": caller.principal_arn}
+        if self._organizations.has(caller.account_id):
+            known["aws:PrincipalOrgID"] = self._organization_id
+        return known
 
     def check(self, call: Call) -> None:
         """Refuse AssumeRole when the role is missing, its account inactive, or the caller not trusted.

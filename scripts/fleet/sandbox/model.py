@@ -14,6 +14,9 @@ from fleet.errors import ExitCode, FleetError
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"
 
+# An account of somebody else.
+OUTSIDER_ACCOUNT_ID = "987612340567"
+
 # Below it the emulator answers questions about itself, such as `idle`, and no AWS calls.
 CONTROL_PATH = "/sandbox/"
 
@@ -88,6 +91,8 @@ class SandboxOrganization:
         for account_id, uses in Counter(account.id for account in self.accounts).items():
             if uses > 1:
                 yield f"account {account_id} is listed {uses} times"
+        if any(account.id == OUTSIDER_ACCOUNT_ID for account in self.accounts):
+            yield f"the account {OUTSIDER_ACCOUNT_ID} is the one that stays outside"
         if not any(a.id == self.management_account_id and a.status == ACTIVE for a in self.accounts):
             yield f"the management account {self.management_account_id} is not one of its active accounts"
         if self.home_region not in self.regions:

@@ -63,6 +63,10 @@ class Organizations:
             if account.id == organization.management_account_id and backend.org:
                 backend.org.master_account_email = account.email
 
+    def has(self, account_id: str) -> bool:
+        """Tell whether an account belongs to the organization."""
+        return any(account.id == account_id for account in self._backend.accounts)
+
     def is_active(self, account_id: str) -> bool:
         """Tell whether an account belongs to the organization and is not suspended."""
         return any(a.id == account_id and a.state != SUSPENDED for a in self._backend.accounts)

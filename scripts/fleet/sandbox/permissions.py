@@ -1,11 +1,14 @@
 """Permissions of users and roles, when the emulator is asked to enforce them.
 
 moto's own enforcement knows the resource of few actions and no condition, so that a role with least privilege could do
-nothing. Here every call, also one that moto does not answer, is allowed only by a policy of the caller; permissions
-boundaries, groups, service control policies and, except for what a function sends, policies of resources do not count.
+nothing. Here every call, also one that moto does not answer, needs a policy of the caller; policies of buckets and keys
+count as in AWS, within an account and across accounts, also where S3 uses a key in the caller's name. Permissions
+boundaries, groups, service control policies and, except for what a function sends, policies of other resources do not
+count.
 
 Requests carry the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
-`aws:RequestedRegion`, `iam:PolicyARN` and `kms:ResourceAliases`; any other key is absent from them.
+`aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS), `iam:PolicyARN`,
+`kms:ResourceAliases`, those of objects in S3 and those of S3's own calls of KMS; any other key is absent from them.
 """
 
 from __future__ import annotations
@@ -16,12 +19,20 @@ from typing import Any
 
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
-from moto.kms.models import kms_backends
 
 from fleet.sandbox.call import Call
-from fleet.sandbox.identity import Identity, find_role, policies_of
+from fleet.sandbox.identity import Caller, Identity, find_role, policies_of
 from fleet.sandbox.messages import policy_of
-from fleet.sandbox.policies import Principal, Request, allows, effects
+from fleet.sandbox.policies import Principal, Request, effects
+from fleet.sandbox.resource_policies import (
+    Protection,
+    bucket_of,
+    key_of,
+    key_use,
+    object_context,
+    protection_of_bucket,
+    protection_of_key,
+)
 
 # Where the name of an action is not that of the operation:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -66,15 +77,47 @@ class Permissions:
         if not self._enforced or call.action == "sts:GetCallerIdentity":
             return
         caller = self._identity.caller(call)
-        policies = self._identity.policies(caller)
-        action = _ACTIONS.get(call.action, call.action)
-        context = {**self._identity.context(caller), "aws:RequestedRegion": call.region, **_context(call)}
+        context = {
+            **self._identity.context(caller),
+            "aws:RequestedRegion": call.region,
+            "aws:SecureTransport": "true",
+            **_context(call),
+        }
+        action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), _key(call)
+        protection = protection_of_bucket(bucket) if bucket else protection_of_key(key) if key else None
         for resource in resources(call):
-            if not allows(policies, Request(action, resource, context)):
-                raise call.access_denied(
-                    f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} "
-                    f"because no identity-based policy allows the {action} action"
-                )
+            self._demand(call, caller, Request(action, resource, context), protection)
+        if bucket and (use := key_use(call, bucket)):
+            request = Request(use.action, use.key.arn, {**context, **_aliases(use.key), **use.context})
+            self._demand(call, caller, request, protection_of_key(use.key))
+
+    def _demand(self, call: Call, caller: Caller, request: Request, protection: Protection | None) -> None:
+        """Refuse a request that the policies of caller and resource do not allow together.
+
+        Raises:
+            AwsError: AccessDenied, as the service calls it.
+        """
+        own = effects(self._identity.policies(caller), request)
+        named, delegated = set[str](), set[str]()
+        if protection:
+            account = frozenset({caller.account_id, f"arn:aws:iam::{caller.account_id}:root"})
+            by_name = Principal("AWS", frozenset({caller.arn, caller.principal_arn}))
+            named = effects(protection.documents, replace(request, principal=by_name))
+            delegated = effects(protection.documents, replace(request, principal=Principal("AWS", account)))
+        if "Deny" in own | named | delegated:
+            reason = "a policy denies it explicitly"
+        elif protection and protection.owner != caller.account_id:
+            reason = "" if own and (named or delegated) else "no policy on both sides allows it"
+        elif protection and protection.decisive:
+            # https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html: the account, named, passes it on.
+            reason = "" if named or (own and delegated) else "the policy of the key does not allow it"
+        else:
+            reason = "" if own or named else "no identity-based policy allows it"
+        if reason:
+            raise call.access_denied(
+                f"User: {caller.arn} is not authorized to perform: {request.action} on resource: {request.resource} "
+                f"because {reason}"
+            )
 
     def may_send(self, role_arn: str, arn: str) -> bool:
         """Tell whether a role may send to a queue or topic, by its own policies and by that of the queue or topic.
@@ -188,17 +231,17 @@ def _context(call: Call) -> dict[str, str | list[str]]:
     """Return the condition keys that only some actions have."""
     if call.service == "iam" and "PolicyArn" in call.parameters:
         return {"iam:PolicyARN": call.parameters["PolicyArn"]}
-    if call.service == "kms" and (key := _key(call)):
-        return {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
-    return {}
+    if call.service == "s3":
+        return {**object_context(call)}
+    key = _key(call)
+    return _aliases(key) if key else {}
+
+
+def _aliases(key: Any) -> dict[str, str | list[str]]:  # noqa: ANN401 - moto's key
+    return {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
 
 
 def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key
-    """Return the key that a call names by its id, ARN or alias, or None."""
-    named = call.parameters.get("KeyId") or call.parameters.get("TargetKeyId")
-    if not named:
-        return None
-    backend = kms_backends[call.account_id][call.region]
-    name = backend.get_alias_name(named)
-    key_id = backend.get_key_id_from_alias(name) if name.startswith("alias/") else backend.get_key_id(name)
-    return backend.keys.get(key_id or "")
+    """Return the key that a call of KMS names, or None."""
+    named = call.service == "kms" and (call.parameters.get("KeyId") or call.parameters.get("TargetKeyId"))
+    return key_of(named, call.account_id, call.region) if named else None

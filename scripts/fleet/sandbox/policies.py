@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 Document = Mapping[str, Any]
 
+_VARIABLE = re.compile(r"\$\{([^${}]+)\}")
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -62,7 +64,7 @@ def effects(documents: Iterable[Document], request: Request) -> set[str]:
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:
     return (
         _names(statement, "Action", request.action.lower(), str.lower)
-        and _names(statement, "Resource", request.resource, str)
+        and _names(statement, "Resource", request.resource, lambda pattern: _resolved(pattern, request.context))
         and _means(statement.get("Principal"), request.principal)
         # Doubt is no reason to allow and none not to deny.
         and _conditions_met(statement.get("Condition", {}), request.context, doubt=statement["Effect"] == "Deny")
@@ -93,7 +95,8 @@ def _conditions_met(
     values = {key.lower(): [value] if isinstance(value, str) else list(value) for key, value in context.items()}
     for operator, keys in conditions.items():
         for key, wanted in keys.items():
-            met = _condition_met(operator, [str(value) for value in _many(wanted)], values.get(key.lower()))
+            resolved = [_resolved(_text(value), context) for value in _many(wanted)]
+            met = _condition_met(operator, resolved, values.get(key.lower()))
             if not (doubt if met is None else met):
                 return False
     return True
@@ -130,6 +133,21 @@ def like(value: str, pattern: str) -> bool:
     """Tell whether a value matches a pattern with the wildcards of IAM, `*` and `?`."""
     regex = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(regex, value, re.DOTALL) is not None
+
+
+def _resolved(pattern: str, context: Mapping[str, str | Sequence[str]]) -> str:
+    """Put the request's values in place of policy variables; one that the request lacks stays and matches nothing."""
+
+    def value_of(variable: re.Match[str]) -> str:
+        value = next((value for key, value in context.items() if key.lower() == variable[1].lower()), None)
+        return value if isinstance(value, str) else variable[0]
+
+    return _VARIABLE.sub(value_of, pattern)
+
+
+def _text(value: object) -> str:
+    """Write a value of a condition as IAM compares it: JSON's true is "true"."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _many(value: object) -> list[Any]:

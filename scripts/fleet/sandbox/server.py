@@ -1,8 +1,8 @@
 """The emulator's process: `python -m fleet.sandbox.server`, started by `Sandbox.start` and by nobody else.
 
 The first line of stdin is the organization as JSON (with the `folder` to work in). When the emulator answers, one line
-of JSON goes to stdout: its address and the credentials of an administrator of the management account. The process
-exits when stdin ends, that is, when whoever started it is gone.
+of JSON goes to stdout: its address and the credentials of two administrators, of the management account and of an
+account outside. The process exits when stdin ends, that is, when whoever started it is gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from fleet.sandbox import documents, messages
+from fleet.sandbox import documents, messages, resource_policies
 from fleet.sandbox.automation import Automations
 from fleet.sandbox.background import Background
 from fleet.sandbox.compliance import Compliance
@@ -35,7 +35,7 @@ from fleet.sandbox.function_process import FunctionProcesses
 from fleet.sandbox.functions import Functions
 from fleet.sandbox.gateway import Gateway
 from fleet.sandbox.identity import Identity
-from fleet.sandbox.model import SandboxOrganization
+from fleet.sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
 from fleet.sandbox.organizations import Organizations
 from fleet.sandbox.permissions import Permissions
 from fleet.sandbox.remediation import Remediation
@@ -102,10 +102,10 @@ def _create_deployment_roles(organization: SandboxOrganization) -> None:
         backend.put_role_policy(name, "administrator", _ALLOW_ALL)
 
 
-def _create_administrator(organization: SandboxOrganization) -> dict[str, str]:
-    """Create the user whose credentials everything starts from."""
-    backend = iam_backends[organization.management_account_id]["aws"]
-    backend.create_user(organization.home_region, ADMINISTRATOR)
+def _create_administrator(account_id: str, region: str) -> dict[str, str]:
+    """Create a user who may do everything in an account, and return the credentials."""
+    backend = iam_backends[account_id]["aws"]
+    backend.create_user(region, ADMINISTRATOR)
     backend.put_user_policy(ADMINISTRATOR, "administrator", _ALLOW_ALL)
     key = backend.create_access_key(ADMINISTRATOR)
     return {"access_key_id": key.access_key_id, "secret_access_key": key.secret_access_key}
@@ -117,6 +117,7 @@ def _gateway(
     """Put the emulator together."""
     turn, background, faults = Turn(), Background(), Faults()
     documents.install()
+    resource_policies.install()
     messages.wait_without(turn)
     organizations = Organizations(organization)
     identity = Identity(organizations, organization.id)
@@ -172,7 +173,13 @@ def serve(settings: dict[str, Any]) -> None:
 
     gateway = _gateway(organization, processes, endpoint_url, folder, enforced=enforced)
     _create_deployment_roles(organization)
-    credentials = _create_administrator(organization)
+    credentials = {
+        name: _create_administrator(account_id, organization.home_region)
+        for name, account_id in (
+            ("administrator", organization.management_account_id),
+            ("outsider", OUTSIDER_ACCOUNT_ID),
+        )
+    }
     server = make_server(
         "127.0.0.1",
         port,
