@@ -30,6 +30,19 @@ provider "aws" {
   region = "cn-north-1"
 }
 
+variable "log_archive_credentials" {
+  type      = object({ access_key = string, secret_key = string, token = string })
+  sensitive = true
+}
+
+provider "aws" {
+  alias      = "log_archive"
+  region     = "eu-west-1"
+  access_key = var.log_archive_credentials.access_key
+  secret_key = var.log_archive_credentials.secret_key
+  token      = var.log_archive_credentials.token
+}
+
 module "instance_policy" {
   source              = "MODULES/instance_policy"
   session_key_regions = ["eu-west-1", "us-east-1"]
@@ -40,6 +53,14 @@ module "instance_policy" {
   }
 }
 
+module "instance_policy_central" {
+  source = "MODULES/instance_policy"
+  s3 = {
+    bucket_name        = "example-session-logs"
+    kms_key_account_id = "999988887777"
+  }
+}
+
 module "instance_policy_without_s3" {
   source = "MODULES/instance_policy"
 }
@@ -47,6 +68,90 @@ module "instance_policy_without_s3" {
 module "instance_policy_china" {
   source    = "MODULES/instance_policy"
   providers = { aws = aws.china }
+}
+
+module "member_policy" {
+  source = "MODULES/instance_policy"
+  s3 = {
+    bucket_name        = "example-session-logs"
+    kms_key_account_id = "LOG_ARCHIVE"
+  }
+}
+
+module "log_archive" {
+  source           = "MODULES/log_archive"
+  providers        = { aws = aws.log_archive }
+  organization_id  = "ORGANIZATION"
+  bucket_name      = "example-session-logs"
+  session_key      = { mode = "separate" }
+  reader_role_arns = ["arn:aws:iam::ACCOUNT:role/SessionLogAuditor"]
+}
+
+module "vpc_endpoints" {
+  source          = "MODULES/vpc_endpoints"
+  organization_id = "ORGANIZATION"
+  vpc_id          = "vpc-0a1b2c3d4e5f60718"
+  subnet_ids      = ["subnet-0a1b2c3d4e5f60718"]
+  route_table_ids = ["rtb-0a1b2c3d4e5f60718"]
+}
+
+module "operator_access" {
+  source           = "MODULES/operator_access"
+  regions          = ["eu-west-1", "us-east-1"]
+  session_key_arns = ["arn:aws:kms:eu-west-1:999988887777:key/5e55105e-cb57-4552-8153-5e55105e5510"]
+  operator = {
+    instance_tags = { session-access = ["operators", "sre"] }
+  }
+  s3 = {
+    bucket_name = "example-audited-logs"
+    kms_key_arn = "arn:aws:kms:eu-west-1:999988887777:key/b0c4e70b-cb57-4552-8153-b0c4e70bb0c4"
+  }
+}
+
+module "operator_access_forwarding" {
+  source = "MODULES/operator_access"
+  operator = {
+    instance_tags   = { team = ["$${aws:PrincipalTag/team}"] }
+    port_forwarding = { to_instance = true }
+  }
+}
+
+module "guardrails" {
+  source           = "MODULES/guardrails"
+  exempt_role_arns = ["arn:aws:iam::*:role/AWSControlTowerExecution", "arn:aws:iam::*:role/break-glass"]
+  log_archive      = { bucket_name = "example-session-logs", key_alias = "alias/session-manager/log-archive" }
+
+  unlogged_session_role_arns = ["arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_DatabaseSupport_*"]
+}
+
+module "guardrails_more_documents" {
+  source                  = "MODULES/guardrails"
+  exempt_role_arns        = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
+  other_session_documents = ["team-shell"]
+  deny                    = merge(local.nothing, { ssh = true, other_documents = true })
+}
+
+module "guardrails_any_document" {
+  source           = "MODULES/guardrails"
+  exempt_role_arns = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
+  deny             = merge(local.nothing, { ssh = true, port_forwarding = true })
+}
+
+locals {
+  nothing = {
+    preferences     = false
+    public_sharing  = false
+    ssh             = false
+    port_forwarding = false
+    other_documents = false
+    keys            = false
+    log_groups      = false
+    function        = false
+    drift_repair    = false
+    config_rule     = false
+    instance_policy = false
+    exempt_roles    = false
+  }
 }
 
 module "config_rule" {
@@ -64,12 +169,29 @@ module "preferences" {
     enabled     = true
     bucket_name = "example-session-logs"
   }
+  drift_repair = {
+    notify_topic_arn = "arn:aws:sns:eu-west-1:999988887777:repairs"
+  }
 }
 """
 TARGETS = [
     "module.instance_policy.data.aws_iam_policy_document.this",
+    "module.instance_policy_central.data.aws_iam_policy_document.this",
     "module.instance_policy_without_s3.data.aws_iam_policy_document.this",
     "module.instance_policy_china.data.aws_iam_policy_document.this",
+    "module.member_policy.data.aws_iam_policy_document.this",
+    "module.log_archive.data.aws_iam_policy_document.bucket",
+    "module.log_archive.data.aws_iam_policy_document.bucket_key",
+    "module.log_archive.data.aws_iam_policy_document.session_key",
+    "module.log_archive.aws_kms_key.session_data",
+    "module.vpc_endpoints.data.aws_iam_policy_document.this",
+    "module.operator_access.data.aws_iam_policy_document.operator",
+    "module.operator_access.data.aws_iam_policy_document.auditor",
+    "module.operator_access_forwarding.data.aws_iam_policy_document.operator",
+    "module.guardrails.data.aws_iam_policy_document.this",
+    "module.guardrails.data.aws_iam_policy_document.boundary",
+    "module.guardrails_more_documents.data.aws_iam_policy_document.this",
+    "module.guardrails_any_document.data.aws_iam_policy_document.this",
     "module.config_rule.data.aws_iam_policy_document.permissions",
     "module.config_rule.data.aws_iam_policy_document.trust",
     "module.config_rule.aws_config_config_rule.this",
@@ -84,34 +206,42 @@ class Products:
     """What Terraform makes of the modules.
 
     Attributes:
-        account: The account of all of it.
-        session_key: ARN of the key for session data.
-        policies: Policy documents by module and name: `config_rule.permissions`.
+        names: What a name in braces stands for: `account` for the account of all but the log archive.
+        policies: Policy documents by module, name and key: `config_rule.permissions`, `vpc_endpoints.this.kms`.
         rule: Text of the Guard rule.
         document: Content of the Automation document.
     """
 
-    account: str
-    session_key: str
+    names: dict[str, str]
     policies: dict[str, dict[str, Any]]
     rule: str
     document: str
 
+    def fill(self, text: str) -> str:
+        """A text with its names in braces replaced."""
+        for name, value in self.names.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
 
 @pytest.fixture(scope="session")
 def products(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Products:
-    """The products in a member account, which is left as it was."""
-    member, folder = sandbox.organization.members[0], tmp_path_factory.mktemp("products")
-    text = CONFIGURATION.replace("MODULES", str(MODULES)).replace("ACCOUNT", member.id)
+    """The products in the log archive and a member account, which are left as they were."""
+    organization, folder = sandbox.organization, tmp_path_factory.mktemp("products")
+    member, log_archive, *_ = organization.members
+    names = {"account": member.id, "log_archive": log_archive.id, "organization": organization.id}
+    text = CONFIGURATION.replace("MODULES", str(MODULES))
+    for name, value in names.items():
+        text = text.replace(name.upper(), value)
     (folder / "main.tf").write_text(text, encoding="utf-8")
-    credentials = sandbox.session(member.id, sandbox.organization.home_region).get_credentials()
-    assert credentials
+    keys = _credentials(sandbox, member.id)
     environment = {
         **child_environment({**os.environ, **sandbox.environment()}, folder, gogc="400"),
         "HOME": str(folder),
-        "AWS_ACCESS_KEY_ID": str(credentials.access_key),
-        "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
-        "AWS_SESSION_TOKEN": str(credentials.token),
+        "AWS_ACCESS_KEY_ID": keys["access_key"],
+        "AWS_SECRET_ACCESS_KEY": keys["secret_key"],
+        "AWS_SESSION_TOKEN": keys["token"],
+        "TF_VAR_log_archive_credentials": json.dumps(_credentials(sandbox, log_archive.id)),
     }
 
     def terraform(*arguments: str) -> str:
@@ -130,21 +260,40 @@ def products(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Prod
     terraform("init", "-input=false")
     try:
         terraform("apply", "-auto-approve", "-input=false", *(f"-target={target}" for target in TARGETS))
-        return _products(member.id, json.loads(terraform("show", "-json")))
+        return _products(names, json.loads(terraform("show", "-json")))
     finally:
-        terraform("destroy", "-auto-approve", "-input=false")
+        # Without a look at what was not a target, such as the VPC of the endpoints, which does not exist.
+        terraform("destroy", "-auto-approve", "-input=false", "-refresh=false")
 
 
-def _products(account: str, state: dict[str, Any]) -> Products:
+def _credentials(sandbox: Sandbox, account_id: str) -> dict[str, str]:
+    credentials = sandbox.session(account_id, sandbox.organization.home_region).get_credentials()
+    assert credentials
+    return {
+        "access_key": str(credentials.access_key),
+        "secret_key": str(credentials.secret_key),
+        "token": str(credentials.token),
+    }
+
+
+def _products(names: dict[str, str], state: dict[str, Any]) -> Products:
+    def name(resource: dict[str, Any]) -> str:
+        index = resource.get("index")
+        return f"{resource['name']}.{index}" if isinstance(index, str) else str(resource["name"])
+
     values = {
-        (module["address"].removeprefix("module."), resource["type"], resource["name"]): resource["values"]
+        (module["address"].removeprefix("module."), resource["type"], name(resource)): resource["values"]
         for module in state["values"]["root_module"]["child_modules"]
         for resource in module["resources"]
     }
     rule = values["config_rule", "aws_config_config_rule", "this"]
     return Products(
-        account=account,
-        session_key=values["preferences", "aws_kms_key", "session_data"]["arn"],
+        names={
+            **names,
+            "session_key": values["preferences", "aws_kms_key", "session_data"]["arn"],
+            "bucket_key": values["log_archive", "aws_kms_key", "bucket"]["arn"],
+            "organization_key": values["log_archive", "aws_kms_key", "session_data"]["arn"],
+        },
         policies={
             f"{module}.{name}": json.loads(content["json"])
             for (module, kind, name), content in values.items()

@@ -1,10 +1,27 @@
-"""The policies that Terraform makes, judged by an IAM simulator over the requests in iam_requests.yaml."""
+"""The policies that Terraform makes, judged by an IAM simulator over the requests in the *_requests.yaml files.
+
+Each file has two YAML documents. The first says who asks (`subjects`) and what protects what is asked for
+(`resources`); the second has the requests of each subject:
+
+    action   what is asked for
+    why      what needs it, or what the neighbours have in common
+    context  context keys of the request (optional)
+    allow, deny, deny_explicitly
+             the resources; each is a request of its own. deny_explicitly wants a Deny statement to say so.
+
+In all of it, {account} is a member account, {log_archive} that of the log archive, {organization} the id of their
+organization, {session_key} the member's key for session data, {bucket_key} the key of the log archive's bucket and
+{organization_key} its key for session data. Keys and topics that no entry of `resources` protects trust the account of
+whoever asks; other resources have no policy of their own.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +31,63 @@ import yaml
 if TYPE_CHECKING:
     from tests.judges.conftest import Judge, Products
 
-REQUESTS = Path(__file__).with_name("iam_requests.yaml")
+MATRICES = sorted(Path(__file__).parent.glob("*_requests.yaml"))
 RESULTS = {"allow": "Allowed", "deny": "ImplicitlyDenied", "deny_explicitly": "ExplicitlyDenied"}
+FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+# The simulator knows the condition keys of encryption contexts by their pattern only.
+ENCRYPTION_CONTEXT = re.compile(r"kms:EncryptionContext:[\w:]+")
+PATTERN = "kms:EncryptionContext:${EncryptionContextKey}"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Who asks, and the policy that decides: of the one who asks, or of the role that is to be assumed."""
+    """Who asks, and the policies that decide, by their names in `Products.policies`.
 
-    policy: str
+    Attributes:
+        principal: ARN of a user, role or session, name of a service, or `anonymous`.
+        identity: Policies of the one who asks.
+        boundary: Permissions boundary of the one who asks.
+        scps: Service control policies of the account, besides the one that allows everything.
+        endpoint: Policy of the VPC endpoint that requests go through.
+        trust: Policy of the role that is to be assumed.
+        allows_everything: Whether the one who asks is an administrator.
+        context: Context keys of every request; those of a request come first, and take one away with null.
+    """
+
     principal: str
-    is_trust: bool = False
+    identity: list[str] = field(default_factory=list)
+    boundary: list[str] = field(default_factory=list)
+    scps: list[str] = field(default_factory=list)
+    endpoint: str = ""
+    trust: str = ""
+    allows_everything: bool = False
+    context: dict[str, Any] = field(default_factory=dict)
 
 
-SUBJECTS = {
-    "instance_policy": Subject("instance_policy.this", "arn:aws:iam::{account}:role/web"),
-    "instance_policy_without_s3": Subject("instance_policy_without_s3.this", "arn:aws:iam::{account}:role/web"),
-    "instance_policy_china": Subject("instance_policy_china.this", "arn:aws-cn:iam::{account}:role/web"),
-    "automation_role": Subject("config_rule.permissions", "arn:aws:iam::{account}:role/automation"),
-    "automation_role_trust": Subject("config_rule.trust", "ssm.amazonaws.com", is_trust=True),
-    "function_role": Subject("preferences.function", "arn:aws:iam::{account}:role/function"),
-    "function_role_trust": Subject("preferences.trust", "lambda.amazonaws.com", is_trust=True),
-}
+@dataclass(frozen=True)
+class Resource:
+    """What protects resources: the policy of all whose ARN matches a pattern, and the account that they belong to."""
+
+    arn: str
+    policy: str
+    account: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """One file."""
+
+    subjects: Mapping[str, Subject]
+    resources: tuple[Resource, ...]
+    requests: tuple[Request, ...]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request of the matrix, and what IAM must answer."""
+    """One request, and what IAM must answer; the context as JSON."""
 
+    matrix: str
     subject: str
     action: str
     why: str
@@ -50,72 +96,150 @@ class Request:
     result: str
 
 
-def requests() -> Iterator[Request]:
-    """The requests of the matrix in its order."""
-    for subject, entries in yaml.safe_load(REQUESTS.read_text(encoding="utf-8")).items():
+def read_matrix(file: Path) -> Matrix:
+    """A file; a key that is not known is an error."""
+    layers, subjects = yaml.safe_load_all(file.read_text(encoding="utf-8"))
+    known = {name: Subject(**subject) for name, subject in layers.pop("subjects").items()}
+    resources = tuple(Resource(**resource) for resource in layers.pop("resources", []))
+    assert not layers, f"{file.name}: unknown keys {set(layers)}"
+    requests = sorted(_requests(file.stem, subjects), key=lambda r: (r.subject, r.action, r.result))
+    return Matrix(known, resources, tuple(requests))
+
+
+def _requests(matrix: str, subjects: Mapping[str, list[dict[str, Any]]]) -> Iterator[Request]:
+    for subject, entries in subjects.items():
         for entry in entries:
-            known = {"action", "why", "context", *RESULTS}
-            assert entry.keys() <= known, f"{subject}, {entry['action']}: unknown keys {entry.keys() - known}"
+            unknown = entry.keys() - {"action", "why", "context", *RESULTS}
+            assert not unknown, f"{matrix}: {subject}, {entry['action']}: unknown keys {unknown}"
             for verdict in RESULTS.keys() & entry.keys():
                 for resource in entry[verdict]:
                     context = json.dumps(entry.get("context", {}))
-                    yield Request(subject, entry["action"], entry["why"], resource, context, RESULTS[verdict])
+                    yield Request(matrix, subject, entry["action"], entry["why"], resource, context, RESULTS[verdict])
 
 
-MATRIX = sorted(requests(), key=lambda request: (request.subject, request.action, request.result))
+ALL = {file.stem: read_matrix(file) for file in MATRICES}
+REQUESTS = [request for matrix in ALL.values() for request in matrix.requests]
 
 
 def simulation(request: Request, products: Products) -> dict[str, Any]:
     """The request as the simulator takes it."""
+    matrix = ALL[request.matrix]
+    subject = matrix.subjects[request.subject]
+    principal, resource = products.fill(subject.principal), products.fill(request.resource)
+    account = principal.split(":")[4] if principal.startswith("arn:") else products.names["account"]
+    _, _, service, _, owner, *_ = resource.split(":") + [""] * 5
 
-    def filled(text: str) -> str:
-        return text.replace("{account}", products.account).replace("{session_key}", products.session_key)
+    def policies(names: list[str]) -> list[dict[str, Any]]:
+        return [{"name": name, "policy": products.policies[name]} for name in names]
 
-    subject = SUBJECTS[request.subject]
-    resource = filled(request.resource)
-    owner = (resource.split(":") + [""] * 5)[4] or products.account
-    policy = products.policies[subject.policy]
+    everything = {"name": "everything", "policy": FULL_ACCESS}
     simulated: dict[str, Any] = {
         "request": {
-            "principal": filled(subject.principal),
+            "principal": {"type": "Anonymous"} if principal == "anonymous" else principal,
             "action": request.action,
-            "resource": {"resource": resource, "accountId": owner},
-            "contextVariables": json.loads(filled(request.context)),
+            "resource": {"resource": resource, "accountId": owner or account},
+            "contextVariables": {
+                key: value
+                for key, value in {
+                    **principal_context(principal),
+                    **json.loads(products.fill(json.dumps(subject.context))),
+                    **json.loads(products.fill(request.context)),
+                }.items()
+                if value is not None
+            },
         },
-        "identityPolicies": [] if subject.is_trust else [{"name": subject.policy, "policy": policy}],
-        "serviceControlPolicies": [],
+        "identityPolicies": [*policies(subject.identity), *([everything] if subject.allows_everything else [])],
+        "serviceControlPolicies": [{"orgIdentifier": account, "policies": [everything, *policies(subject.scps)]}]
+        if subject.scps
+        else [],
         "resourceControlPolicies": [],
     }
-    if subject.is_trust:
-        simulated["resourcePolicy"] = policy
-    elif ":key/" in resource:
-        simulated["resourcePolicy"] = trusting_key_policy(filled(subject.principal))
-    return simulated
+    if subject.boundary:
+        simulated["permissionBoundaryPolicies"] = policies(subject.boundary)
+    if subject.endpoint:
+        simulated["vpcEndpointPolicies"] = policies([subject.endpoint])
+    protection = next((item for item in matrix.resources if fnmatchcase(resource, products.fill(item.arn))), None)
+    if subject.trust:
+        simulated["resourcePolicy"] = products.policies[subject.trust]
+    elif protection:
+        simulated["resourcePolicy"] = products.policies[protection.policy]
+        simulated["request"]["resource"]["accountId"] = products.fill(protection.account) or owner or account
+    elif service in {"kms", "sns"}:
+        simulated["resourcePolicy"] = trusting_policy(service, account, principal.split(":")[1])
+    return with_known_condition_keys(simulated)
 
 
-def trusting_key_policy(principal: str) -> dict[str, Any]:
-    """The policy of a key that leaves the decision to the account of the one who asks."""
-    root = principal.partition(":role/")[0] + ":root"
-    allow = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*"}
+def policies_of(request: Request, products: Products) -> set[str]:
+    """The policies by which a request is decided."""
+    matrix = ALL[request.matrix]
+    subject, resource = matrix.subjects[request.subject], products.fill(request.resource)
+    named = {*subject.identity, *subject.boundary, *subject.scps, subject.endpoint, subject.trust} - {""}
+    return named | {item.policy for item in matrix.resources if fnmatchcase(resource, products.fill(item.arn))}
+
+
+def may_decide(statement: dict[str, Any], request: Request) -> bool:
+    """Whether a statement has to do with an answer: it names the action, and has the effect."""
+    named = statement.get("Action", [])
+    actions = [named] if isinstance(named, str) else named
+    matches = "NotAction" in statement or any(fnmatchcase(request.action.lower(), each.lower()) for each in actions)
+    return matches and (statement["Effect"] == "Allow") == (request.result == RESULTS["allow"])
+
+
+def without(products: Products, policy: str, number: int) -> Products:
+    """The products with one statement of a policy about something that nobody asks for."""
+    document = products.policies[policy]
+    statements = [
+        {**{key: value for key, value in statement.items() if key != "NotAction"}, "Action": "sts:GetFederationToken"}
+        if at == number
+        else statement
+        for at, statement in enumerate(document["Statement"])
+    ]
+    return replace(products, policies={**products.policies, policy: {**document, "Statement": statements}})
+
+
+def principal_context(principal: str) -> dict[str, str]:
+    """What IAM itself says about users, roles and their sessions."""
+    if not principal.startswith("arn:"):
+        return {}
+    session = re.fullmatch(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/[^/]+", principal)
+    arn = "arn:{}:iam::{}:role/{}".format(*session.groups()) if session else principal
+    return {"aws:PrincipalAccount": principal.split(":")[4], "aws:PrincipalArn": arn}
+
+
+def with_known_condition_keys(simulated: dict[str, Any]) -> dict[str, Any]:
+    """A simulation whose encryption context, in request and policy, has the name that the simulator knows."""
+    text = json.dumps(simulated)
+    assert len(set(ENCRYPTION_CONTEXT.findall(text))) <= 1, "several keys of the encryption context would become one"
+    known: dict[str, Any] = json.loads(ENCRYPTION_CONTEXT.sub(lambda _: PATTERN, text))
+    return known
+
+
+def trusting_policy(service: str, account: str, partition: str) -> dict[str, Any]:
+    """The policy of a key or a topic that leaves the decision to the account of the one who asks."""
+    root = f"arn:{partition}:iam::{account}:root"
+    allow = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": f"{service}:*", "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [allow]}
 
 
 @pytest.fixture(scope="session")
 def answers(judge: Judge, products: Products) -> dict[Request, dict[str, Any]]:
     """What the simulator says to every request."""
-    simulations = [simulation(request, products) for request in MATRIX]
-    return dict(zip(MATRIX, judge("simulate_requests.mjs", simulations), strict=True))
+    simulations = [simulation(request, products) for request in REQUESTS]
+    return dict(zip(REQUESTS, judge("simulate_requests.mjs", simulations), strict=True))
 
 
-def test_the_matrix_is_large_and_asks_everyone() -> None:
-    assert len(MATRIX) >= 60
-    assert {request.subject for request in MATRIX} == SUBJECTS.keys()
-    assert len(set(MATRIX)) == len(MATRIX)
+@pytest.mark.parametrize("name", ALL)
+def test_each_matrix_is_large_and_asks_everyone(name: str) -> None:
+    matrix = ALL[name]
+    assert len(matrix.requests) >= 20
+    assert {request.subject for request in matrix.requests} == matrix.subjects.keys()
+    assert len(set(matrix.requests)) == len(matrix.requests)
+    assert {request.result for request in matrix.requests} >= {"Allowed", "ImplicitlyDenied"}
 
 
 @pytest.mark.parametrize(
     "request_",
-    MATRIX,
+    REQUESTS,
     ids=lambda request: f"{request.subject}: {request.action} ({request.why}) on {request.resource}",
 )
 def test_request(request_: Request, answers: dict[Request, dict[str, Any]]) -> None:
@@ -124,3 +248,31 @@ def test_request(request_: Request, answers: dict[Request, dict[str, Any]]) -> N
     assert answer["errors"] is None
     assert answer["ignoredContextKeys"] == [], "a condition on these keys could never hold"
     assert answer["result"] == request_.result
+
+
+def test_no_statement_can_go_unnoticed(
+    judge: Judge, products: Products, answers: dict[Request, dict[str, Any]]
+) -> None:
+    statements = {
+        (policy, number): statement
+        for policy in {policy for request in REQUESTS for policy in policies_of(request, products)}
+        for number, statement in enumerate(products.policies[policy]["Statement"])
+    }
+    asked = [
+        (policy, number, request)
+        for (policy, number), statement in statements.items()
+        for request in REQUESTS
+        if may_decide(statement, request) and policy in policies_of(request, products)
+    ]
+    changed = [simulation(request, without(products, policy, number)) for policy, number, request in asked]
+    results = judge("simulate_requests.mjs", changed)
+
+    assert {json.dumps(answer["errors"]) for answer in results} == {"null"}
+    # Modules that are judged in several forms repeat statements: one of the same ones is enough.
+    noticed = [
+        statements[policy, number]
+        for (policy, number, request), answer in zip(asked, results, strict=True)
+        if answer["result"] != answers[request]["result"]
+    ]
+    unnoticed = [(policy, each["Sid"]) for (policy, _), each in statements.items() if each not in noticed]
+    assert sorted(unnoticed) == []

@@ -1,0 +1,69 @@
+locals {
+  # Where data could be carried out of the organization: by an upload to a bucket of others, or encrypted with a key of others.
+  # The other services know no resources of other accounts, or AWS's own ones, which the agent needs.
+  services_with_own_resources_only = ["kms", "s3"]
+
+  # https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-technical-details.html#ssm-agent-minimum-s3-permissions
+  # and the package repositories of Amazon Linux 2 and 2023.
+  aws_bucket_names = coalesce(var.aws_bucket_names, [
+    "al2023-repos-${local.region}-de612dc2",
+    "amazon-ssm-${local.region}",
+    "amazonlinux-2-repos-${local.region}",
+    "aws-ssm-${local.region}",
+    "aws-ssm-document-attachments-${local.region}",
+    "aws-windows-downloads-${local.region}",
+    "patch-baseline-snapshot-${local.region}",
+    "${local.region}-birdwatcher-prod",
+  ])
+}
+
+data "aws_iam_policy_document" "this" {
+  #checkov:skip=CKV_AWS_108:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
+  #checkov:skip=CKV_AWS_109:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
+  #checkov:skip=CKV_AWS_111:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
+  #checkov:skip=CKV_AWS_356:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
+  for_each = toset(keys(local.created))
+
+  statement {
+    sid       = "OrganizationOnly"
+    actions   = ["${each.key}:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalOrgID"
+      values   = [var.organization_id]
+    }
+
+    dynamic "condition" {
+      for_each = contains(local.services_with_own_resources_only, each.key) ? [var.organization_id] : []
+
+      content {
+        test     = "StringEquals"
+        variable = "aws:ResourceOrgID"
+        values   = [condition.value]
+      }
+    }
+  }
+
+  # Updates of the agent, what AWS's documents run, and packages: read by everybody, often without a signature.
+  dynamic "statement" {
+    for_each = each.key == "s3" && length(local.aws_bucket_names) > 0 ? [true] : []
+
+    content {
+      sid       = "ReadBucketsOfAws"
+      actions   = ["s3:GetObject"]
+      resources = [for name in local.aws_bucket_names : "arn:${local.partition}:s3:::${name}/*"]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+    }
+  }
+}
