@@ -1,0 +1,14 @@
+output "policy_id" {
+  description = "Id of the SCP; null when it is attached to nothing."
+  value       = module.guardrails.policy_id
+}
+
+output "scp_json" {
+  description = "Text of the SCP."
+  value       = module.guardrails.scp_json
+}
+
+output "scp_length" {
+  description = "Characters of the SCP, of the 5,120 that AWS Organizations takes."
+  value       = module.guardrails.scp_length
+}

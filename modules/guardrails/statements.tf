@@ -1,0 +1,288 @@
+# What is denied. In the accounts of an organization the same things have the same names, in every region.
+
+locals {
+  ssm_arn = "arn:${local.partition}:ssm:*:*"
+
+  document_actions = [
+    "ssm:CreateDocument",
+    "ssm:DeleteDocument",
+    "ssm:ModifyDocumentPermission",
+    "ssm:UpdateDocument",
+    "ssm:UpdateDocumentDefaultVersion",
+  ]
+
+  key_aliases = compact([var.names.data_key_alias, var.names.logs_key_alias, try(var.log_archive.key_alias, "")])
+
+  # What can be named, by the switches of deny. It makes one statement, because each would repeat the exempt roles. That denies
+  # nothing more: a call and the ARN of a resource go together only if they are of one kind.
+  named = {
+    # With what was there before the preferences, which destruction gives back.
+    preferences = {
+      actions = concat(local.document_actions, ["ssm:DeleteParameter*", "ssm:PutParameter"])
+      resources = [
+        "${local.ssm_arn}:document/${var.names.document}",
+        "${local.ssm_arn}:parameter${var.names.data_key_parameter}",
+        "${local.ssm_arn}:parameter/session-manager/original-document",
+      ]
+    }
+
+    public_sharing = {
+      actions   = ["ssm:ResetServiceSetting", "ssm:UpdateServiceSetting"]
+      resources = ["${local.ssm_arn}:servicesetting/ssm/documents/console/public-sharing-permission"]
+    }
+
+    # The keys are known by their aliases.
+    keys = {
+      actions   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
+      resources = [for alias in local.key_aliases : "arn:${local.partition}:kms:*:*:${alias}"]
+    }
+
+    # Two forms: calls on a group know it without an end, those on its streams with one.
+    log_groups = {
+      actions = [
+        "logs:AssociateKmsKey",
+        "logs:DeleteLogGroup",
+        "logs:DeleteLogStream",
+        "logs:DisassociateKmsKey",
+        "logs:PutRetentionPolicy",
+      ]
+      resources = flatten([
+        for name in [var.names.log_group, "/aws/lambda/${var.names.function}"] :
+        ["arn:${local.partition}:logs:*:*:log-group:${name}", "arn:${local.partition}:logs:*:*:log-group:${name}:*"]
+      ])
+    }
+
+    # Its role may write the preferences, so whoever could call it, or change its code, could write any.
+    function = {
+      actions = [
+        "lambda:AddPermission",
+        "lambda:Create*",
+        "lambda:Delete*",
+        "lambda:Invoke*",
+        "lambda:Put*",
+        "lambda:RemovePermission",
+        "lambda:Update*",
+      ]
+      resources = [for end in ["", ":*"] : "arn:${local.partition}:lambda:*:*:function:${var.names.function}${end}"]
+    }
+
+    # The rules that call the function, and the queue and alarm of the repairs that failed. Messages may be deleted: that ends
+    # the alarm.
+    drift_repair = {
+      actions = [
+        "cloudwatch:DeleteAlarms",
+        "cloudwatch:DisableAlarmActions",
+        "cloudwatch:PutMetricAlarm",
+        "cloudwatch:SetAlarmState",
+        "events:DeleteRule",
+        "events:DisableRule",
+        "events:Put*",
+        "events:RemoveTargets",
+        "sqs:AddPermission",
+        "sqs:DeleteQueue",
+        "sqs:PurgeQueue",
+        "sqs:SetQueueAttributes",
+      ]
+      resources = [
+        "arn:${local.partition}:cloudwatch:*:*:alarm:${var.names.function}-failures",
+        "arn:${local.partition}:events:*:*:rule/${var.names.function}-*",
+        "arn:${local.partition}:sqs:*:*:${var.names.function}-failures",
+      ]
+    }
+
+    # The remediation of the rule, which has no name of its own.
+    config_rule = {
+      actions = concat(local.document_actions, ["config:DeleteRemediationConfiguration", "config:PutRemediationConfigurations"])
+      resources = [
+        "arn:${local.partition}:config:*:*:remediation-configuration/${var.names.config_rule}/*",
+        "${local.ssm_arn}:document/${var.names.automation_document}",
+      ]
+    }
+
+    instance_policy = {
+      actions   = ["iam:CreatePolicy*", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"]
+      resources = ["arn:${local.partition}:iam::*:policy${var.names.policy_path}${var.names.policy}"]
+    }
+
+    # Whoever could make, change or pass one of them would be exempt, too.
+    exempt_roles = {
+      actions = [
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:Delete*",
+        "iam:DetachRolePolicy",
+        "iam:PassRole",
+        "iam:Put*",
+        "iam:Update*",
+      ]
+      resources = concat(local.exempt_role_arns, local.deployed_role_arns, sort(var.unlogged_session_role_arns))
+    }
+  }
+
+  log_archive = [
+    for archive in var.log_archive[*] : {
+      actions = [
+        "s3:BypassGovernanceRetention",
+        "s3:DeleteBucket*",
+        "s3:DeleteObject*",
+        "s3:PutBucket*",
+        "s3:PutEncryptionConfiguration",
+        "s3:PutLifecycleConfiguration",
+        "s3:PutReplicationConfiguration",
+      ]
+      resources = [for path in ["", "/*"] : "arn:${local.partition}:s3:::${archive.bucket_name}${path}"]
+    }
+  ]
+
+  denied_by_name = concat([for switch, denied in local.named : denied if var.deny[switch]], local.log_archive)
+
+  own_document_arns = [
+    for name in concat([var.names.document], sort(var.other_session_documents)) : "${local.ssm_arn}:document/${name}"
+  ]
+
+  # Nobody but AWS may begin a name with AWS-.
+  aws_document_arns = { for kind, name in { ssh = "AWS-StartSSHSession", port_forwarding = "AWS-StartPortForwardingSession*" } : kind => "${local.ssm_arn}:document/${name}" }
+
+  unlogged_document_arns = [for kind, arn in local.aws_document_arns : arn if var.deny[kind]]
+  allowed_document_arns  = [for kind, arn in local.aws_document_arns : arn if !var.deny[kind]]
+}
+
+# For everybody but the exempt roles. AWS services and service-linked roles are bound by no SCP.
+data "aws_iam_policy_document" "this" {
+  dynamic "statement" {
+    for_each = length(local.denied_by_name) > 0 ? [true] : []
+
+    content {
+      sid       = "KeepAsDeployed"
+      effect    = "Deny"
+      actions   = distinct(flatten(local.denied_by_name[*].actions))
+      resources = distinct(flatten(local.denied_by_name[*].resources))
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = concat(local.exempt_role_arns, local.deployed_role_arns)
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.deny.keys ? [true] : []
+
+    content {
+      sid       = "KeepKeys"
+      effect    = "Deny"
+      actions   = ["kms:DeleteImportedKeyMaterial", "kms:DisableKey*", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
+      resources = ["arn:${local.partition}:kms:*:*:key/*"]
+
+      condition {
+        test     = "ForAnyValue:StringEquals"
+        variable = "kms:ResourceAliases"
+        values   = local.key_aliases
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = local.exempt_role_arns
+      }
+    }
+  }
+
+  # AWS Config gives rules random ids, so the rule is known by its tag.
+  dynamic "statement" {
+    for_each = var.deny.config_rule ? [true] : []
+
+    content {
+      sid    = "KeepConfigRule"
+      effect = "Deny"
+
+      actions = [
+        "config:DeleteConfigRule",
+        "config:DeleteEvaluationResults",
+        "config:PutConfigRule",
+        "config:TagResource",
+        "config:UntagResource",
+      ]
+
+      resources = ["arn:${local.partition}:config:*:*:config-rule/*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:ResourceTag/${var.config_rule_tag.key}"
+        values   = [var.config_rule_tag.value]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = local.exempt_role_arns
+      }
+    }
+  }
+
+  # StartSession is decided on the instance and, apart from it, on the document: what is no document passes here.
+  dynamic "statement" {
+    for_each = var.deny.other_documents ? [true] : []
+
+    content {
+      sid     = "NoOtherSessionDocuments"
+      effect  = "Deny"
+      actions = ["ssm:StartSession"]
+
+      not_resources = concat(local.own_document_arns, local.allowed_document_arns, [
+        "arn:${local.partition}:ec2:*:*:instance/*",
+        "arn:${local.partition}:ecs:*:*:task/*",
+        "${local.ssm_arn}:managed-instance/*",
+      ])
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = concat(local.exempt_role_arns, sort(var.unlogged_session_role_arns))
+      }
+    }
+  }
+
+  # Another account could share a document of the same name, which logs nothing.
+  dynamic "statement" {
+    for_each = var.deny.other_documents ? [true] : []
+
+    content {
+      sid       = "NoForeignSessionDocuments"
+      effect    = "Deny"
+      actions   = ["ssm:StartSession"]
+      resources = local.own_document_arns
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:ResourceAccount"
+        values   = ["$${aws:PrincipalAccount}"]
+      }
+
+      # Should a request not say whose the document is, sessions still start.
+      condition {
+        test     = "Null"
+        variable = "aws:ResourceAccount"
+        values   = ["false"]
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = !var.deny.other_documents && length(local.unlogged_document_arns) > 0 ? [true] : []
+
+    content {
+      sid       = "NoUnloggedSessions"
+      effect    = "Deny"
+      actions   = ["ssm:StartSession"]
+      resources = local.unlogged_document_arns
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = concat(local.exempt_role_arns, sort(var.unlogged_session_role_arns))
+      }
+    }
+  }
+}

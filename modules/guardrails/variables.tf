@@ -1,0 +1,202 @@
+variable "attach_to" {
+  description = "Root, organizational units and accounts that get the SCP, by their ids. Empty creates none: the outputs have its text."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for id in var.attach_to : can(regex("^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|[0-9]{12})$", id))])
+    error_message = "The attach_to must be ids of a root (r-abcd), of organizational units (ou-abcd-12345678) or of accounts (12 digits)."
+  }
+}
+
+variable "block_public_sharing" {
+  description = "Whether documents of Systems Manager are kept from being shared with everybody, in the account and region in which this module runs. It is a setting of each account in each region: an SCP can keep it, not make it."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "boundary" {
+  description = "The same denials as a permissions boundary in the account in which this module runs, for organizations without SCPs."
+  type = object({
+    enabled = optional(bool, false)
+    name    = optional(string, "SessionManagerBoundary")
+    path    = optional(string, "/")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.boundary.name))
+    error_message = "The boundary.name must have 1 to 128 letters, digits or characters of _+=,.@-."
+  }
+
+  validation {
+    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.boundary.path))
+    error_message = "The boundary.path must begin and end with a slash."
+  }
+}
+
+variable "config_rule_tag" {
+  description = "Tag by which the statement ConfigRule knows the rule: the tag that `tags` of config_rule gives it."
+  type = object({
+    key   = optional(string, "session-manager")
+    value = optional(string, "config-rule")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[\\w .:/=+@-]{1,128}$", var.config_rule_tag.key)) && can(regex("^[\\w .:/=+@-]{1,256}$", var.config_rule_tag.value))
+    error_message = "The config_rule_tag must have a key of 1 to 128 and a value of 1 to 256 letters, digits, spaces or characters of _.:/=+-@."
+  }
+}
+
+variable "deny" {
+  description = "What is denied to everybody but the exempt roles: each switch is a statement or two, as the README tells."
+  type = object({
+    preferences     = optional(bool, true)
+    public_sharing  = optional(bool, true)
+    ssh             = optional(bool, true)
+    port_forwarding = optional(bool, true)
+    other_documents = optional(bool, true)
+    keys            = optional(bool, true)
+    log_groups      = optional(bool, true)
+    function        = optional(bool, true)
+    drift_repair    = optional(bool, true)
+    config_rule     = optional(bool, true)
+    instance_policy = optional(bool, true)
+    exempt_roles    = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = anytrue(values(var.deny))
+    error_message = "The deny must leave at least one statement on, or the policy would be empty."
+  }
+}
+
+variable "exempt_role_arns" {
+  description = "Roles that nothing is denied to, by their ARNs or patterns of them: the deployment role and those for emergencies. The function's roles and the Automation role are exempt by their names."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.exempt_role_arns) > 0
+    error_message = "The exempt_role_arns must name at least the deployment role: otherwise nobody could change or remove what this project makes."
+  }
+
+  # A pattern needs something of its own in the name: role/* would exempt everybody.
+  validation {
+    condition     = alltrue([for arn in var.exempt_role_arns : can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/[\\w+=,.@/*?-]*[\\w+=,.@-]{3}[\\w+=,.@*?-]*$", arn))])
+    error_message = "The exempt_role_arns must be ARNs of roles such as arn:aws:iam::*:role/AWSControlTowerExecution, in which * and ? may stand for other characters but not for the whole name."
+  }
+}
+
+variable "log_archive" {
+  description = "Bucket of the session logs and alias of its key, in the account of the log archive: `null` leaves them out."
+  type = object({
+    bucket_name = string
+    key_alias   = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.log_archive == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.log_archive.bucket_name))
+    error_message = "The log_archive.bucket_name must be a bucket's name without dots (dots break TLS host names)."
+  }
+
+  validation {
+    condition     = try(var.log_archive.key_alias, null) == null || can(regex("^alias/[\\w/-]{1,250}$", var.log_archive.key_alias))
+    error_message = "The log_archive.key_alias must begin with alias/ and go on with letters, digits or characters of _/-."
+  }
+}
+
+variable "name" {
+  description = "Name of the SCP."
+  type        = string
+  default     = "session-manager-guardrails"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[\\w .,@+=/-]{1,128}$", var.name))
+    error_message = "The name must have 1 to 128 letters, digits, spaces or characters of _.,@+=/-."
+  }
+}
+
+variable "names" {
+  description = "Names that the other modules gave: what is protected."
+  type = object({
+    log_group           = optional(string, "ssm-sessionmanager-logs")
+    policy              = optional(string, "SessionManagerLogPolicy")
+    policy_path         = optional(string, "/")
+    data_key_alias      = optional(string, "alias/session-manager/data")
+    logs_key_alias      = optional(string, "alias/session-manager/logs")
+    data_key_parameter  = optional(string, "/session-manager/session-data-key")
+    document            = optional(string, "SSM-SessionManagerRunShell")
+    config_rule         = optional(string, "iam-ec2-role-has-required-policy")
+    automation_document = optional(string, "Attach-ssm-policy-to-instance-profile")
+    function            = optional(string, "session-manager-preferences")
+  })
+  default  = {}
+  nullable = false
+
+  # No name is a pattern: a star would deny what others own.
+  validation {
+    condition     = alltrue([for name in values(var.names) : can(regex("^[\\w+=,.@/#-]{1,512}$", name))])
+    error_message = "The names must have letters, digits or characters of _+=,.@/#-, and no wildcards."
+  }
+
+  validation {
+    condition     = alltrue([for alias in [var.names.data_key_alias, var.names.logs_key_alias] : startswith(alias, "alias/")])
+    error_message = "The names.data_key_alias and names.logs_key_alias must begin with alias/."
+  }
+
+  validation {
+    condition     = startswith(var.names.data_key_parameter, "/")
+    error_message = "The names.data_key_parameter must begin with a slash."
+  }
+
+  validation {
+    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.names.policy_path))
+    error_message = "The names.policy_path must begin and end with a slash."
+  }
+}
+
+variable "other_session_documents" {
+  description = "Further documents with which sessions may be started although `deny.other_documents` is true, such as the logged ones of a team."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.other_session_documents : can(regex("^[\\w.-]{3,128}$", name))])
+    error_message = "The other_session_documents must be names of documents: 3 to 128 letters, digits or characters of _.-."
+  }
+
+  validation {
+    condition     = length(var.other_session_documents) == 0 || var.deny.other_documents
+    error_message = "The other_session_documents have no effect unless deny.other_documents is true."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the policies."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "unlogged_session_role_arns" {
+  description = "Roles that may start sessions with any document, by their ARNs or patterns of them, and are bound otherwise."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.unlogged_session_role_arns : can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/[\\w+=,.@/*?-]*[\\w+=,.@-]{3}[\\w+=,.@*?-]*$", arn))])
+    error_message = "The unlogged_session_role_arns must be ARNs of roles such as arn:aws:iam::*:role/database-support, in which * and ? may stand for other characters but not for the whole name."
+  }
+}

@@ -1,0 +1,24 @@
+output "auditor" {
+  description = "The auditors' policy: `arn`, and `name` and `path`, by which a permission set of IAM Identity Center refers to it; null when it is not created."
+  value       = one([for policy in aws_iam_policy.auditor : { arn = policy.arn, name = policy.name, path = policy.path }])
+
+  # Whoever waits for the policy waits for its roles, too.
+  depends_on = [aws_iam_role_policy_attachment.auditor]
+}
+
+output "auditor_json" {
+  description = "Policy document of the auditors, such as for the inline policy of a permission set; there in any case."
+  value       = data.aws_iam_policy_document.auditor.minified_json
+}
+
+output "operator" {
+  description = "The operators' policy: `arn`, and `name` and `path`, by which a permission set of IAM Identity Center refers to it; null when it is not created."
+  value       = one([for policy in aws_iam_policy.operator : { arn = policy.arn, name = policy.name, path = policy.path }])
+
+  depends_on = [aws_iam_role_policy_attachment.operator]
+}
+
+output "operator_json" {
+  description = "Policy document of the operators, such as for the inline policy of a permission set; null when `operator.enabled` is false."
+  value       = var.operator.enabled ? data.aws_iam_policy_document.operator.minified_json : null
+}

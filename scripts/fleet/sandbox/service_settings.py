@@ -1,0 +1,71 @@
+"""Service settings of Systems Manager, which moto lacks: settings of an account in a region.
+
+See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ServiceSetting.html.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fleet.sandbox.call import AwsError, Call
+
+_DEFAULTS = {
+    "/ssm/documents/console/public-sharing-permission": "Enable",
+}
+
+
+class ServiceSettings:
+    """What was set in each account and region."""
+
+    def __init__(self) -> None:
+        self._customized: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def operations(self) -> dict[tuple[str, str], Any]:
+        """Return the operations by service and name."""
+        return {
+            ("ssm", "GetServiceSetting"): self.get,
+            ("ssm", "UpdateServiceSetting"): self.update,
+            ("ssm", "ResetServiceSetting"): self.reset,
+        }
+
+    def get(self, call: Call) -> dict[str, Any]:
+        """Answer GetServiceSetting."""
+        return {"ServiceSetting": self._setting(call)}
+
+    def update(self, call: Call) -> dict[str, Any]:
+        """Answer UpdateServiceSetting."""
+        setting_id = _setting_id(call)
+        self._customized[call.account_id, call.region, setting_id] = {
+            "SettingValue": call.parameters["SettingValue"],
+            "LastModifiedDate": time.time(),
+            "LastModifiedUser": f"arn:aws:iam::{call.account_id}:root",
+            "Status": "Customized",
+        }
+        return {}
+
+    def reset(self, call: Call) -> dict[str, Any]:
+        """Answer ResetServiceSetting."""
+        self._customized.pop((call.account_id, call.region, _setting_id(call)), None)
+        return {"ServiceSetting": self._setting(call)}
+
+    def _setting(self, call: Call) -> dict[str, Any]:
+        setting_id = _setting_id(call)
+        default = {"SettingValue": _DEFAULTS[setting_id], "LastModifiedUser": "System", "Status": "Default"}
+        return {
+            "SettingId": setting_id,
+            "ARN": f"arn:aws:ssm:{call.region}:{call.account_id}:servicesetting{setting_id}",
+            **self._customized.get((call.account_id, call.region, setting_id), default),
+        }
+
+
+def _setting_id(call: Call) -> str:
+    """Return the setting that a call is about, which it may name by its ARN.
+
+    Raises:
+        AwsError: The emulator knows no such setting.
+    """
+    setting_id = str(call.parameters["SettingId"]).rpartition(":servicesetting")[2]
+    if setting_id not in _DEFAULTS:
+        raise AwsError("ServiceSettingNotFound", f"Setting {setting_id} not found")
+    return setting_id
