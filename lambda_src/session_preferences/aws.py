@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -69,6 +69,16 @@ def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None =
             attempt += 1
 
     return call
+
+
+def pages(call: Call, items: str, token: str, *operation: str, **arguments: object) -> Iterator[Any]:
+    """The items of all pages of an operation, whose answers have them under `items` and what comes next as `token`."""
+    while True:
+        page = call(*operation, **arguments)
+        yield from page.get(items, [])
+        if not page.get(token):
+            return
+        arguments[token] = page[token]
 
 
 def _failure(what: str, error: Exception) -> AwsError:

@@ -5,9 +5,8 @@ cannot be checked counts as failed.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Any
 
-from .aws import DENIED, Call
+from .aws import DENIED, Call, pages
 from .document import PREFLIGHT_PERMISSIONS, Document
 from .errors import AwsError, PreflightError
 
@@ -39,7 +38,8 @@ def preflight(document: Document, call: Call, region: str | None, waived: Collec
 
 def _log_group(document: Document, call: Call, region: str | None) -> Iterator[str]:
     name = document.cloud_watch_log_group_name
-    group = next((item for item in _log_groups(name, call) if item["logGroupName"] == name), None)
+    groups = pages(call, "logGroups", "nextToken", "logs", "DescribeLogGroups", logGroupNamePrefix=name)
+    group = next((item for item in groups if item["logGroupName"] == name), None)
     if group is None:
         yield (
             f"cloudWatchLogGroupName would refuse sessions or lose their logs: {name} does not exist in {region}. "
@@ -47,16 +47,6 @@ def _log_group(document: Document, call: Call, region: str | None) -> Iterator[s
         )
     elif document.cloud_watch_encryption_enabled and not group.get("kmsKeyId"):
         yield f"cloudWatchEncryptionEnabled {_LOCKOUT}: {name} has no KMS key. Associate one, or turn the flag off."
-
-
-def _log_groups(prefix: str, call: Call) -> Iterator[dict[str, Any]]:
-    token: dict[str, object] = {}
-    while True:
-        page = call("logs", "DescribeLogGroups", logGroupNamePrefix=prefix, **token)
-        yield from page["logGroups"]
-        if not page.get("nextToken"):
-            return
-        token = {"nextToken": page["nextToken"]}
 
 
 def _bucket(document: Document, call: Call, _region: str | None) -> Iterator[str]:

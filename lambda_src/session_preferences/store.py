@@ -1,13 +1,14 @@
 """One SSM document, read and written: what the API offers, with its waiting and its limits, and no policy."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .aws import Budget, Call
+from .aws import Budget, Call, pages
 from .errors import AwsError, UnreadableDocumentError, tolerated
 
 _ABSENT = ("InvalidDocument", "InvalidDocumentVersion")
+# A document may have 1,000 versions (Systems Manager quotas); numbers are never used again.
+_NEAR_LIMIT = 900
 _PRUNED_AT_ONCE = 25
 _ACCOUNTS_PER_CALL = 20
 
@@ -51,7 +52,7 @@ class Store:
             default_text=text,
             latest_text=text if default == latest else self.read(latest, document_format),
             document_format=found["DocumentFormat"],
-            shared_with=list(self._pages("DescribeDocumentPermission", "AccountIds", PermissionType="Share")),
+            shared_with=self._list("DescribeDocumentPermission", "AccountIds", PermissionType="Share"),
         )
 
     def read(self, version: str, document_format: str) -> str:
@@ -66,6 +67,8 @@ class Store:
 
     def update(self, text: str, document_format: str, after: str) -> None:
         """Write a version and make it the default; SSM refuses if `after` is no longer the latest version."""
+        if int(after) >= _NEAR_LIMIT:
+            self.prune(_NEAR_LIMIT)
         made = self._call("UpdateDocument", Content=text, DocumentFormat=document_format, DocumentVersion=after)
         self.promote(self._activated(made))
 
@@ -89,12 +92,13 @@ class Store:
                 newer.append(version)
         return False
 
-    def prune(self) -> bool:
-        """Delete the oldest versions that are neither default nor latest; whether there were any."""
-        listed = list(self._pages("ListDocumentVersions", "DocumentVersions", MaxResults=50))
+    def prune(self, kept: int = 0) -> bool:
+        """Delete some of the oldest versions beyond `kept`, never default or latest; whether there were any."""
+        listed = self._list("ListDocumentVersions", "DocumentVersions", MaxResults=50)
         listed.sort(key=lambda item: int(item["DocumentVersion"]))
         old = [item["DocumentVersion"] for item in listed[:-1] if not item["IsDefaultVersion"]]
-        for version in old[:_PRUNED_AT_ONCE]:
+        surplus = min(max(len(listed) - kept, 0), _PRUNED_AT_ONCE)
+        for version in old[:surplus]:
             self._call("DeleteDocument", DocumentVersion=version)
         return bool(old)
 
@@ -112,13 +116,8 @@ class Store:
     def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
         return self._aws("ssm", operation, Name=self.name, **arguments)
 
-    def _pages(self, operation: str, key: str, **arguments: object) -> Iterator[Any]:
-        while True:
-            page = self._call(operation, **arguments)
-            yield from page.get(key, [])
-            if not page.get("NextToken"):
-                return
-            arguments["NextToken"] = page["NextToken"]
+    def _list(self, operation: str, items: str, **arguments: object) -> list[Any]:
+        return list(pages(self._call, items, "NextToken", operation, **arguments))
 
     def _settled(self, **version: object) -> dict[str, Any]:
         attempt = 0

@@ -16,7 +16,10 @@ locals {
   # The regions of an account share this policy, so an instance may write below its own account's folder only.
   log_objects_arn = one([for s3 in var.s3[*] : join("/", compact([local.log_bucket_arn, s3.key_prefix, local.account_id, "*"]))])
 
-  log_bucket_key_arn = one(var.s3[*].kms_key_arn)
+  log_bucket_key_arn = one([
+    for s3 in var.s3[*] :
+    s3.kms_key_account_id == null ? s3.kms_key_arn : "arn:${local.partition}:kms:*:${s3.kms_key_account_id}:key/*"
+  ])
 }
 
 data "aws_iam_policy_document" "this" {
@@ -107,7 +110,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # GenerateDataKey encrypts an upload, Decrypt continues one of several parts.
+  # GenerateDataKey encrypts an upload, Decrypt continues one of several parts: through S3 only, and for these uploads only.
   dynamic "statement" {
     for_each = local.log_bucket_key_arn[*]
 
@@ -115,6 +118,19 @@ data "aws_iam_policy_document" "this" {
       sid       = "UseBucketKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
       resources = [statement.value]
+
+      condition {
+        test     = "StringLike"
+        variable = "kms:ViaService"
+        values   = ["s3.*.${data.aws_partition.current.dns_suffix}"]
+      }
+
+      # S3 names the bucket when it uses S3 Bucket Keys, the object otherwise.
+      condition {
+        test     = "StringLike"
+        variable = "kms:EncryptionContext:aws:s3:arn"
+        values   = [local.log_bucket_arn, local.log_objects_arn]
+      }
     }
   }
 }

@@ -59,11 +59,12 @@ variable "path" {
 }
 
 variable "s3" {
-  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's own folder, `kms_key_arn` the key of a bucket encrypted with SSE-KMS. `null` grants nothing on S3."
+  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's own folder, `kms_key_arn` the key of a bucket encrypted with SSE-KMS, or `kms_key_account_id` the account of a key whose ARN is not known. `null` grants nothing on S3."
   type = object({
-    bucket_name = string
-    key_prefix  = optional(string, "sessionmanager")
-    kms_key_arn = optional(string)
+    bucket_name        = string
+    key_prefix         = optional(string, "sessionmanager")
+    kms_key_arn        = optional(string)
+    kms_key_account_id = optional(string)
   })
   default = null
 
@@ -80,6 +81,16 @@ variable "s3" {
   validation {
     condition     = try(var.s3.kms_key_arn, null) == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.s3.kms_key_arn))
     error_message = "The s3.kms_key_arn must be the ARN of a key, not of an alias."
+  }
+
+  validation {
+    condition     = try(var.s3.kms_key_account_id, null) == null || can(regex("^[0-9]{12}$", var.s3.kms_key_account_id))
+    error_message = "The s3.kms_key_account_id must have exactly 12 digits; quote it, so that leading zeros stay."
+  }
+
+  validation {
+    condition     = try(var.s3.kms_key_arn, null) == null || try(var.s3.kms_key_account_id, null) == null
+    error_message = "The s3.kms_key_arn and the s3.kms_key_account_id exclude each other: the ARN names the account."
   }
 }
 

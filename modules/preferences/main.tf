@@ -84,6 +84,14 @@ resource "aws_cloudwatch_log_group" "sessions" {
   }
 }
 
+# By its ARN, because older providers plan a change again and again without.
+resource "aws_ssm_service_setting" "public_sharing" {
+  count = var.block_public_sharing ? 1 : 0
+
+  setting_id    = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:servicesetting/ssm/documents/console/public-sharing-permission"
+  setting_value = "Disable"
+}
+
 # What differs, asked of the function, so that there is one definition of equal. Not a data source within the check: that is read
 # again when a plan is applied, so no plan would ever be empty. After the invocation: what it is about to change is no drift.
 data "aws_lambda_invocation" "differences" {

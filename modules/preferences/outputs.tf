@@ -49,3 +49,8 @@ output "session_key_parameter_name" {
   description = "Name of the SSM parameter that holds the id of the created session-data key; null when none is created."
   value       = one(aws_ssm_parameter.session_key[*].name)
 }
+
+output "wanted" {
+  description = "What the function is asked to bring about: the document's name, the preferences by the names of its inputs, adopt and waive."
+  value       = local.wanted
+}

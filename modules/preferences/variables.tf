@@ -17,6 +17,13 @@ variable "after" {
   nullable    = false
 }
 
+variable "block_public_sharing" {
+  description = "Whether documents of Systems Manager, the preferences among them, are kept from being shared with everybody. It is a setting of the whole account in this region."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "check_in_plan" {
   description = "Whether each plan calls the function to compare the document with what is wanted, and warns of differences. It costs a call for each plan, and a plan with changes says that the result is known after apply."
   type        = bool

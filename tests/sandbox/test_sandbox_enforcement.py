@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -364,126 +363,11 @@ def test_an_automation_may_do_what_its_role_may(enforcing: Sandbox, admin: boto3
     role.delete()
 
 
-MODULES = Path(__file__).parents[2] / "modules"
-
-ROOT = """
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws" }
-  }
-}
-
-provider "aws" {
-  region                  = "us-east-1"
-  skip_metadata_api_check = true
-  assume_role { role_arn = "arn:aws:iam::640281937465:role/AWSControlTowerExecution" }
-}
-
-module "instance_policy" {
-  source = "MODULES/instance_policy"
-}
-
-module "config_rule" {
-  source           = "MODULES/config_rule"
-  home_region      = "us-east-1"
-  policy_arn       = module.instance_policy.arn
-  auto_remediation = true
-}
-
-module "preferences" {
-  source = "MODULES/preferences"
-}
-
-output "document" { value = module.config_rule.automation_document_name }
-output "rule" { value = module.config_rule.rule_name }
-output "automation_role" { value = module.config_rule.automation_role_arn }
-output "function_role" { value = module.preferences.function_role_arn }
-output "policy" { value = module.instance_policy.arn }
-"""
-
-PREFERENCES = "SSM-SessionManagerRunShell"
-
-
-def take_away(admin: boto3.Session, role_arn: str, action: str) -> None:
-    """Remove an action from the inline policies of a role."""
-    iam, role = admin.client("iam"), role_arn.rpartition("/")[2]
-    removed = 0
-    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-        document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for statement in document["Statement"]:
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            if statement["Effect"] == "Allow" and action in actions:
-                statement["Action"] = [each for each in actions if each != action] or "none:None"
-                removed += 1
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-    assert removed
-
-
-@pytest.mark.terraform
-def test_the_modules_grant_what_is_needed(
-    enforcing: Sandbox,
-    admin: boto3.Session,
-    terraform_in: Callable[..., Callable[..., subprocess.CompletedProcess[str]]],
-) -> None:
-    terraform = terraform_in(enforcing, {"main.tf": ROOT.replace("MODULES", str(MODULES)).encode()})
-    applied = terraform("apply", "-no-color", "-auto-approve", "-input=false")
-    assert applied.returncode == 0, applied.stdout + applied.stderr
-    outputs = {name: each["value"] for name, each in json.loads(terraform("output", "-json").stdout).items()}
-    ssm, iam, config = admin.client("ssm"), admin.client("iam"), admin.client("config")
-    enforcing.wait_until_idle()
-
-    def compliance() -> str:
-        described = config.describe_compliance_by_config_rule(ConfigRuleNames=[outputs["rule"]])
-        return described["ComplianceByConfigRules"][0]["Compliance"]["ComplianceType"]
-
-    def timeout() -> str:
-        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
-        return str(content["inputs"]["idleSessionTimeout"])
-
-    def tamper() -> None:
-        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
-        content["inputs"]["idleSessionTimeout"] = "60"
-        written = ssm.update_document(Name=PREFERENCES, Content=json.dumps(content), DocumentVersion="$LATEST")
-        version = written["DocumentDescription"]["DocumentVersion"]
-        ssm.update_document_default_version(Name=PREFERENCES, DocumentVersion=version)
-        enforcing.wait_until_idle()
-
-    # The automation has attached the policy, the function repairs what somebody else changes.
-    assert compliance() == "COMPLIANT"
-    attached = iam.list_attached_role_policies(RoleName="app-server")["AttachedPolicies"]
-    assert [policy["PolicyArn"] for policy in attached] == [outputs["policy"]]
-    assert timeout() == "20"
-    tamper()
-    assert timeout() == "20"
-
-    take_away(admin, outputs["automation_role"], "iam:AttachRolePolicy")
-    iam.detach_role_policy(RoleName="app-server", PolicyArn=outputs["policy"])
-    enforcing.wait_until_idle()
-    assert compliance() == "NON_COMPLIANT"
-    failed = ssm.describe_automation_executions(
-        Filters=[
-            {"Key": "DocumentNamePrefix", "Values": [outputs["document"]]},
-            {"Key": "ExecutionStatus", "Values": ["Failed"]},
-        ]
-    )["AutomationExecutionMetadataList"]
-    assert "not authorized to perform: iam:AttachRolePolicy" in failed[0]["FailureMessage"]
-
-    take_away(admin, outputs["function_role"], "ssm:UpdateDocument")
-    tamper()
-    assert timeout() == "60"
-
-    destroyed = terraform("apply", "-no-color", "-auto-approve", "-input=false")
-    assert destroyed.returncode == 0, destroyed.stderr
-    destroyed = terraform("destroy", "-no-color", "-auto-approve", "-input=false")
-    assert destroyed.returncode == 0, destroyed.stdout + destroyed.stderr
-    enforcing.wait_until_idle()
-
-
-def test_without_it_everything_is_allowed(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_without_it_everything_is_allowed(enforcing: Sandbox, tmp_path: Path) -> None:
     with Sandbox.start(ORGANIZATION, tmp_path) as lax:
         role = Role(lax, lax.session(MEMBER, REGION), "powerless")
         assert role.client("iam").list_roles()["Roles"]
-    assert sandbox.endpoint_url != lax.endpoint_url
+    assert enforcing.endpoint_url != lax.endpoint_url
 
 
 SECOND = "640281937466"

@@ -21,6 +21,25 @@ def invoke(session: boto3.Session, name: str, event: object = None, **more: str)
     return json.loads(answer["Payload"].read()), dict(answer)
 
 
+def test_a_permission_is_added_once(member: boto3.Session, make_function: MakeFunction) -> None:
+    functions, name = member.client("lambda"), make_function("def handle(event, context):\n    pass\n")
+
+    def add(principal: str) -> None:
+        functions.add_permission(
+            FunctionName=name, StatementId="Rule", Action="lambda:InvokeFunction", Principal=principal
+        )
+
+    add("events.amazonaws.com")
+    with pytest.raises(functions.exceptions.ResourceConflictException, match=r"\(Rule\) provided already exists"):
+        add("sns.amazonaws.com")
+    (statement,) = json.loads(functions.get_policy(FunctionName=name)["Policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    functions.remove_permission(FunctionName=name, StatementId="Rule")
+    with pytest.raises(functions.exceptions.ResourceNotFoundException):
+        functions.get_policy(FunctionName=name)
+    add("sns.amazonaws.com")
+
+
 def test_the_zip_runs_as_the_role_in_its_account_and_region(
     sandbox: Sandbox, member: boto3.Session, make_function: MakeFunction
 ) -> None:

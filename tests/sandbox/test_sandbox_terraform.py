@@ -1,20 +1,32 @@
+"""Terraform in emulated accounts: each scenario in a root of its own, all at once, because most of it is waiting."""
+
 from __future__ import annotations
 
 import io
 import json
 import subprocess
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
-from fleet.sandbox import Sandbox
+from fleet.sandbox import Sandbox, default_organization
 
 Terraform = Callable[..., subprocess.CompletedProcess[str]]
 TerraformIn = Callable[..., Terraform]
 
-ACCOUNT = "614208975316"
+pytestmark = pytest.mark.terraform
 
+MODULES = Path(__file__).parents[2] / "modules"
+ACCOUNT = "614208975316"
+APPLY = ("apply", "-auto-approve", "-input=false")
+DESTROY = ("destroy", "-auto-approve", "-input=false")
+# A plan that fails unless there is nothing to do.
+UNCHANGED = ("plan", "-detailed-exitcode", "-input=false")
 
 SETUP = """
 terraform {
@@ -266,6 +278,42 @@ data "aws_ssm_document" "default" {
 output "content" { value = data.aws_ssm_document.default.content }
 """
 
+# All modules in an organization that enforces IAM policies.
+COMPONENTS = """
+terraform {
+  required_providers {
+    aws = { source = "hashicorp/aws" }
+  }
+}
+
+provider "aws" {
+  region                  = "eu-west-1"
+  skip_metadata_api_check = true
+  assume_role { role_arn = "arn:aws:iam::614208975316:role/AWSControlTowerExecution" }
+}
+
+module "instance_policy" {
+  source = "MODULES/instance_policy"
+}
+
+module "config_rule" {
+  source           = "MODULES/config_rule"
+  home_region      = "eu-west-1"
+  policy_arn       = module.instance_policy.arn
+  auto_remediation = true
+}
+
+module "preferences" {
+  source = "MODULES/preferences"
+}
+
+output "document" { value = module.config_rule.automation_document_name }
+output "rule" { value = module.config_rule.rule_name }
+output "automation_role" { value = module.config_rule.automation_role_arn }
+output "function_role" { value = module.preferences.function_role_arn }
+output "policy" { value = module.instance_policy.arn }
+"""
+
 HANDLER = """
 import boto3
 
@@ -273,7 +321,8 @@ def handle(event, context):
     action = event["tf"]["action"]
     if event["revision"] == "bad":
         raise ValueError("a bad revision")
-    boto3.client("ssm").put_parameter(Name="/terraform/last", Value=action, Type="String", Overwrite=True)
+    last = f"/last/{context.function_name}"
+    boto3.client("ssm").put_parameter(Name=last, Value=action, Type="String", Overwrite=True)
     return {"action": action, "caller": boto3.client("sts").get_caller_identity()["Arn"]}
 """
 
@@ -301,16 +350,12 @@ def initialize(terraform_in: TerraformIn, sandbox: Sandbox, root: str, key: str)
     )
 
 
-@pytest.mark.terraform
-def test_rule_remediation_function_and_state(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
+def rule_remediation_function_and_state(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
     terraform = initialize(terraform_in, sandbox, ROOT, "test.tfstate")
     state = sandbox.session("380917246553", "eu-west-1").client("s3")
     account = sandbox.session(ACCOUNT, "eu-west-1")
 
-    def apply(*more: str) -> subprocess.CompletedProcess[str]:
-        return terraform("apply", "-no-color", "-auto-approve", "-input=false", *more, workspace=ACCOUNT)
-
-    succeeded(apply())
+    succeeded(terraform(*APPLY, workspace=ACCOUNT))
     outputs = json.loads(succeeded(terraform("output", "-json", workspace=ACCOUNT)))
     assert outputs["result"]["value"] == {
         "action": "create",
@@ -320,52 +365,47 @@ def test_rule_remediation_function_and_state(sandbox: Sandbox, terraform_in: Ter
         "rule named { resourceName exists }"
     )
 
-    plan = terraform("plan", "-no-color", "-detailed-exitcode", "-input=false", workspace=ACCOUNT)
-    assert plan.returncode == 0, plan.stdout
+    succeeded(terraform(*UNCHANGED, workspace=ACCOUNT))
 
-    failed = apply("-var=revision=bad")
+    failed = terraform(*APPLY, "-var=revision=bad", workspace=ACCOUNT)
     assert failed.returncode == 1
     assert "a bad revision" in failed.stderr
-    succeeded(apply("-var=revision=2"))
-    assert account.client("ssm").get_parameter(Name="/terraform/last")["Parameter"]["Value"] == "update"
+    succeeded(terraform(*APPLY, "-var=revision=2", workspace=ACCOUNT))
+    last = "/last/terraform-function"
+    assert account.client("ssm").get_parameter(Name=last)["Parameter"]["Value"] == "update"
 
     # The lock of somebody else stops a run; the lock file is gone after every run of our own.
     key = f"eu-west-1/{ACCOUNT}/test.tfstate"
-    keys = [found["Key"] for found in state.list_objects_v2(Bucket=sandbox.state_bucket)["Contents"]]
+    keys = [found["Key"] for found in state.list_objects_v2(Bucket=sandbox.state_bucket, Prefix=key)["Contents"]]
     assert keys == [key]
     lock = {"ID": "5f0e2c0b", "Operation": "OperationTypeApply", "Who": "somebody@elsewhere"}
     state.put_object(Bucket=sandbox.state_bucket, Key=f"{key}.tflock", Body=json.dumps(lock).encode())
-    locked = terraform("plan", "-no-color", "-input=false", workspace=ACCOUNT)
+    locked = terraform("plan", "-input=false", workspace=ACCOUNT)
     assert locked.returncode == 1
     assert "somebody@elsewhere" in locked.stderr
     state.delete_object(Bucket=sandbox.state_bucket, Key=f"{key}.tflock")
 
-    succeeded(terraform("destroy", "-no-color", "-auto-approve", "-input=false", "-var=revision=2", workspace=ACCOUNT))
-    assert account.client("ssm").get_parameter(Name="/terraform/last")["Parameter"]["Value"] == "delete"
-    account.client("ssm").delete_parameter(Name="/terraform/last")
+    succeeded(terraform(*DESTROY, "-var=revision=2", workspace=ACCOUNT))
+    assert account.client("ssm").get_parameter(Name=last)["Parameter"]["Value"] == "delete"
+    account.client("ssm").delete_parameter(Name=last)
     assert account.client("config").describe_config_rules()["ConfigRules"] == []
     state.delete_object(Bucket=sandbox.state_bucket, Key=key)
 
 
-@pytest.mark.terraform
-def test_what_repairs_drift(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
+def what_repairs_drift(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
     terraform = initialize(terraform_in, sandbox, REPAIR, "repair.tfstate")
-    arguments = ("-no-color", "-auto-approve", "-input=false")
     for revision in ("1", "2"):
-        succeeded(terraform("apply", *arguments, f"-var=revision={revision}", workspace=ACCOUNT))
-        plan = terraform(
-            "plan", "-no-color", "-detailed-exitcode", "-input=false", f"-var=revision={revision}", workspace=ACCOUNT
-        )
-        assert plan.returncode == 0, plan.stdout
+        succeeded(terraform(*APPLY, f"-var=revision={revision}", workspace=ACCOUNT))
+        succeeded(terraform(*UNCHANGED, f"-var=revision={revision}", workspace=ACCOUNT))
     outputs = json.loads(succeeded(terraform("output", "-json", workspace=ACCOUNT)))
     assert json.loads(outputs["content"]["value"])["schemaVersion"] == "1.0"
 
     sandbox.wait_until_idle()
     session = sandbox.session(ACCOUNT, "eu-west-1")
     ssm, sqs = session.client("ssm"), session.client("sqs")
-    written = ssm.get_parameter(Name="/terraform/last")["Parameter"]["Value"]
+    written = ssm.get_parameter(Name="/last/terraform-repair")["Parameter"]["Value"]
     assert written.startswith(f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSControlTowerExecution/")
-    ssm.delete_parameter(Name="/terraform/last")
+    ssm.delete_parameter(Name="/last/terraform-repair")
     assert sandbox.fire_schedules(ACCOUNT, "eu-west-1") == 1
     sandbox.wait_until_idle()
     for name, key in (("repair-failures", "requestContext"), ("repair-dead-letters", "revision")):
@@ -373,7 +413,105 @@ def test_what_repairs_drift(sandbox: Sandbox, terraform_in: TerraformIn) -> None
         (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
         assert key in json.loads(message["Body"])
 
-    succeeded(terraform("destroy", *arguments, workspace=ACCOUNT))
+    succeeded(terraform(*DESTROY, workspace=ACCOUNT))
     sandbox.wait_until_idle()
     key = f"eu-west-1/{ACCOUNT}/repair.tfstate"
     sandbox.session("380917246553", "eu-west-1").client("s3").delete_object(Bucket=sandbox.state_bucket, Key=key)
+
+
+PREFERENCES = "SSM-SessionManagerRunShell"
+
+
+def take_away(admin: boto3.Session, role_arn: str, action: str) -> None:
+    """Remove an action from the inline policies of a role."""
+    iam, role = admin.client("iam"), role_arn.rpartition("/")[2]
+    removed = 0
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for statement in document["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            if statement["Effect"] == "Allow" and action in actions:
+                statement["Action"] = [each for each in actions if each != action] or "none:None"
+                removed += 1
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+    assert removed
+
+
+def the_modules_grant_what_is_needed(enforcing: Sandbox, terraform_in: TerraformIn) -> None:
+    terraform = terraform_in(enforcing, {"main.tf": COMPONENTS.replace("MODULES", str(MODULES)).encode()})
+    succeeded(terraform(*APPLY))
+    outputs = {name: each["value"] for name, each in json.loads(succeeded(terraform("output", "-json"))).items()}
+    admin = enforcing.session(ACCOUNT, "eu-west-1")
+    ssm, iam, config = admin.client("ssm"), admin.client("iam"), admin.client("config")
+    enforcing.wait_until_idle()
+
+    def compliance() -> str:
+        described = config.describe_compliance_by_config_rule(ConfigRuleNames=[outputs["rule"]])
+        return described["ComplianceByConfigRules"][0]["Compliance"]["ComplianceType"]
+
+    def timeout() -> str:
+        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
+        return str(content["inputs"]["idleSessionTimeout"])
+
+    def tamper() -> None:
+        content = json.loads(ssm.get_document(Name=PREFERENCES)["Content"])
+        content["inputs"]["idleSessionTimeout"] = "60"
+        written = ssm.update_document(Name=PREFERENCES, Content=json.dumps(content), DocumentVersion="$LATEST")
+        version = written["DocumentDescription"]["DocumentVersion"]
+        ssm.update_document_default_version(Name=PREFERENCES, DocumentVersion=version)
+        enforcing.wait_until_idle()
+
+    # The automation has attached the policy, the function repairs what somebody else changes.
+    assert compliance() == "COMPLIANT"
+    attached = iam.list_attached_role_policies(RoleName="app-server")["AttachedPolicies"]
+    assert [policy["PolicyArn"] for policy in attached] == [outputs["policy"]]
+    assert timeout() == "20"
+    tamper()
+    assert timeout() == "20"
+
+    take_away(admin, outputs["automation_role"], "iam:AttachRolePolicy")
+    iam.detach_role_policy(RoleName="app-server", PolicyArn=outputs["policy"])
+    enforcing.wait_until_idle()
+    assert compliance() == "NON_COMPLIANT"
+    failed = ssm.describe_automation_executions(
+        Filters=[
+            {"Key": "DocumentNamePrefix", "Values": [outputs["document"]]},
+            {"Key": "ExecutionStatus", "Values": ["Failed"]},
+        ]
+    )["AutomationExecutionMetadataList"]
+    assert "not authorized to perform: iam:AttachRolePolicy" in failed[0]["FailureMessage"]
+
+    take_away(admin, outputs["function_role"], "ssm:UpdateDocument")
+    tamper()
+    assert timeout() == "60"
+
+    succeeded(terraform(*DESTROY))
+    enforcing.wait_until_idle()
+
+
+@pytest.fixture(scope="module")
+def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The organization once more, where roles may do what their policies allow."""
+    with Sandbox.start(default_organization(), tmp_path_factory.mktemp("enforcing"), enforce_iam=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(sandbox: Sandbox, enforcing: Sandbox, terraform_in: TerraformIn) -> Iterator[dict[str, Future[None]]]:
+    """All scenarios, under way."""
+    with ThreadPoolExecutor() as pool:
+        yield {
+            scenario.__name__: pool.submit(scenario, where, terraform_in)
+            for scenario, where in (
+                (what_repairs_drift, sandbox),
+                (the_modules_grant_what_is_needed, enforcing),
+                (rule_remediation_function_and_state, sandbox),
+            )
+        }
+
+
+@pytest.mark.parametrize(
+    "name", ["what_repairs_drift", "the_modules_grant_what_is_needed", "rule_remediation_function_and_state"]
+)
+def test_terraform(running: dict[str, Future[None]], name: str) -> None:
+    running[name].result()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.backends import get_backend
 
+from session_preferences import store
 from session_preferences.aws import Budget, Call, caller
 from session_preferences.document import DEFAULT_NAME, Document, build, diff, parse, render
 from session_preferences.errors import (
@@ -629,11 +630,8 @@ def test_a_document_too_large_to_be_recorded_is_not_touched(account: Account) ->
 # --- limits, waiting, races ---
 
 
-def test_at_the_version_limit_the_oldest_versions_make_room(account: Account) -> None:
-    account.run(account.event())
-    for idle in range(21, 60):
-        account.put(content_of(idleSessionTimeout=str(idle)))
-    present = set(range(1, 41))
+def versions_of(present: set[int]) -> Answers:
+    """Answers for a document with these versions, the first one of them the default."""
 
     def listed(_call: Call, NextToken: str = "0", **_: object) -> dict[str, Any]:  # noqa: N803 - AWS's name
         start = int(NextToken)
@@ -643,20 +641,60 @@ def test_at_the_version_limit_the_oldest_versions_make_room(account: Account) ->
         ]
         return {"DocumentVersions": page, "NextToken": str(start + 15) if start + 15 < len(present) else ""}
 
+    def deleted(call: Call, **given: object) -> dict[str, Any]:
+        present.remove(int(str(given["DocumentVersion"])))
+        return call("ssm", "DeleteDocument", **given)
+
+    return {"ListDocumentVersions": listed, "DeleteDocument": deleted}
+
+
+def test_at_the_version_limit_the_oldest_versions_make_room(account: Account) -> None:
+    account.run(account.event())
+    for idle in range(21, 60):
+        account.put(content_of(idleSessionTimeout=str(idle)))
+    present = set(range(1, 41))
+
     def limited(call: Call, **given: object) -> dict[str, Any]:
         if len(present) >= 40:
             raise AwsError("DocumentVersionLimitExceeded", "too many versions")
         return call("ssm", "UpdateDocument", **given)
 
-    def deleted(call: Call, **given: object) -> dict[str, Any]:
-        present.remove(int(str(given["DocumentVersion"])))
-        return call("ssm", "DeleteDocument", **given)
-
-    answers: Answers = {"ListDocumentVersions": listed, "UpdateDocument": limited, "DeleteDocument": deleted}
+    answers: Answers = {**versions_of(present), "UpdateDocument": limited}
     result = account.run(account.event("reconcile"), account.watch(answers=answers))
     assert result.outcome == "updated"
     assert present == {1, *range(27, 41)}  # the default version stays, and the 25 oldest others are gone
     assert account.inputs()["idleSessionTimeout"] == "20"
+
+
+@pytest.mark.parametrize(
+    ("limit", "present", "left"),
+    [
+        pytest.param(13, set(range(1, 13)), set(range(1, 13)), id="not near"),
+        pytest.param(10, {1, 5, 11, 12}, {1, 5, 11, 12}, id="many numbers, but few versions"),
+        pytest.param(10, set(range(1, 13)), {1, *range(4, 13)}, id="near"),
+    ],
+)
+def test_near_the_version_limit_an_update_removes_the_oldest_versions_beyond(
+    account: Account, monkeypatch: pytest.MonkeyPatch, limit: int, present: set[int], left: set[int]
+) -> None:
+    account.run(account.event())
+    for idle in range(21, 32):
+        account.put(content_of(idleSessionTimeout=str(idle)))
+    monkeypatch.setattr(store, "_NEAR_LIMIT", limit)
+    assert account.run(account.event("reconcile"), account.watch(answers=versions_of(present))).outcome == "updated"
+    assert present == left
+    assert account.inputs()["idleSessionTimeout"] == "20"
+
+
+def test_near_the_version_limit_what_is_unchanged_is_not_listed(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.run(account.event())
+    monkeypatch.setattr(store, "_NEAR_LIMIT", 1)
+    watch = account.watch()
+    assert account.run(account.event("reconcile"), watch).outcome == "unchanged"
+    assert "ListDocumentVersions" not in watch.operations
+    assert len(watch.operations) <= 4
 
 
 def test_when_no_version_can_make_room_aws_has_its_say(account: Account) -> None:

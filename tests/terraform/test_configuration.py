@@ -7,25 +7,23 @@ every example applied as it stands.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from fleet.sandbox import Sandbox
-from fleet.terraform import child_environment, find_terraform
+
+if TYPE_CHECKING:
+    from tests.terraform.conftest import Terraform
 
 pytestmark = pytest.mark.terraform
 
-REPOSITORY = Path(__file__).parents[2]
 HOME, OTHER = "eu-west-1", "us-east-1"
 
 KEY = "arn:aws:kms:eu-west-1:210987654321:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
@@ -48,6 +46,16 @@ REFUSED = {
             "instance_policy",
             's3 = { bucket_name = "logs", kms_key_arn = "alias/x" }',
             "The s3.kms_key_arn must be the ARN",
+        ),
+        (
+            "instance_policy",
+            's3 = { bucket_name = "logs", kms_key_account_id = "1234" }',
+            "The s3.kms_key_account_id must have exactly 12 digits",
+        ),
+        (
+            "instance_policy",
+            f's3 = {{ bucket_name = "logs", kms_key_arn = "{KEY}", kms_key_account_id = "210987654321" }}',
+            "The s3.kms_key_arn and the s3.kms_key_account_id exclude each other",
         ),
         ("instance_policy", 'session_key_alias = "data"', "The session_key_alias must begin with alias/"),
         ("instance_policy", 'session_key_arns = ["alias/x"]', "The session_key_arns must be ARNs of keys"),
@@ -271,79 +279,6 @@ PLANNED = {
 }
 
 
-@dataclass(frozen=True)
-class Terraform:
-    """Terraform in one folder."""
-
-    binary: str
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, workspace: str = "", **variables: object) -> subprocess.CompletedProcess[str]:
-        """Run a command; variables go into a file, since the command line knows texts only."""
-        arguments = (*arguments, "-no-color")
-        if variables:
-            file = self.folder / "test.tfvars.json"
-            file.write_text(json.dumps(variables), encoding="utf-8")
-            arguments = (*arguments, f"-var-file={file}")
-        return subprocess.run(
-            [self.binary, *arguments],
-            cwd=self.folder,
-            env={**self.environment, **({"TF_WORKSPACE": workspace} if workspace else {})},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def succeed(self, *arguments: str, workspace: str = "", **variables: object) -> str:
-        """Run a command that must succeed; returns what it prints."""
-        done = self.run(*arguments, workspace=workspace, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def errors(self, *arguments: str, workspace: str = "", **variables: object) -> str:
-        """Run a command that must fail; returns its errors with the line breaks taken out."""
-        done = self.run(*arguments, workspace=workspace, **variables)
-        assert done.returncode == 1, done.stdout + done.stderr
-        return " ".join(done.stderr.replace("│", " ").split())
-
-    def outputs(self) -> dict[str, Any]:
-        """The values of the outputs."""
-        return {name: output["value"] for name, output in json.loads(self.succeed("output", "-json")).items()}
-
-
-@pytest.fixture(scope="session")
-def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the root, the modules and the examples, so that terraform leaves nothing in the repository."""
-    folder = tmp_path_factory.mktemp("configuration")
-    for file in [*REPOSITORY.glob("*.tf"), REPOSITORY / ".terraform.lock.hcl"]:
-        shutil.copy(file, folder)
-    for name in ("modules", "examples"):
-        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-    return folder
-
-
-@pytest.fixture
-def terraform(sandbox: Sandbox, configuration: Path, tmp_path: Path) -> Terraform:
-    """Terraform in the root, as the administrator of the management account."""
-    environment = child_environment({**os.environ, **sandbox.environment()}, tmp_path, gogc="400")
-    return Terraform(find_terraform(), configuration, {**environment, "HOME": str(tmp_path)})
-
-
-@pytest.fixture
-def in_member(terraform: Terraform, member: boto3.Session) -> Terraform:
-    """Terraform in the root, with credentials of a member account."""
-    credentials = member.get_credentials()
-    assert credentials
-    keys = {
-        "AWS_ACCESS_KEY_ID": str(credentials.access_key),
-        "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
-        "AWS_SESSION_TOKEN": str(credentials.token),
-    }
-    return replace(terraform, environment={**terraform.environment, **keys})
-
-
 def call(name: str, module: str, arguments: str) -> str:
     """A module call; a rule without a home region gets the one that every call needs."""
     home = 'home_region = "eu-west-1"\n' if module == "config_rule" and "home_region" not in arguments else ""
@@ -363,16 +298,6 @@ def _split(arguments: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-@pytest.fixture
-def caller(in_member: Terraform, tmp_path: Path) -> Terraform:
-    """An empty root beside the modules."""
-    folder = tmp_path / "root"
-    folder.mkdir()
-    (folder / "modules").symlink_to(in_member.folder / "modules")
-    (folder / "provider.tf").write_text('provider "aws" {\n  region = "eu-west-1"\n}\n', encoding="utf-8")
-    return replace(in_member, folder=folder)
-
-
 @pytest.mark.parametrize("cases", REFUSED.values(), ids=REFUSED)
 def test_the_plan_refuses_bad_input_with_the_rule_that_it_breaks(
     caller: Terraform, cases: list[tuple[str, str, str]]
@@ -381,10 +306,8 @@ def test_the_plan_refuses_bad_input_with_the_rule_that_it_breaks(
     (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
     caller.succeed("init", "-input=false")
 
-    done = caller.run("plan", "-input=false", "-json")
+    errors = caller.refusals()
 
-    messages = [json.loads(line) for line in done.stdout.splitlines()]
-    errors = [message["diagnostic"]["detail"] for message in messages if message["type"] == "diagnostic"]
     missing = [case for case in cases if not any(case[2] in error for error in errors)]
     assert missing == []
     assert len(errors) == len(cases), "one error for each case"
@@ -457,19 +380,20 @@ def test_preferences_too_long_for_eventbridge_are_refused_unless_drift_repair_is
     profile = f'shell_profile = {{ linux = "{"x" * 7800}" }}'
     (caller.folder / "main.tf").write_text(call("long", "preferences", profile), encoding="utf-8")
     caller.succeed("init", "-input=false")
-    errors = caller.errors("plan", "-input=false")
-    assert "EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false." in errors
+    (error,) = caller.refusals()
+    assert "EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false." in error
     off = call("long", "preferences", f"{profile}, drift_repair = {{ enabled = false }}")
     (caller.folder / "main.tf").write_text(off, encoding="utf-8")
     caller.succeed("plan", "-input=false")
 
 
-@pytest.fixture
-def root(sandbox: Sandbox, terraform: Terraform) -> Terraform:
+@pytest.fixture(scope="module")
+def root(sandbox: Sandbox, in_account: Callable[[str], Terraform]) -> Terraform:
     """The root with its state in the bucket of the emulated organization."""
     backend = {"bucket": sandbox.state_bucket, "key": "configuration-test", "region": HOME, "use_lockfile": "true"}
     options = [f"-backend-config={key}={value}" for key, value in backend.items()]
-    terraform.succeed("init", "-input=false", "-reconfigure", *options)
+    terraform = in_account(sandbox.organization.management_account_id)
+    terraform.succeed("init", "-input=false", *options)
     return terraform
 
 
@@ -486,8 +410,9 @@ def target(sandbox: Sandbox, region: str = HOME, **more: object) -> dict[str, ob
 
 def planned(root: Terraform, workspace: str, variables: dict[str, object]) -> dict[str, dict[str, Any]]:
     """The planned resources by module."""
-    root.succeed("plan", "-input=false", "-out=plan", workspace=workspace, **variables)
-    plan = json.loads(root.succeed("show", "-json", "plan", workspace=workspace))
+    there = root.in_workspace(workspace)
+    there.succeed("plan", "-input=false", "-out=plan", **variables)
+    plan = json.loads(there.succeed("show", "-json", "plan"))
     modules: dict[str, dict[str, Any]] = {}
     for change in plan["resource_changes"]:
         if change["mode"] == "managed":
@@ -499,29 +424,23 @@ def planned(root: Terraform, workspace: str, variables: dict[str, object]) -> di
 def test_the_state_of_another_target_is_not_destroyed(sandbox: Sandbox, root: Terraform) -> None:
     account, off = sandbox.organization.members[0].id, {"enabled": False}
     policy_only = target(sandbox, config_rule=off, preferences=off)
-    root.succeed("apply", "-auto-approve", "-input=false", workspace=account, **policy_only)
+    there = root.in_workspace(account)
+    there.succeed("apply", "-auto-approve", "-input=false", **policy_only)
 
-    errors = root.errors("destroy", "-auto-approve", "-input=false", workspace=account, **target(sandbox, OTHER))
-    destroyed = root.succeed("destroy", "-auto-approve", "-input=false", workspace=account, **target(sandbox))
+    (error,) = there.refusals("destroy", "-auto-approve", **target(sandbox, OTHER))
+    destroyed = there.succeed("destroy", "-auto-approve", "-input=false", **target(sandbox))
 
-    assert f"The workspace is {account}" in errors
-    assert f"has the workspace {account}-{OTHER}" in errors
+    assert f"The workspace is {account}" in error
+    assert f"has the workspace {account}-{OTHER}" in error
     assert "1 destroyed" in destroyed
 
 
 def test_the_root_refuses_bad_input(root: Terraform) -> None:
     role = {"name": "arn:aws:iam::1:role/x", "session_name": "a b", "duration": "60"}
-    errors = root.errors(
-        "plan",
-        "-input=false",
-        account_id="12345",
-        region="eu-west-1",
-        home_region="eu-west-1",
-        deployment_role=role,
-    )
-    region_errors = root.errors(
-        "plan", "-input=false", account_id="123456789012", region="europe", home_region="cn-north-1"
-    )
+    target = {"account_id": "12345", "region": HOME, "home_region": HOME}
+    errors = "\n".join(root.refusals(**target, deployment_role=role))
+    elsewhere = {"account_id": "123456789012", "region": "europe", "home_region": "cn-north-1"}
+    region_errors = "\n".join(root.refusals(**elsewhere))
 
     assert "The account_id must have exactly 12 digits" in errors
     assert "The deployment_role.name must be a role name or path/name" in errors
@@ -571,26 +490,26 @@ def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraf
     assert content["parameters"]["ExcludedRolePaths"]["default"] == "/platform/"
 
 
-@pytest.fixture
-def example(in_member: Terraform) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """Applies an example, sees that a second plan is empty, and returns the outputs; takes it away at the end."""
-    applied: list[Terraform] = []
+@pytest.fixture(scope="module")
+def examples(sandbox: Sandbox, in_account: Callable[[str], Terraform]) -> Iterator[dict[str, dict[str, Any]]]:
+    """The outputs of examples that are applied, and that a second plan leaves alone; takes them away at the end."""
+    names = ("instance_policy", "config_rule")
+    member = in_account(sandbox.organization.members[0].id)
+    roots = [replace(member, folder=member.folder / "examples" / name) for name in names]
 
-    def apply(name: str) -> dict[str, Any]:
-        terraform = replace(in_member, folder=in_member.folder / "examples" / name)
-        applied.append(terraform)
-        terraform.succeed("init", "-input=false")
-        terraform.succeed("apply", "-auto-approve", "-input=false")
-        terraform.succeed("plan", "-detailed-exitcode", "-input=false")
-        return terraform.outputs()
+    def apply(root: Terraform) -> dict[str, Any]:
+        root.succeed("init", "-input=false")
+        root.succeed("apply", "-auto-approve", "-input=false")
+        root.succeed("plan", "-detailed-exitcode", "-input=false")
+        return root.outputs()
 
-    yield apply
-    for terraform in applied:
-        terraform.succeed("destroy", "-auto-approve", "-input=false")
+    with ThreadPoolExecutor() as pool:
+        yield dict(zip(names, pool.map(apply, roots), strict=True))
+        list(pool.map(lambda root: root.succeed("destroy", "-auto-approve", "-input=false"), roots))
 
 
-def test_instance_policy(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
-    outputs = example("instance_policy")
+def test_instance_policy(examples: dict[str, dict[str, Any]], member: boto3.Session) -> None:
+    outputs = examples["instance_policy"]
 
     policy = member.client("iam").get_policy(PolicyArn=outputs["arn"])["Policy"]
     assert policy["PolicyName"] == "SessionManagerLogPolicy"
@@ -604,8 +523,8 @@ def test_instance_policy(example: Callable[[str], dict[str, Any]], member: boto3
     }
 
 
-def test_config_rule(example: Callable[[str], dict[str, Any]], member: boto3.Session) -> None:
-    outputs = example("config_rule")
+def test_config_rule(examples: dict[str, dict[str, Any]], member: boto3.Session) -> None:
+    outputs = examples["config_rule"]
 
     config = member.client("config")
     (remediation,) = config.describe_remediation_configurations(ConfigRuleNames=[outputs["rule_name"]])[

@@ -7,25 +7,23 @@ time is spent waiting for AWS.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import pytest
 
 from fleet.sandbox import Sandbox
-from fleet.terraform import child_environment, find_terraform
 
-pytestmark = [pytest.mark.terraform, pytest.mark.lifecycle]
+if TYPE_CHECKING:
+    from tests.terraform.conftest import Terraform
 
-REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.terraform
+
 DOCUMENT = "SSM-SessionManagerRunShell"
 AT_ONCE = 4
 T = TypeVar("T")
@@ -53,32 +51,15 @@ class Place:
 
     session: boto3.Session
     sandbox: Sandbox
-    folder: Path
-    environment: Mapping[str, str]
+    terraform: Terraform
 
     @property
     def ssm(self) -> Any:  # noqa: ANN401 - what the stubs call the client says nothing here
         return self.session.client("ssm")
 
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [find_terraform(), *arguments, "-no-color", *(f"-var={name}={value}" for name, value in variables.items())],
-            cwd=self.folder,
-            env=dict(self.environment),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def succeed(self, *arguments: str, **variables: str) -> str:
-        done = self.run(*arguments, **variables)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-        return done.stdout
-
     def write(self, arguments: str) -> None:
         """Make the folder a call of the module with these arguments."""
-        (self.folder / "main.tf").write_text(
+        (self.terraform.folder / "main.tf").write_text(
             f'provider "aws" {{\n  region = "{self.session.region_name}"\n}}\n'
             f'module "preferences" {{\n  source = "./modules/preferences"\n{arguments}\n}}\n'
             'output "outcome" {\n  value = module.preferences.document.outcome\n}\n',
@@ -89,21 +70,21 @@ class Place:
         """Apply, and see that a second plan finds nothing to do."""
         if arguments is not None:
             self.write(arguments)
-        self.succeed("apply", "-auto-approve", "-input=false", **variables)
-        self.succeed("plan", "-detailed-exitcode", "-input=false", **variables)
+        self.terraform.succeed("apply", "-auto-approve", "-input=false", **variables)
+        self.terraform.succeed("plan", "-detailed-exitcode", "-input=false", **variables)
 
     def destroy(self, **variables: str) -> None:
-        self.succeed("destroy", "-auto-approve", "-input=false", **variables)
+        self.terraform.succeed("destroy", "-auto-approve", "-input=false", **variables)
 
     def planned(self, arguments: str) -> dict[str, str]:
         """What a plan of the module with these arguments does, by resource."""
         self.write(arguments)
-        self.succeed("plan", "-input=false", "-refresh=false", "-out=plan")
-        changes = json.loads(self.succeed("show", "-json", "plan"))["resource_changes"]
+        lines = map(json.loads, self.terraform.succeed("plan", "-input=false", "-refresh=false", "-json").splitlines())
+        planned = [line["change"] for line in lines if line["type"] == "planned_change"]
         return {
-            f"{change['type']}.{change['name']}": " ".join(change["change"]["actions"])
-            for change in changes
-            if change["mode"] == "managed" and change["change"]["actions"] != ["no-op"]
+            f"{change['resource']['resource_type']}.{change['resource']['resource_name']}": change["action"]
+            for change in planned
+            if change["action"] != "read"
         }
 
     def put(self, text: str) -> None:
@@ -207,9 +188,7 @@ def a_document_of_somebody_else(place: Place) -> None:
     """`fail` tells and touches nothing, `replace` takes over, `retain` leaves what is managed."""
     place.put(FOREIGN)
     place.write(f'{NO_REPAIR}adopt = "fail"')
-    refused = place.run("apply", "-auto-approve", "-input=false")
-    assert refused.returncode == 1
-    said = " ".join(refused.stderr.replace("│", " ").split())
+    (said,) = place.terraform.refusals("apply", "-auto-approve")
     assert "adopt is fail, so nothing was touched" in said
     assert "inputs.idleSessionTimeout" in said
     assert "TEAM=web" not in said
@@ -347,7 +326,7 @@ def example_preferences_all(place: Place) -> None:
 
     place.session.client("events").disable_rule(Name="session-manager-preferences-api-calls")
     place.ssm.delete_document(Name=DOCUMENT)
-    warned = " ".join(place.run("plan", "-input=false", "-refresh=false", **variables).stdout.split())
+    warned = " ".join(place.terraform.run("plan", "-input=false", "-refresh=false", **variables).stdout.split())
     assert "Warning: Check block assertion failed" in warned
     assert f"The document {DOCUMENT} differs from what is wanted:" in warned
 
@@ -366,7 +345,7 @@ def example_single_account(place: Place) -> None:
     key = place.session.client("kms").describe_key(KeyId=live["kmsKeyId"])["KeyMetadata"]
     assert place.session.client("kms").get_key_rotation_status(KeyId=key["KeyId"])["KeyRotationEnabled"] is True
     assert place.ssm.get_parameter(Name="/session-manager/session-data-key")["Parameter"]["Value"] == key["KeyId"]
-    outputs = json.loads(place.succeed("output", "-json"))
+    outputs = json.loads(place.terraform.succeed("output", "-json"))
     rule = place.session.client("config").get_custom_rule_policy(ConfigRuleName=outputs["config_rule_name"]["value"])
     assert outputs["instance_policy_arn"]["value"] in rule["PolicyText"]
     place.destroy()
@@ -389,47 +368,32 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 @pytest.fixture(scope="module")
-def running(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+def running(
+    sandbox: Sandbox, in_account: Callable[[str], Terraform], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
     """All scenarios, under way in accounts and regions that nobody lives in."""
-    base = tmp_path_factory.mktemp("lifecycle")
-    for name in ("modules", "examples"):
-        shutil.copytree(REPOSITORY / name, base / name, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-    lock = REPOSITORY / ".terraform.lock.hcl"
     # What lives in some of the accounts lives in their home region.
     lived_in = {sandbox.life.foreign_document, sandbox.life.moved_default, sandbox.life.legacy}
     accounts = [account.id for account in sandbox.organization.members]
     home, other, *_ = sandbox.organization.regions
     free = [(account, home) for account in accounts if account not in lived_in]
     places = iter([*free, *((account, other) for account in accounts)])
-    environment = child_environment({**os.environ, **sandbox.environment()}, base, gogc="400")
 
     def prepared(name: str, account: str, region: str) -> Place:
-        session = sandbox.session(account, region)
-        credentials = session.get_credentials()
-        assert credentials
-        folder = base / "examples" / name.removeprefix("example_")
-        if not name.startswith("example_"):
-            folder = base / name
-            folder.mkdir()
-            (folder / "modules").symlink_to(base / "modules")
-        shutil.copy(lock, folder)
-        return Place(
-            session,
-            sandbox,
-            folder,
-            {
-                **environment,
-                "AWS_ACCESS_KEY_ID": str(credentials.access_key),
-                "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
-                "AWS_SESSION_TOKEN": str(credentials.token),
-                **({"TF_VAR_region": region} if name.startswith("example_") else {}),
-            },
-        )
+        there = in_account(account)
+        if name.startswith("example_"):
+            folder = there.folder / "examples" / name.removeprefix("example_")
+            there = replace(there, environment={**there.environment, "TF_VAR_region": region})
+        else:
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "modules").symlink_to(there.folder / "modules")
+        shutil.copy(there.folder / ".terraform.lock.hcl", folder)
+        return Place(sandbox.session(account, region), sandbox, replace(there, folder=folder))
 
     def play(name: str, place: Place) -> None:
-        if not (place.folder / "main.tf").exists():
+        if not (place.terraform.folder / "main.tf").exists():
             place.write(NO_REPAIR)
-        place.succeed("init", "-input=false")
+        place.terraform.succeed("init", "-input=false")
         SCENARIOS[name](place)
 
     prepared_places = {name: prepared(name, *next(places)) for name in SCENARIOS}

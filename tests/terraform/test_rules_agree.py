@@ -22,7 +22,7 @@ from session_preferences.request import parse_event
 
 pytestmark = pytest.mark.terraform
 
-MODULE = Path(__file__).parents[2] / "modules" / "preferences"
+MODULES = Path(__file__).parents[2] / "modules"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NOWHERE = {"create_log_group": False, "log_group_name": ""}
 BUCKET = {"enabled": True, "bucket_name": "session-logs"}
@@ -70,6 +70,19 @@ CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "unknown way to leave": ({"on_destroy": "delete"}, False),
     "topic that is none": ({"drift_repair": {"notify_topic_arn": "repairs"}}, False),
     "topic": ({"drift_repair": {"notify_topic_arn": "arn:aws:sns:eu-west-1:111122223333:repairs"}}, True),
+}
+
+
+# The bucket of the session logs, as the instances' permissions for it: accepted by the module and the settings.
+BUCKET_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
+    "bucket": ({}, True),
+    "bucket with dots": ({"bucket_name": "session.logs"}, False),
+    "prefix that climbs": ({"key_prefix": "a/../b"}, False),
+    "key": ({"kms_key_arn": KEY}, True),
+    "alias": ({"kms_key_arn": KEY.replace("key/", "alias/")}, False),
+    "account of the key": ({"kms_key_account_id": "012345678901"}, True),
+    "name of the key's account": ({"kms_key_account_id": "log-archive"}, False),
+    "key and its account": ({"kms_key_arn": KEY, "kms_key_account_id": "111122223333"}, False),
 }
 
 
@@ -124,13 +137,17 @@ def accepted_by_the_settings(preferences: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def refused_by_terraform(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The cases that a plan refuses; the variables are the module's, the resources are left out."""
+def refused_by_terraform(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
+    """The modules and cases that a plan refuses; the variables are the modules', the resources are left out."""
     folder = tmp_path_factory.mktemp("rules")
-    (folder / "preferences").mkdir()
-    variables = (MODULE / "variables.tf").read_text(encoding="utf-8")
-    variables = re.sub(r"data\.aws_region\.current\.\w+", '"eu-west-1"', variables)
-    (folder / "preferences" / "variables.tf").write_text(variables, encoding="utf-8")
+    for module in ("preferences", "instance_policy"):
+        (folder / module).mkdir()
+        variables = (MODULES / module / "variables.tf").read_text(encoding="utf-8")
+        variables = re.sub(r"data\.aws_region\.current\.\w+", '"eu-west-1"', variables)
+        (folder / module / "variables.tf").write_text(variables, encoding="utf-8")
+    arguments = {("preferences", name): preferences for name, (preferences, _) in CASES.items()}
+    for name, (bucket, _) in BUCKET_CASES.items():
+        arguments["instance_policy", name] = {"s3": {"bucket_name": "session-logs", **bucket}}
     environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "GOGC": "400"}
 
     def terraform(*arguments: str) -> str:
@@ -139,32 +156,41 @@ def refused_by_terraform(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
         ).stdout
 
-    names, refused = list(CASES), set[str]()
+    cases, refused = list(arguments), set[tuple[str, str]]()
     while True:
         calls = []
-        for number, name in enumerate(names):
-            given = {key: value for key, value in CASES[name][0].items() if value is not None}
-            block = "".join(f"  {key} = {hcl(value, 2)}\n" for key, value in given.items())
-            if name not in refused:
-                calls.append(f'module "case_{number}" {{\n  source = "./preferences"\n{block}}}\n')
+        for number, case in enumerate(cases):
+            block = "".join(f"  {key} = {hcl(value, 2)}\n" for key, value in arguments[case].items())
+            if case not in refused:
+                calls.append(f'module "case_{number}" {{\n  source = "./{case[0]}"\n{block}}}\n')
         (folder / "main.tf").write_text("\n".join(calls), encoding="utf-8")
         terraform("init", "-input=false")
         lines = [json.loads(line) for line in terraform("plan", "-json", "-input=false").splitlines()]
         errors = [line["diagnostic"] for line in lines if line["@level"] == "error"]
         # Terraform does not check everything at once, so what is left is planned again.
-        found = {names[int(re.findall(r"case_(\d+)", error["snippet"]["context"])[0])] for error in errors}
+        found = {cases[int(re.findall(r"case_(\d+)", error["snippet"]["context"])[0])] for error in errors}
         if not found:
             return refused
         refused |= found
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_function_the_module_and_the_settings_agree(refused_by_terraform: set[str], case: str) -> None:
+def test_the_function_the_module_and_the_settings_agree(refused_by_terraform: set[tuple[str, str]], case: str) -> None:
     preferences, accepted = CASES[case]
     verdicts = {
         "function": accepted_by_the_function(preferences),
-        "module": case not in refused_by_terraform,
+        "module": ("preferences", case) not in refused_by_terraform,
         "settings": accepted_by_the_settings(preferences),
+    }
+    assert verdicts == dict.fromkeys(verdicts, accepted)
+
+
+@pytest.mark.parametrize("case", BUCKET_CASES)
+def test_the_instance_policy_and_the_settings_agree(refused_by_terraform: set[tuple[str, str]], case: str) -> None:
+    bucket, accepted = BUCKET_CASES[case]
+    verdicts = {
+        "module": ("instance_policy", case) not in refused_by_terraform,
+        "settings": accepted_by_the_settings({"s3": {**BUCKET, **bucket}}),
     }
     assert verdicts == dict.fromkeys(verdicts, accepted)
 
