@@ -1,0 +1,97 @@
+"""What a person sees of a verification."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from fleet.reports.text import visible
+from fleet.verification.model import TargetVerification, Verdict
+
+_STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
+# Without a terminal a line now and then says that something is going on.
+_LINE_EVERY_SECONDS = 15
+
+
+class VerificationProgress:
+    """Shows how far a verification is: a bar on a terminal, else a line now and then.
+
+    Args:
+        console: Where to.
+        targets: How many there are.
+    """
+
+    def __init__(self, console: Console, targets: int) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("Verifying", total=targets)
+        self._done, self._targets, self._told = 0, targets, time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def finished(self, _: TargetVerification) -> None:
+        """Count one more target."""
+        self._done += 1
+        self._bar.advance(self._task)
+        self._line(f"{self._done} of {self._targets} targets verified")
+
+    def arrived(self, arrived: int, watched: int, left: float) -> None:
+        """Tell how many targets have got new logs, and how many seconds are left."""
+        text = f"Waiting for logs, {left:.0f} s left"
+        self._bar.update(self._task, description=text, total=watched, completed=arrived)
+        self._line(f"{text}: {arrived} of {watched} targets have new ones")
+
+    def _line(self, text: str) -> None:
+        if not self._console.is_terminal and time.monotonic() - self._told >= _LINE_EVERY_SECONDS:
+            self._told = time.monotonic()
+            self._console.print(text)
+
+
+def print_verification(console: Console, verified: Sequence[TargetVerification]) -> None:
+    """Print what is wrong and how to mend it, and count what is right."""
+    rows = [
+        (one.target, check)
+        for one in verified
+        for check in one.checks
+        if check.verdict in {Verdict.FINDING, Verdict.NOT_CHECKED}
+    ]
+    if rows:
+        table = Table("account", "region", "check", "what was found", "what to do", show_lines=True)
+        for target, check in rows:
+            table.add_row(
+                Text(f"{target.account.id}\n{visible(target.account.name)}"),
+                Text(target.region),
+                Text(f"{check.name}\n{check.verdict.value.replace('_', ' ')}", style=_STYLES[check.verdict]),
+                Text(visible(check.message)),
+                Text(visible(check.fix)),
+            )
+        console.print(table)
+    for one in verified:
+        if one.failure:
+            console.print(Text(f"{one.target.key} could not be entered: {visible(one.failure)}", style="bold red"))
+    counts = Counter(check.verdict for one in verified for check in one.checks)
+    told = ", ".join(f"{counts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict if counts[verdict])
+    console.print(f"{len(verified)} targets: {told or 'nothing was checked'}")

@@ -1,0 +1,34 @@
+"""Which instances Systems Manager knows; moto has no such call.
+
+A running instance with an instance profile is taken for one whose agent has reported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+
+from fleet.sandbox.call import Call
+from fleet.sandbox.pages import page
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html
+_PAGE_SIZE = 50
+
+
+def describe_instance_information(call: Call) -> dict[str, Any]:
+    """Answer DescribeInstanceInformation; filters are not looked at, since there are EC2 instances only."""
+    instances = [
+        {
+            "InstanceId": instance.id,
+            "PingStatus": "Online",
+            "PlatformType": "Linux",
+            "ResourceType": "EC2Instance",
+            "IPAddress": instance.private_ip,
+        }
+        for reservation in ec2_backends[call.account_id][call.region].all_reservations()
+        for instance in reservation.instances
+        if instance.state == "running" and instance.iam_instance_profile
+    ]
+    size = int(call.parameters.get("MaxResults") or _PAGE_SIZE)
+    return page("InstanceInformationList", instances, call.parameters.get("NextToken"), size)

@@ -1,0 +1,1 @@
+"""Whether what was rolled out works: read through the AWS APIs, without terraform."""

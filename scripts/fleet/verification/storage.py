@@ -1,0 +1,102 @@
+"""Keys, log group and bucket: do they exist, and are they what sessions need?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from fleet.verification.model import Check, Verdict
+
+if TYPE_CHECKING:
+    from fleet.settings_file import S3Logging, TargetSettings
+    from fleet.verification.reading import Reader
+
+_APPLY = "Plan and apply this target."
+
+
+def session_key(reader: Reader, region: str, values: TargetSettings) -> tuple[Check, str | None]:
+    """Find the key of session data; returns its ARN, too."""
+    wanted = values.preferences.session_key
+    if not wanted.enabled:
+        return Check("session_key", Verdict.NOT_NEEDED, "No session key is wanted."), None
+    named = wanted.kms_key_arn or values.names.data_key_alias
+    try:
+        key = reader.call("kms", region, "describe_key", KeyId=named)["KeyMetadata"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NotFoundException":
+            raise
+        fix = _APPLY if wanted.kms_key_arn is None else "Create the key, or correct session_key.kms_key_arn."
+        return Check("session_key", Verdict.FINDING, f"The session key {named} does not exist.", fix), None
+    if key["KeyState"] != "Enabled":
+        message = f"The session key {named} is {key['KeyState']}: no session can start."
+        return Check("session_key", Verdict.FINDING, message, "Enable it, or cancel its deletion."), key["Arn"]
+    return Check("session_key", Verdict.OK, f"{named} is enabled."), key["Arn"]
+
+
+def log_group(reader: Reader, region: str, values: TargetSettings, name: str) -> Check:
+    """Check the log group of session logs."""
+    wanted = values.preferences.cloudwatch
+    if not name:
+        return Check("log_group", Verdict.NOT_NEEDED, "Session logs do not go to CloudWatch.")
+    groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+    group = next((entry for entry in groups if entry["logGroupName"] == name), None)
+    if group is None:
+        fix = _APPLY if wanted.create_log_group else "Create it: this project does not, with create_log_group = false."
+        return Check("log_group", Verdict.FINDING, f"The log group {name} does not exist.", fix)
+    problems = []
+    if wanted.encryption_enabled and not group.get("kmsKeyId"):
+        problems.append("has no KMS key, so that no session can start")
+    retention = group.get("retentionInDays", 0)
+    if wanted.create_log_group and retention != wanted.retention_in_days:
+        problems.append(f"keeps logs for {retention or 'ever, not'} days, {wanted.retention_in_days} are wanted")
+    if problems:
+        fix = _APPLY if wanted.create_log_group else "Associate a key with it."
+        return Check("log_group", Verdict.FINDING, f"The log group {name} {' and '.join(problems)}.", fix)
+    return Check("log_group", Verdict.OK, f"{name} is {'encrypted' if group.get('kmsKeyId') else 'there'}.")
+
+
+def bucket(reader: Reader, region: str, s3: S3Logging) -> Check:
+    """Check the default encryption of the bucket as an instance of this account sees it."""
+    if not s3.enabled:
+        return Check("bucket", Verdict.NOT_NEEDED, "Session logs do not go to S3.")
+    name = s3.bucket_name or ""
+    try:
+        answer = reader.call("s3", region, "get_bucket_encryption", Bucket=name)
+        rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "NoSuchBucket":
+            message = f"The bucket {name} does not exist."
+            return Check("bucket", Verdict.FINDING, message, "Apply the log archive, or correct s3.bucket_name.")
+        if code != "ServerSideEncryptionConfigurationNotFoundError":
+            raise
+        rules = []
+    default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
+    problem = judge_encryption(default, s3)
+    if problem:
+        fix = "Set the bucket's default encryption to aws:kms with the full ARN of its key."
+        return Check("bucket", Verdict.FINDING, f"The bucket {name} {problem}.", fix)
+    used = default.get("KMSMasterKeyID") or default.get("SSEAlgorithm", "nothing")
+    return Check("bucket", Verdict.OK, f"{name} encrypts with {used}.")
+
+
+def judge_encryption(default: dict[str, Any], s3: S3Logging) -> str:
+    """Return what is wrong with the default encryption of a bucket for session logs; empty when nothing is.
+
+    The agent takes aws:kms and AES256, and sends the key on as it stands there
+    (amazon-ssm-agent, `agent/s3util/s3util.go`): an alias would be one of the instance's account.
+    """
+    algorithm, key = default.get("SSEAlgorithm", ""), default.get("KMSMasterKeyID", "")
+    wanted, account = s3.kms_key_arn, s3.kms_key_account_id
+    if s3.encryption_enabled and algorithm not in {"aws:kms", "AES256"}:
+        return f"has the default encryption {algorithm or 'none'}, which the agent refuses"
+    if wanted is None and account is None:
+        return ""
+    if algorithm != "aws:kms":
+        return f"has the default encryption {algorithm or 'none'}, and not one with the wanted key"
+    if not key.startswith("arn:") or ":key/" not in key:
+        return f"names its key as {key or 'the one that AWS manages'}, not by the full ARN of a key"
+    if key != wanted and key.split(":")[4] != account:
+        return f"encrypts with {key}; {wanted or f'a key of account {account}'} is wanted"
+    return ""

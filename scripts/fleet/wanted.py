@@ -1,0 +1,48 @@
+"""What the settings of a target want the preferences document to say: the same as modules/preferences sends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fleet.settings_file import TargetSettings
+    from fleet.targets import Target
+
+
+def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:
+    """Return what the function is asked to bring about: `document`, `preferences`, `adopt`, `waive`.
+
+    Args:
+        target: The target.
+        values: Its settings.
+        session_key_arn: ARN of the key that encrypts session data, or None for none.
+    """
+    wanted = values.preferences
+    s3, cloudwatch, profile = wanted.s3, wanted.cloudwatch, wanted.shell_profile
+    group = log_group_name(values)
+    prefix = "/".join(filter(None, [s3.key_prefix, target.account.id, target.region]))
+    return {
+        "document": values.names.document,
+        "preferences": {
+            "s3BucketName": s3.bucket_name if s3.enabled else None,
+            "s3KeyPrefix": prefix if s3.enabled else None,
+            "s3EncryptionEnabled": s3.encryption_enabled if s3.enabled else None,
+            "cloudWatchLogGroupName": group or None,
+            "cloudWatchEncryptionEnabled": cloudwatch.encryption_enabled if group else None,
+            "cloudWatchStreamingEnabled": cloudwatch.streaming_enabled if group else None,
+            "kmsKeyId": session_key_arn,
+            "runAsEnabled": wanted.run_as.enabled or None,
+            "runAsDefaultUser": wanted.run_as.default_user or None,
+            "idleSessionTimeout": wanted.idle_session_timeout,
+            "maxSessionDuration": wanted.max_session_duration or None,
+            "shellProfile": {"linux": profile.linux or None, "windows": profile.windows or None},
+        },
+        "adopt": wanted.adopt,
+        "waive": sorted(wanted.waive),
+    }
+
+
+def log_group_name(values: TargetSettings) -> str:
+    """Return the log group of session logs; empty where they do not go to CloudWatch."""
+    own = values.preferences.cloudwatch.log_group_name
+    return values.names.log_group if own is None else own

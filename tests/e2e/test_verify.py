@@ -1,0 +1,373 @@
+"""`rollout.py verify`, with a role that may read only, on accounts in every state that it tells apart."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import boto3
+import pytest
+
+from fleet.cli import run
+from fleet.context import Context
+from fleet.matching import Matcher
+from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from fleet.targets import Selection
+from fleet.wanted import wanted_preferences
+from session_preferences.aws import Budget, caller
+from session_preferences.reconcile import reconcile
+from session_preferences.request import parse_event
+
+PROJECT = Path(__file__).resolve().parents[2]
+REGION = "eu-west-1"
+ARCHIVE, MEMBER = "583920174652", "640281937465"
+BUCKET = "central-session-logs"
+PREFIX = f"sessionmanager/{MEMBER}/{REGION}"
+ORGANIZATION = SandboxOrganization(
+    id="o-verified12345",
+    management_account_id="218407395516",
+    accounts=(
+        SandboxAccount("218407395516", "Management", "management@example.com", ""),
+        SandboxAccount(ARCHIVE, "LogArchive", "archive@example.com", "Security"),
+        SandboxAccount(MEMBER, "Member", "member@example.com", "Workloads"),
+        # The last ones hold what others have left behind.
+        SandboxAccount("640281937466", "Second", "second@example.com", "Workloads"),
+        SandboxAccount("640281937467", "Third", "third@example.com", "Workloads"),
+        SandboxAccount("640281937468", "Fourth", "fourth@example.com", "Workloads"),
+    ),
+    organizational_units=(),
+    home_region=REGION,
+    regions=(REGION,),
+)
+SETTINGS = f"""\
+schema_version: 1
+organization:
+  id: {ORGANIZATION.id}
+  home_region: {REGION}
+  regions: [{REGION}]
+  deployment_role: {{name: {ORGANIZATION.deployment_role}}}
+  log_archive_account: LogArchive
+defaults:
+  preferences:
+    s3: {{enabled: true, bucket_name: {BUCKET}, kms_key_account_id: "{ARCHIVE}"}}
+"""
+
+
+ALL = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
+
+
+def administrator(sandbox: Sandbox, account: str) -> boto3.Session:
+    """A session of an administrator beside the deployment role, which is to lose its rights."""
+    iam, role = sandbox.session(account, REGION).client("iam"), f"arn:aws:iam::{account}:role/owner"
+    trust = {"Effect": "Allow", "Principal": {"AWS": ORGANIZATION.management_account_id}, "Action": "sts:AssumeRole"}
+    iam.create_role(
+        RoleName="owner", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust})
+    )
+    iam.put_role_policy(RoleName="owner", PolicyName="all", PolicyDocument=ALL)
+    management = sandbox.session(ORGANIZATION.management_account_id, REGION).client("sts")
+    credentials = management.assume_role(RoleArn=role, RoleSessionName="owner")["Credentials"]
+    return boto3.Session(
+        credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"], region_name=REGION
+    )
+
+
+class Member:
+    """The account that is verified, and its administrator."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.session = administrator(sandbox, MEMBER)
+        self.archive_session = administrator(sandbox, ARCHIVE)
+        self.archive: Any = self.archive_session.client("s3")
+        self.config = folder / "organization.yaml"
+        self.config.write_text(dedent(SETTINGS))
+        self.key = ""
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - one kind for each service
+        return self.session.client(service)  # type: ignore[call-overload]
+
+    def make(self) -> None:
+        """Make by hand what an apply would make."""
+        self._make_bucket()
+        kms, logs, iam = self.client("kms"), self.client("logs"), self.client("iam")
+        self.key = kms.create_key()["KeyMetadata"]["Arn"]
+        kms.create_alias(AliasName="alias/session-manager/data", TargetKeyId=self.key)
+        logs.create_log_group(logGroupName="ssm-sessionmanager-logs", kmsKeyId=self.key)
+        logs.put_retention_policy(logGroupName="ssm-sessionmanager-logs", retentionInDays=90)
+        iam.create_policy(
+            PolicyName="SessionManagerLogPolicy",
+            PolicyDocument=json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                            "Resource": f"arn:aws:logs:*:{MEMBER}:log-group:ssm-sessionmanager-logs:*",
+                        },
+                        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/{PREFIX}/*"},
+                    ],
+                }
+            ),
+        )
+        self.write_document()
+
+    def write_document(self) -> None:
+        context = Context.load(self.config)
+        (target,) = context.select(Selection(include=Matcher(accounts=[MEMBER]))).targets
+        values = context.settings.effective(target.account, REGION).values
+        request = parse_event({**wanted_preferences(target, values, self.key), "action": "reconcile"})
+        budget = Budget(60)
+        reconcile(request, caller(self.client, budget), budget, REGION)
+
+    def _make_bucket(self) -> None:
+        key = self.archive_session.client("kms").create_key()["KeyMetadata"]["Arn"]
+        self.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        self.encrypt_bucket("aws:kms", key)
+        reading = {
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": "s3:GetEncryptionConfiguration",
+            "Resource": f"arn:aws:s3:::{BUCKET}",
+            "Condition": {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION.id}},
+        }
+        self.archive.put_bucket_policy(
+            Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+        )
+        self.bucket_key = key
+
+    def encrypt_bucket(self, algorithm: str, key: str | None) -> None:
+        default = {"SSEAlgorithm": algorithm, **({"KMSMasterKeyID": key} if key else {})}
+        self.archive.put_bucket_encryption(
+            Bucket=BUCKET,
+            ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+        )
+
+
+def reading_only(sandbox: Sandbox, *accounts: str) -> None:
+    """Take everything but what docs/verify-policy.json grants from the deployment role."""
+    policy = (PROJECT / "docs" / "verify-policy.json").read_text()
+    for account in accounts:
+        iam = sandbox.session(account, REGION).client("iam")
+        iam.put_role_policy(RoleName=ORGANIZATION.deployment_role, PolicyName="administrator", PolicyDocument=policy)
+
+
+@pytest.fixture(scope="module")
+def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
+    folder = tmp_path_factory.mktemp("verified")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Sandbox.start(ORGANIZATION, folder / "sandbox", enforce_iam=True) as running,
+    ):
+        for name, value in running.environment().items():
+            patch.setenv(name, value)
+        made = Member(running, folder)
+        made.make()
+        reading_only(running, MEMBER, ARCHIVE)
+        yield made
+
+
+@pytest.fixture
+def verify(member: Member, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, dict[str, Any]]]]:
+    def call(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+        capsys.readouterr()
+        code = run(["-c", str(member.config), "verify", "--account", "Member", "--format", "json", *arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        (target,) = json.loads(captured.out)["targets"]
+        return code, {check["name"]: check for check in target["checks"]}
+
+    return call
+
+
+def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
+    code, checks = verify()
+    assert {name: check["verdict"] for name, check in checks.items()} == {
+        "session_key": "ok",
+        "preferences": "ok",
+        "log_group": "ok",
+        "bucket": "ok",
+        "endpoints": "not_needed",
+        "logs": "not_needed",
+        "instance_policy": "ok",
+        "recorder": "ok",
+    }
+    assert code == 0
+    assert member.bucket_key in checks["bucket"]["message"]
+
+
+def test_a_document_that_somebody_changed(member: Member, verify: Callable[..., Any]) -> None:
+    ssm = member.client("ssm")
+    content = json.loads(ssm.get_document(Name="SSM-SessionManagerRunShell")["Content"])
+    content["inputs"]["idleSessionTimeout"] = "60"
+    version = ssm.update_document(
+        Name="SSM-SessionManagerRunShell", Content=json.dumps(content), DocumentVersion="$LATEST"
+    )["DocumentDescription"]["DocumentVersion"]
+    ssm.update_document_default_version(Name="SSM-SessionManagerRunShell", DocumentVersion=version)
+    code, checks = verify()
+    assert code == 2
+    assert checks["preferences"]["verdict"] == "finding"
+    assert "idleSessionTimeout" in checks["preferences"]["message"]
+    assert checks["preferences"]["fix"]
+    member.write_document()
+    assert verify()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "message"),
+    [
+        ("AES256", None, "not one with the wanted key"),
+        ("aws:kms", None, "the one that AWS manages"),
+        ("aws:kms", "alias/session-logs", "not by the full ARN"),
+        ("aws:kms:dsse", "own", "which the agent refuses"),
+        ("aws:kms", f"arn:aws:kms:{REGION}:{MEMBER}:key/11111111-2222-3333-4444-555555555555", "a key of account"),
+    ],
+)
+def test_the_bucket_encryption(
+    member: Member, verify: Callable[..., Any], algorithm: str, key: str | None, message: str
+) -> None:
+    member.encrypt_bucket(algorithm, member.bucket_key if key == "own" else key)
+    code, checks = verify()
+    member.encrypt_bucket("aws:kms", member.bucket_key)
+    assert (code, checks["bucket"]["verdict"]) == (2, "finding")
+    assert message in checks["bucket"]["message"]
+
+
+def test_a_log_group_without_key_and_with_another_retention(member: Member, verify: Callable[..., Any]) -> None:
+    logs = member.client("logs")
+    logs.delete_log_group(logGroupName="ssm-sessionmanager-logs")
+    missing = verify()[1]["log_group"]["message"]
+    logs.create_log_group(logGroupName="ssm-sessionmanager-logs")
+    _, checks = verify()
+    logs.delete_log_group(logGroupName="ssm-sessionmanager-logs")
+    logs.create_log_group(logGroupName="ssm-sessionmanager-logs", kmsKeyId=member.key)
+    logs.put_retention_policy(logGroupName="ssm-sessionmanager-logs", retentionInDays=90)
+    assert "does not exist" in missing
+    assert "has no KMS key" in checks["log_group"]["message"]
+    assert "90 are wanted" in checks["log_group"]["message"]
+
+
+def test_a_key_that_is_going(member: Member, verify: Callable[..., Any]) -> None:
+    kms = member.client("kms")
+    kms.disable_key(KeyId=member.key.rpartition("/")[2])
+    _, checks = verify()
+    kms.enable_key(KeyId=member.key.rpartition("/")[2])
+    assert checks["session_key"]["verdict"] == "finding"
+    assert "Disabled" in checks["session_key"]["message"]
+
+
+def test_a_policy_that_means_another_group(member: Member, verify: Callable[..., Any]) -> None:
+    iam, arn = member.client("iam"), f"arn:aws:iam::{MEMBER}:policy/SessionManagerLogPolicy"
+    other = {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "arn:aws:logs:*:*:log-group:another:*"}
+    version = iam.create_policy_version(
+        PolicyArn=arn,
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": other}),
+        SetAsDefault=True,
+    )["PolicyVersion"]["VersionId"]
+    _, checks = verify()
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.delete_policy_version(PolicyArn=arn, VersionId=version)
+    assert "the log group ssm-sessionmanager-logs and the bucket" in checks["instance_policy"]["message"]
+
+
+def test_a_recorder_that_stands_still(member: Member, verify: Callable[..., Any]) -> None:
+    config = member.client("config")
+    config.stop_configuration_recorder(ConfigurationRecorderName="default")
+    _, checks = verify()
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    assert checks["recorder"]["verdict"] == "finding"
+
+
+def test_what_may_not_be_read_is_not_taken_for_good(member: Member, verify: Callable[..., Any]) -> None:
+    member.sandbox.inject_fault("logs", "DescribeLogGroups", code="AccessDeniedException", times=-1)
+    code, checks = verify()
+    member.sandbox.clear_faults()
+    assert (code, checks["log_group"]["verdict"]) == (1, "not_checked")
+
+
+class TestInstances:
+    """With a managed instance in a VPC of its own."""
+
+    @pytest.fixture(autouse=True)
+    def instance(self, member: Member) -> Iterator[str]:
+        ec2 = member.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.8.1.0/24")["Subnet"]["SubnetId"]
+        made = ec2.run_instances(
+            ImageId="ami-12c6146b",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=subnet,
+            IamInstanceProfile={"Name": "app-server"},
+        )
+        instance = made["Instances"][0]["InstanceId"]
+        yield vpc
+        ec2.terminate_instances(InstanceIds=[instance])
+
+    def test_no_way_to_the_services(self, member: Member, verify: Callable[..., Any], instance: str) -> None:
+        _, checks = verify()
+        assert checks["endpoints"]["verdict"] == "finding"
+        assert f"{instance} lacks ssm, ssmmessages, ec2, kms, s3, logs" in checks["endpoints"]["message"]
+        ec2 = member.client("ec2")
+        for service in ("ssm", "ssmmessages", "ec2", "kms", "s3", "logs"):
+            ec2.create_vpc_endpoint(
+                VpcId=instance, ServiceName=f"com.amazonaws.{REGION}.{service}", VpcEndpointType="Interface"
+            )
+        assert verify()[1]["endpoints"]["verdict"] == "ok"
+
+    def test_a_way_through_the_internet(self, member: Member, verify: Callable[..., Any], instance: str) -> None:
+        ec2 = member.client("ec2")
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=instance)
+        tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [instance]}])["RouteTables"]
+        ec2.create_route(RouteTableId=tables[0]["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        assert verify()[1]["endpoints"]["verdict"] == "ok"
+
+    def test_logs_arrive(self, member: Member, verify: Callable[..., Any]) -> None:
+        code, checks = verify()
+        assert (code, checks["logs"]["verdict"]) == (2, "finding")
+        assert "No log has ever arrived" in checks["logs"]["message"]
+        timer = threading.Timer(
+            2, lambda: member.archive.put_object(Bucket=BUCKET, Key=f"{PREFIX}/jane-0123.log", Body=b"log")
+        )
+        timer.start()
+        _, checks = verify("--watch", "30")
+        timer.join()
+        assert checks["logs"]["message"] == f"{PREFIX}/jane-0123.log has arrived."
+        assert verify("--max-log-age", "1h")[1]["logs"]["verdict"] == "ok"
+        member.archive.delete_object(Bucket=BUCKET, Key=f"{PREFIX}/jane-0123.log")
+
+
+def test_an_account_that_cannot_be_entered(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
+    member.sandbox.inject_fault("sts", "AssumeRole", code="AccessDenied", times=-1)
+    code = run(["-c", str(member.config), "verify", "--account", "Member"])
+    member.sandbox.clear_faults()
+    assert code == 1
+    assert "could not be entered" in capsys.readouterr().out
+
+
+def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
+    member.client("kms").disable_key(KeyId=member.key.rpartition("/")[2])
+    code = run(["-c", str(member.config), "verify", "--account", "Member"])
+    member.client("kms").enable_key(KeyId=member.key.rpartition("/")[2])
+    out = capsys.readouterr().out
+    assert code == 2
+    assert "what to do" in out
+    assert "1 targets: 4 ok, 2 finding, 2 not needed" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--watch", "5"], "at least as long"),
+        (["--max-log-age", "soon"], "is not an age"),
+        (["--format", "xml"], "Unknown format"),
+    ],
+)
+def test_refusals(member: Member, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    assert run(["-c", str(member.config), "verify", "--all", *arguments]) == 64
+    assert message in capsys.readouterr().err
