@@ -3,7 +3,7 @@
 
 import sys
 
-from fleet.cli import run
+from fleet.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run([*sys.argv[1:3], "render", *sys.argv[3:]] if sys.argv[1:2] == ["-c"] else ["render", *sys.argv[1:]]))
+    sys.exit(run_command("render", sys.argv[1:]))

@@ -9,11 +9,22 @@ from pathlib import Path
 import boto3
 import botocore.exceptions
 
-from fleet import organization as sources
-from fleet.aws import CLIENT_CONFIG, assume_role, partitions, role_arn, translated_errors
+from fleet.accounts_file import from_file
+from fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
 from fleet.errors import InputError, Problem
-from fleet.organization import MANAGEMENT, Account, Organization
+from fleet.landing_zone_accelerator import AwsDirectory, from_lza
+from fleet.organization import (
+    AUDIT,
+    LOG_ARCHIVE,
+    MANAGEMENT,
+    Account,
+    Organization,
+    from_organizations,
+    with_role,
+)
+from fleet.saved_organization import from_saved
 from fleet.settings import OrganizationSettings, Settings, load_settings
+from fleet.settings_file import DeploymentRole
 from fleet.targets import Selection, TargetList, select_targets
 from fleet.yaml_document import nearest
 
@@ -35,19 +46,30 @@ class Context:
     regions: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: Path, *, with_tags: bool = False) -> Context:
+    def load(cls, path: Path, *, with_tags: bool = False, read_from: Path | None = None) -> Context:
         """Read the settings, discover the accounts and check both against each other.
 
         Args:
             path: organization.yaml.
             with_tags: Ask for account tags even if the settings do not need them.
+            read_from: A saved discovery, which is taken in place of asking the source of the accounts.
 
         Raises:
-            InputError: The settings or the source of the accounts are invalid.
+            InputError: The settings or the source of the accounts are invalid, or account tags are needed that the
+                source does not tell.
             AccessError: The Organizations API could not be asked.
         """
         settings = load_settings(path)
-        organization = _discover(settings, with_tags=with_tags or settings.uses_tags)
+        with_tags = with_tags or settings.uses_tags
+        if read_from is None:
+            organization = _discover(settings, with_tags=with_tags)
+            source = settings.document.where(("organization", "accounts"))
+        else:
+            organization, source = from_saved(read_from), str(read_from)
+        if with_tags and not organization.has_tags:
+            message = "Account tags are needed and not known from here; use the Organizations API, or save them too."
+            raise InputError(message, source)
+        organization = _with_roles(organization, settings)
         given = settings.organization
         home_region = given.home_region or organization.home_region
         regions = tuple(given.regions or organization.regions)
@@ -60,6 +82,7 @@ class Context:
         if len({partitions()[region] for region in regions}) > 1:
             where = settings.document.where(("organization", "regions"))
             raise InputError("The regions are in different AWS partitions; an organization has one.", where)
+        settings = settings.placed(organization, home_region)
         settings.check_against(organization, regions)
         return cls(settings, organization, home_region, regions)
 
@@ -99,21 +122,45 @@ class Context:
         Raises:
             AccessError: The role cannot be assumed.
         """
-        session, role = boto3.Session(region_name=region), self.settings.organization.deployment_role
-        if account.role == MANAGEMENT and not role.in_management_account:
-            return session
-        arn = role_arn(account.id, role.name, region)
-        return assume_role(session, arn, region, session_name=role.session_name, external_id=role.external_id)
+        return account_session(account, region, self.settings.organization.deployment_role)
+
+
+def account_session(account: Account, region: str, role: DeploymentRole) -> boto3.Session:
+    """Return a session in an account, through the deployment role where Terraform uses it too.
+
+    Raises:
+        AccessError: The role cannot be assumed.
+    """
+    with translated_errors(f"use the AWS credentials for account {account.id}"):
+        session = new_session(region)
+    if account.role == MANAGEMENT and not role.in_management_account:
+        return session
+    arn = role_arn(account.id, role.name, region)
+    return assume_role(session, arn, region, session_name=role.session_name, external_id=role.external_id)
 
 
 def _discover(settings: Settings, *, with_tags: bool) -> Organization:
     source = settings.organization.accounts
+    region = settings.organization.home_region
     if source.source == "organizations":
-        region = settings.organization.home_region
         assert region is not None  # noqa: S101 - the settings model demands it for this source
-        return sources.from_organizations(boto3.Session(region_name=region), region, with_tags=with_tags)
+        with translated_errors("use the AWS credentials"):
+            session = boto3.Session(region_name=region)
+        return from_organizations(session, region, with_tags=with_tags)
     path = settings.folder / (source.path or "")
-    return sources.from_lza(path) if source.source == "lza" else sources.from_file(path)
+    return from_lza(path, AwsDirectory(region)) if source.source == "lza" else from_file(path)
+
+
+def _with_roles(organization: Organization, settings: Settings) -> Organization:
+    """Give the roles that the settings name; the source of the accounts may know others."""
+    given = settings.organization
+    for role, account, key in (
+        (LOG_ARCHIVE, given.log_archive_account, "log_archive_account"),
+        (AUDIT, given.audit_account, "audit_account"),
+    ):
+        if account is not None:
+            organization = with_role(organization, role, account, settings.document.where(("organization", key)))
+    return organization
 
 
 def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.organization import ACCOUNT_ID
+from fleet.errors import InputError
+from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES
 from fleet.yaml_document import nearest
 
 if TYPE_CHECKING:
@@ -31,14 +32,36 @@ def _path_pattern(glob: str) -> re.Pattern[str]:
     return re.compile(expression)
 
 
+@cache
 def ou_matches(glob: str, path: str) -> bool:
     """Tell whether an organizational unit path matches: `Workloads/**` means Workloads and all below it."""
     return _path_pattern(glob).fullmatch(f"{path}/") is not None
 
 
+@cache
+def _name_pattern(glob: str) -> re.Pattern[str]:
+    return re.compile(translate(glob))
+
+
 def account_matches(pattern: str, account: Account) -> bool:
     """Tell whether an account has this id, or a name that matches this glob."""
-    return account.id == pattern or fnmatchcase(account.name, pattern)
+    return account.id == pattern or _name_pattern(pattern).match(account.name) is not None
+
+
+def find_account(organization: Organization, text: str, location: str) -> Account:
+    """Return the account with this id or name.
+
+    Raises:
+        InputError: There is none, or several have the name.
+    """
+    found = [account for account in organization.accounts if text in {account.id, account.name}]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        names = {account.name for account in organization.accounts}
+        raise InputError(f'No account has the id or name "{text}"{nearest(text, names)}.', location)
+    ids = ", ".join(f"{account.id} ({account.ou})" for account in found)
+    raise InputError(f'Several accounts have the name "{text}": {ids}; give the id.', location)
 
 
 @dataclass(frozen=True)
@@ -50,22 +73,32 @@ class Matcher:
         ous: Organizational unit path globs.
         tags: Account tags that must all be there with exactly these values.
         regions: Region names.
+        roles: Roles of accounts: `management`, `log-archive`, `audit`.
     """
 
     accounts: Sequence[str] = ()
     ous: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     regions: Sequence[str] = ()
+    roles: Sequence[str] = ()
 
     @property
     def empty(self) -> bool:
         """Whether no condition is given: everything matches."""
-        return not (self.accounts or self.ous or self.tags or self.regions)
+        return not (self.accounts or self.ous or self.tags or self.regions or self.roles)
 
     def matches(self, account: Account, region: str) -> bool:
         """Tell whether the target (account, region) is meant."""
+        return self.matches_region(region) and self.matches_account(account)
+
+    def matches_region(self, region: str) -> bool:
+        """Tell whether the conditions on the region hold."""
+        return not self.regions or region in self.regions
+
+    def matches_account(self, account: Account) -> bool:
+        """Tell whether the conditions on the account hold."""
         return (
-            (not self.regions or region in self.regions)
+            (not self.roles or account.role in self.roles)
             and (not self.accounts or any(account_matches(pattern, account) for pattern in self.accounts))
             and (not self.ous or any(ou_matches(glob, account.ou) for glob in self.ous))
             and all(account.tags.get(key) == value for key, value in self.tags.items())
@@ -90,3 +123,14 @@ class Matcher:
                     index,
                     f'The organization does not use the region "{region}"; it uses {known}.',
                 )
+        for index, role in enumerate(self.roles):
+            if not any(account.role == role for account in organization.accounts):
+                yield "roles", index, _nobody_has(role)
+
+
+def _nobody_has(role: str) -> str:
+    if role not in ROLES:
+        return f'There is no role "{role}"{nearest(role, ROLES)}; the roles are {", ".join(ROLES)}.'
+    # Only the management account can be told by the Organizations API.
+    key = {LOG_ARCHIVE: "log_archive_account", AUDIT: "audit_account"}.get(role)
+    return f'No account is known to have the role "{role}"' + (f"; name it in organization.{key}." if key else ".")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from fleet import register
 from fleet.context import Context
 from fleet.errors import InputError
 from fleet.matching import Matcher
@@ -33,7 +37,7 @@ ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R",
+        metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R|role=ROLE",
         help="What to leave out, whatever else is selected.",
     ),
 ]
@@ -51,6 +55,19 @@ LzaOption = Annotated[
 ]
 
 RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the options before the command say about where everything is read from.
+
+    Attributes:
+        config: organization.yaml.
+        read_from: A saved discovery to use in place of the source of the accounts.
+    """
+
+    config: Path
+    read_from: Path | None = None
 
 
 def _selection(
@@ -81,31 +98,73 @@ def _tags(texts: list[str]) -> dict[str, str]:
     return tags
 
 
-def selecting(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of `_selection` in place of its parameter `selection`."""
-    options = inspect.signature(_selection, eval_str=True).parameters
-    own = inspect.signature(command, eval_str=True).parameters
+def giving(name: str, build: Callable[..., object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give commands the options of a function, and what it makes of them as one of their parameters."""
+    options = inspect.signature(build, eval_str=True).parameters
 
-    @functools.wraps(command)
-    def with_options(**arguments: Any) -> int:  # noqa: ANN401 - whatever the command takes
-        chosen = {name: arguments.pop(name) for name in options}
-        return command(selection=_selection(**chosen), **arguments)
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        own = inspect.signature(command, eval_str=True).parameters
 
-    merged = [*(parameter for name, parameter in own.items() if name != "selection"), *options.values()]
-    keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
-    with_options.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
-    return with_options
+        @functools.wraps(command)
+        def with_options(**arguments: Any) -> int:  # noqa: ANN401 - whatever the command takes
+            chosen = {option: arguments.pop(option) for option in options}
+            return command(**{name: build(**chosen)}, **arguments)
+
+        merged = [*(parameter for parameter in own.values() if parameter.name != name), *options.values()]
+        keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
+        with_options.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
+        return with_options
+
+    return decorate
 
 
-def load(path: Path, selection: Selection, console: Console) -> tuple[Context, TargetList]:
+selecting = giving("selection", _selection)
+
+
+def today() -> datetime.date:
+    """Return the day by which exceptions expire: the command line's only look at the calendar."""
+    return datetime.datetime.now(datetime.UTC).date()
+
+
+def load_context(source: Source, *, with_tags: bool = False, refuse_expired: bool = False) -> Context:
+    """Load the context, and warn on standard error of what is allowed, but worth knowing.
+
+    Args:
+        source: Where from.
+        with_tags: Ask for account tags even if the settings do not need them.
+        refuse_expired: Go no further with an exception whose last day is over, instead of warning of it.
+
+    Raises:
+        InputError: The settings or the source of the accounts are invalid, or an exception has expired.
+        AccessError: The Organizations API could not be asked.
+    """
+    context = Context.load(source.config, with_tags=with_tags, read_from=source.read_from)
+    if refuse_expired:
+        register.refuse_expired(context.settings, today())
+    errors = terminal.make_console(stderr=True)
+    for warning in warnings_of(context):
+        errors.print(f"[yellow]Warning:[/yellow] {escape(warning)}", soft_wrap=True)
+    return context
+
+
+def warnings_of(context: Context) -> list[str]:
+    """Return what the source of the accounts, the settings and the exception register say that is worth knowing."""
+    settings = context.settings
+    problems = settings.warnings(context.organization, context.home_region, context.regions)
+    return [*context.organization.warnings, *map(str, [*problems, *register.soon_over(settings, today())])]
+
+
+def load(
+    source: Source, selection: Selection, console: Console, *, refuse_expired: bool = False
+) -> tuple[Context, TargetList]:
     """Load the context and select targets.
 
     Raises:
-        InputError: Nothing was selected explicitly, or the selection is empty.
+        InputError: Nothing was selected explicitly, the selection is empty, or an exception has expired.
     """
     uses_tags = bool(selection.include.tags) or any(text.startswith("tag=") for text in selection.exclude)
-    context = Context.load(path, with_tags=uses_tags)
+    context = load_context(source, with_tags=uses_tags, refuse_expired=refuse_expired)
     targets = context.select(selection)
     if not selection.given:
         terminal.print_targets(console, targets.targets)

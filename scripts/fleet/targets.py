@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -73,8 +74,13 @@ class Shard:
 
     def holds(self, account_id: str) -> bool:
         """Tell whether an account belongs here; this depends on nothing but its id, so new accounts move no other."""
-        digest = hashlib.sha256(account_id.encode()).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+        return shard_index(account_id, self.count) == self.index
+
+
+def shard_index(account_id: str, count: int) -> int:
+    """Return in which of `count` parts (from 1) an account is."""
+    digest = hashlib.sha256(account_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % count + 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Selection:
 
     Attributes:
         include: Conditions on the targets.
-        exclude: Account ids, name globs, or `ou=GLOB`, `tag=KEY=VALUE`, `region=NAME`; exclusion wins.
+        exclude: Account ids, name globs, or `ou=GLOB`, `tag=KEY=VALUE`, `region=NAME`, `role=ROLE`; exclusion wins.
         wave: Only this wave.
         shard: Only this part of the accounts.
         everything: All targets were asked for explicitly.
@@ -112,6 +118,10 @@ class SkippedAccount:
 
     account: Account
     reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return it in the form of all machine-readable output."""
+        return {"account_id": self.account.id, "account_name": self.account.name, "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -152,19 +162,18 @@ def select_targets(
     if problems:
         raise InputError(problems)
 
-    ordered_regions = [home_region, *(region for region in regions if region != home_region)]
     targets: list[Target] = []
     skipped: list[SkippedAccount] = []
     for account in organization.accounts:
         if selection.shard is not None and not selection.shard.holds(account.id):
             continue
         meant = [
-            Target(account, region, home_region, _wave_of(account, region, waves))
-            for region in ordered_regions
-            if selection.include.matches(account, region)
-            and not any(exclusion.matches(account, region) for exclusion in exclusions)
+            target
+            for target in targets_of(account, home_region=home_region, regions=regions, waves=waves)
+            if selection.include.matches(account, target.region)
+            and not any(exclusion.matches(account, target.region) for exclusion in exclusions)
+            and selection.wave in {None, target.wave}
         ]
-        meant = [target for target in meant if selection.wave in {None, target.wave}]
         if meant and account.skip_reason:
             skipped.append(SkippedAccount(account, account.skip_reason))
         else:
@@ -174,8 +183,22 @@ def select_targets(
     return TargetList(tuple(targets), tuple(skipped))
 
 
-def _wave_of(account: Account, region: str, waves: Iterable[Wave]) -> str:
-    return next((wave.name for wave in waves if wave.match.matcher.matches(account, region)), REST)
+def targets_of(
+    account: Account, *, home_region: str, regions: Sequence[str], waves: Sequence[Wave]
+) -> Iterator[Target]:
+    """Yield the target of each region, the home region first, with its wave: the first one that matches."""
+    for region in sorted(regions, key=lambda region: region != home_region):
+        wave = next((wave.name for wave in waves if wave.match.matcher.matches(account, region)), REST)
+        yield Target(account, region, home_region, wave)
+
+
+def occupied_shards(targets: Iterable[Target], count: int) -> dict[Shard, int]:
+    """Return every part of `count` that holds any of the targets, in order, with how many it holds."""
+    ids = Counter(target.account.id for target in targets)
+    sizes: Counter[int] = Counter()
+    for account_id, held in ids.items():
+        sizes[shard_index(account_id, count)] += held
+    return {Shard(index, count): sizes[index] for index in sorted(sizes)}
 
 
 def _exclusion(text: str, organization: Organization, regions: Sequence[str]) -> Matcher:
@@ -183,10 +206,14 @@ def _exclusion(text: str, organization: Organization, regions: Sequence[str]) ->
     matcher = {
         "ou": lambda: Matcher(ous=[value]),
         "region": lambda: Matcher(regions=[value]),
+        "role": lambda: Matcher(roles=[value]),
         "tag": lambda: Matcher(tags=dict([parse_tag(value, "--exclude")])),
     }.get(kind, lambda: Matcher(accounts=[text]))()
     for _, _, message in matcher.dead_ends(organization, regions):
         raise InputError(message, "--exclude")
+    for key, wanted in matcher.tags.items():
+        if not any(account.tags.get(key) == wanted for account in organization.accounts):
+            raise InputError(f'No account has the tag "{key}" with the value "{wanted}".', "--exclude")
     return matcher
 
 

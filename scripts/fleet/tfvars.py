@@ -6,25 +6,42 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 
+from fleet.errors import InputError
 from fleet.organization import MANAGEMENT
 
 if TYPE_CHECKING:
     from fleet.settings import DeploymentRole, EffectiveSettings
     from fleet.targets import Target
 
+TEMPLATE = "terraform.tfvars.j2"
+
+# Variables that come from the settings, in the order of the file; many targets have them in common.
+_SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")
+
+# What needs no escape: printable ASCII without quotes, backslashes and the signs that begin templates.
+_PLAIN = re.compile(r"[ !#&-\[\]-~]*")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _TEMPLATE_START = re.compile(r"([$%]+)\{")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def quote(text: str, *, ascii_only: bool = False) -> str:
-    """Return an HCL string literal: no interpolation, no directive and no control character survives as such."""
+    """Return an HCL string literal: no interpolation, no directive and no control character survives as such.
+
+    Terraform normalizes all text to Unicode's form NFC; apart from that it reads back what is given here.
+    """
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     quoted = "".join(_escape(letter, ascii_only=ascii_only) for letter in text)
     return '"' + _TEMPLATE_START.sub(_escape_template_start, quoted) + '"'
 
@@ -60,8 +77,16 @@ def hcl(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - whatever a settin
     if isinstance(value, Mapping):
         return _object(value, indent)
     if isinstance(value, Sequence):
-        return "[" + ", ".join(hcl(item, indent) for item in value) + "]"
+        return _list(value, indent)
     raise TypeError(f"{type(value).__name__} has no HCL form")
+
+
+def _list(value: Sequence[Any], indent: int) -> str:
+    """Write a list on one line, unless it holds objects: those get lines of their own."""
+    if not any(isinstance(item, Mapping) for item in value):
+        return "[" + ", ".join(hcl(item, indent) for item in value) + "]"
+    margin = " " * (indent + 2)
+    return "\n".join(["[", *(f"{margin}{hcl(item, indent + 2)}," for item in value), " " * indent + "]"])
 
 
 def _object(value: Mapping[str, Any], indent: int) -> str:
@@ -87,57 +112,103 @@ def _object(value: Mapping[str, Any], indent: int) -> str:
     return "\n".join(["{", *lines, " " * indent + "}"])
 
 
-def _without_null(value: Any) -> Any:  # noqa: ANN401 - whatever a settings model holds
-    """Leave out what is null: it is the default of the variable already."""
-    if isinstance(value, Mapping):
-        return {key: _without_null(item) for key, item in value.items() if item is not None}
-    return value
-
-
 def variables_of(target: Target, settings: EffectiveSettings, role: DeploymentRole) -> dict[str, Any]:
     """Return the root module's variables for a target, in a fixed order."""
-    values = settings.values.model_dump()
-    for component in settings.skipped:
-        values[component]["enabled"] = False
     uses_role = target.account.role != MANAGEMENT or role.in_management_account
     return {
         "account_id": target.account.id,
         "region": target.region,
         "home_region": target.home_region,
-        "deployment_role": _without_null(role.model_dump(exclude={"in_management_account"})) if uses_role else None,
-        "names": values["names"],
-        "instance_policy": values["instance_policy"],
-        "config_rule": values["config_rule"],
-        "preferences": _without_null(values["preferences"]),
-        "tags": dict(sorted(values["tags"].items())),
+        "deployment_role": _role_variable(role) if uses_role else None,
+        **{name: settings.variables[name] for name in (*_SHARED, *settings.placed)},
     }
 
 
+@cache
+def _role_variable(role: DeploymentRole) -> Mapping[str, Any]:
+    return role.model_dump(exclude={"in_management_account"}, exclude_none=True)
+
+
 class TfvarsRenderer:
-    """Renders targets with a Jinja2 template.
+    """Renders targets with a Jinja2 template, the built-in one or the user's own.
+
+    A template gets `source` (name of the settings file), `target` (`account`, `region`, `home_region`, `wave`,
+    `workspace`) and `variables` (the root module's, by name), and the filters `hcl` and `comment`. It is run in
+    Jinja2's sandbox. A template of one's own can include the built-in one as `built-in/terraform.tfvars.j2`; that its
+    result is what terraform understands is up to its author.
 
     Args:
         source: Name of the settings file, as the header of the rendered file tells it.
+        templates: Folder with the user's own templates; None for the built-in one.
+
+    Raises:
+        InputError: The user's template is missing or malformed.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, templates: Path | None = None) -> None:
         self._source = source
-        environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("fleet", "templates"),
+        self._templates = templates
+        self._written: dict[int, tuple[Mapping[str, Any], str]] = {}
+        built_in = jinja2.PackageLoader("fleet", "templates")
+        own = [jinja2.FileSystemLoader(templates), jinja2.PrefixLoader({"built-in": built_in})] if templates else []
+        environment = SandboxedEnvironment(
+            loader=jinja2.ChoiceLoader(own) if own else built_in,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701 - HCL is not HTML; the filter `hcl` quotes every value
+            autoescape=False,  # HCL is not HTML; the filter `hcl` quotes every value
         )
-        environment.filters["hcl"] = hcl
+        environment.filters["hcl"] = self._hcl
         # JSON's ASCII form keeps a hostile account name within its comment line.
         environment.filters["comment"] = json.dumps
-        self._template = environment.get_template("terraform.tfvars.j2")
+        with self._template_errors():
+            self._template = environment.get_template(TEMPLATE)
 
     def render(self, target: Target, settings: EffectiveSettings, role: DeploymentRole) -> str:
-        """Return the text of a target's tfvars; equal input gives equal bytes."""
-        return self._template.render(source=self._source, target=target, variables=variables_of(target, settings, role))
+        """Return the text of a target's tfvars; equal input gives equal bytes.
+
+        Raises:
+            InputError: The user's template fails for this target.
+        """
+        with self._template_errors():
+            return self._template.render(
+                source=self._source, target=target, variables=variables_of(target, settings, role)
+            )
+
+    def _hcl(self, value: Any) -> str:  # noqa: ANN401 - whatever a template names
+        """Write a value; an object that many targets have in common is written once."""
+        if isinstance(value, jinja2.Undefined):
+            return str(value)  # raises an error that names what is misspelled
+        if not isinstance(value, Mapping):
+            return hcl(value)
+        # The object is kept beside its text, so that no other can get its identity.
+        if id(value) not in self._written:
+            self._written[id(value)] = (value, hcl(value))
+        return self._written[id(value)][1]
+
+    @contextmanager
+    def _template_errors(self) -> Iterator[None]:
+        """Say what is wrong with the user's own template, and where; the built-in one fails only by a bug."""
+        if self._templates is None:
+            yield
+            return
+        try:
+            yield
+        except jinja2.TemplateNotFound as error:
+            raise InputError(f"The template {error.name} does not exist.", str(self._templates)) from error
+        except jinja2.TemplateSyntaxError as error:
+            raise InputError(
+                f"This is no valid template: {error.message}.", f"{error.filename}:{error.lineno}"
+            ) from error
+        except Exception as error:  # a template can raise anything
+            lines = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_below(frame, self._templates)]
+            where = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else str(self._templates)
+            raise InputError(f"The template fails: {error}.", where) from error
+
+
+def _is_below(frame: traceback.FrameSummary, folder: Path) -> bool:
+    return Path(frame.filename).is_relative_to(folder)
 
 
 def write_private(path: Path, text: str) -> None:

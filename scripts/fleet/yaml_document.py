@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,10 +15,20 @@ import yaml
 from fleet.errors import InputError, Problem
 
 KeyPath: TypeAlias = tuple[str | int, ...]
+# Rewrites the text of a file before it is parsed, line by line; the path is where it was read from.
+Prepare: TypeAlias = Callable[[str, Path], str]
 
 # An account id is a name made of digits: 111122223333 is not a number, and 012345670123 is not octal.
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _MAX_DEPTH = 100
+
+# How many values may be repeated by aliases, and how many files included: a few lines of aliases of aliases stand for
+# billions of values, and each one would be built.
+_MAX_REPEATED = 100_000
+_MAX_INCLUDED = 10_000
+
+_INCLUDE = "!include"
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def format_key_path(key_path: KeyPath) -> str:
@@ -42,60 +53,78 @@ class YamlDocument:
         path: Where it was read from.
         data: Plain Python values.
         lines: Line (from 1) of every key and list item, by key path.
+        included: File of everything at and below a key path that was included from another file.
     """
 
     path: Path
     data: Any
     lines: Mapping[KeyPath, int]
+    included: Mapping[KeyPath, Path] = field(default_factory=dict)
 
     def line(self, key_path: KeyPath) -> int:
-        """Return the line of a key, or of the nearest enclosing one that is written in the file."""
-        while key_path and key_path not in self.lines:
+        """Return the line of a key, or of the nearest enclosing one that is written in a file."""
+        return self.lines.get(self._written(key_path), 1)
+
+    def file(self, key_path: KeyPath) -> Path:
+        """Return the file that a key, or the nearest enclosing one, is written in."""
+        key_path = self._written(key_path)
+        while key_path and key_path not in self.included:
             key_path = key_path[:-1]
-        return self.lines.get(key_path, 1)
+        return self.included.get(key_path, self.path)
 
     def where(self, key_path: KeyPath = ()) -> str:
         """Return `file:line (key.path)` for messages."""
-        location = f"{self.path}:{self.line(key_path)}"
+        location = f"{self.file(key_path)}:{self.line(key_path)}"
         return f"{location} ({format_key_path(key_path)})" if key_path else location
 
+    def _written(self, key_path: KeyPath) -> KeyPath:
+        while key_path and key_path not in self.lines:
+            key_path = key_path[:-1]
+        return key_path
 
-def read_yaml(path: Path) -> YamlDocument:
-    """Read a YAML file with line numbers.
+
+def read_text(path: Path) -> str:
+    """Read a text file, line ends as they are, without a byte order mark.
 
     Raises:
-        InputError: The file is missing or unreadable, is not YAML, or holds a key twice.
+        InputError: The file is missing, unreadable or not UTF-8.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError("The file does not exist.", str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The file cannot be read: {error}.", str(path)) from error
-    return parse_yaml(text, path)
 
 
-def parse_yaml(text: str, path: Path) -> YamlDocument:
-    """Parse YAML text; `path` is only named in messages.
+def read_yaml(path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None) -> YamlDocument:
+    """Read a YAML file with line numbers.
+
+    Args:
+        path: The file.
+        include_below: `!include FILE` stands for the content of FILE, a path relative to the file that it is written
+            in, which must be in this folder. Without it, the tag is refused as any other.
+        prepare: What to do with the text of the file, and of included ones, before it is parsed.
+
+    Raises:
+        InputError: The file is missing or unreadable, is not YAML, or holds a key twice.
+    """
+    return parse_yaml(read_text(path), path, include_below=include_below, prepare=prepare)
+
+
+def parse_yaml(
+    text: str, path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None
+) -> YamlDocument:
+    """Parse YAML text; `path` is named in messages, and included files are sought from there.
 
     Raises:
         InputError: The text is not YAML, or holds a key twice.
     """
-    builder = _Builder(path)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = builder.build(node, ()) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(part for part in (error.context, error.problem) if part)
-        raise InputError(f"This is not valid YAML: {problem}.", f"{path}:{mark.line + 1 if mark else 1}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"This is not valid YAML: {error}.", str(path)) from error
-    except RecursionError:
-        raise InputError("The values are nested too deeply.", str(path)) from None
+    builder = _Builder(include_below, prepare or (lambda text, _: text))
+    data = builder.read(text, path, ())
     if builder.problems:
         raise InputError(builder.problems)
-    return YamlDocument(path, data, builder.lines)
+    return YamlDocument(path, data, builder.lines, builder.included)
 
 
 def _is_text(node: yaml.Node) -> bool:
@@ -104,23 +133,57 @@ def _is_text(node: yaml.Node) -> bool:
 
 
 class _Builder:
-    """Turns YAML nodes into values while noting the line of each."""
+    """Turns YAML nodes into values while noting file and line of each."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, include_below: Path | None, prepare: Prepare) -> None:
         self.lines: dict[KeyPath, int] = {}
+        self.included: dict[KeyPath, Path] = {}
         self.problems: list[Problem] = []
+        self._include_below = include_below.resolve() if include_below else None
+        self._prepare = prepare
+        self._files: list[Path] = []
         self._scalars = yaml.SafeLoader("")
-        self._flattened: set[int] = set()
+        # Nodes are known by identity, so they are kept: a new node could get the identity of a forgotten one.
+        self._built: dict[int, yaml.Node] = {}
+        self._pairs: dict[int, list[tuple[yaml.Node, yaml.Node]]] = {}
+        self._repeated = 0
 
-    def build(self, node: yaml.Node, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
+    @property
+    def _path(self) -> Path:
+        return self._files[-1]
+
+    def read(self, text: str, path: Path, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
+        """Parse a file whose content stands at a key path.
+
+        Raises:
+            InputError: The text is not YAML, nested too deeply, or repeats too much.
+        """
+        self._files.append(path)
+        try:
+            node = yaml.compose(self._prepare(text, path), Loader=yaml.SafeLoader)
+            return self._build(node, key_path) if node is not None else None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            problem = " ".join(part for part in (error.context, error.problem) if part)
+            raise InputError(f"This is not valid YAML: {problem}.", f"{path}:{mark.line + 1 if mark else 1}") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"This is not valid YAML: {error}.", str(path)) from error
+        except RecursionError:
+            raise InputError("The values are nested too deeply.", str(path)) from None
+        finally:
+            self._files.pop()
+
+    def _build(self, node: yaml.Node, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
         if len(key_path) > _MAX_DEPTH:
-            raise InputError("The values are nested too deeply; an anchor may contain itself.", str(self.path))
+            raise InputError("The values are nested too deeply; an anchor may contain itself.", str(self._path))
+        self._count(node)
         self.lines.setdefault(key_path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, key_path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.build(item, (*key_path, index)) for index, item in enumerate(node.value)]
+            return [self._build(item, (*key_path, index)) for index, item in enumerate(node.value)]
+        if node.tag == _INCLUDE and self._include_below is not None:
+            return self._include(node, key_path, self._include_below)
         if isinstance(node, yaml.ScalarNode) and node.style is None and _ACCOUNT_ID.fullmatch(node.value):
             return node.value
         try:
@@ -132,19 +195,58 @@ class _Builder:
             self._complain(node, key_path, f"The value cannot be read: {problem}.")
             return None
 
+    def _count(self, node: yaml.Node) -> None:
+        """Refuse a file that repeats values without end."""
+        self._repeated += id(node) in self._built
+        self._built[id(node)] = node
+        if self._repeated > _MAX_REPEATED:
+            message = f"Aliases repeat more than {_MAX_REPEATED:,} values; write out what is meant."
+            raise InputError(message, f"{self._path}:{node.start_mark.line + 1}")
+
+    def _include(self, node: yaml.Node, key_path: KeyPath, folder: Path) -> Any:  # noqa: ANN401 - YAML holds anything
+        path = Path(os.path.normpath(self._path.parent / node.value))
+        target = path.resolve()
+        if not target.is_relative_to(folder):
+            self._complain(node, key_path, f'The included file "{node.value}" is outside of {folder}.')
+        elif target in (file.resolve() for file in self._files):
+            self._complain(node, key_path, f'The included file "{node.value}" includes itself.')
+        elif not target.is_file():
+            self._complain(node, key_path, f'The included file "{node.value}" does not exist.')
+        else:
+            self.included[key_path] = path
+            # The line is one of the included file from here on.
+            self.lines.pop(key_path)
+            if len(self.included) > _MAX_INCLUDED:
+                raise InputError(f"More than {_MAX_INCLUDED:,} files are included.", str(self._path))
+            return self.read(read_text(path), path, key_path)
+        return None
+
     def _mapping(self, node: yaml.MappingNode, key_path: KeyPath) -> dict[str, Any]:
-        if id(node) not in self._flattened:
-            self._refuse_repeated_keys(node, key_path)
-            self._scalars.flatten_mapping(node)
-            self._flattened.add(id(node))
         values: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not _is_text(key_node):
-                continue
+        for key_node, value_node in self._merged(node, key_path):
             child = (*key_path, str(key_node.value))
             self.lines[child] = key_node.start_mark.line + 1
-            values[str(key_node.value)] = self.build(value_node, child)
+            values[str(key_node.value)] = self._build(value_node, child)
         return values
+
+    def _merged(self, node: yaml.MappingNode, key_path: KeyPath) -> list[tuple[yaml.Node, yaml.Node]]:
+        """Return the pairs of a mapping, each key once: merged ones (`<<`) first, then its own, which win."""
+        if id(node) in self._pairs:
+            return self._pairs[id(node)]
+        self._pairs[id(node)] = []
+        self._refuse_repeated_keys(node, key_path)
+        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                for source in _merge_sources(node, value_node):
+                    for pair in self._merged(source, key_path):
+                        merged.setdefault(str(pair[0].value), pair)
+            elif _is_text(key_node):
+                own[str(key_node.value)] = (key_node, value_node)
+        pairs = [pair for key, pair in merged.items() if key not in own]
+        self._pairs[id(node)] = [*pairs, *own.values()]
+        return self._pairs[id(node)]
 
     def _refuse_repeated_keys(self, node: yaml.MappingNode, key_path: KeyPath) -> None:
         first_lines: dict[str, int] = {}
@@ -154,11 +256,29 @@ class _Builder:
                 continue
             key = str(key_node.value)
             line = key_node.start_mark.line + 1
-            if key in first_lines and key != "<<":
+            if key in first_lines and key_node.tag != _MERGE:
                 child = (*key_path, key)
                 self._complain(key_node, child, f'The key "{key}" stands here twice, first on line {first_lines[key]}.')
             first_lines.setdefault(key, line)
 
     def _complain(self, node: yaml.Node, key_path: KeyPath, message: str) -> None:
-        location = f"{self.path}:{node.start_mark.line + 1} ({format_key_path(key_path)})"
+        location = f"{self._path}:{node.start_mark.line + 1} ({format_key_path(key_path)})"
         self.problems.append(Problem(message, location))
+
+
+def _merge_sources(node: yaml.MappingNode, value: yaml.Node) -> list[yaml.MappingNode]:
+    """Return the mappings that the value of a merge key names.
+
+    Raises:
+        yaml.YAMLError: It is neither a mapping nor a list of mappings.
+    """
+    sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    for source in sources:
+        if not isinstance(source, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(
+                "while constructing a mapping",
+                node.start_mark,
+                "expected a mapping or list of mappings for merging",
+                source.start_mark,
+            )
+    return list(sources)

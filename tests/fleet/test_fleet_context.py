@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -14,7 +15,8 @@ from moto import mock_aws
 from fleet.aws import assume_role, role_arn, translated_errors
 from fleet.context import Context, backend_of, state_backend
 from fleet.errors import AccessError, InputError
-from fleet.organization import MANAGEMENT, Account
+from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from fleet.saved_organization import save
 from fleet.settings import OrganizationSettings
 from fleet.targets import Selection
 
@@ -43,7 +45,7 @@ def load(write: Write, settings_file: SettingsFile) -> Callable[[str], Context]:
     return lambda rest: Context.load(settings_file(rest))
 
 
-def organization(**values: object) -> OrganizationSettings:
+def organization_settings(**values: object) -> OrganizationSettings:
     return OrganizationSettings.model_validate(
         {
             "id": "o-exampleorgid",
@@ -146,6 +148,94 @@ def test_regions_of_two_partitions_are_refused_where_they_stand(write: Write, se
         Context.load(path)
 
 
+def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: SettingsFile) -> None:
+    write("accounts.yaml", ACCOUNTS)
+    path = settings_file("")
+    path.write_text(path.read_text() + "  log_archive_account: Dev\n  audit_account: 111122223333\n")
+
+    accounts = Context.load(path).organization.accounts
+
+    assert {account.name: account.role for account in accounts} == {
+        "Management": MANAGEMENT,
+        "Payments": AUDIT,
+        "Dev": LOG_ARCHIVE,
+    }
+
+    path.write_text(path.read_text().replace("111122223333", "Payment"))
+    with pytest.raises(
+        InputError, match=r"organization\.yaml:9 \(organization\.audit_account\): No account has .* \(did you mean"
+    ):
+        Context.load(path)
+
+
+# --- A saved discovery -------------------------------------------------------------------------------------------
+
+FROM_API = "accounts: {source: organizations}"
+
+
+@pytest.fixture
+def api_settings(settings_file: SettingsFile) -> Callable[[str], Path]:
+    """Settings of an organization whose accounts come from the Organizations API."""
+
+    def write(rest: str = "") -> Path:
+        path = settings_file(rest)
+        path.write_text(path.read_text().replace("accounts: {source: file, path: accounts.yaml}", FROM_API))
+        return path
+
+    return write
+
+
+def test_a_saved_discovery_takes_the_place_of_asking(
+    api_settings: Callable[[str], Path], organization: Organization, tmp_path: Path
+) -> None:
+    save(organization, tmp_path / "saved.json")
+
+    context = Context.load(api_settings(""), read_from=tmp_path / "saved.json")
+
+    assert context.organization == organization
+    assert len(context.select(Selection(everything=True)).skipped) == 1
+
+
+def test_a_saved_discovery_of_another_organization_is_refused(
+    api_settings: Callable[[str], Path], organization: Organization, tmp_path: Path
+) -> None:
+    save(replace(organization, id="o-somebodyelse"), tmp_path / "saved.json")
+
+    with pytest.raises(InputError, match="o-somebodyelse"):
+        Context.load(api_settings(""), read_from=tmp_path / "saved.json")
+
+
+def test_tags_that_were_not_saved_are_not_taken_for_none(
+    api_settings: Callable[[str], Path], organization: Organization, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved.json"
+    save(replace(organization, has_tags=False), saved)
+
+    Context.load(api_settings(""), read_from=saved)
+
+    with pytest.raises(InputError, match=r"saved\.json: Account tags are needed and not known from here"):
+        Context.load(api_settings(""), read_from=saved, with_tags=True)
+    by_tag = "overrides: [{match: {tags: {data: restricted}}, set: {tags: {a: b}}}]\n"
+    with pytest.raises(InputError, match=r"saved\.json: Account tags are needed"):
+        Context.load(api_settings(by_tag), read_from=saved)
+
+
+def test_tags_are_not_known_from_the_accelerator(load_lza: Callable[..., Context]) -> None:
+    with pytest.raises(InputError, match=r"organization\.yaml:5 \(organization\.accounts\): Account tags are needed"):
+        load_lza(extra="overrides: [{match: {tags: {data: restricted}}, set: {tags: {a: b}}}]\n")
+
+
+def test_without_credentials_discovery_ends_in_one_sentence(
+    api_settings: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AccessError, match=r"^Cannot describe the organization: no usable AWS credentials \(Unable"):
+        Context.load(api_settings(""))
+
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    with pytest.raises(AccessError, match=r"no usable AWS credentials \(The config profile \(absent\)"):
+        Context.load(api_settings(""))
+
+
 # --- Credentials -------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +330,7 @@ def test_what_botocore_raises_becomes_one_sentence(error: Exception, message: st
 def test_the_state_bucket_of_the_callers_account() -> None:
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
 
-    assert state_backend(organization(), HOME) == {
+    assert state_backend(organization_settings(), HOME) == {
         "bucket": "session-manager-state-123456789012",
         "region": HOME,
         "key": "terraform.tfstate",
@@ -255,7 +345,7 @@ def test_a_named_state_bucket_with_a_key() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
 
     backend = state_backend(
-        organization(state={"bucket": "states-of-all", "region": "us-east-1", "kms_key_arn": key}), HOME
+        organization_settings(state={"bucket": "states-of-all", "region": "us-east-1", "kms_key_arn": key}), HOME
     )
 
     assert (backend["bucket"], backend["region"], backend["kms_key_id"]) == ("states-of-all", "us-east-1", key)
@@ -266,7 +356,7 @@ def test_a_missing_state_bucket_is_told_with_what_to_do() -> None:
     with pytest.raises(
         InputError, match=r"The state bucket session-manager-state-123456789012 does not exist .* create it"
     ):
-        state_backend(organization(), HOME)
+        state_backend(organization_settings(), HOME)
 
 
 @pytest.mark.usefixtures("aws")
@@ -283,7 +373,7 @@ def test_the_state_bucket_of_somebody_else_is_refused(monkeypatch: pytest.Monkey
         stubber.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
 
         with pytest.raises(AccessError) as caught:
-            state_backend(organization(state={"bucket": "states-of-all"}), HOME)
+            state_backend(organization_settings(state={"bucket": "states-of-all"}), HOME)
 
     assert str(caught.value) == "Cannot use the state bucket states-of-all as account 123456789012: 403. Forbidden."
 
@@ -291,7 +381,9 @@ def test_the_state_bucket_of_somebody_else_is_refused(monkeypatch: pytest.Monkey
 def test_states_of_each_region_have_a_prefix_of_their_own() -> None:
     shared = {"bucket": "b", "key": "terraform.tfstate"}
 
-    backends = [backend_of(shared, organization(state={"key_prefix": "a/b"}), region) for region in (HOME, "us-east-1")]
+    backends = [
+        backend_of(shared, organization_settings(state={"key_prefix": "a/b"}), region) for region in (HOME, "us-east-1")
+    ]
 
     assert backends == [
         {**shared, "workspace_key_prefix": "a/b/eu-west-1"},

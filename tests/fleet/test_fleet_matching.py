@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.matching import Matcher, account_matches, ou_matches
+from fleet.errors import InputError
+from fleet.matching import Matcher, account_matches, find_account, ou_matches
 from fleet.organization import Account, Organization
 
 REGIONS = ("eu-west-1", "us-east-1")
@@ -99,6 +102,7 @@ ACCOUNT = Account("111122223333", "Payments", ou="Workloads/Prod", tags={"data":
         (Matcher(regions=["us-east-1"]), False),
         (Matcher(accounts=["Payments"], ous=["Workloads/**"], tags={"env": "prod"}, regions=["eu-west-1"]), True),
         (Matcher(accounts=["Payments"], ous=["Security"]), False),
+        (Matcher(roles=["management"]), False),
         (Matcher(accounts=["Payments"], regions=["us-east-1"]), False),
     ],
 )
@@ -106,9 +110,16 @@ def test_all_conditions_must_hold_each_by_one_alternative(matcher: Matcher, matc
     assert matcher.matches(ACCOUNT, "eu-west-1") is matches
 
 
+@pytest.mark.parametrize(("roles", "matches"), [(["audit"], False), (["audit", "management"], True)])
+def test_roles_are_alternatives(roles: list[str], matches: bool) -> None:
+    assert Matcher(roles=roles).matches(Account("100000000001", "Root", role="management"), "eu-west-1") is matches
+
+
 def test_only_a_matcher_without_conditions_is_empty() -> None:
     assert Matcher().empty
     for matcher in (Matcher(accounts=["a"]), Matcher(ous=["a"]), Matcher(tags={"a": "b"}), Matcher(regions=["a"])):
+        assert not matcher.empty
+    for matcher in (Matcher(roles=["audit"]), Matcher(regions=["a"], roles=["audit"])):
         assert not matcher.empty
 
 
@@ -117,6 +128,7 @@ def test_alternatives_that_match_nothing_are_dead_ends_with_the_nearest_name(org
         accounts=["Payments*", "payments-dew", "999988887777"],
         ous=["Workloads/**", "Workloads/Prot"],
         regions=["eu-west-1", "eu-west-2"],
+        roles=["management", "audit", "managment"],
     )
 
     assert list(matcher.dead_ends(organization, REGIONS)) == [
@@ -124,7 +136,32 @@ def test_alternatives_that_match_nothing_are_dead_ends_with_the_nearest_name(org
         ("accounts", 1, 'No account matches "payments-dew" (did you mean "payments-dev"?).'),
         ("accounts", 2, 'No account has the id "999988887777".'),
         ("regions", 1, 'The organization does not use the region "eu-west-2"; it uses eu-west-1, us-east-1.'),
+        ("roles", 1, 'No account is known to have the role "audit"; name it in organization.audit_account.'),
+        (
+            "roles",
+            2,
+            'There is no role "managment" (did you mean "management"?); the roles are management, log-archive, audit.',
+        ),
     ]
+
+
+def test_an_account_is_found_by_id_or_name(organization: Organization) -> None:
+    assert find_account(organization, "Legacy", "ACCOUNT").id == "333344445555"
+    assert find_account(organization, "333344445555", "ACCOUNT").name == "Legacy"
+
+
+def test_an_account_that_is_not_found_is_told_with_the_nearest_name_or_all_candidates(
+    organization: Organization,
+) -> None:
+    twins = (Account("555566667777", "Twin", ou="A"), Account("666677778888", "Twin", ou="B"))
+    ambiguous = replace(organization, accounts=(*organization.accounts, *twins))
+
+    with pytest.raises(
+        InputError, match=r'^ACCOUNT: No account has the id or name "legacy" \(did you mean "Legacy"\?\)\.$'
+    ):
+        find_account(ambiguous, "legacy", "ACCOUNT")
+    with pytest.raises(InputError, match=r'the name "Twin": 555566667777 \(A\), 666677778888 \(B\); give the id\.$'):
+        find_account(ambiguous, "Twin", "ACCOUNT")
 
 
 @pytest.mark.parametrize(

@@ -1,365 +1,24 @@
-"""Accounts from a file, from a Landing Zone Accelerator folder and from the Organizations API."""
+"""The Organizations API: discovery, and roles of accounts."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.awsrequest
 import pytest
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from fleet.errors import AccessError, InputError
-from fleet.organization import (
-    AUDIT,
-    LOG_ARCHIVE,
-    MANAGEMENT,
-    Account,
-    Organization,
-    from_file,
-    from_lza,
-    from_organizations,
-    lza_deployment_role,
-)
+from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, from_organizations, with_role
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
 
-Write = Callable[[str, str], Path]
 REGION = "eu-west-1"
-
-
-def problems_of(caught: pytest.ExceptionInfo[InputError], folder: Path) -> list[str]:
-    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
-
-
-# --- An accounts file --------------------------------------------------------------------------------------------
-
-
-def test_a_file_of_accounts(write: Write) -> None:
-    path = write(
-        "accounts.yaml",
-        """\
-        accounts:
-          - {id: 444455556666, name: Logs, ou: Security/, role: log-archive}
-          - id: "111122223333"
-            name: Payments Prod
-            email: payments@example.com
-            ou: /Workloads/Prod/EU
-            state: suspended
-            tags: {data: restricted, "cost centre": "42"}
-          - {id: 012345670123, name: Octal}
-        """,
-    )
-
-    assert from_file(path) == Organization(
-        id=None,
-        accounts=(
-            Account("012345670123", "Octal"),
-            Account(
-                "111122223333",
-                "Payments Prod",
-                email="payments@example.com",
-                ou="Workloads/Prod/EU",
-                state="SUSPENDED",
-                tags={"data": "restricted", "cost centre": "42"},
-            ),
-            Account("444455556666", "Logs", ou="Security", role=LOG_ARCHIVE),
-        ),
-        organizational_units=("Security", "Workloads", "Workloads/Prod", "Workloads/Prod/EU"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("account", "problem"),
-    [
-        ("{name: a}", '2 (accounts[0].id): "" is not an account id: twelve digits are needed.'),
-        ("{id: 1111, name: a}", '2 (accounts[0].id): "1111" is not an account id: twelve digits are needed.'),
-        ("{id: 1111-2222-3333, name: a}", '2 (accounts[0].id): "1111-2222-3333" is not an account id'),
-        ("{id: '111122223333 ', name: a}", '2 (accounts[0].id): "111122223333 " is not an account id'),
-        ('{id: "\u0661\u0661\u0661\u0661222233334444", name: a}', "2 (accounts[0].id): "),
-        ('{id: "11112222333\\n", name: a}', "2 (accounts[0].id): "),
-        ("{id: [111122223333], name: a}", "2 (accounts[0].id): "),
-        ("{id: 111122223333}", "2 (accounts[0].name): The account needs a name."),
-        ("{id: 111122223333, name: ''}", "2 (accounts[0].name): The account needs a name."),
-        ("{id: 111122223333, name: 5}", '2 (accounts[0].name): "name" must be a string.'),
-        ("{id: 111122223333, name: a, email: [b]}", '2 (accounts[0].email): "email" must be a string.'),
-        ("{id: 111122223333, name: a, ou: 7}", '2 (accounts[0].ou): "ou" must be a string.'),
-        ("{id: 111122223333, name: a, ou: }", '2 (accounts[0].ou): "ou" must be a string.'),
-        ("{id: 111122223333, name: a, state: true}", '2 (accounts[0].state): "state" must be a string.'),
-        ("{id: 111122223333, name: a, state: ACTIVATED}", '2 (accounts[0].state): Unknown state "ACTIVATED"; use one'),
-        ("{id: 111122223333, name: a, role: logs}", '2 (accounts[0].role): Unknown role "logs"; use one of management'),
-        ("{id: 111122223333, name: a, role: []}", '2 (accounts[0].role): "role" must be a string.'),
-        ("{id: 111122223333, name: a, tags: [b]}", "2 (accounts[0].tags): Tags are a mapping of strings to strings"),
-        ("{id: 111122223333, name: a, tags: {b: 1}}", "2 (accounts[0].tags): Tags are a mapping of strings to strings"),
-        (
-            "{id: 111122223333, nme: a, name: a}",
-            '2 (accounts[0].nme): Unknown key "nme" (did you mean "name"?).',
-        ),
-        ("111122223333", "2 (accounts[0]): An account is a mapping with at least id and name."),
-        ("~", "2 (accounts[0]): An account is a mapping with at least id and name."),
-    ],
-)
-def test_refused_accounts(write: Write, account: str, problem: str) -> None:
-    path = write("accounts.yaml", f"accounts:\n  - {account}\n")
-
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert any(line.startswith(f"accounts.yaml:{problem}") for line in problems_of(caught, path.parent))
-
-
-def test_a_duplicate_account_names_both_lines(write: Write) -> None:
-    path = write(
-        "accounts.yaml",
-        """\
-        accounts:
-          - {id: 111122223333, name: a}
-          - {id: 444455556666, name: b}
-          - {id: "111122223333", name: c}
-        """,
-    )
-
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert problems_of(caught, path.parent) == [
-        "accounts.yaml:4 (accounts[2].id): Account 111122223333 is listed twice, first on line 2."
-    ]
-
-
-def test_all_problems_of_a_file_are_told_at_once(write: Write) -> None:
-    path = write("accounts.yaml", "accounts:\n  - {id: 1, name: a}\n  - {id: 2}\nother: 1\n")
-
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert [problem.split(":")[1].split(" ")[0] for problem in problems_of(caught, path.parent)] == ["2", "3", "3", "4"]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "accounts:", "accounts: []", "accounts: {a: b}", "acounts: [{id: 1}]", "5"])
-def test_a_file_without_accounts_is_refused(write: Write, text: str) -> None:
-    with pytest.raises(InputError, match=r'accounts\.yaml:1: The file must hold a list "accounts"'):
-        from_file(write("accounts.yaml", text))
-
-
-# --- Landing Zone Accelerator ------------------------------------------------------------------------------------
-
-ACCOUNTS_CONFIG = """\
-mandatoryAccounts:
-  - name: Management
-    email: Management@example.com
-    organizationalUnit: Root
-  - name: LogArchive
-    email: logs@example.com
-    organizationalUnit: Security
-  - name: Audit
-    email: audit@example.com
-    organizationalUnit: Security
-workloadAccounts:
-  - &web
-    name: Web
-    email: web@example.com
-    organizationalUnit: Workloads/Prod/EU
-  - name: Gov
-    email: gov@example.com
-    organizationalUnit: Workloads
-    enableGovCloud: true
-  - name: Closed
-    email: closed@example.com
-    organizationalUnit: Suspended/Old
-  - {<<: *web, name: Management, email: other@example.com}
-accountIds:
-  - {email: management@example.com, accountId: "100000000001"}
-  - {email: logs@example.com, accountId: "100000000002"}
-  - {email: audit@example.com, accountId: 100000000003}
-  - {email: WEB@example.com, accountId: "111122223333"}
-  - {email: gov@example.com, accountId: "111122224444"}
-  - {email: closed@example.com, accountId: "111122225555"}
-  - {email: other@example.com, accountId: "012345670123"}
-"""
-ORGANIZATION_CONFIG = """\
-enable: true
-organizationalUnits:
-  - name: Security
-  - name: "Workloads/Prod/EU "
-  - name: Workloads
-  - name: Suspended
-    ignore: true
-  - name: Suspended/Old
-  - name: Unused
-"""
-GLOBAL_CONFIG = """\
-homeRegion: &HOME eu-west-1
-enabledRegions:
-  - *HOME
-  - us-east-1
-managementAccountAccessRole: AWSControlTowerExecution
-"""
-
-
-@pytest.fixture
-def lza(tmp_path: Path) -> Callable[..., Path]:
-    """Write a configuration folder; each file may be given with a replacement of some of its text."""
-
-    def write(
-        accounts: tuple[str, str] = ("", ""),
-        organization: tuple[str, str] = ("", ""),
-        global_: tuple[str, str] = ("", ""),
-    ) -> Path:
-        folder = tmp_path / "aws-accelerator-config"
-        folder.mkdir()
-        for name, text, (old, new) in (
-            ("accounts", ACCOUNTS_CONFIG, accounts),
-            ("organization", ORGANIZATION_CONFIG, organization),
-            ("global", GLOBAL_CONFIG, global_),
-        ):
-            assert old in text
-            path = folder / f"{name}-config.yaml"
-            path.write_text(text.replace(old, new, 1) if old else text, encoding="utf-8")
-        return folder
-
-    return write
-
-
-def test_a_folder_of_the_accelerator(lza: Callable[..., Path]) -> None:
-    organization = from_lza(lza())
-
-    assert [(account.id, account.name, account.ou, account.role) for account in organization.accounts] == [
-        ("012345670123", "Management", "Workloads/Prod/EU", ""),
-        ("100000000001", "Management", "Root", MANAGEMENT),
-        ("100000000002", "LogArchive", "Security", LOG_ARCHIVE),
-        ("100000000003", "Audit", "Security", AUDIT),
-        ("111122223333", "Web", "Workloads/Prod/EU", ""),
-        ("111122224444", "Gov", "Workloads", ""),
-        ("111122225555", "Closed", "Suspended/Old", ""),
-    ]
-    assert organization.organizational_units == (
-        "Security",
-        "Suspended",
-        "Suspended/Old",
-        "Unused",
-        "Workloads",
-        "Workloads/Prod",
-        "Workloads/Prod/EU",
-    )
-    assert (organization.id, organization.home_region, organization.regions) == (None, REGION, (REGION, "us-east-1"))
-
-
-def test_accounts_below_an_ignored_unit_are_kept_and_marked(lza: Callable[..., Path]) -> None:
-    marked = {account.name: account.skip_reason for account in from_lza(lza()).accounts if account.skip_reason}
-
-    assert marked == {"Closed": "its organizational unit is ignored by Landing Zone Accelerator"}
-
-
-def test_the_deployment_role_of_the_accelerator(lza: Callable[..., Path]) -> None:
-    assert lza_deployment_role(lza()) == "AWSControlTowerExecution"
-
-
-def test_a_folder_without_a_deployment_role(lza: Callable[..., Path]) -> None:
-    folder = lza(global_=("managementAccountAccessRole: AWSControlTowerExecution", "other: x"))
-
-    with pytest.raises(InputError, match="managementAccountAccessRole"):
-        lza_deployment_role(folder)
-
-
-@pytest.mark.parametrize(
-    ("accounts", "problem"),
-    [
-        (
-            ('  - {email: gov@example.com, accountId: "111122224444"}\n', ""),
-            '16 (workloadAccounts[1]): "accountIds" has no id for "Gov" (gov@example.com); add it, or use accounts',
-        ),
-        (
-            ('accountId: "111122224444"', "accountId: 11112222444"),
-            '29 (accountIds[4]): The entry needs "accountId", as text.',
-        ),
-        (
-            ('accountId: "111122224444"', 'accountId: "1111-2222-4444"'),
-            '29 (accountIds[4].accountId): "1111-2222-4444" is not an account id: twelve digits are needed.',
-        ),
-        (
-            ('accountId: "111122224444"', "accountId: 111122223333"),
-            "29 (accountIds[4].accountId): Account 111122223333 is listed twice.",
-        ),
-        (
-            ("{email: gov@example.com", "{email: Web@Example.com"),
-            "29 (accountIds[4].email): The address Web@Example.com has two account ids.",
-        ),
-        (
-            ("email: gov@example.com", "email: WEB@example.com"),
-            "16 (workloadAccounts[1]): The address WEB@example.com is used by two accounts.",
-        ),
-        (
-            ("organizationalUnit: Workloads\n", "organizationalUnit: Workload\n"),
-            'The organizational unit "Workload" is not in organization-config.yaml (did you mean "Workloads"?).',
-        ),
-        (("name: Gov", "nme: Gov"), '16 (workloadAccounts[1]): The entry needs "name", as text.'),
-        (
-            ("name: Gov\n    email: gov@example.com", "other: Gov"),
-            '16 (workloadAccounts[1]): The entry needs "name" and "email", as text.',
-        ),
-        (("workloadAccounts:\n", "workloadAccounts: [5]\nrest:\n"), "The entry needs"),
-        (
-            ("mandatoryAccounts:\n", "mandatoryAccounts: none\nrest:\n"),
-            '1 (mandatoryAccounts): "mandatoryAccounts" must',
-        ),
-    ],
-)
-def test_refused_accelerator_accounts(lza: Callable[..., Path], accounts: tuple[str, str], problem: str) -> None:
-    folder = lza(accounts=accounts)
-
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    assert any(problem in line for line in problems_of(caught, folder))
-
-
-def test_a_folder_without_ids_tells_every_account(lza: Callable[..., Path]) -> None:
-    folder = lza(accounts=("accountIds:", "ids:"))
-
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    told = problems_of(caught, folder)
-    assert len(told) == 7
-    assert all(line.startswith("accounts-config.yaml:") and '"accountIds" has no id for' in line for line in told)
-
-
-@pytest.mark.parametrize(
-    ("global_", "problem"),
-    [
-        (("homeRegion: &HOME eu-west-1", "home: &HOME eu-west-1"), 'The key "homeRegion" is missing.'),
-        (("enabledRegions:\n", "regions:\n"), 'The key "enabledRegions" must be a list of regions.'),
-        (("  - us-east-1", "  - {a: b}"), 'The key "enabledRegions" must be a list of regions.'),
-    ],
-)
-def test_refused_accelerator_regions(lza: Callable[..., Path], global_: tuple[str, str], problem: str) -> None:
-    with pytest.raises(InputError, match=problem):
-        from_lza(lza(global_=global_))
-
-
-@pytest.mark.parametrize("name", ["accounts", "organization", "global"])
-@pytest.mark.parametrize("content", [None, "a: [", "[]", "", "x"])
-def test_broken_and_missing_accelerator_files(lza: Callable[..., Path], name: str, content: str | None) -> None:
-    folder = lza()
-    path = folder / f"{name}-config.yaml"
-    if content is None:
-        path.unlink()
-    else:
-        path.write_text(content)
-
-    with pytest.raises(InputError, match=rf"{name}-config\.yaml"):
-        from_lza(folder)
-
-
-def test_a_missing_accelerator_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="folder does not exist"):
-        from_lza(tmp_path / "absent")
-
-
-# --- Organizations API -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -477,7 +136,7 @@ def test_the_state_of_an_account_comes_before_its_retired_status(
 
     def client(session: boto3.Session, *arguments: str, **options: object) -> object:
         made = make_client(session, *arguments, **options)  # type: ignore[call-overload]
-        made.meta.events.register("after-call.organizations.ListAccountsForParent", answer)
+        made.meta.events.register("after-call.organizations.ListAccounts", answer)
         return made
 
     monkeypatch.setattr(boto3.Session, "client", client)
@@ -499,3 +158,204 @@ def test_an_account_without_an_organization_is_told_in_one_sentence() -> None:
 def test_without_credentials_nothing_is_asked() -> None:
     with pytest.raises(AccessError, match=r"^Cannot describe the organization: no usable AWS credentials"):
         discover()
+
+
+def test_an_unknown_profile_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = boto3.Session()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "only half")
+
+    with pytest.raises(AccessError, match=r"^Cannot describe the organization: no usable AWS credentials \(Partial"):
+        from_organizations(session, REGION, with_tags=False)
+
+
+# --- Calls: how many, and what AWS may do to them ----------------------------------------------------------------
+
+Hook = Callable[..., Any]
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Hook], None]:
+    """Register an event handler on every Organizations client that is made."""
+    hooks: list[tuple[str, Hook]] = []
+    make_client = boto3.Session.client
+
+    def client(session: boto3.Session, *arguments: str, **options: object) -> object:
+        made = make_client(session, *arguments, **options)  # type: ignore[call-overload]
+        for event, handler in hooks:
+            made.meta.events.register(event, handler)
+        return made
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    return lambda event, handler: hooks.append((event, handler))
+
+
+def test_no_call_is_made_per_account(api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]) -> None:
+    unit = make_unit(api, root, "Workloads")
+    for number in range(5):
+        make_account(api, f"account-{number}", unit)
+    calls: Counter[str] = Counter()
+    hook("before-call.organizations", lambda model, **_: calls.update([model.name]))
+
+    discover()
+
+    assert calls == {
+        "DescribeOrganization": 1,
+        "ListAccounts": 1,
+        "ListRoots": 1,
+        "ListOrganizationalUnitsForParent": 2,
+        "ListAccountsForParent": 2,
+    }
+
+
+def refusal(code: str) -> botocore.awsrequest.AWSResponse:
+    """What AWS answers to a call that it does not want to serve."""
+
+    class Body:
+        def stream(self) -> Iterator[bytes]:
+            yield f'{{"__type": "{code}", "message": "Not now"}}'.encode()
+
+    return botocore.awsrequest.AWSResponse("https://organizations", 400, HTTPHeaders(), Body())
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let botocore neither sleep before it repeats a call nor keep to the rate that it thinks right."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_throttled_calls_are_repeated(api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]) -> None:
+    account_id = make_account(api, "throttled", root)
+    calls: Counter[str] = Counter()
+
+    def throttle(event_name: str, **_: object) -> botocore.awsrequest.AWSResponse | None:
+        calls[event_name] += 1
+        return refusal("TooManyRequestsException") if calls[event_name] % 4 else None
+
+    hook("before-send.organizations", throttle)
+
+    assert account_id in {account.id for account in discover().accounts}
+    assert set(calls.values()) == {4}
+
+
+@pytest.mark.usefixtures("no_waiting", "api")
+def test_throttling_without_end_is_told_in_one_sentence(hook: Callable[[str, Hook], None]) -> None:
+    hook("before-send.organizations.ListAccounts", lambda **_: refusal("TooManyRequestsException"))
+
+    with pytest.raises(
+        AccessError, match=r"^Cannot list the accounts of the organization: TooManyRequestsException\. Not now\.$"
+    ):
+        discover()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ExpiredTokenException", "ExpiredTokenException. The AWS credentials have expired; sign in again."),
+        ("UnrecognizedClientException", "UnrecognizedClientException. AWS does not accept these credentials"),
+        ("AccessDeniedException", "AccessDeniedException. Not now."),
+    ],
+)
+@pytest.mark.usefixtures("api")
+def test_refused_calls_are_told_in_one_sentence(hook: Callable[[str, Hook], None], code: str, message: str) -> None:
+    hook("before-send.organizations.ListRoots", lambda **_: refusal(code))
+
+    with pytest.raises(AccessError) as caught:
+        discover()
+
+    assert str(caught.value).startswith(f"Cannot list the accounts of the organization: {message}")
+
+
+def test_pages_without_entries_are_followed_to_the_next(
+    api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]
+) -> None:
+    ids = {make_account(api, f"account-{number}", make_unit(api, root, f"unit-{number}")) for number in range(3)}
+    held: dict[str, dict[str, Any]] = {}
+
+    def hold_back(parsed: dict[str, Any], model: Any, **_: object) -> None:  # noqa: ANN401 - a botocore model
+        """Deliver every first page late: first a page that holds nothing but a token, then the same page again."""
+        key = next((key for key in ("Accounts", "OrganizationalUnits", "Roots") if key in parsed), "")
+        if not key or len(held) > 50:
+            return
+        if model.name in held:
+            parsed[key].extend(entry for entry in held.pop(model.name)[key] if entry not in parsed[key])
+        else:
+            held[model.name] = dict(parsed)
+            del parsed[key]
+            parsed["NextToken"] = f"token-{model.name}"
+
+    def forget_token(params: dict[str, Any], **_: object) -> None:
+        if str(params.get("NextToken", "")).startswith("token-"):
+            del params["NextToken"]
+
+    hook("after-call.organizations", hold_back)
+    hook("provide-client-params.organizations", forget_token)
+
+    assert ids < {account.id for account in discover().accounts}
+
+
+@pytest.mark.usefixtures("api")
+def test_a_token_that_comes_again_and_again_ends_in_one_sentence(hook: Callable[[str, Hook], None]) -> None:
+    def always_more(parsed: dict[str, Any], **_: object) -> None:
+        parsed["NextToken"] = "again"
+
+    hook("after-call.organizations.ListAccounts", always_more)
+    hook("provide-client-params.organizations", lambda params, **_: params.pop("NextToken", None) and None)
+
+    with pytest.raises(AccessError, match=r"^Cannot list the accounts of the organization: .*same next token"):
+        discover()
+
+
+def test_an_account_that_is_moved_during_the_walk_is_not_lost_silently(
+    api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]
+) -> None:
+    account_id = make_account(api, "moving", root)
+    closed_id = make_account(api, "closed", root)
+    api.close_account(AccountId=closed_id)
+
+    def miss(parsed: dict[str, list[dict[str, str]]], **_: object) -> None:
+        parsed["Accounts"] = [entry for entry in parsed["Accounts"] if entry["Id"] not in {account_id, closed_id}]
+
+    hook("after-call.organizations.ListAccountsForParent", miss)
+
+    with pytest.raises(
+        AccessError, match=f"moved while the organization was read; run the command again: {account_id}.$"
+    ):
+        discover()
+
+
+# --- Roles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", ["Log Archive", "444455556666"])
+def test_a_role_is_given_to_one_account(organization: Organization, named: str) -> None:
+    changed = with_role(organization, AUDIT, "payments-dev")
+    assert {account.role: account.name for account in changed.accounts if account.role} == {
+        MANAGEMENT: "Management",
+        AUDIT: "payments-dev",
+        LOG_ARCHIVE: "Log Archive",
+    }
+    assert with_role(organization, LOG_ARCHIVE, named) == organization
+
+    moved = with_role(organization, LOG_ARCHIVE, "payments-dev")
+    assert [account.name for account in moved.accounts if account.role == LOG_ARCHIVE] == ["payments-dev"]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("Log-Archive", 'here: No account has the id or name "Log-Archive" (did you mean "Log Archive"?).'),
+        ("999999999999", 'here: No account has the id or name "999999999999".'),
+        ("Management", 'here: The account "Management" is the management account already.'),
+        ("twin", 'here: Several accounts have the name "twin" (555566667777, 666677778888); give the id.'),
+    ],
+)
+def test_roles_that_cannot_be_given(organization: Organization, named: str, message: str) -> None:
+    twins = [Account("555566667777", "twin"), Account("666677778888", "twin")]
+    organization = Organization.of(None, [*organization.accounts, *twins], [])
+
+    with pytest.raises(InputError) as caught:
+        with_role(organization, LOG_ARCHIVE, named, "here")
+
+    assert str(caught.value) == message

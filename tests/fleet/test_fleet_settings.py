@@ -75,6 +75,10 @@ def test_the_smallest_file_has_all_defaults(make_settings: MakeSettings) -> None
             '8 (defaults.preferences.session_key.key_arn): Unknown key "key_arn" (did you mean "kms_key_arn"?).',
         ),
         (
+            "overrides:\n  - {match: {role: [audit]}, set: {}}",
+            '9 (overrides[0].match.role): Unknown key "role" (did you mean "roles"?).',
+        ),
+        (
             "overrides:\n  - match: {}\n    set:\n      names: {logs_group: a}",
             '11 (overrides[0].set.names.logs_group): Unknown key "logs_group" (did you mean "log_group"?).',
         ),
@@ -326,11 +330,31 @@ def test_every_value_knows_the_line_and_the_layer_that_set_it(make_settings: Mak
 
     assert origins == {
         ("preferences", "idle_session_timeout"): Origin(23, "overrides[1]"),
-        ("preferences", "cloudwatch", "retention_in_days"): Origin(26, "exceptions[0]"),
+        ("preferences", "cloudwatch", "retention_in_days"): Origin(26, "exceptions[0]", owner="payments"),
         ("preferences", "cloudwatch", "streaming_enabled"): Origin(11, "defaults"),
         ("tags", "managed-by"): Origin(12, "defaults"),
         ("tags", "env"): Origin(20, "overrides[0]"),
+        ("config_rule", "enabled"): Origin(27, "exceptions[0]", owner="payments"),
+        ("instance_policy", "enabled"): Origin(27, "exceptions[0]", owner="payments"),
     }
+
+
+def test_a_skipped_component_is_not_enabled_whatever_else_is_set(make_settings: MakeSettings) -> None:
+    settings = make_settings("""\
+        exceptions:
+          - {match: {accounts: ["111122223333"]}, skip: [config_rule], owner: a, reason: b, expires: 2027-01-01}
+          - match: {ou: Workloads/Prod}
+            set: {config_rule: {enabled: true, auto_remediation: true}}
+            owner: c
+            reason: d
+            expires: 2027-01-01
+        """)
+
+    effective = settings.effective(PROD, HOME)
+
+    assert not effective.values.config_rule.enabled
+    assert effective.values.config_rule.auto_remediation
+    assert effective.origin(("config_rule", "enabled")) == Origin(9, "exceptions[0]", owner="a")
 
 
 def test_null_takes_away_what_lower_layers_set(make_settings: MakeSettings) -> None:
@@ -358,10 +382,19 @@ def test_null_takes_away_what_lower_layers_set(make_settings: MakeSettings) -> N
     assert effective.values.preferences.cloudwatch.retention_in_days == 30
     assert not effective.values.preferences.run_as.enabled
     assert effective.values.tags == {"owner": "me"}
-    assert set(effective.origins) == {
-        ("preferences", "cloudwatch", "retention_in_days"),
-        ("tags", "owner"),
+    by_override = {
+        ("preferences", "idle_session_timeout"): 19,
+        ("preferences", "cloudwatch", "log_group_name"): 20,
+        ("preferences", "run_as"): 21,
+        ("tags", "env"): 22,
     }
+    assert effective.origins == {
+        ("preferences", "cloudwatch", "retention_in_days"): Origin(12, "defaults"),
+        ("tags", "owner"): Origin(14, "defaults"),
+        **{key_path: Origin(line, "overrides[0]", unset=True) for key_path, line in by_override.items()},
+    }
+    assert effective.origin(("preferences", "run_as", "default_user")) == Origin(21, "overrides[0]", unset=True)
+    assert effective.origin(("preferences", "adopt")) is None
     assert settings.effective(DEV, HOME).values.preferences.run_as.default_user == "operator"
 
 
@@ -411,9 +444,10 @@ def test_values_that_do_not_fit_together_are_refused_for_the_target(
     with pytest.raises(InputError) as caught:
         settings.effective(PROD, HOME)
 
-    text = str(caught.value)
-    assert "organization.yaml:9: For 111122223333 (Payments Prod) in eu-west-1: " in text
-    assert message in text
+    [problem] = caught.value.problems
+    assert "organization.yaml:9 (defaults.preferences" in problem.location
+    assert problem.message.startswith("For 111122223333 (Payments Prod) in eu-west-1: ")
+    assert message in problem.message
 
 
 def test_layers_that_fit_only_together_are_accepted(make_settings: MakeSettings) -> None:
@@ -434,7 +468,9 @@ def test_layers_that_contradict_each_other_name_the_later_line(make_settings: Ma
         """)
 
     assert settings.effective(DEV, HOME).values.preferences.idle_session_timeout == 20
-    with pytest.raises(InputError, match=r"organization\.yaml:11: For 111122223333"):
+    with pytest.raises(
+        InputError, match=r"organization\.yaml:11 \(overrides\[0\]\.set\.preferences\): For 111122223333"
+    ):
         settings.effective(PROD, HOME)
 
 
@@ -468,22 +504,6 @@ def test_the_keys_of_data_and_logs_must_differ(make_settings: MakeSettings) -> N
 )
 def test_tolerance_of_a_wave(tolerance: int | str, failures: int, targets: int, tolerated: bool) -> None:
     assert Wave(name="a", max_failures=tolerance).tolerates(failures, targets) is tolerated
-
-
-def test_an_exception_ends_with_its_last_day(make_settings: MakeSettings) -> None:
-    settings = make_settings("""\
-        exceptions:
-          - match: {accounts: [a]}
-            owner: payments
-            reason: migration
-            expires: 2027-03-31
-          - {match: {accounts: [b]}, owner: web, reason: tests, expires: 2099-01-01}
-        """)
-
-    assert settings.expired_exceptions(datetime.date(2027, 3, 31)) == []
-    [problem] = settings.expired_exceptions(datetime.date(2027, 4, 1))
-    assert problem.message == "The exception of payments expired on 2027-03-31: remove it, or have it renewed."
-    assert problem.location.endswith("organization.yaml:12 (exceptions[0].expires)")
 
 
 # --- Against the organization ----------------------------------------------------------------------------------------
@@ -531,6 +551,85 @@ def test_credentials_of_another_organization_are_refused(make_settings: MakeSett
 
     with pytest.raises(InputError, match=r"organization\.yaml:3 \(organization\.id\): .* o-somebodyelse\."):
         make_settings("").check_against(other, [HOME])
+
+
+def test_what_is_allowed_but_does_hardly_what_was_meant_is_told(
+    make_settings: MakeSettings, organization: Organization
+) -> None:
+    settings = make_settings("""\
+        defaults: {names: {log_group: sessions}}
+        overrides:
+          - match: {regions: [us-east-1]}
+            set:
+              preferences:
+                idle_session_timeout: 10
+                s3: {bucket_name: logs-of-virginia}
+                session_key: {enabled: true}
+          - {match: {regions: [us-east-1, eu-west-1]}, set: {names: {log_group: everywhere}}}
+          - {match: {tags: {data: restricted, env: qa}}, set: {names: {log_group: restricted}}}
+        exceptions:
+          - match: {accounts: [Legacy], regions: [eu-west-1]}
+            set: {names: {data_key_alias: alias/mine}}
+            owner: legacy
+            reason: its own key
+            expires: 2099-12-31
+        """)
+
+    warnings = settings.warnings(organization, HOME, [HOME, OTHER])
+
+    prefix = f"{settings.document.path}:"
+    assert [warning.location.removeprefix(prefix) for warning in warnings] == [
+        "17 (overrides[2].match.tags.env)",
+        "14 (overrides[0].set.preferences.s3.bucket_name)",
+        "20 (exceptions[0].set.names.data_key_alias)",
+    ]
+    assert warnings[0].message == 'No account has the tag "env" with the value "qa"; nothing is matched here.'
+    assert warnings[1].message.startswith("This is for us-east-1 only, but the instance policy exists once per account")
+    assert "from the home region eu-west-1" in warnings[2].message
+
+
+@pytest.mark.parametrize("written", ["2027-03-31", '"2027-03-31"'])
+def test_dates_may_be_quoted(make_settings: MakeSettings, written: str) -> None:
+    settings = make_settings(f"exceptions: [{{match: {{}}, owner: a, reason: b, expires: {written}}}]")
+
+    assert settings.exceptions[0].expires == datetime.date(2027, 3, 31)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("soon", '"soon" is not a date; write it as 2027-03-31.'),
+        ("2027-02-30", "day is out of range for month."),
+        ('"2027-02-30"', '"2027-02-30" is not a date'),
+        ("2027", '"2027" is not a date'),
+        ("2027-03-31 10:00:00", "is not a date"),
+        ("[]", '"[]" is not a date'),
+    ],
+)
+def test_other_dates_are_refused(refusal: Callable[[str], str], written: str, message: str) -> None:
+    text = refusal(f"exceptions:\n  - {{match: {{}}, owner: a, reason: b, expires: {written}}}")
+
+    assert text.startswith("organization.yaml:9 (exceptions[0].expires): ")
+    assert message in text
+
+
+def test_roles_are_matched(make_settings: MakeSettings, organization: Organization) -> None:
+    settings = make_settings("""\
+        overrides:
+          - {match: {roles: [management, log-archive]}, set: {tags: {core: "yes"}}}
+          - {match: {roles: [audit]}, set: {}}
+        """)
+    tagged = {
+        account.name
+        for account in organization.accounts
+        if settings.effective(account, HOME).values.tags.get("core") == "yes"
+    }
+
+    assert tagged == {"Management", "Log Archive"}
+    with pytest.raises(
+        InputError, match=r"yaml:10 \(overrides\[1\]\.match\.roles\[0\]\): No account is known to have the"
+    ):
+        settings.check_against(organization, [HOME])
 
 
 def test_tags_are_asked_for_only_where_a_matcher_needs_them(make_settings: MakeSettings) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import InputError
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
 from fleet.settings import Match, Settings, Wave
-from fleet.targets import Selection, Shard, Target, TargetList, parse_tag, select_targets
+from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards, parse_tag, select_targets
 
 HOME = "us-east-1"
 REGIONS = ("eu-west-1", HOME, "ap-southeast-2")
@@ -43,7 +43,9 @@ def test_every_active_account_in_every_region_the_home_region_first(organization
 def test_a_suspended_account_is_skipped_with_the_reason(organization: Organization) -> None:
     skipped = select(organization).skipped
 
-    assert [(entry.account.name, entry.reason) for entry in skipped] == [("Legacy", "the account is suspended")]
+    assert [entry.as_dict() for entry in skipped] == [
+        {"account_id": "333344445555", "account_name": "Legacy", "reason": "the account is suspended"}
+    ]
 
 
 def test_an_account_that_its_source_ignores_is_skipped_with_the_reason() -> None:
@@ -103,6 +105,8 @@ def test_a_region_selects_targets_not_accounts(organization: Organization) -> No
         ("*a*", ["Log Archive"]),
         ("ou=Workloads/**", ["Management", "Log Archive"]),
         ("tag=data=public", ["Management", "Payments Prod", "Log Archive"]),
+        ("role=management", ["Payments Prod", "payments-dev", "Log Archive"]),
+        ("role=log-archive", ["Management", "Payments Prod", "payments-dev"]),
     ],
 )
 def test_exclusion_wins(organization: Organization, exclusion: str, expected: list[str]) -> None:
@@ -126,6 +130,9 @@ def test_an_excluded_suspended_account_is_not_mentioned(organization: Organizati
         ("ou=Nowhere/**", 'No organizational unit matches "Nowhere/**".'),
         ("ou=", 'No organizational unit matches "".'),
         ("region=eu-north-1", 'The organization does not use the region "eu-north-1"'),
+        ("role=audit", 'No account is known to have the role "audit"; name it in organization.audit_account.'),
+        ("role=Audit", 'There is no role "Audit" (did you mean "audit"?)'),
+        ("tag=data=secret", 'No account has the tag "data" with the value "secret".'),
         ("tag=data", '"data" is not a tag; write KEY=VALUE.'),
         ("colour=red", 'No account matches "colour=red".'),
     ],
@@ -251,6 +258,21 @@ def test_shards_are_disjoint_and_complete(ids: set[str], count: int) -> None:
     assert sorted(account for part in parts for account in part) == sorted(ids)
 
 
+@settings(deadline=None)
+@given(st.sets(ACCOUNT_IDS, min_size=1, max_size=20), st.integers(1, 12))
+def test_the_occupied_shards_cover_all_targets_exactly_once(ids: set[str], count: int) -> None:
+    organization = Organization(None, tuple(Account(account, "name") for account in sorted(ids)), ())
+    everything = select(organization).targets
+
+    occupied = occupied_shards(everything, count)
+
+    parts = {shard: select(organization, Selection(everything=True, shard=shard)).targets for shard in occupied}
+    assert {shard: len(part) for shard, part in parts.items()} == occupied
+    assert sorted(target.key for part in parts.values() for target in part) == sorted(keys(select(organization)))
+    assert [shard.index for shard in occupied] == sorted(shard.index for shard in occupied)
+
+
+@settings(deadline=None)
 @given(st.sets(ACCOUNT_IDS, min_size=1, max_size=20), ACCOUNT_IDS, st.integers(1, 12))
 def test_a_new_account_moves_no_other_and_regions_stay_together(ids: set[str], new: str, count: int) -> None:
     def shards(present: set[str]) -> dict[str, int]:

@@ -9,16 +9,19 @@ import stat
 import subprocess
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from fleet.errors import InputError
 from fleet.organization import MANAGEMENT, Account
-from fleet.settings import DeploymentRole, EffectiveSettings, Settings, TargetSettings
+from fleet.rendering import renderer_of
+from fleet.settings import EffectiveSettings, Settings, load_settings
+from fleet.settings_file import DeploymentRole, TargetSettings
 from fleet.targets import Target
 from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of, write_private
 
@@ -196,6 +199,43 @@ def test_the_root_module_reads_back_what_was_set(tmp_path: Path, make_settings: 
     }
 
 
+@pytest.fixture(scope="module")
+def root_variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root module's variables, which it gives back."""
+    folder = tmp_path_factory.mktemp("root")
+    shutil.copy(ROOT / "variables.tf", folder)
+    (folder / "outputs.tf").write_text(
+        "".join(f'output "{name}" {{\n  value = var.{name}\n}}\n' for name in ("tags", "preferences")), encoding="utf-8"
+    )
+    return folder
+
+
+@ONE_RUN_EACH
+@given(TEXTS, st.dictionaries(TEXTS, TEXTS, min_size=5, max_size=40), TEXTS, TEXTS)
+def test_what_stands_in_the_settings_arrives_whatever_the_account_is_called(
+    root_variables: Path, name: str, tags: dict[str, str], linux: str, windows: str
+) -> None:
+    written = {
+        "schema_version": 1,
+        "organization": {
+            "id": "o-exampleorgid",
+            "home_region": HOME,
+            "regions": [HOME],
+            "deployment_role": {"name": "Deploy"},
+        },
+        "defaults": {"tags": tags, "preferences": {"shell_profile": {"linux": linux, "windows": windows}}},
+    }
+    path = root_variables / "organization.yaml"
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    loaded, account = load_settings(path), Account("111122223333", name)
+
+    rendered = renderer_of(loaded).render(Target(account, HOME, HOME), loaded.effective(account, HOME), ROLE)
+
+    outputs = read_back(root_variables, rendered)
+    assert outputs["tags"] == tags
+    assert outputs["preferences"]["shell_profile"] == {"linux": linux, "windows": windows}
+
+
 def test_a_rendered_file_is_formatted(tmp_path: Path, make_settings: Callable[[str], Settings]) -> None:
     effective = make_settings("""
         defaults:
@@ -221,6 +261,7 @@ def test_equal_settings_give_equal_bytes(make_settings: Callable[[str], Settings
     assert len(rendered) == 1
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_hostile_account_name_stays_within_its_comment(name: str) -> None:
     renderer = TfvarsRenderer("organization.yaml")
@@ -239,14 +280,75 @@ def test_nothing_of_the_machine_and_no_time_is_rendered(tmp_path: Path) -> None:
     assert "null" not in text
 
 
-def test_skipped_components_are_switched_off() -> None:
-    skipping = replace(PLAIN, skipped=frozenset({"preferences", "config_rule"}))
+def test_skipped_components_are_switched_off(make_settings: Callable[[str], Settings]) -> None:
+    effective = make_settings("""
+        exceptions:
+          - {match: {}, skip: [preferences, config_rule], owner: a, reason: b, expires: 2027-01-01}
+        """).effective(target().account, HOME)
 
-    variables = variables_of(target(), skipping, ROLE)
+    variables = variables_of(target(), effective, ROLE)
 
     assert not variables["preferences"]["enabled"]
     assert not variables["config_rule"]["enabled"]
     assert variables["instance_policy"]["enabled"]
+
+
+# --- The user's own templates ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Callable[[str], TfvarsRenderer]:
+    """Make a renderer with a template of the user."""
+
+    def make(template: str) -> TfvarsRenderer:
+        folder = tmp_path / "templates"
+        folder.mkdir()
+        (folder / "terraform.tfvars.j2").write_text(template, encoding="utf-8")
+        return TfvarsRenderer("organization.yaml", folder)
+
+    return make
+
+
+def test_a_template_of_ones_own_may_extend_the_built_in_one(own: Callable[[str], TfvarsRenderer]) -> None:
+    built_in = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLE)
+    renderer = own('{% include "built-in/terraform.tfvars.j2" %}\n\ncost_centre = {{ target.account.ou | hcl }}\n')
+
+    assert renderer.render(target(), PLAIN, ROLE) == f'{built_in}\ncost_centre = "Root"\n'
+
+
+@pytest.mark.parametrize(
+    ("template", "line", "message"),
+    [
+        ("a = 1\n{% if %}\n", 2, "This is no valid template: Expected an expression"),
+        ("a = 1\n\nb = {{ acount | hcl }}\n", 3, "The template fails: 'acount' is undefined."),
+        ("{{ target.account.nam }}", 1, "has no attribute 'nam'"),
+        ("a = 1\nb = {{ target | hcl }}\n", 2, "The template fails: Target has no HCL form."),
+        ("\n{{ 1 // 0 }}", 2, "The template fails: integer division or modulo by zero."),
+        ("{{ ''.__class__.__mro__ }}", 1, "is unsafe"),
+        ('{% include "elsewhere.j2" %}', None, "The template elsewhere.j2 does not exist."),
+        ('{% include "../../secret.j2" %}', None, "The template ../../secret.j2 does not exist."),
+    ],
+)
+def test_what_is_wrong_with_a_template_is_told_with_its_line(
+    own: Callable[[str], TfvarsRenderer], tmp_path: Path, template: str, line: int | None, message: str
+) -> None:
+    (tmp_path / "secret.j2").write_text("secret", encoding="utf-8")
+
+    with pytest.raises(InputError) as caught:
+        own(template).render(target(), PLAIN, ROLE)
+
+    [problem] = caught.value.problems
+    place = tmp_path / "templates"
+    assert problem.location == (f"{place}/terraform.tfvars.j2:{line}" if line else str(place))
+    assert message in problem.message
+
+
+def test_a_folder_without_the_template_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"The template terraform\.tfvars\.j2 does not exist\."):
+        TfvarsRenderer("organization.yaml", tmp_path)
+
+
+# --- How the account is entered ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

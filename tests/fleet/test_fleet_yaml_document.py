@@ -216,6 +216,94 @@ def test_endless_and_deep_values_are_refused(text: str) -> None:
     assert "nested too deeply" in refusal(text)
 
 
+BOMBS = {
+    "lists": "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)),
+    "mappings": "a0: &a0 {k: v}\n"
+    + "".join(f"a{n}: &a{n} {{{', '.join(f'k{twin}: *a{n - 1}' for twin in range(10))}}}\n" for n in range(1, 9)),
+}
+
+
+@pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
+def test_aliases_that_stand_for_billions_of_values_are_refused(text: str) -> None:
+    assert "Aliases repeat more than 100,000 values; write out" in refusal(text)
+
+
+def test_merges_of_merges_stay_as_small_as_their_keys() -> None:
+    merges = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 30))
+
+    assert parse("a0: &a0 {k: v}\n" + merges).data["a29"] == {"k": "v"}
+
+
+# --- Included files ----------------------------------------------------------------------------------------------
+
+
+def test_included_files_keep_their_own_lines(tmp_path: Path) -> None:
+    (tmp_path / "main.yaml").write_text("a: 1\nb: !include parts/b.yaml\nc: [!include parts/empty.yaml, 3]\n")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "b.yaml").write_text("# a list\n- x\n- y: {z: !include ../last.yaml}\n")
+    (tmp_path / "parts" / "empty.yaml").write_text("")
+    (tmp_path / "last.yaml").write_text("{deep: true}")
+
+    document = read_yaml(tmp_path / "main.yaml", include_below=tmp_path)
+
+    assert document.data == {"a": 1, "b": ["x", {"y": {"z": {"deep": True}}}], "c": [None, 3]}
+    assert document.where(("a",)) == f"{tmp_path}/main.yaml:1 (a)"
+    assert document.where(("b",)) == f"{tmp_path}/parts/b.yaml:2 (b)"
+    assert document.where(("b", 1, "y")) == f"{tmp_path}/parts/b.yaml:3 (b[1].y)"
+    assert document.where(("b", 1, "y", "z", "deep")) == f"{tmp_path}/last.yaml:1 (b[1].y.z.deep)"
+    assert document.where(("c", 1)) == f"{tmp_path}/main.yaml:3 (c[1])"
+
+
+def test_the_problems_of_an_included_file_name_it(tmp_path: Path) -> None:
+    main = tmp_path / "main.yaml"
+    main.write_text("a: !include b.yaml\n")
+    (tmp_path / "b.yaml").write_text("x: 1\nx: 2\n")
+    with pytest.raises(InputError) as caught:
+        read_yaml(main, include_below=tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path}/b.yaml:2 (a.x): The key")
+
+    (tmp_path / "b.yaml").write_text("x: 1\ny: [")
+    with pytest.raises(InputError, match=r"b\.yaml:2: This is not valid YAML"):
+        read_yaml(main, include_below=tmp_path)
+
+
+def test_nothing_is_included_unless_the_caller_wants_it(tmp_path: Path) -> None:
+    (tmp_path / "main.yaml").write_text("a: !include main.yaml\n")
+
+    with pytest.raises(InputError, match=r"main\.yaml:1 \(a\): The value cannot be read"):
+        read_yaml(tmp_path / "main.yaml")
+
+
+def test_files_that_include_each_other_end(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("b: !include b.yaml\n")
+    (tmp_path / "b.yaml").write_text("a: !include a.yaml\n")
+
+    with pytest.raises(InputError, match=r'b\.yaml:1 \(b\.a\): The included file "a\.yaml" includes itself'):
+        read_yaml(tmp_path / "a.yaml", include_below=tmp_path)
+
+
+def test_files_that_are_included_again_and_again_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.yaml_document._MAX_INCLUDED", 100)
+    for number in range(9):
+        (tmp_path / f"{number}.yaml").write_text(f"[{', '.join([f'!include {number + 1}.yaml'] * 10)}]")
+    (tmp_path / "9.yaml").write_text("x")
+
+    with pytest.raises(InputError, match=r"\.yaml: More than 100 files are included"):
+        read_yaml(tmp_path / "0.yaml", include_below=tmp_path)
+
+
+def test_text_is_prepared_before_it_is_parsed(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: {{x}}\nb: !include b.yaml")
+    (tmp_path / "b.yaml").write_text("[{{x}}]")
+
+    document = read_yaml(
+        tmp_path / "a.yaml", include_below=tmp_path, prepare=lambda text, path: text.replace("{{x}}", path.stem)
+    )
+
+    assert document.data == {"a": "a", "b": ["b"]}
+
+
 @pytest.mark.parametrize(("text", "data"), [("", None), ("# only a comment\n", None), ("[]", []), ("plain", "plain")])
 def test_a_file_may_hold_anything(text: str, data: object) -> None:
     assert parse(text).data == data

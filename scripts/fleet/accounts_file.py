@@ -1,0 +1,184 @@
+"""Accounts from a file: YAML or CSV, with the same keys and the same checks."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import InputError, Problem
+from fleet.organization import ACCOUNT_ID, ACTIVE, ROLES, ROOT, STATES, Account, Organization
+from fleet.yaml_document import nearest, read_text, read_yaml
+
+_TEXTS = ("name", "email", "ou", "state", "role")
+_KEYS = ("id", *_TEXTS, "tags")
+_COLUMNS = ("id", *_TEXTS)
+_TAG = "tag:"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a file says about one account, unchecked.
+
+    Attributes:
+        values: By key, as in YAML.
+        line: Where the entry begins.
+        where: Returns the place of a key (or of the entry, for none) for messages.
+    """
+
+    values: object
+    line: int
+    where: Callable[[str | None], str]
+
+
+def from_file(path: Path) -> Organization:
+    """Read accounts from a file.
+
+    YAML holds `accounts: [{id, name, email, ou, state, tags, role}]`. A file `*.csv` has the columns
+    `id,name,email,ou,state,role` in any order, only the first two needed, and `tag:KEY` for tags; an empty cell says
+    nothing.
+
+    Raises:
+        InputError: With every problem of the file, each with its line.
+    """
+    problems: list[Problem] = []
+    entries = _csv_entries(path, problems) if path.suffix.lower() == ".csv" else _yaml_entries(path, problems)
+    checker = _Checker(problems)
+    accounts = [checker.account(entry) for entry in entries]
+    if problems:
+        raise InputError(problems)
+    return Organization.of(None, [account for account in accounts if account is not None], [])
+
+
+def _yaml_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
+    document = read_yaml(path)
+    entries = document.data.get("accounts") if isinstance(document.data, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise InputError('The file must hold a list "accounts" with at least one account.', document.where())
+
+    def where(index: int) -> Callable[[str | None], str]:
+        return lambda key: document.where(("accounts", index) if key is None else ("accounts", index, key))
+
+    for index, entry in enumerate(entries):
+        yield _Entry(entry, document.line(("accounts", index)), where(index))
+    for key in document.data:
+        if key != "accounts":
+            message = f'Unknown key "{key}"; the file holds "accounts" only.'
+            problems.append(Problem(message, document.where((key,))))
+
+
+def _csv_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
+    rows = _rows(path)
+    number, cells = next(rows, (1, []))
+    header = [cell.strip() for cell in cells]
+    _check_header(header, f"{path}:{number}")
+
+    def where(line: int) -> Callable[[str | None], str]:
+        return lambda key: f"{path}:{line} ({key})" if key else f"{path}:{line}"
+
+    line = number
+    for line, row in rows:
+        if len(row) != len(header):
+            message = f"The line has {len(row)} cells, the header {len(header)}; quote values with commas."
+            problems.append(Problem(message, where(line)(None)))
+            continue
+        filled = {column: cell for column, cell in zip(header, row, strict=True) if cell}
+        values: dict[str, Any] = {key: cell for key, cell in filled.items() if not key.startswith(_TAG)}
+        values["tags"] = {key.removeprefix(_TAG): cell for key, cell in filled.items() if key.startswith(_TAG)}
+        yield _Entry(values, line, where(line))
+    if line == number:
+        problems.append(Problem("The file holds no accounts below its header.", where(number)(None)))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV file that hold anything, each with the line that it begins on."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    line = 1
+    try:
+        for row in reader:
+            if any(row):
+                yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"This is not valid CSV: {error}.", f"{path}:{line}") from error
+
+
+def _check_header(header: list[str], location: str) -> None:
+    """Refuse columns that nobody would read.
+
+    Raises:
+        InputError: With every problem.
+    """
+    problems: list[str] = []
+    for column in header:
+        if column not in _COLUMNS and not (column.startswith(_TAG) and column != _TAG):
+            known = f"the columns are {', '.join(_COLUMNS)} and {_TAG}KEY, separated by commas"
+            problems.append(f'Unknown column "{column}"{nearest(column, _COLUMNS)}; {known}.')
+    problems.extend(f'The column "{column}" stands twice.' for column in header if header.count(column) > 1)
+    problems.extend(f'The column "{column}" is missing.' for column in ("id", "name") if column not in header)
+    if problems:
+        raise InputError([Problem(message, location) for message in dict.fromkeys(problems)])
+
+
+class _Checker:
+    """Checks the entries of an accounts file and collects what is wrong with them."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
+        self._lines: dict[str, int] = {}
+
+    def account(self, entry: _Entry) -> Account | None:
+        """Return the account of an entry, or None if anything is wrong with it."""
+        values = entry.values
+        if not isinstance(values, dict):
+            self._complain(entry, None, "An account is a mapping with at least id and name.")
+            return None
+        before = len(self._problems)
+        for key in values:
+            if key not in _KEYS:
+                self._complain(entry, key, f'Unknown key "{key}"{nearest(key, _KEYS)}.')
+        account_id = self._account_id(entry, str(values.get("id", "")))
+        self._check_texts(entry, values)
+        tags = values.get("tags", {})
+        if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+            self._complain(entry, "tags", "Tags are a mapping of strings to strings; quote numbers and booleans.")
+        if len(self._problems) > before:
+            return None
+        return Account(
+            id=account_id,
+            name=values["name"],
+            email=values.get("email", ""),
+            ou=values.get("ou", ROOT).strip("/") or ROOT,
+            state=values.get("state", ACTIVE).upper(),
+            tags=dict(tags),
+            role=values.get("role", ""),
+        )
+
+    def _account_id(self, entry: _Entry, account_id: str) -> str:
+        if not ACCOUNT_ID.fullmatch(account_id):
+            hint = " A spreadsheet may have dropped zeros at its front." if account_id.isdecimal() else ""
+            self._complain(entry, "id", f'"{account_id}" is not an account id: twelve digits are needed.{hint}')
+        elif account_id in self._lines:
+            first = self._lines[account_id]
+            self._complain(entry, "id", f"Account {account_id} is listed twice, first on line {first}.")
+        self._lines.setdefault(account_id, entry.line)
+        return account_id
+
+    def _check_texts(self, entry: _Entry, values: dict[str, Any]) -> None:
+        for key in _TEXTS:
+            if key in values and not isinstance(values[key], str):
+                self._complain(entry, key, f'"{key}" must be a string.')
+        if not values.get("name"):
+            self._complain(entry, "name", "The account needs a name.")
+        role = values.get("role", "")
+        if isinstance(role, str) and role not in {"", *ROLES}:
+            self._complain(entry, "role", f'Unknown role "{role}"; use one of {", ".join(ROLES)}.')
+        state = values.get("state", ACTIVE)
+        if isinstance(state, str) and state.upper() not in STATES:
+            self._complain(entry, "state", f'Unknown state "{state}"; use one of {", ".join(STATES)}.')
+
+    def _complain(self, entry: _Entry, key: str | None, message: str) -> None:
+        self._problems.append(Problem(message, entry.where(key)))

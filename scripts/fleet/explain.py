@@ -1,0 +1,127 @@
+"""Why a target has the settings that it has: every effective value with where it comes from."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fleet.errors import InputError
+from fleet.register import RegisteredException, register
+from fleet.targets import Target, targets_of
+from fleet.yaml_document import KeyPath, format_key_path, nearest
+
+if TYPE_CHECKING:
+    from fleet.context import Context
+    from fleet.organization import Account
+    from fleet.settings import EffectiveSettings, Settings
+
+BUILT_IN = "built-in default"
+
+
+@dataclass(frozen=True)
+class ExplainedValue:
+    """An effective value and its origin.
+
+    Attributes:
+        key: Key path, as `preferences.cloudwatch.retention_in_days`.
+        value: What the target gets.
+        layer: `built-in default`, `defaults`, `overrides[n]` or `exceptions[n]`.
+        where: File and line, as `organization.yaml:12`; empty for a built-in default that nothing has touched.
+        owner: Who answers for the exception, if it is one.
+        unset_by: Layer that took away what lower layers had set, so that the built-in default stands.
+    """
+
+    key: str
+    value: Any
+    layer: str
+    where: str = ""
+    owner: str = ""
+    unset_by: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it in the form of all machine-readable output."""
+        optional = {"where": self.where, "owner": self.owner, "unset_by": self.unset_by}
+        return {
+            "key": self.key,
+            "value": self.value,
+            "layer": self.layer,
+            **{key: text or None for key, text in optional.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A target with all its values, and the exceptions that apply to it."""
+
+    target: Target
+    values: tuple[ExplainedValue, ...]
+    exceptions: tuple[RegisteredException, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it in the form of all machine-readable output."""
+        return {
+            "region": self.target.region,
+            "home": self.target.is_home,
+            "wave": self.target.wave,
+            "workspace": self.target.workspace,
+            "values": [value.as_dict() for value in self.values],
+            "exceptions": [entry.as_dict() for entry in self.exceptions],
+        }
+
+
+def explain(context: Context, account: Account, region: str | None, today: datetime.date) -> list[Explanation]:
+    """Explain the settings of an account in one region, or in all, the home region first.
+
+    Raises:
+        InputError: The organization does not use the region, or the settings do not fit together.
+    """
+    if region is not None and region not in context.regions:
+        known = ", ".join(context.regions)
+        message = (
+            f'The organization does not use the region "{region}"{nearest(region, context.regions)}; it uses {known}.'
+        )
+        raise InputError(message, "REGION")
+    settings = context.settings
+    found = targets_of(account, home_region=context.home_region, regions=context.regions, waves=settings.waves)
+    return [
+        Explanation(
+            target,
+            tuple(_values(settings, settings.effective(account, target.region))),
+            tuple(entry for entry in register(settings, [target], today) if entry.targets),
+        )
+        for target in found
+        if region in {None, target.region}
+    ]
+
+
+def equal_explanations(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
+    """Put together explanations that say the same of several regions."""
+    groups: list[list[Explanation]] = []
+    for explanation in explanations:
+        same = next((group for group in groups if group[0].values == explanation.values), None)
+        if same is None:
+            groups.append([explanation])
+        else:
+            same.append(explanation)
+    return groups
+
+
+def _values(settings: Settings, effective: EffectiveSettings) -> Iterator[ExplainedValue]:
+    for key_path, value in _leaves(effective.values.model_dump()):
+        key, origin = format_key_path(key_path), effective.origin(key_path)
+        if origin is None:
+            yield ExplainedValue(key, value, BUILT_IN)
+        else:
+            where = f"{settings.document.path}:{origin.line}"
+            layer, unset_by = (BUILT_IN, origin.layer) if origin.unset else (origin.layer, "")
+            yield ExplainedValue(key, value, layer, where, origin.owner, unset_by)
+
+
+def _leaves(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value

@@ -1,0 +1,127 @@
+"""Placeholders of a Landing Zone Accelerator configuration: `{{ KEY }}`, as replacements-config.yaml defines them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import InputError, Problem
+from fleet.yaml_document import KeyPath, YamlDocument, nearest, read_yaml
+
+FILE_NAME = "replacements-config.yaml"
+
+# Dynamic references of CloudFormation, `{{resolve:ssm:/name}}`, are no placeholders.
+_PLACEHOLDER = re.compile(r"\{\{(?!resolve:)\{?[ \t]*([^{}\n]*?)[ \t]*\}?\}\}")
+
+# What stands for a placeholder that has no value (yet): its hexadecimal digits, which are plain text wherever YAML may
+# hold them, between characters that no configuration holds.
+_UNKNOWN = re.compile("\ue000([0-9a-f]*)\ue001")
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """What the placeholders stand for.
+
+    The accelerator replaces text before it parses YAML, so a list of strings becomes `a,b` and is a list only within
+    brackets (replacements-config.ts). It leaves a placeholder that it does not know as it is, which is an error here
+    only where the value is read.
+
+    Attributes:
+        values: Text by key.
+        parameters: Names of Parameter Store parameters of the management account, in the home region, by key.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> Replacements:
+        """Read replacements-config.yaml, which need not exist.
+
+        Raises:
+            InputError: With every problem and its line.
+        """
+        path = folder / FILE_NAME
+        if not path.is_file():
+            return cls()
+        document = read_yaml(path, include_below=folder)
+        entries = (document.data or {}).get("globalReplacements") if isinstance(document.data or {}, dict) else None
+        problems: list[Problem] = []
+        values: dict[str, str] = {}
+        parameters: dict[str, str] = {}
+        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+            key = entry.get("key") if isinstance(entry, dict) else None
+            if not isinstance(key, str) or not key:
+                message = 'A replacement needs a "key", and a "value" or a "path".'
+                problems.append(Problem(message, document.where(("globalReplacements", index))))
+            elif isinstance(entry.get("path"), str):
+                parameters[key] = entry["path"]
+            elif (text := _text(entry.get("value"))) is not None:
+                values[key] = text
+            else:
+                message = f'The replacement "{key}" needs a "value" (text, number or list of texts), or a "path".'
+                problems.append(Problem(message, document.where(("globalReplacements", index))))
+        if problems:
+            raise InputError(problems)
+        return cls(values, parameters)
+
+    def knowing(self, values: Mapping[str, str]) -> Replacements:
+        """Return replacements that know more; what is known already stays."""
+        return replace(self, values={**values, **self.values})
+
+    def prepare(self, text: str, path: Path) -> str:  # noqa: ARG002 - the signature of yaml_document.Prepare
+        """Replace all placeholders of a text, each within its line."""
+        return _PLACEHOLDER.sub(self._replacement, text)
+
+    def _replacement(self, found: re.Match[str]) -> str:
+        value = self.values.get(found[1])
+        return f"\ue000{found[1].encode().hex()}\ue001" if value is None else value
+
+    def problem(self, placeholder: str, location: str) -> Problem:
+        """Say what is wrong with a placeholder that has no value."""
+        if placeholder in self.parameters:
+            name = self.parameters[placeholder]
+            message = f'"{{{{{placeholder}}}}}" is the parameter {name} of the management account, which was not asked.'
+        elif re.search(r"[\s#/^>&!\"']", placeholder):
+            message = f'"{{{{{placeholder}}}}}" is not understood here; only keys of {FILE_NAME} are.'
+        else:
+            message = f'"{{{{{placeholder}}}}}" has no value in {FILE_NAME}{nearest(placeholder, self.values)}.'
+        return Problem(message, location)
+
+
+def unresolved(document: YamlDocument, key_path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield (key path, placeholder) of what has no value at and below a key path."""
+    value = document.data
+    for part in key_path:
+        value = value.get(part) if isinstance(value, dict) else None
+    for where, text in _strings(value, key_path):
+        for digits in _UNKNOWN.findall(text):
+            yield where, bytes.fromhex(digits).decode()
+
+
+def _text(value: object) -> str | None:
+    """Return a value as it is put into a text, or None if it is no value."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+# Read by nobody here, and free text: what stands there need not be known.
+_UNREAD = frozenset({"description", "accountAlias"})
+
+
+def _strings(value: Any, key_path: KeyPath) -> Iterator[tuple[KeyPath, str]]:  # noqa: ANN401 - whatever YAML held
+    if isinstance(value, str):
+        yield key_path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _UNREAD:
+                yield from _strings(item, (*key_path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, (*key_path, index))

@@ -1,0 +1,94 @@
+"""The rendered variables of all targets as files: what should be there, what is there, and how to make it so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.tfvars import TfvarsRenderer, write_private
+
+if TYPE_CHECKING:
+    from fleet.settings import Settings
+    from fleet.targets import Target
+
+
+def renderer_of(settings: Settings, templates: Path | None = None) -> TfvarsRenderer:
+    """Return the renderer for an organization.
+
+    Args:
+        settings: organization.yaml, which may name a folder of templates.
+        templates: Folder to use in place of that one.
+
+    Raises:
+        InputError: A template of the user is missing or malformed.
+    """
+    return TfvarsRenderer(settings.document.path.name, templates or settings.templates)
+
+
+@dataclass(frozen=True)
+class RenderedFile:
+    """A tfvars file as it should be, and as it is.
+
+    Attributes:
+        path: Where it belongs.
+        text: What it should hold; empty for a stale file.
+        current: What it holds, or None when it does not exist.
+        stale: Nothing is rendered to this place any more.
+    """
+
+    path: Path
+    text: str
+    current: str | None
+    stale: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Whether something would have to be written or removed."""
+        return self.stale or self.text != self.current
+
+    def diff(self) -> str:
+        """Return the difference from what is there to what should be, as a unified diff."""
+        before = (self.current or "").splitlines(keepends=True)
+        after = self.text.splitlines(keepends=True)
+        return "".join(difflib.unified_diff(before, after, f"{self.path} (on disk)", f"{self.path} (rendered)"))
+
+
+def render(
+    renderer: TfvarsRenderer, settings: Settings, targets: Sequence[Target], folder: Path, *, find_stale: bool
+) -> list[RenderedFile]:
+    """Render the tfvars of all targets, `<folder>/<account>/<region>.tfvars`, without writing anything.
+
+    Raises:
+        InputError: The settings of a target do not fit together, or a template of the user fails.
+    """
+    role = settings.organization.deployment_role
+    rendered = []
+    for target in targets:
+        path = folder / f"{target.key}.tfvars"
+        text = renderer.render(target, settings.effective(target.account, target.region), role)
+        rendered.append(RenderedFile(path, text, _read(path) if path.is_file() else None))
+    if find_stale:
+        wanted = {file.path for file in rendered}
+        found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - wanted)
+        rendered.extend(RenderedFile(path, "", _read(path), stale=True) for path in found)
+    return rendered
+
+
+def _read(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return file.read()
+
+
+def write_rendered(files: Sequence[RenderedFile], *, prune: bool) -> None:
+    """Write what differs; stale files, and folders that are empty without them, are removed only on request."""
+    for file in files:
+        if not file.stale:
+            if file.differs:
+                write_private(file.path, file.text)
+        elif prune:
+            file.path.unlink()
+            if not any(file.path.parent.iterdir()):
+                file.path.parent.rmdir()

@@ -1,0 +1,152 @@
+"""Measure `rollout.py render --all` for thousands of accounts: discovery, settings, targets and rendering together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from textwrap import dedent, indent
+
+from moto.organizations.models import organizations_backends
+from moto.server import ThreadedMotoServer
+from rich.table import Table
+
+from fleet.sandbox.model import SandboxAccount, SandboxOrganization
+from fleet.sandbox.organizations import Organizations
+
+ROLLOUT = Path(__file__).resolve().parents[2] / "scripts" / "rollout.py"
+REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-2")
+SIZES = (1250, 2500, 5000)
+LIMIT_SECONDS = 30
+LIMIT_MB = 300
+TEAMS = 20
+# The account whose credentials moto takes all unknown ones for.
+MANAGEMENT_ACCOUNT_ID = "123456789012"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one command took: wall seconds, processor seconds, and megabytes at its peak."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def organization_of(count: int) -> SandboxOrganization:
+    """Return an organization in which production and development have an organizational unit for each team."""
+    units = [f"Workloads/{stage}/Team{team}" for stage in ("Prod", "NonProd") for team in range(TEAMS)]
+    ids = [MANAGEMENT_ACCOUNT_ID, *(f"{number:012d}" for number in range(1, count))]
+    accounts = tuple(
+        SandboxAccount(account_id, f"account-{number}", f"{number}@example.com", units[number % len(units)])
+        for number, account_id in enumerate(ids)
+    )
+    return SandboxOrganization("o-exampleorgid", ids[0], accounts, tuple(units), REGIONS[0], REGIONS)
+
+
+def write_settings(folder: Path) -> Path:
+    """Write settings with overrides for each team, a register of exceptions, and waves."""
+    overrides = "".join(
+        f"- {{match: {{ou: 'Workloads/*/Team{team}'}}, set: {{tags: {{team: t{team}}}}}}}\n" for team in range(TEAMS)
+    )
+    exceptions = "".join(
+        f"- {{match: {{accounts: ['{number:012d}']}}, skip: [config_rule], owner: team, reason: test, "
+        "expires: 2999-12-31}\n"
+        for number in range(1, TEAMS + 1)
+    )
+    path = folder / "organization.yaml"
+    path.write_text(
+        dedent(f"""\
+            schema_version: 1
+            organization:
+              id: o-exampleorgid
+              home_region: {REGIONS[0]}
+              regions: [{", ".join(REGIONS)}]
+              deployment_role: {{name: AWSControlTowerExecution}}
+            defaults: {{preferences: {{idle_session_timeout: 15}}}}
+            waves:
+              - {{name: canary, match: {{ou: Workloads/NonProd/Team0}}}}
+              - {{name: non-production, match: {{ou: "Workloads/NonProd/**"}}}}
+              - {{name: rest}}
+            """)
+        + f"overrides:\n{indent(overrides, '  ')}exceptions:\n{indent(exceptions, '  ')}",
+        encoding="utf-8",
+    )
+    return path
+
+
+def measure(command: list[str], environment: Mapping[str, str]) -> Measurement:
+    """Run a command and return what it took.
+
+    Raises:
+        subprocess.CalledProcessError: It failed; the figures would mean nothing.
+    """
+    begun = time.monotonic()
+    process = subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Measurement(time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def describe_once() -> None:
+    """Keep the emulator out of the figures: moto describes all accounts anew for every page of twenty."""
+    for account in organizations_backends[MANAGEMENT_ACCOUNT_ID]["aws"].accounts:
+        account.describe = partial(dict, account.describe())  # type: ignore[method-assign]
+
+
+def render_all(count: int, endpoint_url: str) -> Measurement:
+    """Render all targets of an organization of this size, from an empty folder."""
+    organizations_backends.reset()
+    Organizations(organization_of(count))
+    describe_once()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    credentials = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+    environment = {**inherited, **credentials, "AWS_ENDPOINT_URL": endpoint_url}
+    with tempfile.TemporaryDirectory() as scratch:
+        config, output = write_settings(Path(scratch)), Path(scratch) / "accounts"
+        command = [sys.executable, str(ROLLOUT), "-c", str(config), "render", "--all", "--output", str(output)]
+        measurement = measure(command, environment)
+        if sum(1 for _ in output.glob("*/*.tfvars")) != count * len(REGIONS):
+            sys.exit("Not every target was rendered; the figures would mean nothing.")
+    return measurement
+
+
+def bench_organization(table: Table) -> None:
+    """Hold the largest organization against its limits, and its cost per account against that of smaller ones."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        measured = {count: render_all(count, f"http://{host}:{port}") for count in SIZES}
+    finally:
+        server.stop()
+    largest = measured[SIZES[-1]]
+    what = f"discover and render {SIZES[-1]} accounts in {len(REGIONS)} regions"
+    for unit, value, limit in (("s", largest.wall, LIMIT_SECONDS), ("MB", largest.memory, LIMIT_MB)):
+        table.add_row(f"{what}, {unit}", f"{value:.1f}", f"{limit} (limit)", f"{value / limit:.2f}")
+    per_account = {count: measurement.cpu / count * 1000 for count, measurement in measured.items()}
+    for count in SIZES[:-1]:
+        table.add_row(
+            f"the same, CPU-ms per account, beside {count} accounts",
+            f"{per_account[SIZES[-1]]:.2f}",
+            f"{per_account[count]:.2f}",
+            f"{per_account[SIZES[-1]] / per_account[count]:.2f}",
+        )
+
+
+if __name__ == "__main__":
+    from rich.console import Console
+
+    rows = Table("what", "measured", "baseline", "ratio")
+    bench_organization(rows)
+    Console().print(rows)

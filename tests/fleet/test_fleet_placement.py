@@ -1,0 +1,172 @@
+"""The log archive and the guardrails: in which account, with what, and what all others get of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.errors import InputError
+from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from fleet.rendering import renderer_of
+from fleet.settings import Settings, load_settings
+from fleet.targets import Selection, select_targets
+
+MANAGER = Account("100000000001", "Management", role=MANAGEMENT)
+ARCHIVE = Account("200000000002", "LogArchive", role=LOG_ARCHIVE)
+MEMBER = Account("300000000003", "Payments", ou="Workloads")
+OTHER = Account("400000000004", "Dev", ou="Workloads")
+ORGANIZATION = Organization("o-exampleorgid", (MANAGER, ARCHIVE, MEMBER, OTHER), ("Workloads",))
+HOME, SECOND = "eu-west-1", "us-east-1"
+BUCKET = f"session-manager-logs-{ARCHIVE.id}-{HOME}"
+
+SettingsFile = Callable[[str], Path]
+
+
+def placed(settings_file: SettingsFile, text: str, organization: Organization = ORGANIZATION) -> Settings:
+    return load_settings(settings_file(text)).placed(organization, HOME)
+
+
+def test_without_the_sections_nothing_is_placed(settings_file: SettingsFile) -> None:
+    settings = placed(settings_file, "defaults: {}\n")
+    assert not settings.effective(ARCHIVE, HOME).placed
+    assert not settings.effective(MEMBER, HOME).values.preferences.s3.enabled
+    assert [wave.name for wave in settings.waves] == ["all"]
+
+
+def test_the_log_archive_is_in_its_account_only(settings_file: SettingsFile) -> None:
+    settings = placed(settings_file, "log_archive: {retention: {days: 400}}\n")
+    found = settings.effective(ARCHIVE, HOME).placed["log_archive"]
+    assert found["organization_id"] == "o-exampleorgid"
+    assert found["retention"]["days"] == 400
+    for account, region in ((ARCHIVE, SECOND), (MANAGER, HOME), (MEMBER, HOME)):
+        assert not settings.effective(account, region).placed
+
+
+def test_everybody_logs_to_the_archive(settings_file: SettingsFile) -> None:
+    settings = placed(settings_file, "log_archive: {key_prefix: sessions}\n")
+    for account in ORGANIZATION.accounts:
+        for region in (HOME, SECOND):
+            s3 = settings.effective(account, region).values.preferences.s3
+            assert (s3.enabled, s3.bucket_name, s3.key_prefix) == (True, BUCKET, "sessions")
+            assert (s3.kms_key_arn, s3.kms_key_account_id) == (None, ARCHIVE.id)
+    origin = settings.effective(MEMBER, HOME).origin(("preferences", "s3", "bucket_name"))
+    assert origin is not None
+    assert (origin.layer, origin.line) == ("log_archive", 8)
+
+
+def test_a_key_and_a_bucket_that_exist(settings_file: SettingsFile) -> None:
+    key = f"arn:aws:kms:{HOME}:{ARCHIVE.id}:key/0123"
+    text = f"log_archive: {{existing_bucket_name: our-logs, bucket_key: {{kms_key_arn: '{key}'}}}}\n"
+    s3 = placed(settings_file, text).effective(MEMBER, HOME).values.preferences.s3
+    assert (s3.bucket_name, s3.kms_key_arn, s3.kms_key_account_id) == ("our-logs", key, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log_archive: {}\ndefaults: {preferences: {s3: {bucket_name: own-logs}}}\n",
+        "log_archive: {}\noverrides: [{match: {ou: Workloads}, set: {preferences: {s3: {bucket_name: own-logs}}}}]\n",
+    ],
+)
+def test_a_bucket_of_ones_own_has_nothing_of_the_archive(settings_file: SettingsFile, text: str) -> None:
+    s3 = placed(settings_file, text).effective(MEMBER, HOME).values.preferences.s3
+    assert (s3.enabled, s3.bucket_name, s3.kms_key_account_id) == (True, "own-logs", None)
+
+
+def test_logging_to_the_archive_can_be_switched_off(settings_file: SettingsFile) -> None:
+    text = "log_archive: {}\noverrides: [{match: {accounts: [Dev]}, set: {preferences: {s3: {enabled: false}}}}]\n"
+    settings = placed(settings_file, text)
+    assert not settings.effective(OTHER, HOME).values.preferences.s3.enabled
+    assert settings.effective(MEMBER, HOME).values.preferences.s3.enabled
+
+
+def test_the_guardrails_exempt_who_deploys(settings_file: SettingsFile) -> None:
+    text = "log_archive: {}\nguardrails: {attach_to: [r-abcd], exempt_role_arns: ['arn:aws:iam::*:role/BreakGlass']}\n"
+    found = placed(settings_file, text).effective(MANAGER, HOME).placed["guardrails"]
+    assert found["exempt_role_arns"] == [
+        "arn:aws:iam::*:role/AWSControlTowerExecution",
+        "arn:aws:iam::*:role/BreakGlass",
+    ]
+    assert found["attach_to"] == ["r-abcd"]
+    assert found["log_archive"] == {"bucket_name": BUCKET, "key_alias": "alias/session-manager/log-archive"}
+
+
+def test_with_guardrails_nobody_shares_documents_with_everybody(settings_file: SettingsFile) -> None:
+    for text, blocked in (("guardrails: {}\n", True), ("guardrails: {deny: {public_sharing: false}}\n", False)):
+        settings = placed(settings_file, text)
+        assert settings.effective(MEMBER, SECOND).values.preferences.block_public_sharing is blocked
+
+
+def test_both_come_before_everybody_else(settings_file: SettingsFile) -> None:
+    settings = placed(
+        settings_file, "log_archive: {}\nguardrails: {}\nwaves: [{name: canary, match: {ou: Workloads}}]\n"
+    )
+    selected = select_targets(
+        ORGANIZATION,
+        home_region=HOME,
+        regions=[HOME, SECOND],
+        waves=settings.waves,
+        selection=Selection(everything=True),
+    )
+    waves = [(target.key, target.wave) for target in selected.targets]
+    assert waves[:2] == [(f"{MANAGER.id}/{HOME}", "foundation"), (f"{ARCHIVE.id}/{HOME}", "foundation")]
+    assert [wave for _, wave in waves[2:]] == ["canary"] * 4 + ["rest"] * 2
+    assert settings.waves[0].max_failures == 0
+
+
+def test_the_variables_are_rendered_where_they_belong(settings_file: SettingsFile) -> None:
+    settings = placed(settings_file, "log_archive: {}\nguardrails: {}\n")
+    renderer = renderer_of(settings)
+    selected = select_targets(
+        ORGANIZATION,
+        home_region=HOME,
+        regions=[HOME],
+        waves=settings.waves,
+        selection=Selection(everything=True),
+    )
+    for target in selected.targets:
+        text = renderer.render(
+            target, settings.effective(target.account, target.region), settings.organization.deployment_role
+        )
+        assert ("\nlog_archive = {" in text) == (target.account is ARCHIVE)
+        assert ("\nguardrails = {" in text) == (target.account is MANAGER)
+
+
+@pytest.mark.parametrize(
+    ("text", "accounts", "message"),
+    [
+        ("log_archive: {}\n", (MANAGER, MEMBER), "name it in organization.log_archive_account"),
+        ("guardrails: {}\n", (ARCHIVE, MEMBER), "role: management"),
+        (
+            "log_archive: {}\n",
+            (MANAGER, Account(ARCHIVE.id, "LogArchive", role=LOG_ARCHIVE, state="SUSPENDED")),
+            "is suspended",
+        ),
+    ],
+)
+def test_an_account_that_is_not_known(
+    settings_file: SettingsFile, text: str, accounts: tuple[Account, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as refused:
+        placed(settings_file, text, Organization("o-exampleorgid", accounts, ()))
+    assert "organization.yaml:8" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("log_archive: {bucket_name: our.logs}\n", "does not have the form"),
+        ("log_archive: {bucket_name: a-a-a, existing_bucket_name: b-b-b}\n", "give one"),
+        ("log_archive: {retention: {transitions: [{days: 1, storage_class: TAPE}]}}\n", "STANDARD_IA"),
+        ("log_archive: {reader_role_arns: ['arn:aws:iam::111122223333:role/*']}\n", "does not have the form"),
+        ("guardrails: {attach_to: [Workloads]}\n", "does not have the form"),
+        ("guardrails: {exempt_role_arns: ['arn:aws:iam::*:role/*']}\n", "does not have the form"),
+        ("guardrails: {deny: {sssh: true}}\n", 'did you mean "ssh"'),
+        ("waves: [{name: foundation}]\n", "exists already"),
+    ],
+)
+def test_bad_sections_are_refused(settings_file: SettingsFile, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_settings(settings_file(text))

@@ -1,0 +1,95 @@
+"""Rendered files against what is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fleet.organization import Organization
+from fleet.rendering import RenderedFile, render, renderer_of, write_rendered
+from fleet.settings import Settings
+from fleet.targets import Selection, Target, select_targets
+
+Render = Callable[..., list[RenderedFile]]
+
+
+@pytest.fixture
+def render_all(tmp_path: Path, make_settings: Callable[[str], Settings], organization: Organization) -> Render:
+    """Render the targets of an account to the folder `out`."""
+
+    def render_all(name: str = "*", rest: str = "") -> list[RenderedFile]:
+        settings = make_settings(rest)
+        return render(
+            renderer_of(settings), settings, targets(settings, organization, name), tmp_path / "out", find_stale=True
+        )
+
+    return render_all
+
+
+def targets(settings: Settings, organization: Organization, name: str) -> list[Target]:
+    everything = select_targets(
+        organization,
+        home_region="eu-west-1",
+        regions=["eu-west-1", "us-east-1"],
+        waves=settings.waves,
+        selection=Selection(everything=True),
+    ).targets
+    return [target for target in everything if name in {"*", target.account.name}]
+
+
+def states(files: list[RenderedFile]) -> dict[str, str]:
+    return {
+        f"{file.path.parent.name}/{file.path.stem}": "stale" if file.stale else "differs" if file.differs else "same"
+        for file in files
+    }
+
+
+def test_files_are_written_once_and_found_stale_when_their_target_is_gone(tmp_path: Path, render_all: Render) -> None:
+    write_rendered(render_all(), prune=False)
+
+    assert set(states(render_all()).values()) == {"same"}
+    of_one = states(render_all("Management"))
+    assert {key: state for key, state in of_one.items() if state != "stale"} == {
+        "100000000001/eu-west-1": "same",
+        "100000000001/us-east-1": "same",
+    }
+    assert len(of_one) == 8
+
+    write_rendered(render_all("Management"), prune=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["100000000001"]
+
+
+def test_what_else_is_in_a_folder_stays(tmp_path: Path, render_all: Render) -> None:
+    write_rendered(render_all(), prune=False)
+    notes = tmp_path / "out" / "111122223333" / "notes.md"
+    notes.write_text("ours", encoding="utf-8")
+    elsewhere = tmp_path / "out" / "shared" / "common.tfvars"
+    elsewhere.parent.mkdir()
+    elsewhere.write_text("", encoding="utf-8")
+
+    write_rendered(render_all("Management"), prune=True)
+
+    assert notes.read_text(encoding="utf-8") == "ours"
+    assert [path.name for path in notes.parent.iterdir()] == ["notes.md"]
+    assert elsewhere.exists()
+
+
+def test_other_line_ends_are_a_difference(tmp_path: Path, render_all: Render) -> None:
+    write_rendered(render_all("Management"), prune=False)
+    path = tmp_path / "out" / "100000000001" / "eu-west-1.tfvars"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert states(render_all("Management"))["100000000001/eu-west-1"] == "differs"
+
+
+def test_templates_named_in_the_settings_are_used(tmp_path: Path, render_all: Render) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "terraform.tfvars.j2").write_text(
+        "owner = {{ target.account.name | hcl }}\n", encoding="utf-8"
+    )
+
+    files = render_all("Log Archive", "rendering: {templates: mine}")
+
+    assert {file.text for file in files} == {'owner = "Log Archive"\n'}
