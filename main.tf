@@ -1,6 +1,9 @@
 locals {
   is_home = var.region == var.home_region
 
+  # By these the guardrails know the rule: AWS Config gives it an ARN of its own.
+  config_rule_tags = { session-manager = "config-rule" }
+
   log_group_name = var.preferences.cloudwatch.log_group_name == null ? var.names.log_group : var.preferences.cloudwatch.log_group_name
 
   # Without the instance policy of this project the rule asks for a policy of the same name, made elsewhere.
@@ -21,6 +24,39 @@ data "aws_caller_identity" "current" {
   }
 }
 
+# In the account of the log archive only, before anything asks for the bucket.
+module "log_archive" {
+  source = "./modules/log_archive"
+  count  = var.log_archive != null ? 1 : 0
+
+  organization_id      = var.log_archive.organization_id
+  bucket_name          = var.log_archive.bucket_name
+  existing_bucket_name = var.log_archive.existing_bucket_name
+  key_prefix           = var.log_archive.key_prefix
+  bucket_key           = var.log_archive.bucket_key
+  session_key          = var.log_archive.session_key
+  reader_role_arns     = var.log_archive.reader_role_arns
+  retention            = var.log_archive.retention
+  object_lock          = var.log_archive.object_lock
+  access_logging       = var.log_archive.access_logging
+}
+
+# In the management account only.
+module "guardrails" {
+  source = "./modules/guardrails"
+  count  = var.guardrails != null ? 1 : 0
+
+  name                       = var.guardrails.name
+  names                      = var.names
+  attach_to                  = var.guardrails.attach_to
+  deny                       = var.guardrails.deny
+  exempt_role_arns           = var.guardrails.exempt_role_arns
+  unlogged_session_role_arns = var.guardrails.unlogged_session_role_arns
+  other_session_documents    = var.guardrails.other_session_documents
+  log_archive                = var.guardrails.log_archive
+  block_public_sharing       = false # a setting of every account and region: preferences.block_public_sharing
+}
+
 module "instance_policy" {
   source = "./modules/instance_policy"
   count  = local.is_home && var.instance_policy.enabled ? 1 : 0
@@ -37,9 +73,10 @@ module "instance_policy" {
   s3 = (
     var.preferences.s3.enabled
     ? {
-      bucket_name = var.preferences.s3.bucket_name
-      key_prefix  = var.preferences.s3.key_prefix
-      kms_key_arn = var.preferences.s3.kms_key_arn
+      bucket_name        = var.preferences.s3.bucket_name
+      key_prefix         = var.preferences.s3.key_prefix
+      kms_key_arn        = var.preferences.s3.kms_key_arn
+      kms_key_account_id = var.preferences.s3.kms_key_account_id
     }
     : null
   )
@@ -60,13 +97,15 @@ module "config_rule" {
   error_percentage                     = var.config_rule.error_percentage
   excluded_role_names                  = var.config_rule.excluded_role_names
   excluded_role_paths                  = var.config_rule.excluded_role_paths
+
+  tags = local.config_rule_tags
 }
 
 module "preferences" {
   source = "./modules/preferences"
   count  = var.preferences.enabled ? 1 : 0
 
-  after                = module.instance_policy[*].arn
+  after                = concat(module.instance_policy[*].arn, module.log_archive[*].bucket_arn)
   names                = var.names
   s3                   = var.preferences.s3
   cloudwatch           = merge(var.preferences.cloudwatch, { log_group_name = local.log_group_name })
@@ -80,6 +119,7 @@ module "preferences" {
   waive                = var.preferences.waive
   revision             = var.preferences.revision
   check_in_plan        = var.preferences.check_in_plan
+  block_public_sharing = var.preferences.block_public_sharing
   drift_repair         = var.preferences.drift_repair
   function             = var.preferences.function
 }

@@ -28,6 +28,14 @@ output "failures_queue_url" {
   value       = one(module.preferences[*].failures_queue_url)
 }
 
+output "guardrails" {
+  description = "Id and length of the service control policy; null outside the management account."
+  value = one([for guardrails in module.guardrails[*] : {
+    policy_id  = guardrails.policy_id
+    scp_length = guardrails.scp_length
+  }])
+}
+
 output "instance_policy_arn" {
   description = "ARN of the instance policy; null outside the home region."
   value       = one(module.instance_policy[*].arn)
@@ -38,9 +46,24 @@ output "log_group_name" {
   value       = one(module.preferences[*].log_group_name)
 }
 
+output "log_archive" {
+  description = "Bucket, key and prefix that the session logs of the organization go to; null outside the account of the log archive."
+  value = one([for archive in module.log_archive[*] : {
+    bucket_name     = archive.bucket_name
+    bucket_key_arn  = archive.bucket_key_arn
+    session_key_arn = archive.session_key_arn
+    key_prefix      = archive.s3.key_prefix
+  }])
+}
+
 output "logs_key_arn" {
   description = "ARN of the key that encrypts the session logs in CloudWatch Logs; null without one."
   value       = one(module.preferences[*].logs_key_arn)
+}
+
+output "preferences" {
+  description = "What the preferences are to be, as the function was asked: the document's name, the preferences by the names of its inputs, adopt and waive; null where they are not managed."
+  value       = one(module.preferences[*].wanted)
 }
 
 output "region" {

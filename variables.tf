@@ -57,6 +57,41 @@ variable "deployment_role" {
   }
 }
 
+variable "guardrails" {
+  description = "Service control policy that denies changes of the preferences, of what they need and of what watches over them, and sessions that are not logged, to everybody but the `exempt_role_arns`. For the management account, in its home region; `null` leaves it out. The attributes are the variables of modules/guardrails."
+  type = object({
+    attach_to = optional(set(string), [])
+    deny = optional(object({
+      preferences     = optional(bool)
+      public_sharing  = optional(bool)
+      ssh             = optional(bool)
+      port_forwarding = optional(bool)
+      other_documents = optional(bool)
+      keys            = optional(bool)
+      log_groups      = optional(bool)
+      function        = optional(bool)
+      drift_repair    = optional(bool)
+      config_rule     = optional(bool)
+      instance_policy = optional(bool)
+      exempt_roles    = optional(bool)
+    }), {})
+    exempt_role_arns = set(string)
+    log_archive = optional(object({
+      bucket_name = string
+      key_alias   = optional(string)
+    }))
+    name                       = optional(string, "session-manager-guardrails")
+    other_session_documents    = optional(set(string), [])
+    unlogged_session_role_arns = optional(set(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.guardrails == null || var.region == var.home_region
+    error_message = "The guardrails are for the home region ${var.home_region}: they exist once in the organization."
+  }
+}
+
 variable "home_region" {
   description = "Region that holds what exists once per account: the instance policy and the Config rule."
   type        = string
@@ -78,6 +113,44 @@ variable "instance_policy" {
   })
   default  = {}
   nullable = false
+}
+
+variable "log_archive" {
+  description = "Bucket that the sessions of the whole organization are logged to, and its key. For the account of the log archive, in its home region; `null` leaves it out. The attributes are the variables of modules/log_archive."
+  type = object({
+    access_logging = optional(object({
+      bucket_name = string
+      key_prefix  = optional(string)
+    }))
+    bucket_key = optional(object({
+      kms_key_arn = optional(string)
+      alias       = optional(string)
+    }), {})
+    bucket_name          = optional(string)
+    existing_bucket_name = optional(string)
+    key_prefix           = optional(string, "sessionmanager")
+    object_lock = optional(object({
+      mode = optional(string)
+      days = number
+    }))
+    organization_id  = string
+    reader_role_arns = optional(set(string), [])
+    retention = optional(object({
+      days            = optional(number)
+      noncurrent_days = optional(number)
+      transitions     = optional(list(object({ days = number, storage_class = string })))
+    }), {})
+    session_key = optional(object({
+      mode  = optional(string)
+      alias = optional(string)
+    }), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.log_archive == null || var.region == var.home_region
+    error_message = "The log_archive is for the home region ${var.home_region}: it exists once in the organization."
+  }
 }
 
 variable "names" {
@@ -108,6 +181,7 @@ variable "preferences" {
       key_prefix         = optional(string, "sessionmanager")
       encryption_enabled = optional(bool, true)
       kms_key_arn        = optional(string)
+      kms_key_account_id = optional(string) # of a key whose ARN is not known, instead of kms_key_arn
     }), {})
     cloudwatch = optional(object({
       create_log_group   = optional(bool, true)
@@ -137,6 +211,8 @@ variable "preferences" {
     waive         = optional(set(string), [])
     revision      = optional(string, "1")
     check_in_plan = optional(bool, false)
+    # A setting of the whole account in the region: no document can be shared with everybody.
+    block_public_sharing = optional(bool, false)
     drift_repair = optional(object({
       enabled          = optional(bool, true)
       schedule         = optional(string, "rate(1 hour)") # "" is none

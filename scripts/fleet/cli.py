@@ -15,8 +15,9 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from fleet import operations
-from fleet.commands import emulated, listing, rolling
+from fleet.commands import describing, emulated, listing, merging, recovering, reporting, rolling, verifying
 from fleet.errors import ExitCode, FleetError
+from fleet.options import Source
 from fleet.reports import terminal
 
 app = typer.Typer(
@@ -34,16 +35,30 @@ def common(
     config: Annotated[
         Path, typer.Option("-c", "--config", metavar="FILE", help="The organization and its settings.")
     ] = Path("organization.yaml"),
+    read_from: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take the accounts from this file, which `discover --output` has written."),
+    ] = None,
 ) -> None:
     """Hold what all commands share."""
-    context.obj = config
+    context.obj = Source(config, read_from)
 
 
 for command in (
+    listing.discover,
     listing.targets,
+    describing.explain,
+    describing.exceptions,
+    describing.schema,
     listing.render,
     rolling.plan,
     rolling.apply,
+    rolling.resume,
+    rolling.destroy,
+    merging.merge,
+    reporting.report,
+    verifying.verify,
+    recovering.unlock,
     emulated.demo,
     emulated.sandbox,
 ):
@@ -80,6 +95,14 @@ def run(arguments: list[str]) -> int:
             file.write(traceback.format_exc())
         errors.print(f"[bold red]This is a bug.[/bold red] Please report it with {path}.", soft_wrap=True)
         return ExitCode.INTERNAL_ERROR
+
+
+def run_command(command: str, arguments: list[str]) -> int:
+    """Run one command; the options that stand before commands come first among its arguments."""
+    split = 0
+    while split < len(arguments) and arguments[split].partition("=")[0] in {"-c", "--config", "--read-from"}:
+        split += 1 if "=" in arguments[split] else 2
+    return run([*arguments[:split], command, *arguments[split:]])
 
 
 def main() -> NoReturn:

@@ -1,101 +1,234 @@
-"""A run on disk: an append-only journal, the folder of every target, and the summary at the end."""
+"""A run on disk: an append-only journal from which everything else can be told, and the folder of every target."""
 
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import os
 import secrets
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fleet.errors import InputError
+import pydantic
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from fleet.errors import FleetError, InputError
 from fleet.organization import Account
-from fleet.plans import ChangeGroup, group_equal
-from fleet.targets import SkippedAccount, Target
+from fleet.plans import AttributeChange, ChangeSet
+from fleet.register import RegisteredException
+from fleet.results import Status, Step, TargetResult
+from fleet.summary import SkippedEntry, Summary, TargetEntry
+from fleet.targets import Shard, Target
 from fleet.tfvars import write_private
-
-if TYPE_CHECKING:
-    from fleet.plans import ChangeSet
-    from fleet.terraform import PlanOutcome
 
 SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
 
-
-class Status(StrEnum):
-    """Where a target stands."""
-
-    NO_CHANGES = "no_changes"
-    CHANGES = "changes"
-    APPLIED = "applied"
-    FAILED = "failed"
-    NOT_STARTED = "not_started"
+_CHANGE_SET = pydantic.TypeAdapter(ChangeSet)
+_NEVER_BEGUN = "the run ended before"
 
 
-class Step(StrEnum):
-    """What is done with a target, in this order."""
-
-    PLAN = "plan"
-    APPLY = "apply"
+class JournalError(FleetError):
+    """The folder of a run cannot be written."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a target failed.
+class TargetKey(BaseModel):
+    """A target in the journal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    account_id: str
+    account_name: str
+    ou: str
+    account_role: str
+    region: str
+    home_region: str
+    wave: str
+
+    @classmethod
+    def of(cls, target: Target) -> TargetKey:
+        """Describe a target."""
+        account = target.account
+        return cls(
+            account_id=account.id,
+            account_name=account.name,
+            ou=account.ou,
+            account_role=account.role,
+            region=target.region,
+            home_region=target.home_region,
+            wave=target.wave,
+        )
+
+    @property
+    def target(self) -> Target:
+        """The target; tags and the address of its account are not kept in a journal."""
+        account = Account(id=self.account_id, name=self.account_name, ou=self.ou, role=self.account_role)
+        return Target(account, self.region, self.home_region, self.wave)
+
+
+class Beginning(BaseModel):
+    """What a command that works on a run sets out to do; the first of a run says on which targets."""
+
+    model_config = ConfigDict(frozen=True)
+
+    command: str
+    """`plan`, `apply`, `destroy`, `demo` or `merge`; `resume` goes on with the one before."""
+    organization_id: str
+    """As `o-exampleorgid`."""
+    configuration_sha256: str
+    """Digest of organization.yaml."""
+    shard: str | None = None
+    """Which part of the accounts this run has, as `2/5`."""
+    shards: tuple[int, ...] = ()
+    """The numbers of the parts that hold any target."""
+    wave: str | None = None
+    """The only wave that is worked on."""
+    tolerances: Mapping[str, int | str] = {}
+    """Failed targets that each wave tolerates, in the order of the waves."""
+    targets: tuple[TargetKey, ...] = ()
+    """In the order of work."""
+    skipped: tuple[SkippedEntry, ...] = ()
+    """Accounts of which no target was made."""
+    exceptions: tuple[RegisteredException, ...] = ()
+    """Exceptions that apply."""
+    warnings: tuple[str, ...] = ()
+    """What should be looked after."""
+
+    def means(self, target: Target) -> bool:
+        """Tell whether the command works on a target of the run."""
+        shard = Shard.parse(self.shard) if self.shard else None
+        return self.wave in {None, target.wave} and (shard is None or shard.holds(target.account.id))
+
+
+@dataclass
+class RunState:
+    """Where a run stands, as its journal tells.
 
     Attributes:
-        kind: `access` (the account could not be entered), `terraform` or `input`.
-        message: What happened, in one sentence.
-        diagnostics: Terraform's own errors.
+        first: What the run set out to do.
+        beginning: The same, with what the last command that worked on the run set out to do.
+        started_at: When the run began.
+        finished_at: When its last command ended; None while it goes on, and when it died.
+        exit_code: What that command returned.
+        results: What became of every target, in the order of work.
     """
 
-    kind: str
-    message: str
-    diagnostics: tuple[str, ...] = ()
+    first: Beginning
+    beginning: Beginning
+    started_at: datetime.datetime
+    finished_at: datetime.datetime | None = None
+    exit_code: int | None = None
+    _results: dict[str, TargetResult] = field(default_factory=dict)
+    _change_sets: dict[str, ChangeSet] = field(default_factory=dict)
+    _touched: set[str] = field(default_factory=set)
+
+    @property
+    def results(self) -> list[TargetResult]:
+        """What became of every target, in the order of work."""
+        return list(self._results.values())
+
+    @property
+    def scope(self) -> list[TargetResult]:
+        """What became of the targets that the last command works on."""
+        return [result for result in self.results if self.beginning.means(result.target)]
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Keys of the targets whose apply was begun and did not succeed."""
+        return {key for key in self._touched if self._results[key].status is not Status.APPLIED}
+
+    def summary(self, folder: RunFolder, results: Sequence[TargetResult] | None = None) -> Summary:
+        """Return the summary of the run, or of some of its results."""
+        shown = self.results if results is None else results
+        return Summary.build(
+            run_id=folder.run_id,
+            command=self.beginning.command,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            exit_code=self.exit_code,
+            organization_id=self.beginning.organization_id,
+            targets=[TargetEntry.of(result, log=folder.relative_log(result.target)) for result in shown],
+            change_sets=self._change_sets.values(),
+            skipped=self.beginning.skipped,
+            exceptions=self.beginning.exceptions,
+            warnings=self.beginning.warnings,
+            shard=self.beginning.shard,
+        )
+
+    @classmethod
+    def replay(cls, events: Iterator[Mapping[str, Any]]) -> RunState:
+        """Tell from its journal where a run stands.
+
+        Raises:
+            StopIteration, KeyError, ValueError: The journal is damaged.
+        """
+        first = next(events)
+        beginning = Beginning.model_validate(first)
+        state = cls(beginning, beginning, datetime.datetime.fromisoformat(first["at"]))
+        for key in state.beginning.targets:
+            state._add(key.target)
+        for event in events:
+            state._take(event)
+        return state
+
+    def _add(self, target: Target) -> None:
+        self._results[target.key] = TargetResult(target, Status.NOT_STARTED, Step.PLAN, reason=_NEVER_BEGUN)
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "begin":
+            now = Beginning.model_validate(event)
+            kept = {"command": now.command, "shard": now.shard, "shards": now.shards, "wave": now.wave}
+            self.beginning = self.beginning.model_copy(update=kept)
+            self.finished_at, self.exit_code = None, None
+        elif kind == "change_set":
+            change_set = _CHANGE_SET.validate_python(event["change_set"])
+            self._change_sets[event["fingerprint"]] = change_set
+        elif kind == "started":
+            before = self._results[event["target"]]
+            if event["step"] == Step.APPLY:
+                self._touched.add(event["target"])
+            self._results[event["target"]] = replace(
+                before, status=Status.UNFINISHED, step=Step(event["step"]), failure=None, reason=""
+            )
+        elif kind == "finished":
+            entry = TargetEntry.model_validate(event["result"])
+            self._results[entry.key] = self._result(entry, self._results[entry.key])
+        elif kind == "end":
+            self.finished_at, self.exit_code = datetime.datetime.fromisoformat(event["at"]), event["exit_code"]
+
+    def _result(self, entry: TargetEntry, before: TargetResult) -> TargetResult:
+        result = TargetResult(
+            before.target,
+            entry.status,
+            entry.step,
+            outcome=entry.changes,
+            change_set=self._change_sets.get(entry.fingerprint or ""),
+            failure=entry.failure,
+            reason=entry.reason or "",
+            seconds=entry.seconds,
+            plan_sha256=entry.plan_sha256 or "",
+            attempts=entry.attempts,
+            preview=tuple(AttributeChange(each.path, each.before, each.after) for each in entry.preview),
+            verified=entry.verified,
+        )
+        return with_plan(before, result) if entry.step is Step.APPLY else result
 
 
-@dataclass(frozen=True)
-class TargetResult:
-    """What became of a target in a step.
-
-    Attributes:
-        target: The target.
-        status: Where it stands now.
-        step: The last step that was begun.
-        outcome: Counts of the plan, once there is one.
-        change_set: Normalized changes, where the plan has any.
-        failure: Why it failed.
-        reason: Why it was not started.
-        seconds: Wall time of the step.
-        plan_sha256: Digest of the saved plan.
-    """
-
-    target: Target
-    status: Status
-    step: Step
-    outcome: PlanOutcome | None = None
-    change_set: ChangeSet | None = None
-    failure: Failure | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    plan_sha256: str = ""
-
-
-@dataclass(frozen=True)
-class SavedTarget:
-    """A target of an earlier run whose plan may be applied."""
-
-    target: Target
-    status: Status
-    plan_sha256: str
-    fingerprint: str
+def with_plan(planned: TargetResult, applied: TargetResult) -> TargetResult:
+    """Return the result of an apply together with what the plan had found."""
+    return replace(
+        applied,
+        outcome=applied.outcome or planned.outcome,
+        change_set=applied.change_set or planned.change_set,
+        plan_sha256=applied.plan_sha256 or planned.plan_sha256,
+        preview=applied.preview or planned.preview,
+        seconds=planned.seconds + applied.seconds,
+    )
 
 
 @dataclass
@@ -104,11 +237,10 @@ class RunFolder:
 
     Attributes:
         path: The folder.
-        started_at: When the run began.
     """
 
     path: Path
-    started_at: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    _told: set[str] = field(default_factory=set)
 
     @classmethod
     def create(cls, parent: Path) -> RunFolder:
@@ -116,7 +248,7 @@ class RunFolder:
         now = datetime.datetime.now(datetime.UTC)
         path = parent / f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         path.mkdir(parents=True, mode=0o700)
-        return cls(path, now)
+        return cls(path)
 
     @property
     def run_id(self) -> str:
@@ -130,171 +262,136 @@ class RunFolder:
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder
 
-    def variables(self, target: Target) -> Path:
-        """Return where a target's rendered variables are."""
-        return self.target_folder(target) / "terraform.tfvars"
+    def relative_log(self, target: Target) -> str | None:
+        """Return where terraform's output for a target is, if there is any, relative to the folder of the run."""
+        log = f"{target.key}/terraform.log"
+        return log if (self.path / log).exists() else None
 
-    def plan(self, target: Target) -> Path:
-        """Return where a target's saved plan is."""
-        return self.target_folder(target) / "tfplan"
-
-    def plan_json(self, target: Target) -> Path:
-        """Return where a target's plan in terraform's JSON format is, if it has changes."""
-        return self.target_folder(target) / "plan.json"
-
-    def log(self, target: Target) -> Path:
-        """Return where terraform's output for a target is."""
-        return self.target_folder(target) / "terraform.log"
-
-    def record(self, event: str, **details: Any) -> None:  # noqa: ANN401 - an event holds any JSON
-        """Append an event to the journal; it is on the disk when this returns."""
-        entry = {
-            "schema_version": SCHEMA_VERSION,
-            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-            "event": event,
-            **details,
-        }
-        line = json.dumps(entry, separators=(",", ":")) + "\n"
-        handle = os.open(self.path / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            os.write(handle, line.encode())
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-    def write_summary(
-        self,
-        *,
-        command: str,
-        exit_code: int,
-        results: Sequence[TargetResult],
-        skipped: Sequence[SkippedAccount],
-    ) -> Path:
-        """Write summary.json and return its path."""
-        groups = group_equal((result.target, result.change_set) for result in results if result.change_set)
-        summary = {
-            "schema_version": SCHEMA_VERSION,
-            "run_id": self.run_id,
-            "command": command,
-            "started_at": self.started_at.isoformat(timespec="seconds"),
-            "finished_at": _now(),
-            "exit_code": int(exit_code),
-            "totals": totals(results),
-            "targets": [self.describe(result) for result in results],
-            "skipped": [
-                {"account_id": entry.account.id, "account_name": entry.account.name, "reason": entry.reason}
-                for entry in skipped
-            ],
-            "change_sets": [_describe_group(group) for group in groups],
-        }
-        return self._write(summary)
-
-    def amend_summary(self, *, command: str, exit_code: int, results: Sequence[TargetResult]) -> Path:
-        """Bring summary.json up to date after plans of this run were applied; what the plans found stays in it.
+    def keep(self, target: Target, artifacts: Mapping[str, bytes]) -> None:
+        """Write what a job made where the folder of the run was out of reach; logs are continued.
 
         Raises:
-            InputError: The summary cannot be read.
+            JournalError: The disk is full, or the like.
         """
-        summary = self._read()
-        applied = {result.target.key: self.describe(result) for result in results}
-        kept = ("changes", "fingerprint", "plan_sha256")
-        for number, entry in enumerate(summary["targets"]):
-            if now := applied.get(f"{entry['account_id']}/{entry['region']}"):
-                summary["targets"][number] = {**now, **{key: entry[key] for key in kept}}
-        summary |= {
-            "command": command,
-            "finished_at": _now(),
-            "exit_code": int(exit_code),
-            "totals": _totals([entry["status"] for entry in summary["targets"]]),
-        }
-        return self._write(summary)
+        for name, content in artifacts.items():
+            path = self.path / target.key / name
+            how = os.O_APPEND if name.endswith(".log") else os.O_TRUNC
+            try:
+                self.target_folder(target)
+                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb") as file:
+                    file.write(content)
+            except OSError as error:
+                raise JournalError(self._unwritable(path, error)) from error
 
-    def _write(self, summary: Mapping[str, Any]) -> Path:
-        path = self.path / SUMMARY
-        write_private(path, json.dumps(summary, indent=2) + "\n")
-        return path
+    # --- Writing -----------------------------------------------------------------------------------------------
 
-    def describe(self, result: TargetResult) -> dict[str, Any]:
-        """Return a result as it stands in the summary and in the journal."""
-        target = result.target
-        return {
-            "account_id": target.account.id,
-            "account_name": target.account.name,
-            "ou": target.account.ou,
-            "account_role": target.account.role,
-            "region": target.region,
-            "home_region": target.home_region,
-            "wave": target.wave,
-            "workspace": target.workspace,
-            "status": result.status.value,
-            "step": result.step.value,
-            "changes": asdict(result.outcome) if result.outcome else None,
-            "fingerprint": result.change_set.fingerprint if result.change_set else None,
-            "failure": asdict(result.failure) if result.failure else None,
-            "reason": result.reason or None,
-            "seconds": round(result.seconds, 2),
-            "plan_sha256": result.plan_sha256 or None,
-            "log": f"{target.key}/terraform.log" if (self.path / target.key / "terraform.log").exists() else None,
-        }
+    def begin(self, beginning: Beginning) -> None:
+        """Note that a command begins to work on this run."""
+        self._drop_torn_line()
+        self._record(
+            "begin", host=socket.gethostname(), pid=os.getpid(), **beginning.model_dump(mode="json", by_alias=True)
+        )
 
-    def saved_targets(self) -> list[SavedTarget]:
-        """Read the summary of a finished run.
+    def started(self, target: Target, step: Step, attempt: int) -> None:
+        """Note that a step of a target starts."""
+        self._record("started", target=target.key, step=step.value, attempt=attempt)
+
+    def finished(self, result: TargetResult) -> None:
+        """Note what became of a target; a change set is told in full when it comes for the first time."""
+        change_set = result.change_set
+        if change_set is not None and change_set.fingerprint not in self._told:
+            self._told.add(change_set.fingerprint)
+            content = _CHANGE_SET.dump_python(change_set, mode="json")
+            self._record("change_set", fingerprint=change_set.fingerprint, change_set=content)
+        entry = TargetEntry.of(result, log=self.relative_log(result.target))
+        self._record("finished", target=result.target.key, result=entry.as_dict())
+
+    def end(self, exit_code: int) -> None:
+        """Note that the command is over."""
+        self._record("end", exit_code=int(exit_code))
+
+    def _record(self, event: str, **details: JsonValue) -> None:
+        """Append an event to the journal; it is on the disk when this returns.
 
         Raises:
-            InputError: There is no such run, it has not been finished, or its summary has another schema version.
+            JournalError: The disk is full, or the like.
         """
-        summary = self._read()
+        at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+        entry = {"schema_version": SCHEMA_VERSION, "at": at, "event": event, **details}
+        line = (json.dumps(entry, separators=(",", ":")) + "\n").encode()
+        path = self.path / JOURNAL
         try:
-            return [_saved_target(entry) for entry in summary["targets"]]
-        except (KeyError, TypeError, ValueError) as error:
-            location = str(self.path / SUMMARY)
-            raise InputError(f"The summary is damaged ({error!r}); plan again.", location) from error
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                if os.write(handle, line) < len(line):
+                    raise OSError("no space left on the device")
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise JournalError(self._unwritable(path, error)) from error
 
-    def _read(self) -> dict[str, Any]:
-        path = self.path / SUMMARY
+    def _drop_torn_line(self) -> None:
+        """Cut off what a crash left of a last line."""
+        path = self.path / JOURNAL
+        if path.exists():
+            content = path.read_bytes()
+            if not content.endswith(b"\n"):
+                os.truncate(path, content.rfind(b"\n") + 1)
+
+    def write_summary(self) -> Summary:
+        """Write summary.json as the journal tells, and return it."""
+        summary = self.read().summary(self)
         try:
-            summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise InputError("This run has no summary: it does not exist, or it was not finished.", str(path)) from None
-        except (OSError, ValueError) as error:
-            raise InputError(f"The summary cannot be read: {error}.", str(path)) from error
-        version = summary.get("schema_version") if isinstance(summary, dict) else None
-        if version != SCHEMA_VERSION:
-            message = f"The summary has schema version {version}; {SCHEMA_VERSION} is understood."
-            raise InputError(message, str(path))
+            write_private(self.path / SUMMARY, summary.to_json())
+        except OSError as error:
+            raise JournalError(self._unwritable(self.path / SUMMARY, error)) from error
         return summary
 
+    def _unwritable(self, path: Path, error: OSError) -> str:
+        return (
+            f"{path} cannot be written ({error.strerror or error}); nothing more was started. Nothing is lost: make "
+            f"room there, then `rollout.py resume {self.run_id}`."
+        )
 
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    # --- Reading -----------------------------------------------------------------------------------------------
 
+    def read(self) -> RunState:
+        """Tell where the run stands, whether it has been finished or not.
 
-def _saved_target(entry: Mapping[str, Any]) -> SavedTarget:
-    account = Account(id=entry["account_id"], name=entry["account_name"], ou=entry["ou"], role=entry["account_role"])
-    target = Target(account, entry["region"], entry["home_region"], entry["wave"])
-    return SavedTarget(target, Status(entry["status"]), entry["plan_sha256"] or "", entry["fingerprint"] or "")
-
-
-def totals(results: Sequence[TargetResult]) -> dict[str, int]:
-    """Count targets by status."""
-    return _totals([result.status.value for result in results])
-
-
-def _totals(statuses: Sequence[str]) -> dict[str, int]:
-    counts = Counter(statuses)
-    return {"targets": len(statuses), **{status.value: counts[status.value] for status in Status}}
-
-
-def _describe_group(group: ChangeGroup) -> dict[str, Any]:
-    return {
-        "fingerprint": group.change_set.fingerprint,
-        "targets": [target.key for target in group.targets],
-        "changes": [{"action": change.action, "address": change.address} for change in group.change_set.changes],
-        "outputs": list(group.change_set.outputs),
-    }
+        Raises:
+            InputError: There is no such run, or its journal cannot be understood.
+        """
+        path = self.path / JOURNAL
+        try:
+            return RunState.replay(_events(path))
+        except FileNotFoundError:
+            raise InputError(
+                "There is no run here; run ids are the names of the folders in --runs.", str(self.path)
+            ) from None
+        except OSError as error:
+            raise InputError(f"The journal cannot be read: {error}.", str(path)) from error
+        except (StopIteration, LookupError, TypeError, ValueError) as error:
+            raise InputError(f"The journal is damaged ({_first_line(error)}); plan again.", str(path)) from error
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file as hexadecimal text."""
+def _events(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of a journal, but for a last one that a crash tore."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            event = json.loads(line)
+            if event["schema_version"] != SCHEMA_VERSION:
+                raise ValueError(f"schema version {event['schema_version']}; {SCHEMA_VERSION} is understood")
+            yield event
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def find_run(run: str, runs: Path) -> RunFolder:
+    """Return the folder of a run by its id or its path."""
+    path = Path(run) if Path(run).is_dir() else runs / run
+    return RunFolder(path.resolve())

@@ -3,87 +3,244 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from fleet.audit import JudgedRole, LivePreferences, read_compliance, read_preferences, remediate
+from fleet.bundles import Tools, sha256_of
 from fleet.capacity import Capacity, measure_capacity
+from fleet.claims import Claim
 from fleet.context import Context, backend_of, state_backend
 from fleet.errors import AccessError, ExitCode, InputError
-from fleet.journal import RunFolder, SavedTarget, Status, TargetResult
-from fleet.rollout import Observer, Rollout, data_folder, initialize
-from fleet.targets import Target, TargetList
-from fleet.terraform import Terraform, child_environment, find_terraform
-from fleet.tfvars import TfvarsRenderer, write_private
-
-if TYPE_CHECKING:
-    from fleet.settings import Wave
+from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
+from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
+from fleet.organization import Account
+from fleet.register import RegisteredException
+from fleet.remote import Site, pack_root
+from fleet.rendering import renderer_of
+from fleet.results import Status, Step, TargetResult
+from fleet.revisions import read_revisions, with_revision
+from fleet.rollout import Limits, Observer, Rollout, is_pending
+from fleet.summary import SkippedEntry, Summary
+from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
+from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
+from fleet.tfvars import TfvarsRenderer
+from fleet.work import Job, Terms
 
 ROOT_MODULE = Path(__file__).resolve().parents[2]
+DESTROY = "destroy"
+EVERYTHING = Selection(everything=True)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is to be done.
+
+    Attributes:
+        workers: Targets at once; None for as many as this machine can carry.
+        executor: Where jobs are done, as fleet.executors understands it.
+        serial: One target after another, without threads.
+        timeout_seconds: How long one terraform command may take.
+        max_failures: Failed targets in all that are tolerated, as a number or a percentage; None for any number.
+        wave_pause_seconds: How long to wait between two waves.
+        max_plan_age: How old a saved plan may be when it is applied.
+        allow_destroy: Keys, log groups and buckets may be deleted or replaced.
+    """
+
+    workers: int | None = None
+    executor: str = THREADS
+    serial: bool = False
+    timeout_seconds: float = 1800.0
+    max_failures: int | str | None = None
+    wave_pause_seconds: float = 0.0
+    max_plan_age: datetime.timedelta = datetime.timedelta(hours=24)
+    allow_destroy: bool = False
 
 
 @dataclass
 class Operation:
-    """One run over some targets.
+    """A command that works on the targets of a run.
 
     Attributes:
         context: The organization and its settings.
         run: Where everything is kept.
+        options: How it is to be done.
         capacity: How much to do at once.
+        observer: Is told about progress.
+        workers: Opens what does the jobs.
+        claim: Keeps other runs away from the targets.
+        terms: What holds for all jobs.
+        revisions: Numbers of the last failures, by target.
+        destroys: Plans are made to destroy everything.
+        doubtful: Keys of the targets of which an earlier command does not know how their apply ended.
         stop: Set as soon as the user asks to stop.
     """
 
     context: Context
     run: RunFolder
+    options: Options
     capacity: Capacity
-    stop: threading.Event
-    _rollout: Rollout
+    observer: Observer
+    workers: Opener
+    claim: Claim
+    terms: Terms
+    revisions: dict[str, int]
+    destroys: bool = False
+    doubtful: set[str] = field(default_factory=set)
+    stop: threading.Event = field(default_factory=threading.Event)
+    _interrupt: Callable[[], None] = lambda: None
 
     @classmethod
     def prepare(
-        cls, context: Context, run: RunFolder, regions: Sequence[str], observer: Observer, workers: int | None
+        cls,
+        context: Context,
+        run: RunFolder,
+        beginning: Beginning,
+        targets: Sequence[Target],
+        observer: Observer,
+        options: Options,
     ) -> Operation:
-        """Check terraform, the provider and the state bucket, and initialize terraform for the regions.
+        """Claim the targets, check terraform, the provider and the state bucket, and initialize terraform.
+
+        Args:
+            context: The organization and its settings.
+            run: Where everything is kept.
+            beginning: What the command sets out to do.
+            targets: What it works on.
+            observer: Is told about progress.
+            options: How it is to be done.
 
         Raises:
-            InputError: Terraform, the plugin mirror or the state bucket is not there.
+            InputError: Terraform, the plugin mirror or the state bucket is not there, or another run is at work here.
             AccessError: The state bucket may not be used.
             TerraformError: The backend or the provider cannot be had.
+            JournalError: The folder of the run cannot be written.
         """
-        binary = find_terraform()
-        capacity = measure_capacity(workers)
-        environment = child_environment(os.environ, run.path, capacity.gogc)
-        settings = context.settings.organization
-        shared = state_backend(settings, context.home_region)
+        address = dask_address(options.executor)
+        claim = Claim.take(run.path.parent, run.run_id, [target.key for target in targets])
+        try:
+            binary = find_terraform()
+            capacity = _capacity(options, shared=address is not None)
+            environment = child_environment(os.environ, run.path, capacity.gogc)
+            settings = context.settings.organization
+            shared = state_backend(settings, context.home_region)
+            terms = Terms(
+                tools=Tools.of(ROOT_MODULE, terraform_version(binary)),
+                role=settings.deployment_role,
+                backend=shared,
+                key_prefix=settings.state.key_prefix,
+                max_plan_age=options.max_plan_age,
+                allow_destroy=options.allow_destroy,
+            )
+            regions = dict.fromkeys(target.region for target in targets)
+            backends = {region: backend_of(shared, settings, region) for region in regions}
+            secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
+            site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
+            if address is None:
+                terraform = _initialize(binary, environment, run, site)
+                count = max(capacity.plan_workers, capacity.apply_workers)
+                workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
+            else:
+                version = terms.tools.terraform_version
+                workers = dask_opener(address, run, site, pack_root(ROOT_MODULE), version)
+                with workers():
+                    pass  # The cluster is there and can be used.
+            revisions = read_revisions(shared, settings.state.key_prefix)
+            run.begin(beginning)
+        except BaseException:
+            claim.release()
+            raise
+        destroys = beginning.command == DESTROY
+        return cls(context, run, options, capacity, observer, workers, claim, terms, revisions, destroys=destroys)
 
-        def make(region: str) -> Terraform:
-            folder = data_folder(run, region)
-            return Terraform(binary=binary, root=ROOT_MODULE, data_folder=folder, environment=environment)
+    def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
+        """Plan targets."""
+        with self._rollout() as rollout:
+            return rollout.plan(targets)
 
-        def backend(region: str) -> Mapping[str, str]:
-            return backend_of(shared, settings, region)
+    def apply(
+        self, planned: Sequence[TargetResult], between: Callable[[str, str], bool] = lambda _done, _next: True
+    ) -> list[TargetResult]:
+        """Apply the saved plans of the targets that have changes, and return all results brought up to date.
 
-        stop = threading.Event()
-        terraform = initialize(regions, make, backend, run)
-        return cls(context, run, capacity, stop, Rollout(run, terraform, observer, stop))
+        Those whose plan failed count for the tolerance of their wave.
+        """
+        with self._rollout() as rollout:
+            applied = rollout.apply(planned, self.context.settings.waves, between, reverse=self.destroys)
+        by_target = {result.target: result for result in applied}
+        return [with_plan(plan, by_target[plan.target]) if plan.target in by_target else plan for plan in planned]
 
-    def plan(self, targets: TargetList) -> list[TargetResult]:
-        """Plan all targets."""
-        renderer = TfvarsRenderer(self.context.settings.document.path.name)
-        return self._rollout.plan(targets.targets, self.context.settings, renderer, self.capacity.plan_workers)
+    def allow_destroy(self) -> None:
+        """Let keys, log groups and buckets be deleted: somebody has agreed to that."""
+        self.terms = replace(self.terms, allow_destroy=True)
 
-    def apply(self, planned: Sequence[TargetResult | SavedTarget]) -> list[TargetResult]:
-        """Apply the saved plans of the targets that have changes; those whose plan failed count for their waves."""
-        waves: Sequence[Wave] = self.context.settings.waves
-        return self._rollout.apply(planned, waves, self.capacity.apply_workers)
+    def finish(self, results: Sequence[TargetResult]) -> tuple[ExitCode, Summary]:
+        """Write the summary, give the targets free, and return what the process says of these results."""
+        code = exit_code(results, interrupted=self.stop.is_set())
+        self.run.end(code)
+        summary = self.run.write_summary()
+        self.claim.release()
+        return code, summary
+
+    @contextmanager
+    def _rollout(self) -> Iterator[Rollout]:
+        with self.workers() as workers:
+            self._interrupt = workers.interrupt
+            limits = Limits(
+                plan_workers=min(self.capacity.plan_workers, workers.count),
+                apply_workers=min(self.capacity.apply_workers, workers.count),
+                max_failures=self.options.max_failures,
+                wave_pause_seconds=self.options.wave_pause_seconds,
+            )
+            yield Rollout(
+                run=self.run,
+                workers=workers,
+                make_job=self._job,
+                observer=self.observer,
+                stop=self.stop,
+                limits=limits,
+            )
+
+    def _job(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+        account = self._accounts.get(target.account.id)
+        if account is None:
+            raise InputError(f"The account {target.account.id} is not in the organization any more.")
+        doubtful = again or target.key in self.doubtful
+        if doubtful:
+            # An apply that failed may have left a number for the next plan.
+            self.revisions |= read_revisions(self.terms.backend, self.terms.key_prefix, target.key)
+        # What an earlier command noted of the account is not all that settings match, tags for example.
+        current, settings = replace(target, account=account), self.context.settings
+        revision = self.revisions.get(target.key, 0)
+        effective = with_revision(settings.effective(account, target.region), revision)
+        text = self._renderer.render(current, effective, settings.organization.deployment_role)
+        return Job(
+            step,
+            target,
+            text,
+            self.terms,
+            plan_sha256,
+            destroy=self.destroys,
+            revision=revision,
+            verify=doubtful and not self.destroys,
+        )
+
+    @cached_property
+    def _accounts(self) -> Mapping[str, Account]:
+        return {account.id: account for account in self.context.organization.accounts}
+
+    @cached_property
+    def _renderer(self) -> TfvarsRenderer:
+        return renderer_of(self.context.settings)
 
     @contextmanager
     def interruptible(self, tell: Callable[[str], None]) -> Iterator[None]:
@@ -95,10 +252,118 @@ class Operation:
                 tell("Stopping: what runs now is finished. Interrupt again to interrupt terraform itself.")
             else:
                 tell("Interrupting terraform; it saves its state first.")
-                self._rollout.interrupt()
+                self._interrupt()
 
         with handled_signals(handle):
             yield
+
+
+def _capacity(options: Options, *, shared: bool) -> Capacity:
+    """Return how much to do at once; a cluster says itself what it can carry."""
+    if options.serial:
+        return Capacity(1, 1, None)
+    if shared:
+        most = options.workers or sys.maxsize
+        return Capacity(most, most, None)
+    return measure_capacity(options.workers)
+
+
+def _initialize(binary: str, environment: Mapping[str, str], run: RunFolder, site: Site) -> Mapping[str, Terraform]:
+    """Return an initialized Terraform for each region."""
+    terraform = {}
+    for region, backend in site.backends.items():
+        terraform[region] = Terraform(
+            binary=binary,
+            root=ROOT_MODULE,
+            data_folder=run.path / ".terraform" / region,
+            environment=environment,
+            timeout_seconds=site.timeout_seconds,
+            secrets=site.secrets,
+        )
+        terraform[region].init(backend, run.path / f"init-{region}.log")
+    return terraform
+
+
+def begin_run(
+    context: Context,
+    command: str,
+    targets: TargetList,
+    selection: Selection,
+    warnings: Sequence[str] = (),
+    exceptions: Sequence[RegisteredException] = (),
+) -> Beginning:
+    """Describe a new run over selected targets."""
+    return Beginning(
+        command=command,
+        organization_id=context.settings.organization.id,
+        configuration_sha256=sha256_of(context.settings.document.path),
+        tolerances={wave.name: wave.max_failures for wave in context.settings.waves},
+        targets=tuple(TargetKey.of(target) for target in targets.targets),
+        skipped=tuple(SkippedEntry(**entry.as_dict()) for entry in targets.skipped),
+        exceptions=tuple(exceptions),
+        warnings=tuple(warnings),
+        **_shards(context.select(replace(selection, shard=None)).targets, selection.shard),
+    )
+
+
+def go_on(
+    context: Context, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
+) -> Beginning:
+    """Describe a command that works on what an earlier one left.
+
+    Args:
+        context: The organization and its settings.
+        before: What the earlier one set out to do.
+        targets: All targets of the run.
+        command: What the command does.
+        selection: Its wave and its shard narrow what is worked on further.
+
+    Raises:
+        InputError: The run was made for another organization.
+    """
+    if before.organization_id != context.settings.organization.id:
+        message = (
+            f"This run is about {before.organization_id}, the settings are about {context.settings.organization.id}."
+        )
+        raise InputError(message, "RUN")
+    shards = {"shard": before.shard, "shards": before.shards}
+    return Beginning(
+        command=command,
+        organization_id=before.organization_id,
+        configuration_sha256=sha256_of(context.settings.document.path),
+        wave=selection.wave or before.wave,
+        **(_shards(targets, selection.shard) or shards),
+    )
+
+
+def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
+    """Return which part of the targets a run has, and which parts there are."""
+    if shard is None:
+        return {}
+    parts = tuple(part.index for part in occupied_shards(targets, shard.count))
+    return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
+
+
+def refuse_other_configuration(context: Context, state: RunState) -> None:
+    """Refuse to go on with a run whose settings have changed: its parts would not belong together.
+
+    Raises:
+        InputError: organization.yaml is not what it was when the run began.
+    """
+    path = context.settings.document.path
+    if sha256_of(path) != state.beginning.configuration_sha256:
+        raise InputError(
+            "It is not what it was when this run began: plan anew, what is done already is found so.", str(path)
+        )
+
+
+def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
+    """Return the results of targets that have to be planned anew when their run is resumed.
+
+    Of those that were being applied, or failed there, nobody knows how far they came; their saved plans are of no use.
+    """
+    undone = {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
+    return [result for result in results if result.status in undone and not is_pending(result)]
 
 
 @contextmanager
@@ -113,26 +378,9 @@ def handled_signals(handle: Callable[[int, FrameType | None], None]) -> Iterator
             signal.signal(number, handler)
 
 
-def merge_results(planned: Sequence[TargetResult], applied: Sequence[TargetResult]) -> list[TargetResult]:
-    """Return one result for each planned target: that of the apply where there was one, with the plan's changes."""
-    by_target = {result.target: result for result in applied}
-    return [
-        replace(
-            by_target[plan.target],
-            outcome=plan.outcome,
-            change_set=plan.change_set,
-            plan_sha256=plan.plan_sha256,
-            seconds=plan.seconds + by_target[plan.target].seconds,
-        )
-        if plan.target in by_target
-        else plan
-        for plan in planned
-    ]
-
-
 def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
     """Return the results that have something to apply."""
-    return [result for result in results if result.status is Status.CHANGES]
+    return [result for result in results if is_pending(result)]
 
 
 def exit_code(results: Sequence[TargetResult], *, interrupted: bool) -> ExitCode:
@@ -140,75 +388,9 @@ def exit_code(results: Sequence[TargetResult], *, interrupted: bool) -> ExitCode
     statuses = {result.status for result in results}
     if interrupted:
         return ExitCode.INTERRUPTED
-    if statuses & {Status.FAILED, Status.NOT_STARTED}:
+    if statuses & {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}:
         return ExitCode.TARGET_FAILED
     return ExitCode.CHANGES_PENDING if Status.CHANGES in statuses else ExitCode.DONE
-
-
-def refuse_expired_exceptions(context: Context) -> None:
-    """Refuse to plan or apply with an exception whose last day is over.
-
-    Raises:
-        InputError: With the line of each.
-    """
-    if problems := context.settings.expired_exceptions(datetime.datetime.now(datetime.UTC).date()):
-        raise InputError(problems)
-
-
-@dataclass(frozen=True)
-class RenderedFile:
-    """A tfvars file as it should be, and as it is.
-
-    Attributes:
-        path: Where it belongs.
-        text: What it should hold; empty for a stale file.
-        current: What it holds, or None when it does not exist.
-        stale: Nothing is rendered to this place any more.
-    """
-
-    path: Path
-    text: str
-    current: str | None
-    stale: bool = False
-
-    @property
-    def differs(self) -> bool:
-        """Whether something would have to be written or removed."""
-        return self.stale or self.text != self.current
-
-    def diff(self) -> str:
-        """Return the difference from what is there to what should be, as a unified diff."""
-        before = (self.current or "").splitlines(keepends=True)
-        after = self.text.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(before, after, f"{self.path} (on disk)", f"{self.path} (rendered)"))
-
-
-def render(context: Context, targets: TargetList, folder: Path, *, find_stale: bool) -> list[RenderedFile]:
-    """Render the tfvars of all targets, `<folder>/<account>/<region>.tfvars`, without writing anything."""
-    renderer = TfvarsRenderer(context.settings.document.path.name)
-    role = context.settings.organization.deployment_role
-    rendered = []
-    for target in targets.targets:
-        path = folder / f"{target.key}.tfvars"
-        text = renderer.render(target, context.settings.effective(target.account, target.region), role)
-        current = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
-        rendered.append(RenderedFile(path, text, current))
-    if find_stale:
-        wanted = {file.path for file in rendered}
-        found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - wanted)
-        texts = (path.read_text(encoding="utf-8", errors="replace") for path in found)
-        rendered.extend(RenderedFile(path, "", text, stale=True) for path, text in zip(found, texts, strict=True))
-    return rendered
-
-
-def write_rendered(files: Sequence[RenderedFile], *, prune: bool) -> None:
-    """Write what differs; stale files are removed only on request."""
-    for file in files:
-        if file.stale:
-            if prune:
-                file.path.unlink()
-        elif file.differs:
-            write_private(file.path, file.text)
 
 
 def live_preferences(context: Context, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:

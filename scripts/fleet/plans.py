@@ -1,21 +1,74 @@
-"""A plan as a normalized change set with a fingerprint, so that equal changes of many accounts are read once."""
+"""A plan as a normalized change set with a fingerprint, so that equal changes of many targets are reviewed once.
+
+A change set holds what differs between before and after, attribute by attribute, also inside texts that are JSON, as
+policies are. What names the target is replaced by placeholders: `<account>`, `<region>`, `<home region>`, and `<id 1>`,
+`<id 2>`… for ids of keys and the like. Names of other accounts, regions and of the keys of other accounts stay: they
+are settings.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from fleet.differences import Inside, JsonText, Mark, Path, differences, marked
 
 if TYPE_CHECKING:
     from fleet.targets import Target
 
-_KEY_ID = re.compile(r"\b(mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b")
+UNKNOWN = "(known after apply)"
+SENSITIVE = "(sensitive)"
+SET_BY_AWS = "(set by AWS)"
 
-# Order and symbols of actions, the destructive ones first.
-ACTIONS: Mapping[str, str] = {"replace": "-/+", "delete": "-", "forget": "x", "update": "~", "create": "+"}
+# Order and symbols of actions, the destructive ones first; terraform's own symbols where it has one.
+ACTIONS: Mapping[str, str] = {"replace": "-/+", "delete": "-", "forget": ".", "update": "~", "create": "+", "move": ">"}
+DESTRUCTIVE = frozenset({"replace", "delete", "forget"})
+
+# What may be lost for good together with these: session logs, and whatever only their key can decrypt.
+PROTECTED_TYPES = frozenset({"aws_cloudwatch_log_group", "aws_kms_key", "aws_kms_replica_key", "aws_s3_bucket"})
+
+# What AWS alone sets, anew for every resource and version: different in every account without a meaning for review.
+_SET_BY_AWS: Mapping[str, frozenset[str]] = {
+    "aws_cloudwatch_log_group": frozenset({"creation_time"}),
+    "aws_config_config_rule": frozenset({"rule_id"}),
+    "aws_iam_policy": frozenset({"attachment_count", "policy_id"}),
+    "aws_iam_role": frozenset({"create_date", "unique_id"}),
+    "aws_lambda_function": frozenset({"last_modified", "qualified_arn", "qualified_invoke_arn", "version"}),
+    "aws_lambda_invocation": frozenset({"result"}),
+    "aws_ssm_document": frozenset({"created_date", "default_version", "document_version", "latest_version"}),
+    "aws_ssm_parameter": frozenset({"version"}),
+}
+
+_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+_WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
+_KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
+_MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_INSTANCE_KEY = re.compile(r'\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\]')
+
+
+@dataclass(frozen=True)
+class AttributeChange:
+    """One attribute of a resource before and after.
+
+    Attributes:
+        path: Where it is, as `tags["team"]`; what is inside a JSON text is in `jsondecode(policy).Statement[0].Action`.
+        before: The value now, None where there is none; UNKNOWN, SENSITIVE or SET_BY_AWS in place of some.
+        after: The value that is planned.
+        forces_replacement: The resource has to be replaced because of this attribute.
+    """
+
+    path: str
+    before: JsonValue
+    after: JsonValue
+    forces_replacement: bool = False
 
 
 @dataclass(frozen=True)
@@ -24,13 +77,25 @@ class ResourceChange:
 
     Attributes:
         action: A key of ACTIONS.
-        address: Terraform's address.
-        detail: Attributes before and after, with placeholders for what differs between targets, as canonical JSON.
+        address: Terraform's address, with placeholders.
+        attributes: What differs.
+        reason: Why terraform does this, in its words, where attributes do not say it; mostly empty.
     """
 
     action: str
     address: str
-    detail: str
+    attributes: tuple[AttributeChange, ...] = ()
+    reason: str = ""
+
+    @property
+    def type(self) -> str:
+        """The resource's type, as `aws_kms_key`."""
+        return _INSTANCE_KEY.sub("", self.address).split(".")[-2:][0]
+
+    @property
+    def destructive(self) -> bool:
+        """Whether something is deleted, or no longer managed."""
+        return self.action in DESTRUCTIVE
 
 
 @dataclass(frozen=True)
@@ -43,92 +108,159 @@ class ChangeSet:
     """
 
     changes: tuple[ResourceChange, ...]
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...] = ()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for change sets that do the same, whatever the account and the region; 16 hexadecimal digits.
+
+        Only what changes counts, not what stays; of sensitive values only that they change.
+        """
+        content = [
+            [
+                [
+                    change.action,
+                    change.address,
+                    change.reason,
+                    [[each.path, each.before, each.after, each.forces_replacement] for each in change.attributes],
+                ]
+                for change in self.changes
+            ],
+            self.outputs,
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
-    def fingerprint(self) -> str:
-        """Equal for change sets that do the same, whatever the account and the region."""
-        content = json.dumps(
-            [[change.action, change.address, change.detail] for change in self.changes] + [list(self.outputs)]
-        )
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+    def destructive(self) -> bool:
+        """Whether anything is deleted, replaced or no longer managed."""
+        return any(change.destructive for change in self.changes)
+
+
+def protected_destructions(change_set: ChangeSet) -> list[ResourceChange]:
+    """Return the deletions and replacements of what may be lost for good: keys, log groups, buckets."""
+    return [
+        change
+        for change in change_set.changes
+        if change.action in {"delete", "replace"} and change.type in PROTECTED_TYPES
+    ]
 
 
 def change_set(plan: Mapping[str, Any], target: Target) -> ChangeSet:
-    """Normalize a plan in terraform's JSON format (`terraform show -json`)."""
-    changes = []
-    for entry in plan.get("resource_changes", []):
-        action = _action(entry["change"]["actions"])
-        if action is not None:
-            changes.append(ResourceChange(action, entry["address"], _detail(entry["change"], target)))
+    """Normalize a plan in terraform's JSON format (`terraform show -json`, format version 1).
+
+    Args:
+        plan: The plan; https://developer.hashicorp.com/terraform/internals/json-format describes it.
+        target: Whose account and regions become placeholders.
+    """
+    entries = plan.get("resource_changes", [])
+    names = Names(target.account.id, target.region, target.home_region, entries)
+    found = [(action, names.text(entry["address"]), entry) for entry in entries if (action := _action(entry))]
     rank = {action: number for number, action in enumerate(ACTIONS)}
-    changes.sort(key=lambda change: (rank[change.action], change.address))
+    found.sort(key=lambda item: (rank[item[0]], item[1]))
+    changes = tuple(
+        ResourceChange(action, names.with_ids(address), tuple(_attributes(entry, names)), _reason(entry, names))
+        for action, address, entry in found
+    )
     outputs = [
         name for name, change in plan.get("output_changes", {}).items() if change.get("actions") not in (["no-op"], [])
     ]
-    return ChangeSet(tuple(changes), tuple(sorted(outputs)))
+    return ChangeSet(changes, tuple(sorted(outputs)))
 
 
-def _action(actions: list[str]) -> str | None:
+def _action(entry: Mapping[str, Any]) -> str | None:
     """Return the one word for terraform's list of actions; None where nothing is done to the resource."""
+    actions = entry["change"]["actions"]
     if "delete" in actions and "create" in actions:
         return "replace"
-    return next((action for action in actions if action in ACTIONS), None)
+    moved = entry.get("previous_address", entry["address"]) != entry["address"]
+    return next((action for action in actions if action in ACTIONS), "move" if moved else None)
 
 
-def _detail(change: Mapping[str, Any], target: Target) -> str:
-    """Return before and after as canonical JSON; values terraform does not know yet, and secrets, are marked so."""
-    before = _masked(change.get("before"), change.get("before_sensitive"))
-    after = _masked(_with_unknown(change.get("after"), change.get("after_unknown")), change.get("after_sensitive"))
-    return _normalized(json.dumps([before, after], sort_keys=True, separators=(",", ":")), target)
+def _reason(entry: Mapping[str, Any], names: Names) -> str:
+    previous = entry.get("previous_address", entry["address"])
+    if previous != entry["address"]:
+        return f"was {names.with_ids(names.text(previous))}"
+    if "deposed" in entry:
+        return "left over from an earlier replacement"
+    reason = str(entry.get("action_reason", ""))
+    # Attributes that force a replacement say so themselves.
+    return "" if reason == "replace_because_cannot_update" else reason.replace("_", " ")
 
 
-def _with_unknown(value: Any, unknown: Any) -> Any:  # noqa: ANN401 - attributes are any JSON
-    """Put a mark where terraform will know the value only after the apply."""
-    if unknown is True:
-        return "(known after apply)"
-    if isinstance(unknown, Mapping):
-        known = value if isinstance(value, Mapping) else {}
-        return {key: _with_unknown(known.get(key), unknown.get(key)) for key in {*known, *unknown}}
-    if isinstance(unknown, list) and isinstance(value, list):
-        return [_with_unknown(item, mark) for item, mark in zip(value, unknown, strict=False)]
-    return value
+class Names:
+    """Replaces what names a target by placeholders, the same everywhere in what belongs together.
+
+    Args:
+        account_id: The target's account.
+        region: The target's region.
+        home_region: The account's home region.
+        content: All that is going to be looked at, as any JSON: ids of keys that it gives to other accounts stay.
+    """
+
+    def __init__(self, account_id: str, region: str, home_region: str, content: object) -> None:
+        known = {home_region: "<home region>", region: "<region>", account_id: "<account>"}
+        self._placeholders = known
+        # Longest first: a name may begin like another one. A literal placeholder gets a backslash and stays different.
+        alternatives = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+        literal = "|".join(re.escape(text) for text in (*_MARKS, "<account>", "<region>", "<home region>"))
+        self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{alternatives})(?![A-Za-z0-9])|\\*(?:{literal}|<id [0-9]+>)")
+        arns = _KEY_ARN.findall(json.dumps(content))
+        self._foreign_ids = {key_id for account, key_id in arns if account != account_id}
+        self._ids: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """Replace the account and the regions."""
+        return self._pattern.sub(lambda match: self._placeholders.get(match[0], f"\\{match[0]}"), text)
+
+    def with_ids(self, text: str) -> str:
+        """Replace ids, too; they are numbered in the order in which they come here."""
+        return _WHOLE_ID.sub(self._id, text)
+
+    def _id(self, match: re.Match[str]) -> str:
+        if match[0] in self._foreign_ids:
+            return match[0]
+        return self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>")
+
+    def value(self, value: Any) -> JsonValue:  # noqa: ANN401 - attributes are any JSON
+        """Replace names in a value and in whatever it holds."""
+        if isinstance(value, Mark):
+            return {"unknown": UNKNOWN, "sensitive": SENSITIVE}[value.kind]
+        if isinstance(value, JsonText):
+            return self.value(value.text)
+        if isinstance(value, str):
+            return self.with_ids(self.text(value))
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.with_ids(self.text(key)): self.value(item) for key, item in value.items()}
+        return value  # type: ignore[no-any-return]  # a number, a truth value or None
 
 
-def _masked(value: Any, sensitive: Any) -> Any:  # noqa: ANN401 - attributes are any JSON
-    """Replace what terraform calls sensitive by a mark."""
-    if sensitive is True:
-        return "(sensitive)"
-    if isinstance(sensitive, Mapping) and isinstance(value, Mapping):
-        return {key: _masked(item, sensitive.get(key)) for key, item in value.items()}
-    if isinstance(sensitive, list) and isinstance(value, list):
-        return [_masked(item, mark) for item, mark in zip(value, sensitive, strict=False)]
-    return value
+def _attributes(entry: Mapping[str, Any], names: Names) -> Iterator[AttributeChange]:
+    change = entry["change"]
+    before = marked(change.get("before"), None, change.get("before_sensitive"))
+    after = marked(change.get("after"), change.get("after_unknown"), change.get("after_sensitive"))
+    set_by_aws = _SET_BY_AWS.get(str(entry.get("type")), frozenset())
+    forcing = [tuple(path) for path in change.get("replace_paths", [])]
+    for path, old, new in differences((), before or None, after or None, names.text):
+        hidden = path[:1] and path[0] in set_by_aws and old is not None
+        yield AttributeChange(
+            names.with_ids(_path_text(path, names)),
+            SET_BY_AWS if hidden else names.value(old),
+            names.value(new),
+            any(path[: len(start)] == start for start in forcing),
+        )
 
 
-def _normalized(text: str, target: Target) -> str:
-    """Replace by placeholders what names the account, its regions and its keys."""
-    for known, placeholder in (
-        (target.account.id, "<account>"),
-        (target.region, "<region>"),
-        (target.home_region, "<home region>"),
-    ):
-        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(known)}(?![A-Za-z0-9])", placeholder, text)
-    return _KEY_ID.sub("<key id>", text)
-
-
-@dataclass(frozen=True)
-class ChangeGroup:
-    """Targets whose plans do the same."""
-
-    change_set: ChangeSet
-    targets: tuple[Target, ...]
-
-
-def group_equal(change_sets: Iterable[tuple[Target, ChangeSet]]) -> list[ChangeGroup]:
-    """Group targets by equal change set, the largest group first."""
-    groups: dict[str, list[tuple[Target, ChangeSet]]] = {}
-    for target, changes in change_sets:
-        groups.setdefault(changes.fingerprint, []).append((target, changes))
-    grouped = [ChangeGroup(members[0][1], tuple(target for target, _ in members)) for members in groups.values()]
-    return sorted(grouped, key=lambda group: (-len(group.targets), group.change_set.fingerprint))
+def _path_text(path: Path, names: Names) -> str:
+    text = ""
+    for step in path:
+        if isinstance(step, Inside):
+            text = f"jsondecode({text})"
+        elif isinstance(step, int):
+            text = f"{text}[{step}]"
+        elif _PLAIN_KEY.fullmatch(key := names.text(step)):
+            text = f"{text}.{key}" if text else key
+        else:
+            text = f"{text}[{json.dumps(key, ensure_ascii=False)}]"
+    return text or "(all attributes)"

@@ -1,12 +1,15 @@
 """Child processes that are never left behind, even when this process is killed.
 
 Every child inherits an environment variable with a value of its own for each command. A small guard process waits for
-its parent to disappear; when it does, the guard looks for processes with that value, asks them to stop as Ctrl-C
-would, so that terraform can save its state, and ends what does not follow.
+its parent to disappear; when it does, the guard looks for processes with that value, lets them finish, and ends what
+does not: first as Ctrl-C would, then firmly. An interrupted terraform breaks off the calls that it is waiting for, and
+may never learn what AWS has made of them; so it is better to let it finish.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -16,28 +19,31 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import psutil
 
 MARKER = "SESSION_MANAGER_FLEET_COMMAND"
 
-# A terraform apply that is interrupted finishes its current AWS calls before it saves the state.
+# An apply takes minutes; whoever resumes it waits for the lock of its state meanwhile.
+FINISH_SECONDS = 600.0
+# A terraform that is interrupted still has to save its state.
 INTERRUPT_SECONDS = 60.0
 _TERMINATE_SECONDS = 10.0
+_PIPE_BYTES = 1024**2
 _POLL_SECONDS = 0.2
 
 _guard_lock = threading.Lock()
 _guard: subprocess.Popen[bytes] | None = None
 
 
-def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS) -> None:
+def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds: float = 0.0) -> None:
     """Make sure that all children of this process end with it; only the first call counts.
 
     Children must inherit the environment variable MARKER, as those of `start` do.
 
     Args:
-        interrupt_seconds: How long a child may take to stop in an orderly way once its parent has gone.
+        finish_seconds: How long a child may go on by itself once its parent has gone.
+        interrupt_seconds: How long it may then take to stop in an orderly way.
     """
     global _guard  # noqa: PLW0603 - one guard for the whole process
     with _guard_lock:
@@ -45,7 +51,10 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS) -> None:
             return
         os.environ.setdefault(MARKER, uuid.uuid4().hex)
         _guard = subprocess.Popen(
-            [sys.executable, "-m", "fleet.processes", os.environ[MARKER], str(interrupt_seconds), str(os.getpid())],
+            [
+                *(sys.executable, "-m", "fleet.processes", os.environ[MARKER]),
+                *(str(finish_seconds), str(interrupt_seconds), str(os.getpid())),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -59,33 +68,40 @@ def _without_marker(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != MARKER}
 
 
-def start(
-    command: Sequence[str],
-    *,
-    folder: Path,
-    environment: Mapping[str, str],
-    stdout: int | BinaryIO,
-    stderr: int | BinaryIO,
-) -> subprocess.Popen[bytes]:
-    """Start a guarded child in a process group of its own, without standard input.
+def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a guarded child in a process group of its own, without standard input; its output comes through a pipe.
+
+    The child holds the reading end of the pipe, too: otherwise the first line that it writes after its parent has gone
+    would kill it.
 
     Args:
         command: Program and arguments; no shell is involved.
         folder: Working directory.
         environment: The whole environment of the child, but for the marker.
-        stdout: File or `subprocess.PIPE`.
-        stderr: File, `subprocess.PIPE` or `subprocess.STDOUT`.
     """
-    guard_children()
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**environment, MARKER: os.environ[MARKER]},
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )
+    guard_children(finish_seconds=FINISH_SECONDS)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as output:
+        # What an apply still has to say must fit, since nobody reads it then.
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env={**environment, MARKER: os.environ[MARKER]},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(reading,),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(reading)
+            raise
+    process.stdout = os.fdopen(reading, "rb")
+    return process
 
 
 def _marked(marker: str, parent: int) -> list[psutil.Process]:
@@ -104,8 +120,11 @@ def _marked(marker: str, parent: int) -> list[psutil.Process]:
     return found
 
 
-def _sweep(marker: str, interrupt_seconds: float, parent: int) -> None:
-    """End all marked processes: first as Ctrl-C would, then firmly."""
+def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
+    """Let all marked processes finish, and end those that do not: first as Ctrl-C would, then firmly."""
+    deadline = time.monotonic() + finish_seconds
+    while time.monotonic() < deadline and _marked(marker, parent):
+        time.sleep(_POLL_SECONDS)
     steps = ((signal.SIGINT, interrupt_seconds), (signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, 1.0))
     for step, seconds in steps:
         deadline = time.monotonic() + seconds
@@ -128,13 +147,13 @@ def _sweep(marker: str, interrupt_seconds: float, parent: int) -> None:
                 return
 
 
-def _guard_main(marker: str, interrupt_seconds: float, parent: int) -> None:
+def _guard_main(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
     """Wait until the parent is gone, then end what it left."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _sweep(marker, interrupt_seconds, parent)
+    _sweep(marker, finish_seconds, interrupt_seconds, parent)
 
 
 if __name__ == "__main__":
-    _guard_main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    _guard_main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4]))

@@ -14,8 +14,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ import python_terraform
 
 from fleet import processes
 from fleet.errors import InputError, TerraformError
+from fleet.terraform_output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 from fleet.tfvars import quote, write_private
 
 MINIMUM_VERSION = (1, 11)
@@ -31,8 +32,6 @@ PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
 
 _NO_CHANGES, _CHANGES = 0, 2
-# A shell in between reports the signal that ended its child this way.
-_SIGNAL_BASE = 128
 
 # What terraform, its S3 backend and the AWS provider read; everything else of the caller's environment stays outside.
 _PASSED_ON = re.compile(
@@ -41,6 +40,7 @@ _PASSED_ON = re.compile(
 )
 
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
+_DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
 
 
@@ -54,6 +54,19 @@ def find_terraform() -> str:
     binary = shutil.which("terraform")
     if binary is None:
         raise InputError(f"Terraform {wanted} or newer is needed, and no terraform is on the PATH: install it first.")
+    version = terraform_version(binary)
+    match = re.match(r"(\d+)\.(\d+)", version)
+    if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
+        raise InputError(f"Terraform {wanted} or newer is needed; {binary} is {version}.")
+    return binary
+
+
+def terraform_version(binary: str) -> str:
+    """Return the version of a terraform executable, as `1.11.4`.
+
+    Raises:
+        InputError: It does not answer as terraform would.
+    """
     try:
         output = subprocess.run(
             [binary, "version", "-json"],
@@ -62,13 +75,9 @@ def find_terraform() -> str:
             check=True,
             timeout=60,
         ).stdout
-        version = str(json.loads(output)["terraform_version"])
+        return str(json.loads(output)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{binary} does not answer as terraform would: {error}") from error
-    match = re.match(r"(\d+)\.(\d+)", version)
-    if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
-        raise InputError(f"Terraform {wanted} or newer is needed; {binary} is {version}.")
-    return binary
 
 
 def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -123,40 +132,6 @@ class PlanOutcome:
     destroy: int = 0
 
 
-@dataclass
-class _Messages:
-    """Collects from terraform's machine-readable output what the caller needs."""
-
-    errors: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def take(self, line: str) -> str:
-        """Read one line of `-json` output and return it as a person would read it."""
-        try:
-            message = json.loads(line)
-            kind = message["type"]
-        except (ValueError, KeyError, TypeError):
-            return line
-        if kind == "diagnostic":
-            text = _diagnostic(message["diagnostic"])
-            if message["diagnostic"].get("severity") == "error":
-                self.errors.append(text)
-            return f"{message.get('@timestamp', '')} {message['diagnostic'].get('severity', '')}: {text}"
-        if kind == "change_summary":
-            self.counts = {key: value for key, value in message["changes"].items() if isinstance(value, int)}
-        return f"{message.get('@timestamp', '')} {message.get('@message', '')}"
-
-
-def _diagnostic(diagnostic: Mapping[str, Any]) -> str:
-    """Write a diagnostic of terraform in one paragraph."""
-    place = [diagnostic["address"]] if diagnostic.get("address") else []
-    if source := diagnostic.get("range"):
-        place.append(f"{source['filename']}:{source['start']['line']}")
-    where = f" ({', '.join(place)})" if place else ""
-    detail = " ".join(str(diagnostic.get("detail", "")).split())
-    return f"{diagnostic['summary']}{where}" + (f": {detail}" if detail else "")
-
-
 class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]
     """python-terraform's argument builder, with nothing of the rest within reach."""
 
@@ -188,6 +163,8 @@ class Terraform:
         data_folder: Terraform's data folder; one for each backend configuration.
         environment: The whole environment of the children, see `child_environment`.
         timeout_seconds: How long one command may take before it is interrupted.
+        lock_timeout_seconds: How long to wait for a state that somebody else has locked.
+        secrets: What logs and errors must not show, beside the credentials in the environment.
     """
 
     def __init__(
@@ -198,19 +175,26 @@ class Terraform:
         data_folder: Path,
         environment: Mapping[str, str],
         timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS,
+        lock_timeout_seconds: int = _DEFAULT_LOCK_TIMEOUT_SECONDS,
+        secrets: Collection[str] = (),
     ) -> None:
+        self.root = root
         self._command_line = _CommandLine(binary)
-        self._root = root
         self._environment = {**environment, "TF_DATA_DIR": str(data_folder)}
         self._timeout_seconds = timeout_seconds
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock_timeout = f"{lock_timeout_seconds}s"
+        self._hide = hiding([*secrets, *secrets_of(environment)])
+        self._running: set[_Running] = set()
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
-        """Ask every running command to stop, as Ctrl-C would: terraform saves its state first."""
+        """Ask every running command to stop, as Ctrl-C would: terraform saves its state first.
+
+        Asking again changes nothing: terraform takes a second interrupt as the order to drop everything.
+        """
         with self._lock:
-            for process in self._running:
-                _signal_group(process, signal.SIGINT)
+            for command in self._running:
+                command.wake.set()
 
     def init(self, backend: Mapping[str, str], log: Path) -> None:
         """Initialize the data folder for a backend; no workspace is selected, so any may be used afterwards.
@@ -225,7 +209,7 @@ class Terraform:
 
     def _init(self, arguments: list[str], log: Path) -> None:
         lines: list[str] = []
-        code = self._run(arguments, {}, log, lines.append)
+        code = self._run(arguments, {}, log, self._collect(lines))
         if code != 0:
             text = "\n".join(lines)
             if "provider packages" in text or "registry.terraform.io" in text:
@@ -233,7 +217,7 @@ class Terraform:
                     "Terraform cannot get the provider hashicorp/aws: give it access to registry.terraform.io, or set "
                     f"{MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}"
                 )
-            raise TerraformError(f"terraform init failed. Log: {log}", _plain_errors(lines))
+            raise TerraformError(f"terraform init failed. Log: {log}", plain_errors(lines))
 
     def validate(self, log: Path) -> None:
         """Check the configuration itself; neither a backend nor credentials are used.
@@ -242,37 +226,46 @@ class Terraform:
             TerraformError: The provider cannot be had, or the configuration is invalid.
         """
         # The lock file of the root module is the only one; modules and examples make theirs in passing.
-        with _without_new_lock_file(self._root) as locked:
+        with _without_new_lock_file(self.root) as locked:
             lockfile = "readonly" if locked else None
             self._init(
                 self._command_line.arguments("init", backend=False, input=False, no_color=_FLAG, lockfile=lockfile), log
             )
             arguments = self._command_line.arguments("validate", no_color=_FLAG)
             lines: list[str] = []
-            code = self._run(arguments, {}, log, lines.append)
+            code = self._run(arguments, {}, log, self._collect(lines))
         if code != 0:
-            raise _failure("validate", code, _plain_errors(lines), log)
+            raise failure("validate", code, plain_errors(lines), log)
 
-    def plan(self, workspace: str, variables: Path, plan: Path, log: Path) -> PlanOutcome:
+    def plan(self, workspace: str, variables: Path, plan: Path, log: Path, *, destroy: bool = False) -> PlanOutcome:
         """Plan a workspace, which need not exist yet, and save the plan.
 
+        Args:
+            workspace: Terraform workspace.
+            variables: Rendered tfvars.
+            plan: Where to save the plan.
+            log: Where terraform's output goes.
+            destroy: Plan to destroy everything.
+
         Raises:
+            StateLockedError: Somebody else holds the lock of the state.
             TerraformError: With terraform's own errors.
         """
         arguments = self._command_line.arguments(
             "plan",
             json=_FLAG,
             detailed_exitcode=_FLAG,
+            destroy=_FLAG if destroy else None,
             input=False,
-            lock_timeout="5m",
+            lock_timeout=self._lock_timeout,
             var_file=str(variables),
             out=str(plan),
         )
-        messages = _Messages()
+        messages = Messages(self._hide)
         with _private_file(plan):
             code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take)
         if code not in {_NO_CHANGES, _CHANGES}:
-            raise _failure("plan", code, messages.errors, log)
+            raise failure("plan", code, messages.errors, log)
         counts = messages.counts
         return PlanOutcome(
             changed=code == _CHANGES,
@@ -296,20 +289,33 @@ class Terraform:
         except (ValueError, StopIteration):
             shown = None
         if code != 0 or not isinstance(shown, dict):
-            raise _failure("show", code, _plain_errors(lines), log)
+            raise failure("show", code, [self._hide(error) for error in plain_errors(lines)], log)
         return shown
 
-    def apply(self, workspace: str, plan: Path, log: Path) -> None:
-        """Apply exactly a saved plan.
+    def apply(self, workspace: str, plan: Path, log: Path) -> dict[str, Any]:
+        """Apply exactly a saved plan, and return the values of the root's outputs but for sensitive ones.
 
         Raises:
+            StateLockedError: Somebody else holds the lock of the state.
+            StalePlanError: The state has changed since the plan was made.
             TerraformError: With terraform's own errors.
         """
-        arguments = self._command_line.arguments("apply", str(plan), json=_FLAG, input=False, lock_timeout="5m")
-        messages = _Messages()
+        arguments = self._command_line.arguments(
+            "apply", str(plan), json=_FLAG, input=False, lock_timeout=self._lock_timeout
+        )
+        messages = Messages(self._hide)
         code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take)
         if code != 0:
-            raise _failure("apply", code, messages.errors, log)
+            raise failure("apply", code, messages.errors, log)
+        return messages.outputs
+
+    def _collect(self, lines: list[str]) -> Callable[[str], str]:
+        def take(line: str) -> str:
+            hidden = self._hide(line)
+            lines.append(hidden)
+            return hidden
+
+        return take
 
     def _run(
         self,
@@ -321,45 +327,67 @@ class Terraform:
         """Run a command to its end; every line of output goes through `take` and, as it returns it, into the log.
 
         Raises:
-            TerraformError: The command took too long and did not succeed.
+            StoppedError: The command took too long and did not succeed.
         """
         with _log_writer(log) as write:
             process = processes.start(
                 arguments,
-                folder=self._root,
+                folder=self.root,
                 environment={**self._environment, **extra},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
             )
+            command = _Running(process)
             with self._lock:
-                self._running.add(process)
-            finished, late = threading.Event(), threading.Event()
-            threading.Thread(target=self._enforce_timeout, args=(process, finished, late), daemon=True).start()
+                self._running.add(command)
+            threading.Thread(target=command.stop_in_time, args=(self._timeout_seconds,), daemon=True).start()
             try:
                 assert process.stdout is not None  # noqa: S101 - a pipe was asked for
                 for raw in process.stdout:
                     line = raw.decode("utf-8", "replace").rstrip("\n")
                     write(take(line) or line)
                 code = process.wait()
+            except BaseException:
+                # Terraform is not left alone in the middle of an apply, whatever happens here.
+                command.wake.set()
+                process.communicate()
+                raise
             finally:
-                finished.set()
+                command.finished.set()
+                command.wake.set()
                 with self._lock:
-                    self._running.discard(process)
-        if late.is_set() and code not in {_NO_CHANGES, _CHANGES}:
+                    self._running.discard(command)
+        if command.late and code not in {_NO_CHANGES, _CHANGES}:
             message = f"terraform {arguments[1]} took longer than {self._timeout_seconds:g} seconds and was stopped."
-            raise TerraformError(f"{message} Log: {log}" if log else message)
+            raise StoppedError(f"{message} Log: {log}" if log else message)
         return code
 
-    def _enforce_timeout(
-        self, process: subprocess.Popen[bytes], finished: threading.Event, late: threading.Event
-    ) -> None:
-        """Stop a command that takes too long: first as Ctrl-C would, and firmly only after a long grace period."""
-        waits = (self._timeout_seconds, _GRACE_SECONDS, _GRACE_SECONDS)
-        for seconds, step in zip(waits, (signal.SIGINT, signal.SIGTERM, signal.SIGKILL), strict=True):
-            if finished.wait(seconds):
+
+@dataclass(eq=False)
+class _Running:
+    """A command that runs, and how it is made to stop.
+
+    Attributes:
+        process: The command.
+        wake: Set when it is to stop, or has ended.
+        finished: Set when it has ended.
+        late: Whether it took too long.
+    """
+
+    process: subprocess.Popen[bytes]
+    wake: threading.Event = field(default_factory=threading.Event)
+    finished: threading.Event = field(default_factory=threading.Event)
+    late: bool = False
+
+    def stop_in_time(self, seconds: float) -> None:
+        """Wait until the command has to stop, then stop it: as Ctrl-C would, and firmly after long grace periods only.
+
+        A terraform that is killed while it applies forgets what it just created, and leaves its lock behind.
+        """
+        self.late = not self.wake.wait(seconds)
+        for step in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if self.finished.is_set():
                 return
-            late.set()
-            _signal_group(process, step)
+            _signal_group(self.process, step)
+            self.finished.wait(_GRACE_SECONDS)
 
 
 def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> None:
@@ -369,35 +397,25 @@ def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> Non
         return
 
 
-def _failure(command: str, code: int, errors: list[str], log: Path) -> TerraformError:
-    if code < 0 or code > _SIGNAL_BASE:
-        number = -code if code < 0 else code - _SIGNAL_BASE
-        cause = "; the kernel does so when memory runs out" if number == signal.SIGKILL else ""
-        errors = [*errors, f"terraform was ended by signal {number}{cause}."]
-    return TerraformError(f"terraform {command} failed. Log: {log}", errors)
-
-
-def _plain_errors(lines: list[str]) -> list[str]:
-    """Return the error messages of terraform's text output, without the frame around them."""
-    text = "\n".join(re.sub(r"^[╷│╵]\s?", "", line) for line in lines)
-    errors = re.findall(r"^Error: (.*?)(?=^Error: |\Z)", text, flags=re.MULTILINE | re.DOTALL)
-    return [" ".join(error.split()) for error in errors]
-
-
 @contextmanager
 def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
-    """Append lines to a private log file as they come; without a file they go nowhere."""
+    """Append lines to a private log file as they come; without a file they go nowhere.
+
+    A log that cannot be written any more, because the disk is full, does not stop terraform.
+    """
     if log is None:
         yield lambda _: None
         return
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    try:
 
         def write(line: str) -> None:
-            file.write(line + "\n")
-            file.flush()
+            with suppress(OSError):
+                os.write(handle, f"{line}\n".encode("utf-8", "replace"))
 
         yield write
+    finally:
+        os.close(handle)
 
 
 @contextmanager

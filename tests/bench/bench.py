@@ -19,17 +19,21 @@ from typing import Any
 
 import psutil
 import pytest
+import scheduling
 from moto import mock_aws
+from organization import bench_organization
 from rich.console import Console
 from rich.table import Table
 
 from fleet import lambda_package, operations
+from fleet.bundles import VARIABLES
 from fleet.context import Context, backend_of, state_backend
-from fleet.journal import RunFolder, Status, TargetResult
+from fleet.journal import RunFolder
 from fleet.matching import Matcher
 from fleet.operations import Operation
 from fleet.organization import Account, Organization
 from fleet.reports.terminal import TerminalProgress, make_console
+from fleet.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
 from fleet.settings import load_settings
 from fleet.targets import Selection, TargetList, select_targets
@@ -41,7 +45,7 @@ from session_preferences.request import parse_event
 
 _ROUNDS = 3
 _ACCOUNTS = 5000
-_EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "organization" / "organization.yaml"
+_EXAMPLE = Path(__file__).resolve().parents[1] / "e2e" / "organization.yaml"
 
 
 def children_cpu(work: Callable[[], object]) -> float:
@@ -72,7 +76,7 @@ def naive_plan(context: Context, selected: TargetList, run: RunFolder, folder: P
         for arguments in (
             ["init", "-no-color", *(f"-backend-config={key}={value}" for key, value in backend.items())],
             ["workspace", "select", target.workspace],
-            ["plan", "-no-color", f"-var-file={run.variables(target)}", f"-out={plan}"],
+            ["plan", "-no-color", f"-var-file={run.target_folder(target) / VARIABLES}", f"-out={plan}"],
             ["show", "-json", plan],
         ):
             _run([binary, *arguments], environment)
@@ -88,16 +92,17 @@ def bench_plans(console: Console, table: Table) -> None:
         servers = psutil.Process().children(recursive=True)
         context = Context.load(sandbox.config)
         selected = context.select(Selection(include=Matcher(accounts=["Webshop"])))
-        regions = [target.region for target in selected.targets]
         progress = TerminalProgress(console)
+        beginning = operations.begin_run(context, "plan", selected, operations.EVERYTHING)
 
         def prepare() -> Operation:
-            return Operation.prepare(context, RunFolder.create(Path(scratch)), regions, progress, None)
+            run = RunFolder.create(Path(scratch))
+            return Operation.prepare(context, run, beginning, selected.targets, progress, operations.Options())
 
         operation = prepare()
-        operation.apply(operation.plan(selected))
+        operation.finish(operation.apply(operation.plan(selected.targets)))
         check = prepare()
-        measured = [children_cpu(lambda: unchanged(check.plan(selected))) for _ in range(_ROUNDS)]
+        measured = [children_cpu(lambda: unchanged(check.plan(selected.targets))) for _ in range(_ROUNDS)]
         per_target = min(measured) / len(selected.targets)
         naive = Path(scratch) / "naive"
         naive.mkdir()
@@ -205,6 +210,12 @@ def bench_rendering(table: Table) -> None:
     )
 
 
+def bench_scheduling(table: Table) -> None:
+    """Weigh the orchestration of thousands of targets, with a stand-in for terraform."""
+    for what, value, comparison in scheduling.rows(scheduling.measured()):
+        table.add_row(what, f"{value:.1f}", comparison, "")
+
+
 def ratio(value: float, baseline: float) -> str:
     """Return how much of the baseline a value is."""
     return f"{value / baseline:.2f}"
@@ -216,6 +227,7 @@ def main() -> None:
     table = Table("what", "measured", "baseline", "ratio", title="Benchmarks")
     bench_function(table)
     bench_rendering(table)
+    bench_organization(table)
     bench_plans(console, table)
     console.print(table)
 

@@ -18,7 +18,7 @@ from fleet.processes import MARKER
 from fleet.sandbox import Sandbox, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXAMPLE = PROJECT / "examples" / "organization" / "organization.yaml"
+EXAMPLE = Path(__file__).with_name("organization.yaml")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fleet.tfvars import TfvarsRenderer
 pytestmark = pytest.mark.terraform
 
 PROJECT = Path(__file__).resolve().parents[2]
-EXAMPLE = PROJECT / "examples" / "organization" / "organization.yaml"
+EXAMPLE = Path(__file__).with_name("organization.yaml")
 
 AUDIT = "275839064127"
 WEBSHOP = "158346729082"

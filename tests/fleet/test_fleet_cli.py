@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import datetime
+import io
 import json
 import os
 import re
@@ -21,8 +24,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from fleet import operations
+from fleet import options
 from fleet.cli import run
+from fleet.commands import describing, listing
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 WORKLOADS = ["--ou", "Workloads/**"]
@@ -157,7 +161,8 @@ def test_a_folder_of_the_accelerator_without_ids_is_refused(command: Command, pr
 
     refused(
         command("targets", "--all"),
-        'lza/accounts-config.yaml:2 (mandatoryAccounts[0]): "accountIds" has no id for "Management" (m@example.com)',
+        "lza/accounts-config.yaml:1: Account ids are missing, and the Organizations API does not tell them.",
+        'id for "Management" (m@example.com): add it to "accountIds"',
     )
 
 
@@ -190,7 +195,23 @@ def test_without_a_selection_nothing_is_done(
         (["target", "--all"], "target"),
         (["targets", "--all", "surplus"], "surplus"),
         (["targets", "--account"], "--account"),
-        (["targets", "--all", "--format", "xml"], '--format: Unknown format "xml"; use table or json.'),
+        (
+            ["targets", "--all", "--format", "xml"],
+            '--format: Unknown format "xml"; use table, json, csv or github-matrix.',
+        ),
+        (["targets", "--all", "--shards", "3"], "--shards: This is for --format github-matrix only"),
+        (["targets", "--all", "--format", "github-matrix", "--shards", "257"], "from 1 to 256"),
+        (["targets", "--all", "--format", "github-matrix", "--shards", "0"], "from 1 to 256"),
+        (["targets", "--all", "--format", "github-matrix", "--shard", "1/2"], "--shard: The matrix is made of shards"),
+        (["targets", "--all", "--exclude", "role=audit"], "name it in organization.audit_account."),
+        (["explain", "Deb"], 'ACCOUNT: No account has the id or name "Deb" (did you mean "Dev"?).'),
+        (["explain", "Dev", "eu-west-2"], 'REGION: The organization does not use the region "eu-west-2"'),
+        (["explain", "Dev", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),
+        (["exceptions", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),
+        (["schema", "--of", "journal"], '--of: There is no schema of "journal"; use organization or summary.'),
+        (["render", "--all", "--templates", "absent"], "absent: The template terraform.tfvars.j2 does not exist."),
+        (["render", "--all", "--prune", "--check"], "--prune: A check removes nothing"),
+        (["--read-from", "absent.json", "targets", "--all"], "absent.json: The file does not exist."),
         (["targets", "--account", "Deb"], '--account: No account matches "Deb" (did you mean "Dev"?).'),
         (["targets", "--account", "999900001111"], '--account: No account has the id "999900001111"'),
         (
@@ -209,7 +230,7 @@ def test_without_a_selection_nothing_is_done(
         (["render", "--all", "--prune", "--account", "Dev"], "--prune: What is stale can be told only with --all"),
         (["render", "--all", "--prune", "--exclude", "Dev"], "--prune: What is stale can be told only with --all"),
         (["apply", "--all"], "--yes: Nobody is there to be asked"),
-        (["apply", "20270101T000000Z-abcd"], "This run has no summary: it does not exist, or it was not finished."),
+        (["apply", "20270101T000000Z-abcd"], "There is no run here; run ids are the names of the folders in --runs."),
         (["apply", "20270101T000000Z-abcd", "--all"], "RUN: The targets are those of the run"),
     ],
 )
@@ -247,7 +268,10 @@ def test_settings_that_do_not_fit_together_are_told_before_anything_starts(comma
     outcome = command("render", "--all")
 
     assert outcome.code == 64
-    assert "organization.yaml:9: For 222233334444 (Dev) in eu-west-1: max_session_duration must be" in outcome.err
+    assert (
+        "organization.yaml:9 (defaults.preferences): For 222233334444 (Dev) in eu-west-1: max_session_duration must be"
+        in outcome.err
+    )
     assert outcome.err.count("max_session_duration") == 1
     assert not (project / "accounts").exists()
 
@@ -297,6 +321,7 @@ def test_targets_as_json(command: Command) -> None:
     assert printed["targets"][3] == {
         "account_id": "111122223333",
         "account_name": "Payments",
+        "account_role": "",
         "ou": "Workloads/Prod",
         "tags": {"data": "restricted"},
         "region": "us-east-1",
@@ -315,6 +340,7 @@ def test_targets_as_json(command: Command) -> None:
         (["--wave", "rest"], ["100000000001", "111122223333"]),
         ([*WORKLOADS, "--exclude", "tag=data=restricted"], ["222233334444"]),
         (["--all", "--region", "us-east-1", "--exclude", "ou=Root"], ["222233334444", "111122223333"]),
+        (["--all", "--exclude", "role=management"], ["222233334444", "111122223333"]),
     ],
 )
 @pytest.mark.usefixtures("project")
@@ -342,6 +368,40 @@ def test_shards_cover_everything_once(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("project")
+def test_targets_as_csv(command: Command) -> None:
+    outcome = command("targets", *WORKLOADS, "--region", "us-east-1", "--format", "csv")
+
+    assert outcome.code == 0
+    assert list(csv.reader(io.StringIO(outcome.out))) == [
+        ["account_id", "account_name", "account_role", "ou", "region", "home", "wave", "workspace"],
+        ["222233334444", "Dev", "", "Workloads/NonProd", "us-east-1", "false", "canary", "222233334444-us-east-1"],
+        ["111122223333", "Payments", "", "Workloads/Prod", "us-east-1", "false", "rest", "111122223333-us-east-1"],
+    ]
+    assert "Skipped 333344445555" in outcome.err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--shards", "2"], ["--shards", "256"]])
+@pytest.mark.usefixtures("project")
+def test_a_matrix_has_a_job_for_each_shard_that_holds_targets(command: Command, arguments: Sequence[str]) -> None:
+    outcome = command("targets", "--all", "--format", "github-matrix", *arguments)
+
+    assert outcome.code == 0
+    assert outcome.out.count("\n") == 1
+    jobs = json.loads(outcome.out)["include"]
+    parts = [
+        json.loads(command("targets", "--all", "--shard", job["shard"], "--format", "json").out)["targets"]
+        for job in jobs
+    ]
+    assert [len(part) for part in parts] == [job["targets"] for job in jobs]
+    assert all(parts)
+    everything = json.loads(command("targets", "--all", "--format", "json").out)["targets"]
+    assert sorted(entry["workspace"] for part in parts for entry in part) == sorted(
+        entry["workspace"] for entry in everything
+    )
+    assert all(re.fullmatch(r"shard-\d+-of-\d+", job["name"]) for job in jobs)
+
+
+@pytest.mark.usefixtures("project")
 def test_targets_as_a_table(command: Command) -> None:
     outcome = command("targets", *WORKLOADS)
 
@@ -349,6 +409,118 @@ def test_targets_as_a_table(command: Command) -> None:
     assert "4 targets" in outcome.out
     assert "Skipped 333344445555 Old: the account is suspended." in outcome.err
     assert "Skipped" not in outcome.out
+
+
+@pytest.mark.usefixtures("project")
+def test_a_saved_discovery_stands_for_the_accounts(command: Command, project: Path) -> None:
+    listed = command("discover")
+    assert "4 accounts" in listed.out
+    assert "the account is suspended" in listed.out
+    before = command("targets", "--all", "--format", "json")
+
+    saved = command("discover", "--output", "organization.json")
+    (project / "accounts.yaml").unlink()
+
+    assert (listed.code, saved.code) == (0, 0)
+    assert stat.S_IMODE((project / "organization.json").stat().st_mode) == 0o600
+    assert command("targets", "--all").code == 64
+    assert command("--read-from", "organization.json", "targets", "--all", "--format", "json") == before
+
+
+def test_the_log_archive_account_can_be_named_and_left_out(command: Command, project: Path) -> None:
+    edit(project / "organization.yaml", "  accounts:", "  log_archive_account: Dev\n  accounts:")
+
+    outcome = command("targets", "--all", "--exclude", "role=log-archive", "--format", "json")
+
+    assert outcome.code == 0
+    assert {entry["account_name"] for entry in json.loads(outcome.out)["targets"]} == {"Management", "Payments"}
+
+
+# --- Describing --------------------------------------------------------------------------------------------------
+
+REGISTER = """\
+exceptions:
+  - {match: {accounts: [Dev]}, skip: [preferences], owner: dev, reason: its own document, expires: 2027-03-20}
+  - {match: {accounts: [Payments]}, set: {tags: {a: b}}, owner: pay, reason: test, expires: 2027-02-01}
+"""
+
+
+@pytest.fixture
+def with_register(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project with two exceptions, on the first of March."""
+    with (project / "organization.yaml").open("a") as file:
+        file.write(REGISTER)
+    monkeypatch.setattr(options, "today", lambda: datetime.date(2027, 3, 1))
+    monkeypatch.setattr(describing, "today", lambda: datetime.date(2027, 3, 1))
+    return project
+
+
+@pytest.mark.usefixtures("with_register")
+def test_the_register_is_listed(command: Command) -> None:
+    table = command("exceptions")
+    printed = json.loads(command("exceptions", "--format", "json").out)["exceptions"]
+
+    assert table.code == 0
+    assert "2 exceptions, 1 expired" in table.out
+    assert table.out.index("pay") < table.out.index("dev")
+    assert "222233334444/eu-west-1, 222233334444/us-east-1" in table.out
+    assert [(entry["owner"], entry["days_left"]) for entry in printed] == [("pay", -28), ("dev", 19)]
+
+
+@pytest.mark.usefixtures("with_register")
+def test_exceptions_that_end_are_warned_of_on_standard_error(command: Command) -> None:
+    outcome = command("targets", "--all", "--format", "json")
+
+    assert outcome.code == 0
+    json.loads(outcome.out)
+    warnings = [line for line in outcome.err.splitlines() if line.startswith("Warning: ")]
+    advice = "remove it, or have it renewed."
+    assert warnings == [
+        f"Warning: organization.yaml:{line} (exceptions[{index}].expires): The exception of {what}: {advice}"
+        for index, (line, what) in enumerate(
+            [(10, "dev expires on 2027-03-20, in 19 days"), (11, "pay expired on 2027-02-01")]
+        )
+    ]
+
+
+@pytest.mark.usefixtures("with_register")
+def test_an_account_is_explained(command: Command) -> None:
+    table = command("explain", "Dev")
+    printed = json.loads(command("explain", "222233334444", "us-east-1", "--format", "json").out)
+
+    assert table.code == 0
+    assert "222233334444 Dev, Workloads/NonProd" in table.out
+    assert "eu-west-1 (home): wave canary, workspace 222233334444\n" in table.out
+    assert "us-east-1: wave canary, workspace 222233334444-us-east-1\n" in table.out
+    assert table.out.count("preferences.enabled") == 1
+    assert re.search(r"preferences\.enabled +│ false +│ exceptions\[0\] of dev +│ organization\.yaml:10", table.out)
+    assert "the exception of dev skips preferences; it expires on 2027-03-20, in 19 days." in table.out
+    assert (printed["account_name"], printed["skip_reason"]) == ("Dev", None)
+    [target] = printed["targets"]
+    assert (target["region"], target["home"], target["workspace"]) == ("us-east-1", False, "222233334444-us-east-1")
+    assert target["values"][0] == {
+        "key": "preferences.enabled",
+        "value": False,
+        "layer": "exceptions[0]",
+        "where": "organization.yaml:10",
+        "owner": "dev",
+        "unset_by": None,
+    }
+    assert [entry["owner"] for entry in target["exceptions"]] == ["dev"]
+
+
+@pytest.mark.usefixtures("project")
+def test_why_an_account_is_skipped_is_explained(command: Command) -> None:
+    assert "No target is made of it: the account is suspended." in command("explain", "Old").out
+    assert json.loads(command("explain", "Old", "--format", "json").out)["skip_reason"] == "the account is suspended"
+
+
+def test_schemas_need_no_organization(command: Command) -> None:
+    printed = json.loads(command("schema").out)
+
+    assert printed["title"] == "organization.yaml"
+    assert "exceptions" in printed["properties"]
+    assert "targets" in json.loads(command("schema", "--of", "summary").out)["properties"]
 
 
 # --- Rendering ---------------------------------------------------------------------------------------------------
@@ -490,7 +662,7 @@ def trace(project: Path, verb: str) -> list[str]:
 
 
 def last_run(project: Path) -> tuple[Path, dict[str, Any]]:
-    folder = max((project / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    folder = max((project / "runs").glob("2*"), key=lambda path: path.stat().st_mtime_ns)
     return folder, json.loads((folder / "summary.json").read_text())
 
 
@@ -537,6 +709,7 @@ def test_an_apply_plans_first_and_goes_wave_by_wave(command: Command, ready: Pat
         "applied": 6,
         "failed": 0,
         "not_started": 0,
+        "unfinished": 0,
     }
 
 
@@ -546,7 +719,7 @@ def test_a_target_that_fails_is_reported_and_the_others_go_on(command: Command, 
     outcome = command("apply", "--all", "--yes")
 
     assert outcome.code == 1
-    assert "111122223333 Payments eu-west-1: apply failed (terraform)" in outcome.out
+    assert "111122223333 Payments eu-west-1: apply: terraform failed" in outcome.out
     assert "denied (a.b)" in outcome.out
     assert "1 failed" in outcome.out
     assert len(trace(ready, "apply")) == 6
@@ -582,7 +755,7 @@ def test_a_tampered_plan_is_refused(command: Command, ready: Path) -> None:
     outcome = command("apply", folder.name)
 
     assert outcome.code == 1
-    assert "is missing or not the one that was made; plan again." in " ".join(outcome.out.split())
+    assert "was changed after the plan was made; plan again." in " ".join(outcome.out.split())
     assert trace(ready, "apply") == ["222233334444-us-east-1"]
 
 
@@ -628,7 +801,7 @@ def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatc
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(operations, "render", broken)
+    monkeypatch.setattr(listing, "render_files", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     outcome = command("render", "--all")
@@ -647,7 +820,7 @@ def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatc
 def test_a_signal_outside_a_run_ends_the_command(
     command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    monkeypatch.setattr(operations, "render", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr(listing, "render_files", lambda *_, **__: signal.raise_signal(number))
 
     outcome = command("render", "--all")
 
@@ -681,8 +854,19 @@ def test_without_credentials_one_sentence_says_so(project: Path) -> None:
     )
 
 
-def test_the_short_script_renders(command: Command, project: Path) -> None:
-    done = script("render_tfvars.py", "-c", "organization.yaml", "--all", "--output", "short", folder=project)
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["-c", "organization.yaml"],
+        ["--config=organization.yaml"],
+        [],
+        ["--read-from", "saved.json", "--config", "organization.yaml"],
+    ],
+)
+def test_the_short_script_renders(command: Command, project: Path, before: Sequence[str]) -> None:
+    command("discover", "--output", "saved.json")
+
+    done = script("render_tfvars.py", *before, "--all", "--output", "short", folder=project)
 
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
     command("render", "--all", "--output", "long")

@@ -1,4 +1,4 @@
-"""The folder of a run: private, append-only, and readable again."""
+"""The folder of a run: private, append-only, and a journal that tells everything again, whenever it ended."""
 
 from __future__ import annotations
 
@@ -7,33 +7,29 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet.errors import ExitCode, InputError
-from fleet.journal import (
-    Failure,
-    RunFolder,
-    SavedTarget,
-    Status,
-    Step,
-    TargetResult,
-    sha256_of,
-    totals,
-)
+from fleet.journal import JOURNAL, SUMMARY, Beginning, JournalError, RunFolder, TargetKey, find_run
 from fleet.organization import LOG_ARCHIVE, Account
-from fleet.plans import ChangeSet, ResourceChange
-from fleet.targets import SkippedAccount, Target
+from fleet.plans import AttributeChange, ChangeSet, ResourceChange
+from fleet.results import Failure, Status, Step, TargetResult
+from fleet.summary import SkippedEntry, Summary
+from fleet.targets import Target
 from fleet.terraform import PlanOutcome
 
 HOME = "eu-west-1"
-PAYMENTS = Account("111122223333", "Payments Prod", ou="Workloads/Prod", tags={"a": "b"})
+PAYMENTS = Account("111122223333", "Payments Prod", ou="Workloads/Prod")
 LOGS = Account("444455556666", "Logs", ou="Security", role=LOG_ARCHIVE)
-CHANGES = ChangeSet((ResourceChange("create", "aws_kms_key.this", "[null,{}]"),), ("arn",))
+CHANGES = ChangeSet(
+    (ResourceChange("create", "aws_kms_key.this", (AttributeChange("tags", None, {"a": ["b", 1, None]}),)),), ("arn",)
+)
 
 PLANNED = TargetResult(
     Target(PAYMENTS, HOME, HOME, "canary"),
@@ -41,8 +37,9 @@ PLANNED = TargetResult(
     Step.PLAN,
     PlanOutcome(changed=True, add=1),
     CHANGES,
-    seconds=1.239,
+    seconds=1.25,
     plan_sha256="ab" * 32,
+    preview=(AttributeChange("inputs.idleSessionTimeout", "60", "20"),),
 )
 SAME = TargetResult(
     Target(LOGS, "us-east-1", HOME),
@@ -57,9 +54,22 @@ FAILED = TargetResult(
     Status.FAILED,
     Step.PLAN,
     failure=Failure("access", "The account could not be entered.", ("Error: é",)),
+    attempts=3,
 )
 STOPPED = TargetResult(
     Target(PAYMENTS, "us-east-1", HOME), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"
+)
+ALL = (PLANNED, SAME, FAILED, STOPPED)
+BEGINNING = Beginning(
+    command="plan",
+    organization_id="o-exampleorgid",
+    configuration_sha256="ef" * 32,
+    shard="1/2",
+    shards=(1, 2),
+    tolerances={"canary": 0, "rest": "5%"},
+    targets=tuple(TargetKey.of(result.target) for result in ALL),
+    skipped=(SkippedEntry(account_id="333344445555", account_name="Old", reason="the account is suspended"),),
+    warnings=("Look at this.",),
 )
 
 
@@ -73,18 +83,20 @@ def _open_umask() -> Iterator[None]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
-    return RunFolder.create(tmp_path / "runs")
+    folder = RunFolder.create(tmp_path / "runs")
+    folder.begin(BEGINNING)
+    return folder
 
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def write_summary(run: RunFolder, *results: TargetResult) -> dict[str, Any]:
-    skipped = [SkippedAccount(Account("333344445555", "Old", state="SUSPENDED"), "the account is suspended")]
-    path = run.write_summary(command="plan", exit_code=ExitCode.CHANGES_PENDING, results=results, skipped=skipped)
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+def events(run: RunFolder) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.path / JOURNAL).read_text(encoding="utf-8").splitlines()]
+
+
+# --- The folder --------------------------------------------------------------------------------------------------
 
 
 def test_every_run_has_a_private_folder_of_its_own(tmp_path: Path) -> None:
@@ -96,165 +108,214 @@ def test_every_run_has_a_private_folder_of_its_own(tmp_path: Path) -> None:
         assert mode(run.path) == 0o700
 
 
-def test_the_folders_of_targets_are_private(run: RunFolder) -> None:
-    target = PLANNED.target
+def test_the_folders_and_files_of_targets_are_private(run: RunFolder) -> None:
+    run.keep(PLANNED.target, {"tfplan": b"\x00\xff"})
 
-    paths = [run.variables(target), run.plan(target), run.plan_json(target), run.log(target)]
+    folder = run.target_folder(PLANNED.target)
+    assert folder == run.path / "111122223333" / HOME
+    assert (mode(folder), mode(folder.parent), mode(folder / "tfplan")) == (0o700, 0o700, 0o600)
+    assert (folder / "tfplan").read_bytes() == b"\x00\xff"
 
-    assert {path.parent for path in paths} == {run.path / "111122223333" / HOME}
-    assert [path.name for path in paths] == ["terraform.tfvars", "tfplan", "plan.json", "terraform.log"]
-    assert mode(run.path / "111122223333") == 0o700
-    assert mode(run.path / "111122223333" / HOME) == 0o700
+
+def test_a_run_is_found_by_its_id_and_by_its_path(run: RunFolder) -> None:
+    assert find_run(run.run_id, run.path.parent).path == run.path
+    assert find_run(str(run.path), Path("/nowhere")).path == run.path
+    with pytest.raises(InputError, match="There is no run here"):
+        find_run("20261121T000000Z-abcd", run.path.parent).read()
+
+
+# --- Writing -----------------------------------------------------------------------------------------------------
 
 
 def test_the_journal_is_private_and_only_grows(run: RunFolder) -> None:
-    run.record("started", target="111122223333/eu-west-1", step="plan")
-    run.record("finished", text="line\nend é")
+    run.started(PLANNED.target, Step.PLAN, 1)
+    run.end(ExitCode.CHANGES_PENDING)
 
-    path = run.path / "journal.jsonl"
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert mode(path) == 0o600
-    assert [{key: value for key, value in line.items() if key != "at"} for line in lines] == [
-        {"schema_version": 1, "event": "started", "target": "111122223333/eu-west-1", "step": "plan"},
-        {"schema_version": 1, "event": "finished", "text": "line\nend é"},
-    ]
-    moments = [datetime.datetime.fromisoformat(line["at"]) for line in lines]
+    assert mode(run.path / JOURNAL) == 0o600
+    begin, started, end = events(run)
+    assert {entry["schema_version"] for entry in (begin, started, end)} == {1}
+    assert (begin["event"], begin["command"], begin["pid"]) == ("begin", "plan", os.getpid())
+    assert (started["event"], started["target"], started["step"]) == ("started", "111122223333/eu-west-1", "plan")
+    assert (end["event"], end["exit_code"]) == ("end", 2)
+    moments = [datetime.datetime.fromisoformat(entry["at"]) for entry in (begin, started, end)]
     assert moments == sorted(moments)
     assert all(moment.utcoffset() == datetime.timedelta() for moment in moments)
 
 
+def test_a_change_set_of_many_targets_is_written_once(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    run.finished(SAME)
+
+    assert [entry["event"] for entry in events(run)] == ["begin", "change_set", "finished", "finished"]
+
+
 def test_events_of_many_threads_do_not_mix(run: RunFolder) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: run.record("event", number=number, filler="x" * 5000), range(200)))
+        list(pool.map(lambda number: run.started(PLANNED.target, Step.PLAN, number), range(200)))
 
-    lines = (run.path / "journal.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["number"] for line in lines) == list(range(200))
-
-
-def test_the_summary(run: RunFolder) -> None:
-    run.log(PLANNED.target).touch()
-
-    summary = write_summary(run, PLANNED, SAME, FAILED, STOPPED)
-
-    assert mode(run.path / "summary.json") == 0o600
-    times = [datetime.datetime.fromisoformat(summary.pop(key)) for key in ("started_at", "finished_at")]
-    assert times == sorted(times)
-    targets = summary.pop("targets")
-    fingerprint = CHANGES.fingerprint
-    assert summary == {
-        "schema_version": 1,
-        "run_id": run.run_id,
-        "command": "plan",
-        "exit_code": 2,
-        "totals": {"targets": 4, "no_changes": 0, "changes": 2, "applied": 0, "failed": 1, "not_started": 1},
-        "skipped": [{"account_id": "333344445555", "account_name": "Old", "reason": "the account is suspended"}],
-        "change_sets": [
-            {
-                "fingerprint": fingerprint,
-                "targets": ["111122223333/eu-west-1", "444455556666/us-east-1"],
-                "changes": [{"action": "create", "address": "aws_kms_key.this"}],
-                "outputs": ["arn"],
-            }
-        ],
-    }
-    assert targets[0] == {
-        "account_id": "111122223333",
-        "account_name": "Payments Prod",
-        "ou": "Workloads/Prod",
-        "account_role": "",
-        "region": "eu-west-1",
-        "home_region": "eu-west-1",
-        "wave": "canary",
-        "workspace": "111122223333",
-        "status": "changes",
-        "step": "plan",
-        "changes": {"changed": True, "add": 1, "change": 0, "destroy": 0},
-        "fingerprint": fingerprint,
-        "failure": None,
-        "reason": None,
-        "seconds": 1.24,
-        "plan_sha256": "ab" * 32,
-        "log": "111122223333/eu-west-1/terraform.log",
-    }
-    assert targets[1]["workspace"] == "444455556666-us-east-1"
-    assert targets[2]["failure"] == {
-        "kind": "access",
-        "message": "The account could not be entered.",
-        "diagnostics": ["Error: é"],
-    }
-    assert (targets[2]["log"], targets[2]["changes"], targets[2]["plan_sha256"]) == (None, None, None)
-    assert targets[3]["reason"] == "the run was interrupted"
-    assert [target.keys() for target in targets] == [targets[0].keys()] * 4
+    assert sorted(entry["attempt"] for entry in events(run)[1:]) == list(range(200))
 
 
-def test_a_saved_run_is_read_back(run: RunFolder) -> None:
-    write_summary(run, PLANNED, FAILED)
+def test_every_event_is_on_the_disk_before_the_run_goes_on(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    fsync = os.fsync
 
-    first, second = RunFolder(run.path).saved_targets()
+    def noted(handle: int) -> None:
+        fsync(handle)
+        sizes.append(os.fstat(handle).st_size)
 
-    account = Account("111122223333", "Payments Prod", ou="Workloads/Prod")
-    assert first == SavedTarget(Target(account, HOME, HOME, "canary"), Status.CHANGES, "ab" * 32, CHANGES.fingerprint)
-    assert first.target.workspace == PLANNED.target.workspace
-    assert (second.status, second.target.account.role, second.plan_sha256) == (Status.FAILED, LOG_ARCHIVE, "")
+    monkeypatch.setattr(os, "fsync", noted)
+    run.started(PLANNED.target, Step.PLAN, 1)
 
-
-def test_an_unfinished_run_cannot_be_read_back(run: RunFolder, tmp_path: Path) -> None:
-    for folder in (run, RunFolder(tmp_path / "absent")):
-        with pytest.raises(InputError, match="it does not exist, or it was not finished"):
-            folder.saved_targets()
+    assert sizes == [(run.path / JOURNAL).stat().st_size]
 
 
-def without(key: str) -> Callable[[dict[str, Any]], object]:
-    return lambda summary: summary["targets"][0].pop(key)
+def test_a_full_disk_is_told_in_a_sentence_and_what_was_written_is_still_read(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.finished(PLANNED)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
+    with pytest.raises(JournalError, match=rf"no space left .* `rollout\.py resume {run.run_id}`"):
+        run.finished(FAILED)
+    monkeypatch.undo()
+
+    assert [result.status for result in run.read().results] == [Status.CHANGES, *[Status.NOT_STARTED] * 3]
+    run.begin(BEGINNING)
+    run.finished(FAILED)
+    assert run.read().results[2].status is Status.FAILED
+
+
+# --- Reading -----------------------------------------------------------------------------------------------------
+
+
+def test_results_come_back_as_they_were(run: RunFolder) -> None:
+    for result in (SAME, PLANNED, FAILED):
+        run.finished(result)
+    run.end(ExitCode.TARGET_FAILED)
+
+    state = run.read()
+
+    assert state.results == [PLANNED, SAME, FAILED, replace(STOPPED, reason="the run ended before")]
+    assert state.results[0].change_set is state.results[1].change_set
+    assert state.beginning == BEGINNING
+    assert state.exit_code == 1
+    assert state.finished_at is not None
+    assert state.started_at <= state.finished_at
+
+
+def test_an_apply_keeps_what_the_plan_found(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    run.started(PLANNED.target, Step.APPLY, 1)
+    run.finished(TargetResult(PLANNED.target, Status.APPLIED, Step.APPLY, seconds=2.0, verified=True))
+
+    assert run.read().results[0] == replace(
+        PLANNED, status=Status.APPLIED, step=Step.APPLY, seconds=3.25, verified=True
+    )
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_a_step_without_an_end_is_unfinished(run: RunFolder, step: Step) -> None:
+    run.finished(PLANNED)
+    run.started(PLANNED.target, step, 1)
+
+    [result, *_] = run.read().results
+
+    assert result == replace(PLANNED, status=Status.UNFINISHED, step=step)
+
+
+def test_an_apply_that_was_begun_is_doubtful_until_one_succeeds(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    assert run.read().doubtful == set()
+    run.started(PLANNED.target, Step.APPLY, 1)
+    run.started(PLANNED.target, Step.PLAN, 2)
+    assert run.read().doubtful == {PLANNED.target.key}
+    run.finished(replace(PLANNED, status=Status.APPLIED, step=Step.APPLY))
+    assert run.read().doubtful == set()
+
+
+def test_a_last_line_that_a_crash_tore_is_left_out_and_cut_off(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    path = run.path / JOURNAL
+    whole = path.read_bytes()
+    for length in (1, 30, 200):
+        path.write_bytes(whole + whole.splitlines(keepends=True)[-1][:-1][:length])
+        assert run.read().results[0] == PLANNED
+
+    run.begin(BEGINNING)
+
+    assert path.read_bytes().startswith(whole)
+    assert [entry["event"] for entry in events(run)][-2:] == ["finished", "begin"]
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda summary: summary.update(schema_version=2), "schema version 2; 1 is understood"),
-        (lambda summary: summary.pop("schema_version"), "schema version None; 1 is understood"),
-        (lambda summary: summary.pop("targets"), "damaged"),
-        (lambda summary: summary.update(targets=[5]), "damaged"),
-        (lambda summary: summary.update(targets=None), "damaged"),
-        (lambda summary: summary["targets"][0].update(status="done"), "damaged"),
-        (without("account_id"), "damaged"),
-        (without("plan_sha256"), "damaged"),
+        (lambda lines: lines[:0], "damaged"),
+        (lambda lines: ["{}", *lines], "damaged"),
+        (lambda lines: ["nonsense", *lines], "damaged"),
+        (lambda lines: lines[1:], "damaged"),
+        (lambda lines: [lines[0].replace('"schema_version":1', '"schema_version":2')], "schema version 2; 1 is under"),
+        (lambda lines: [lines[0], lines[2].replace('"region":"eu-west-1"', '"region":"eu-west-9"')], "damaged"),
+        (lambda lines: [*lines, "nonsense", *lines], "damaged"),
+        (lambda lines: [lines[0], lines[2].replace('"status":"changes"', '"status":"done"')], "damaged"),
     ],
 )
-def test_a_damaged_summary_is_refused(run: RunFolder, damage: Callable[[dict[str, Any]], object], message: str) -> None:
-    summary = write_summary(run, PLANNED)
-    damage(summary)
-    (run.path / "summary.json").write_text(json.dumps(summary))
+def test_a_damaged_journal_is_refused(run: RunFolder, damage: Any, message: str) -> None:  # noqa: ANN401
+    run.finished(PLANNED)
+    path = run.path / JOURNAL
+    path.write_text("".join(f"{line}\n" for line in damage(path.read_text().splitlines())))
 
     with pytest.raises(InputError, match=message) as caught:
-        run.saved_targets()
+        run.read()
 
-    assert caught.value.problems[0].location == str(run.path / "summary.json")
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"5", b"null"])
-def test_what_is_no_summary_is_refused(run: RunFolder, content: bytes) -> None:
-    (run.path / "summary.json").write_bytes(content)
-
-    with pytest.raises(InputError, match=r"summary\.json: The summary "):
-        run.saved_targets()
+    assert caught.value.problems[0].location == str(path)
 
 
-def test_totals_count_every_status() -> None:
-    assert totals([PLANNED, SAME, FAILED, STOPPED]) == {
-        "targets": 4,
-        "no_changes": 0,
-        "changes": 2,
-        "applied": 0,
-        "failed": 1,
-        "not_started": 1,
-    }
-    assert set(totals([]).values()) == {0}
+def test_a_later_command_says_what_it_works_on(run: RunFolder) -> None:
+    run.begin(BEGINNING.model_copy(update={"command": "apply", "wave": "canary", "shard": "2/2", "targets": ()}))
+
+    state = run.read()
+
+    assert (state.beginning.command, state.beginning.wave, state.beginning.shard) == ("apply", "canary", "2/2")
+    assert state.first == BEGINNING
+    assert len(state.results) == 4
+    assert {result.target.wave for result in state.scope} <= {"canary"}
 
 
-def test_the_digest_of_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "tfplan"
-    path.write_bytes(b"abc")
+# --- The summary -------------------------------------------------------------------------------------------------
 
-    # The example of FIPS 180-4.
-    assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+def test_the_summary_is_what_the_journal_tells(run: RunFolder) -> None:
+    for result in (PLANNED, SAME, FAILED, STOPPED):
+        run.finished(result)
+    (run.target_folder(PLANNED.target) / "terraform.log").touch()
+    run.end(ExitCode.TARGET_FAILED)
+
+    summary = run.write_summary()
+
+    assert mode(run.path / SUMMARY) == 0o600
+    assert Summary.read(run.path / SUMMARY) == summary
+    assert (summary.run_id, summary.command, summary.exit_code, summary.shard) == (run.run_id, "plan", 1, "1/2")
+    assert (summary.totals.targets, summary.totals.changes, summary.totals.failed) == (4, 2, 1)
+    assert [entry.key for entry in summary.targets] == [result.target.key for result in ALL]
+    assert summary.targets[0].log == "111122223333/eu-west-1/terraform.log"
+    assert summary.targets[1].log is None
+    assert [entry.targets for entry in summary.change_sets] == [("111122223333/eu-west-1", "444455556666/us-east-1")]
+    assert summary.skipped == BEGINNING.skipped
+    assert summary.warnings == ("Look at this.",)
+
+
+def test_an_unfinished_run_has_a_summary_too(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    run.started(FAILED.target, Step.PLAN, 1)
+
+    summary = run.read().summary(run)
+
+    assert not summary.finished
+    assert [entry.status for entry in summary.targets] == [
+        Status.CHANGES,
+        Status.NOT_STARTED,
+        Status.UNFINISHED,
+        Status.NOT_STARTED,
+    ]

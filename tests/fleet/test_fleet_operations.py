@@ -1,4 +1,4 @@
-"""The verbs as functions: what is rendered, removed, merged and told."""
+"""The verbs as functions: what is prepared, begun, resumed and told."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import stat
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +17,28 @@ from moto import mock_aws
 
 from fleet import operations
 from fleet.audit import LivePreferences
-from fleet.capacity import Capacity
 from fleet.context import Context
 from fleet.errors import ExitCode, InputError
-from fleet.journal import RunFolder, Status, Step, TargetResult
-from fleet.operations import Operation, RenderedFile, exit_code, handled_signals, merge_results, with_changes
+from fleet.executors import Workers
+from fleet.journal import RunFolder
+from fleet.operations import (
+    EVERYTHING,
+    Operation,
+    Options,
+    begin_run,
+    exit_code,
+    go_on,
+    handled_signals,
+    unfinished,
+    with_changes,
+)
 from fleet.organization import Account
-from fleet.plans import ChangeSet
-from fleet.rollout import Rollout
-from fleet.targets import Selection, Target, TargetList
-from fleet.terraform import PlanOutcome, Terraform
+from fleet.results import Failure, Status, Step, TargetResult
+from fleet.targets import Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 PAYMENTS, DEV = Account("111122223333", "Payments"), Account("222233334444", "Dev")
+BUCKET = "session-manager-state-123456789012"
 
 
 @pytest.fixture
@@ -38,97 +47,11 @@ def context(write: Callable[[str, str], Path], settings_file: Callable[[str], Pa
         "accounts.yaml",
         "accounts:\n  - {id: 111122223333, name: Payments}\n  - {id: 222233334444, name: Dev}\n",
     )
-    return Context.load(settings_file("exceptions:\n  - " + EXPIRED))
-
-
-EXPIRED = "{match: {accounts: [Dev]}, skip: [preferences], owner: dev, reason: tests, expires: 2020-01-01}\n"
+    return Context.load(settings_file("waves: [{name: canary, match: {accounts: [Dev]}, max_failures: 1}]\n"))
 
 
 def everything(context: Context) -> TargetList:
-    return context.select(Selection(everything=True))
-
-
-# --- Rendering ---------------------------------------------------------------------------------------------------
-
-
-def test_rendering_writes_nothing_by_itself(context: Context, tmp_path: Path) -> None:
-    files = operations.render(context, everything(context), tmp_path / "out", find_stale=True)
-
-    assert [str(file.path.relative_to(tmp_path / "out")) for file in files] == [
-        "111122223333/eu-west-1.tfvars",
-        "111122223333/us-east-1.tfvars",
-        "222233334444/eu-west-1.tfvars",
-        "222233334444/us-east-1.tfvars",
-    ]
-    assert all(file.differs and file.current is None for file in files)
-    assert not (tmp_path / "out").exists()
-
-
-def test_only_what_differs_is_written(context: Context, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    operations.write_rendered(operations.render(context, everything(context), out, find_stale=True), prune=False)
-    times = {path: path.stat().st_mtime_ns for path in out.rglob("*.tfvars")}
-    edited = out / "111122223333" / "eu-west-1.tfvars"
-    edited.write_text("edited by hand\n")
-
-    files = operations.render(context, everything(context), out, find_stale=True)
-    operations.write_rendered(files, prune=False)
-
-    assert [file.path for file in files if file.differs] == [edited]
-    assert "-edited by hand\n" in files[0].diff()
-    assert '+account_id = "111122223333"\n' in files[0].diff()
-    assert {path for path, time in times.items() if path.stat().st_mtime_ns == time} == times.keys() - {edited}
-    assert not any(file.differs for file in operations.render(context, everything(context), out, find_stale=True))
-
-
-def test_rendered_files_are_private(context: Context, tmp_path: Path) -> None:
-    operations.write_rendered(
-        operations.render(context, everything(context), tmp_path / "out", find_stale=False), prune=False
-    )
-
-    for path in (tmp_path / "out").rglob("*.tfvars"):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_stale_files_are_found_and_removed_only_on_request(context: Context, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    for name in ("999988887777/eu-west-1.tfvars", "111122223333/ap-southeast-2.tfvars"):
-        (out / name).parent.mkdir(parents=True)
-        (out / name).write_bytes(b"old \xff\n")
-    for name in ("999988887777/notes.txt", "shared/eu-west-1.tfvars", "2024/eu-west-1.tfvars"):
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_text("not ours\n")
-
-    files = operations.render(context, everything(context), out, find_stale=True)
-    stale = [file.path for file in files if file.stale]
-    assert stale == [out / "111122223333" / "ap-southeast-2.tfvars", out / "999988887777" / "eu-west-1.tfvars"]
-    assert "-old" in next(file for file in files if file.stale).diff()
-
-    operations.write_rendered(files, prune=False)
-    assert all(path.exists() for path in stale)
-    operations.write_rendered(files, prune=True)
-    assert not any(path.exists() for path in stale)
-    assert (out / "2024" / "eu-west-1.tfvars").exists()
-    assert (out / "shared" / "eu-west-1.tfvars").exists()
-
-
-def test_a_part_of_the_targets_finds_nothing_stale(context: Context, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    operations.write_rendered(operations.render(context, everything(context), out, find_stale=True), prune=True)
-    part = TargetList(everything(context).targets[:1], ())
-
-    assert [file.path.name for file in operations.render(context, part, out, find_stale=False)] == ["eu-west-1.tfvars"]
-
-
-def test_a_file_that_is_as_it_should_be_has_no_difference() -> None:
-    assert not RenderedFile(Path("a"), "x\n", "x\n").differs
-    assert RenderedFile(Path("a"), "x\n", "x\n").diff() == ""
-    assert RenderedFile(Path("a"), "x\n", None).differs
-
-
-def test_an_expired_exception_is_refused_before_a_plan(context: Context) -> None:
-    with pytest.raises(InputError, match=r"organization\.yaml:9 .* The exception of dev expired on 2020-01-01"):
-        operations.refuse_expired_exceptions(context)
+    return context.select(EVERYTHING)
 
 
 # --- Results -----------------------------------------------------------------------------------------------------
@@ -146,6 +69,7 @@ def result(status: Status, target: Target | None = None, step: Step = Step.PLAN)
         ([Status.NO_CHANGES, Status.CHANGES], ExitCode.CHANGES_PENDING),
         ([Status.CHANGES, Status.FAILED], ExitCode.TARGET_FAILED),
         ([Status.APPLIED, Status.NOT_STARTED], ExitCode.TARGET_FAILED),
+        ([Status.APPLIED, Status.UNFINISHED], ExitCode.TARGET_FAILED),
     ],
 )
 def test_failure_beats_changes(statuses: list[Status], code: ExitCode) -> None:
@@ -166,39 +90,76 @@ def test_the_exit_codes_are_the_documented_ones() -> None:
     }
 
 
-def test_a_result_of_an_apply_keeps_what_the_plan_said() -> None:
-    changes = ChangeSet((), ("arn",))
-    planned = replace(
-        result(Status.CHANGES),
-        outcome=PlanOutcome(changed=True, add=1),
-        change_set=changes,
-        plan_sha256="ab",
-        seconds=2.0,
-    )
-    unchanged = result(Status.NO_CHANGES, Target(DEV, HOME, HOME))
-    applied = replace(result(Status.APPLIED, step=Step.APPLY), seconds=3.0)
+def test_what_has_to_be_planned_again_and_what_is_planned() -> None:
+    results = [result(status) for status in Status]
+    blocked = result(Status.NOT_STARTED, step=Step.APPLY)
 
-    merged = merge_results([planned, unchanged], [applied])
-
-    assert merged == [
-        replace(applied, outcome=planned.outcome, change_set=changes, plan_sha256="ab", seconds=5.0),
-        unchanged,
+    assert [entry.status for entry in unfinished([*results, blocked])] == [
+        Status.FAILED,
+        Status.NOT_STARTED,
+        Status.UNFINISHED,
     ]
-    assert with_changes([planned, unchanged, applied]) == [planned]
+    assert with_changes([*results, blocked]) == [result(Status.CHANGES), blocked]
 
 
-# --- Signals -----------------------------------------------------------------------------------------------------
+# --- Beginnings --------------------------------------------------------------------------------------------------
 
 
-class Interruptible(Terraform):
-    """Counts how often it is interrupted."""
+def test_a_new_run_says_everything_about_itself(context: Context) -> None:
+    beginning = begin_run(context, "plan", everything(context), EVERYTHING, warnings=["Look."])
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(binary="/bin/false", root=folder, data_folder=folder, environment={})
-        self.interrupted = 0
+    assert (beginning.command, beginning.organization_id) == ("plan", "o-exampleorgid")
+    assert (beginning.shard, beginning.shards, beginning.wave) == (None, (), None)
+    assert beginning.tolerances == {"canary": 1}
+    assert [key.target.key for key in beginning.targets] == [each.key for each in everything(context).targets]
+    assert len(beginning.configuration_sha256) == 64
+    assert beginning.warnings == ("Look.",)
 
-    def interrupt(self) -> None:
-        self.interrupted += 1
+
+def test_a_shard_knows_which_shards_hold_anything(context: Context) -> None:
+    selection = Selection(everything=True, shard=Shard(1, 50))
+
+    beginning = begin_run(context, "plan", context.select(selection), selection)
+
+    assert beginning.shard == "1/50"
+    assert len(beginning.shards) == 2
+    assert all(any(Shard(number, 50).holds(account.id) for account in (PAYMENTS, DEV)) for number in beginning.shards)
+
+
+def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Context) -> None:
+    targets = list(everything(context).targets)
+    first = begin_run(context, "plan", everything(context), Selection(everything=True, shard=Shard(1, 1)))
+
+    again = go_on(context, first, targets, "apply")
+    narrowed = go_on(context, first, targets, "apply", Selection(wave="canary", shard=Shard(2, 3)))
+
+    assert (again.command, again.shard, again.wave, again.targets) == ("apply", "1/1", None, ())
+    assert (narrowed.shard, narrowed.wave) == ("2/3", "canary")
+    assert [each.account.id for each in targets if narrowed.means(each)] == [
+        each.account.id for each in targets if each.wave == "canary" and Shard(2, 3).holds(each.account.id)
+    ]
+
+
+def test_a_run_of_another_organization_is_refused(context: Context) -> None:
+    first = begin_run(context, "plan", everything(context), EVERYTHING)
+
+    with pytest.raises(InputError, match="This run is about o-other, the settings are about o-exampleorgid"):
+        go_on(context, first.model_copy(update={"organization_id": "o-other"}), [], "apply")
+
+
+def test_a_run_is_not_resumed_with_other_settings(context: Context, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "runs")
+    run.begin(begin_run(context, "plan", everything(context), EVERYTHING))
+    operations.refuse_other_configuration(context, run.read())
+
+    path = context.settings.document.path
+    path.write_text(path.read_text() + "# changed\n")
+
+    with pytest.raises(InputError, match="not what it was when this run began"):
+        operations.refuse_other_configuration(context, run.read())
+
+
+# --- Operations --------------------------------------------------------------------------------------------------
 
 
 class Silent:
@@ -210,24 +171,153 @@ class Silent:
     def end(self) -> None: ...
 
 
+@pytest.fixture
+def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def prepare(
+    context: Context,
+    tmp_path: Path,
+    stand_in: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    aws: None,  # noqa: ARG001 - state bucket
+) -> Callable[..., Operation]:
+    """Prepare an operation over all targets, with a terraform that plans no changes."""
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket=BUCKET)
+    path = stand_in(f"""
+        if [ "$1" = version ]; then echo '{{"terraform_version": "1.11.4"}}'; exit; fi
+        echo "$TF_DATA_DIR $TF_WORKSPACE $*" >>'{tmp_path}/trace'
+        """)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+    def prepare(options: Options = Options(workers=3), command: str = "plan") -> Operation:  # noqa: B008
+        run = RunFolder.create(tmp_path / "runs")
+        selected = everything(context)
+        beginning = begin_run(context, command, selected, EVERYTHING)
+        return Operation.prepare(context, run, beginning, selected.targets, Silent(), options)
+
+    return prepare
+
+
+def test_preparation_initializes_each_region_in_its_own_place(
+    prepare: Callable[..., Operation], tmp_path: Path
+) -> None:
+    operation = prepare()
+
+    run = operation.run
+    assert (operation.capacity.plan_workers, operation.capacity.apply_workers) == (3, 3)
+    lines = (tmp_path / "trace").read_text().splitlines()
+    assert len(lines) == 2
+    for region, line in zip((HOME, OTHER), lines, strict=True):
+        assert line.startswith(f"{run.path}/.terraform/{region}  init ")
+        assert f"-backend-config=bucket={BUCKET} " in line
+        assert f"-backend-config=workspace_key_prefix=session-manager/{region} " in line
+        assert stat.S_IMODE((run.path / f"init-{region}.log").stat().st_mode) == 0o600
+    assert run.read().beginning.command == "plan"
+
+
+def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Operation]) -> None:
+    operation = prepare()
+
+    results = operation.plan(operation.context.select(EVERYTHING).targets)
+    code, summary = operation.finish(operation.apply(results))
+
+    assert (code, summary.exit_code, summary.totals.no_changes) == (ExitCode.DONE, 0, 4)
+    assert operation.run.read().results == [replace(each, seconds=round(each.seconds, 2)) for each in results]
+
+
+def test_targets_at_work_are_refused_until_the_operation_is_over(prepare: Callable[..., Operation]) -> None:
+    operation = prepare()
+    with pytest.raises(InputError, match=f"The run {operation.run.run_id} is at work on "):
+        prepare()
+
+    operation.finish([])
+
+    prepare().finish([])
+
+
+def test_a_preparation_that_fails_gives_the_targets_free(
+    prepare: Callable[..., Operation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        with pytest.raises(InputError, match="no terraform is on the PATH"):
+            prepare()
+
+    prepare().finish([])
+
+
+def test_one_after_another_means_one_worker(prepare: Callable[..., Operation]) -> None:
+    operation = prepare(Options(workers=8, serial=True))
+
+    assert (operation.capacity.plan_workers, operation.capacity.apply_workers) == (1, 1)
+
+
+def test_an_account_that_has_left_the_organization_fails_its_targets(prepare: Callable[..., Operation]) -> None:
+    operation = prepare()
+
+    [gone] = operation.plan([Target(Account("999988887777", "Gone"), HOME, HOME)])
+
+    assert gone.failure == Failure("input", "The account 999988887777 is not in the organization any more.")
+
+
+def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> None:
+    operation = prepare(Options(workers=1, allow_destroy=False), command="destroy")
+    target = Target(Account("222233334444", "Dev"), HOME, HOME)
+    operation.revisions[target.key] = 3
+    operation.allow_destroy()
+
+    job = operation._job(Step.APPLY, target, "ab", again=False)
+
+    assert (job.destroy, job.revision, job.plan_sha256, job.verify) == (True, 3, "ab", False)
+    assert job.terms.allow_destroy is True
+    assert '+3"' in job.variables
+
+
+def test_a_doubtful_target_is_read_back_and_its_revision_is_read_anew(prepare: Callable[..., Operation]) -> None:
+    operation = prepare()
+    target = Target(DEV, HOME, HOME)
+    operation.doubtful = {target.key}
+    key = f"session-manager/revisions/{target.key}/7"
+    boto3.client("s3", region_name="us-east-1").put_object(Bucket=BUCKET, Key=key, Body=b"{}")
+
+    job = operation._job(Step.PLAN, target, "", again=False)
+
+    assert (job.verify, job.revision) == (True, 7)
+
+
+# --- Signals -----------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_stops_and_the_second_interrupts_terraform(
-    context: Context, tmp_path: Path, number: signal.Signals
+    prepare: Callable[..., Operation], number: signal.Signals
 ) -> None:
-    run, stop, terraform = RunFolder.create(tmp_path), threading.Event(), Interruptible(tmp_path)
-    rollout = Rollout(run, {HOME: terraform}, Silent(), stop)
-    operation = Operation(context, run, Capacity(1, 1, None), stop, rollout)
+    operation = prepare()
     told: list[str] = []
+    interrupted: list[bool] = []
+    inner = operation.workers
+
+    @contextmanager
+    def opened() -> Iterator[Workers]:
+        with inner() as workers:
+            yield replace(workers, interrupt=lambda: interrupted.append(True))
+
+    operation.workers = opened
     before = signal.getsignal(number)
 
-    with operation.interruptible(told.append):
+    with operation.interruptible(told.append), operation._rollout():
         signal.raise_signal(number)
-        assert (stop.is_set(), terraform.interrupted) == (True, 0)
+        assert (operation.stop.is_set(), interrupted) == (True, [])
         signal.raise_signal(number)
-        assert terraform.interrupted == 1
+        assert interrupted == [True]
 
     assert [line.split(":")[0].split(";")[0] for line in told] == ["Stopping", "Interrupting terraform"]
     assert signal.getsignal(number) is before
+    operation.claim.release()
 
 
 def test_handlers_are_put_back_after_an_error_too() -> None:
@@ -239,37 +329,7 @@ def test_handlers_are_put_back_after_an_error_too() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-# --- Preparation and reading back --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
-    with mock_aws():
-        yield
-
-
-@pytest.mark.usefixtures("aws")
-def test_preparation_initializes_each_region_in_its_own_place(
-    context: Context, tmp_path: Path, stand_in: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
-    path = stand_in(f"""
-        if [ "$1" = version ]; then echo '{{"terraform_version": "1.11.4"}}'; exit; fi
-        echo "$TF_DATA_DIR $TF_WORKSPACE $*" >>'{tmp_path}/trace'
-        """)
-    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
-    run = RunFolder.create(tmp_path / "runs")
-
-    operation = Operation.prepare(context, run, [HOME, OTHER, HOME], Silent(), 3)
-
-    assert (operation.capacity.plan_workers, operation.capacity.apply_workers) == (3, 3)
-    lines = (tmp_path / "trace").read_text().splitlines()
-    assert len(lines) == 2
-    for region, line in zip((HOME, OTHER), lines, strict=True):
-        assert line.startswith(f"{run.path}/.terraform/{region}  init ")
-        assert "-backend-config=bucket=session-manager-state-123456789012 " in line
-        assert f"-backend-config=workspace_key_prefix=session-manager/{region} " in line
-        assert stat.S_IMODE((run.path / f"init-{region}.log").stat().st_mode) == 0o600
+# --- Reading back ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("aws")

@@ -31,8 +31,6 @@ for name in ("polite", "deaf", "family"):
         ["/bin/sh", str(folder / name)],
         folder=folder,
         environment={"PATH": os.environ["PATH"]},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
     )
 print(os.environ[processes.MARKER], flush=True)
 time.sleep(300)
@@ -49,6 +47,49 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+# Starts a child that has something to say for a while, and lets it finish.
+PATIENT_PARENT = """
+import os, sys, time
+from pathlib import Path
+from fleet import processes
+
+folder = Path(sys.argv[1])
+processes.guard_children(interrupt_seconds=0.5, finish_seconds=60)
+processes.start(["/bin/sh", str(folder / "talkative")], folder=folder, environment={"PATH": os.environ["PATH"]})
+print("started", flush=True)
+time.sleep(300)
+"""
+TALKATIVE = """
+trap 'touch interrupted' INT
+touch ready
+for number in 1 2 3 4 5 6 7 8 9 10; do
+  sleep 0.1
+  head -c 20000 /dev/zero || exit 1
+done
+touch done
+"""
+
+
+def test_a_child_finishes_what_it_does_when_its_parent_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "talkative").write_text(TALKATIVE)
+    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PATIENT_PARENT, str(tmp_path)],
+        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "started\n"
+    wait_for((tmp_path / "ready").exists)
+
+    parent.kill()
+    parent.wait()
+
+    wait_for((tmp_path / "done").exists)
+    assert not (tmp_path / "interrupted").exists()
 
 
 def guards(marker: str) -> list[psutil.Process]:
@@ -85,8 +126,6 @@ def start(tmp_path: Path, body: str, **environment: str) -> subprocess.Popen[byt
         ["/bin/sh", "-c", body],
         folder=tmp_path,
         environment=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
     )
 
 

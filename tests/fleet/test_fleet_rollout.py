@@ -1,77 +1,87 @@
-"""Scheduling: order, concurrency, waves, failures and interruption, with a terraform that does as it is told."""
+"""Scheduling: order, concurrency, waves, failures, retries and interruption, with work that does as it is told."""
 
 from __future__ import annotations
 
+import datetime
 import json
-import stat
+import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleet.errors import TerraformError
-from fleet.journal import RunFolder, SavedTarget, Status, Step, TargetResult
+from fleet import rollout
+from fleet.bundles import Tools
+from fleet.errors import FleetError, InputError, TerraformError
+from fleet.executors import Workers
+from fleet.journal import Beginning, JournalError, RunFolder, TargetKey
 from fleet.organization import Account
-from fleet.rollout import Rollout, data_folder, initialize
-from fleet.settings import Settings, Wave
+from fleet.plans import ChangeSet, ResourceChange
+from fleet.results import Status, Step, TargetResult
+from fleet.rollout import Limits, Rollout
+from fleet.settings_file import DeploymentRole, Wave
 from fleet.targets import Target
-from fleet.terraform import PlanOutcome, Terraform
-from fleet.tfvars import TfvarsRenderer
+from fleet.terraform import PlanOutcome
+from fleet.work import Job, Performed, Terms, failed
 
 HOME, OTHER = "eu-west-1", "us-east-1"
-RENDERER = TfvarsRenderer("organization.yaml")
+TERMS = Terms(
+    Tools("1.11.4", "5.100.0", "0.1.0", ""),
+    DeploymentRole(name="Deployment"),
+    {},
+    "session-manager",
+    datetime.timedelta(hours=24),
+    allow_destroy=False,
+)
 
 
 def target(number: int, region: str = HOME, wave: str = "rest") -> Target:
     return Target(Account(f"{number:012}", f"account {number}"), region, HOME, wave)
 
 
-class ObedientTerraform(Terraform):
+class ObedientWork:
     """Does for every workspace what the test wants, and notes what was asked of it."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(binary="/bin/false", root=folder, data_folder=folder, environment={})
+    def __init__(self) -> None:
         self.errors: dict[str, Exception] = {}
         self.unchanged: set[str] = set()
+        self.changes: dict[str, ChangeSet] = {}
         self.on_begin: Callable[[str], object] = lambda workspace: None  # noqa: ARG005
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.order: list[str] = []
-        self.interrupted = 0
-        self.initialized: list[tuple[Mapping[str, str], Path]] = []
+        self.jobs: list[Job] = []
 
-    def init(self, backend: Mapping[str, str], log: Path) -> None:
-        self.initialized.append((backend, log))
-
-    def plan(self, workspace: str, variables: Path, plan: Path, log: Path) -> PlanOutcome:
-        assert variables.is_file()
-        log.touch()
-        self._work(workspace)
-        plan.write_text(f"plan of {workspace}")
-        return PlanOutcome(changed=workspace not in self.unchanged, add=1)
-
-    def show(self, plan: Path, log: Path) -> dict[str, Any]:  # noqa: ARG002 - the real one's signature
-        change = {"actions": ["create"], "before": None, "after": {"from": plan.read_text()}}
-        return {"resource_changes": [{"address": "a.b", "change": change}]}
-
-    def apply(self, workspace: str, plan: Path, log: Path) -> None:  # noqa: ARG002 - the real one's signature
-        assert plan.read_text() == f"plan of {workspace}"
-        self._work(workspace)
-
-    def interrupt(self) -> None:
-        self.interrupted += 1
-
-    def _work(self, workspace: str) -> None:
+    def __call__(self, job: Job) -> Performed:
+        workspace = job.target.workspace
+        self.jobs.append(job)
         self.begun.append(workspace)
         self.order.append(f"begin {workspace}")
         self.on_begin(workspace)
         self.order.append(f"end {workspace}")
-        if workspace in self.errors:
-            raise self.errors[workspace]
+        error = self.errors.get(workspace)
+        if isinstance(error, FleetError | OSError):
+            return Performed(failed(job.target, job.step, error))
+        if error is not None:
+            raise error
         self.ended.append(workspace)
+        if job.step is Step.APPLY:
+            return Performed(TargetResult(job.target, Status.APPLIED, Step.APPLY))
+        if workspace in self.unchanged:
+            return Performed(TargetResult(job.target, Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)))
+        outcome, changes = PlanOutcome(changed=True, add=1), self.changes.get(workspace, CHANGES)
+        return Performed(
+            TargetResult(job.target, Status.CHANGES, Step.PLAN, outcome, changes, plan_sha256=f"plan {len(self.jobs)}")
+        )
+
+
+CHANGES = ChangeSet((ResourceChange("create", "a.b"), ResourceChange("create", "a.c")))
 
 
 class Watcher:
@@ -96,32 +106,62 @@ class Watcher:
 class Stage:
     """A rollout with everything around it."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path) -> None:
         self.run = RunFolder.create(folder / "runs")
-        self.terraform = ObedientTerraform(folder)
+        self.work = ObedientWork()
         self.observer = Watcher()
         self.stop = threading.Event()
-        self.settings = settings
-        self.rollout = Rollout(self.run, {HOME: self.terraform, OTHER: self.terraform}, self.observer, self.stop)
+        self.limits = Limits(4, 4)
+        self.lost: tuple[type[BaseException], ...] = ()
+        self.impossible: dict[str, FleetError] = {}
 
     def plan(self, *targets: Target, workers: int = 4) -> list[TargetResult]:
-        return self.rollout.plan(targets, self.settings, RENDERER, workers)
+        keys = tuple(TargetKey.of(target) for target in targets)
+        self.run.begin(
+            Beginning(command="plan", organization_id="o-exampleorgid", configuration_sha256="", targets=keys)
+        )
+        with self._rollout(workers) as rollout:
+            return rollout.plan(targets)
 
     def apply(
-        self, planned: Sequence[TargetResult | SavedTarget], *waves: Wave, workers: int = 4
+        self,
+        planned: Sequence[TargetResult],
+        *waves: Wave,
+        workers: int = 4,
+        between: Callable[[str, str], bool] = lambda _done, _next: True,
+        reverse: bool = False,
     ) -> list[TargetResult]:
-        self.terraform.begun.clear()
-        self.terraform.ended.clear()
-        self.terraform.order.clear()
-        return self.rollout.apply(planned, waves, workers)
+        for noted in (self.work.begun, self.work.ended, self.work.order, self.work.jobs):
+            noted.clear()
+        with self._rollout(workers) as rollout:
+            return rollout.apply(planned, waves, between, reverse=reverse)
+
+    @contextmanager
+    def _rollout(self, count: int) -> Iterator[Rollout]:
+        with ThreadPoolExecutor(count) as executor:
+            yield Rollout(
+                run=self.run,
+                workers=Workers(lambda job: executor.submit(self.work, job), lambda: None, self.lost, count),
+                make_job=self._job,
+                observer=self.observer,
+                stop=self.stop,
+                limits=replace(self.limits, plan_workers=count, apply_workers=count),
+            )
+
+    def _job(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+        if error := self.impossible.get(target.workspace):
+            raise error
+        return Job(step, target, "", TERMS, plan_sha256, verify=again)
 
     def journal(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.run.path / "journal.jsonl").read_text().splitlines()]
+        """The events of the targets, without what begins and ends the run."""
+        lines = (self.run.path / "journal.jsonl").read_text().splitlines()
+        return [entry for entry in map(json.loads, lines) if "target" in entry]
 
 
 @pytest.fixture
-def stage(tmp_path: Path, make_settings: Callable[[str], Settings]) -> Stage:
-    return Stage(tmp_path, make_settings(""))
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
 
 
 def statuses(results: Sequence[TargetResult]) -> list[Status]:
@@ -142,41 +182,11 @@ def test_results_come_in_the_order_of_the_targets_whoever_is_first(stage: Stage)
         elif workspace == last:
             slow.set()
 
-    stage.terraform.on_begin = begin
+    stage.work.on_begin = begin
     results = stage.plan(*targets, workers=2)
 
     assert [result.target for result in results] == targets
-    assert stage.terraform.ended[-1] == targets[0].workspace
-
-
-def test_the_result_of_a_plan(stage: Stage) -> None:
-    stage.terraform.unchanged = {target(2).workspace}
-
-    changed, unchanged = stage.plan(target(1), target(2))
-
-    assert (changed.status, changed.step, changed.outcome) == (
-        Status.CHANGES,
-        Step.PLAN,
-        PlanOutcome(changed=True, add=1),
-    )
-    assert changed.change_set is not None
-    assert "plan of <account>" in changed.change_set.changes[0].detail
-    assert len(changed.plan_sha256) == 64
-    assert (unchanged.status, unchanged.change_set, unchanged.plan_sha256) == (Status.NO_CHANGES, None, "")
-
-
-def test_everything_of_a_target_is_private(stage: Stage) -> None:
-    stage.plan(target(1))
-
-    folder = stage.run.path / "000000000001" / HOME
-    written = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    assert written.keys() >= {"terraform.tfvars", "tfplan", "plan.json"}
-    assert {name: mode for name, mode in written.items() if name in {"terraform.tfvars", "plan.json"}} == {
-        "terraform.tfvars": 0o600,
-        "plan.json": 0o600,
-    }
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert '"000000000001"' in (folder / "terraform.tfvars").read_text()
+    assert stage.work.ended[-1] == targets[0].workspace
 
 
 @pytest.mark.parametrize(
@@ -205,7 +215,7 @@ def test_everything_of_a_target_is_private(stage: Stage) -> None:
 def test_a_target_that_fails_is_told_and_stops_no_other(
     stage: Stage, error: Exception, kind: str, message: str
 ) -> None:
-    stage.terraform.errors = {target(1).workspace: error}
+    stage.work.errors = {target(1).workspace: error}
 
     failed, *others = stage.plan(target(1), target(2), target(3), workers=1)
 
@@ -220,27 +230,8 @@ def test_a_target_that_fails_is_told_and_stops_no_other(
     assert statuses(others) == [Status.CHANGES] * 2
 
 
-def test_settings_that_do_not_fit_fail_their_target_only(
-    tmp_path: Path, make_settings: Callable[[str], Settings]
-) -> None:
-    stage = Stage(
-        tmp_path,
-        make_settings("""
-            overrides: [{match: {accounts: ["000000000001"]}, set: {preferences: {max_session_duration: 5}}}]
-            """),
-    )
-
-    failed, other = stage.plan(target(1), target(2))
-
-    assert failed.failure is not None
-    assert failed.failure.kind == "input"
-    assert "For 000000000001 (account 1) in eu-west-1: max_session_duration must be greater" in failed.failure.message
-    assert other.status is Status.CHANGES
-    assert stage.terraform.begun == [target(2).workspace]
-
-
 def test_a_bug_is_not_taken_for_a_result(stage: Stage) -> None:
-    stage.terraform.errors = {target(1).workspace: ZeroDivisionError()}
+    stage.work.errors = {target(1).workspace: ZeroDivisionError()}
 
     with pytest.raises(ZeroDivisionError):
         stage.plan(target(1), target(2))
@@ -263,14 +254,14 @@ def test_no_more_targets_at_once_than_workers(stage: Stage) -> None:
         with lock:
             running.discard(workspace)
 
-    stage.terraform.on_begin = begin
+    stage.work.on_begin = begin
     stage.plan(*(target(number) for number in range(1, 10)), workers=3)
 
     assert most == 3
 
 
 def test_observer_and_journal_are_told_of_every_target(stage: Stage) -> None:
-    stage.terraform.errors = {target(2).workspace: TerraformError("failed")}
+    stage.work.errors = {target(2).workspace: TerraformError("failed")}
 
     stage.plan(target(1), target(2), workers=1)
 
@@ -297,18 +288,12 @@ def test_after_a_stop_nothing_more_is_started(stage: Stage) -> None:
         if workspace == target(2).workspace:
             stage.stop.set()
 
-    stage.terraform.on_begin = begin
+    stage.work.on_begin = begin
     results = stage.plan(*(target(number) for number in range(1, 5)), workers=1)
 
     assert statuses(results) == [Status.CHANGES, Status.CHANGES, Status.NOT_STARTED, Status.NOT_STARTED]
     assert {result.reason for result in results[2:]} == {"the run was interrupted"}
-    assert len(stage.journal()) == 4
-
-
-def test_an_interruption_reaches_the_terraform_of_every_region(stage: Stage) -> None:
-    stage.rollout.interrupt()
-
-    assert stage.terraform.interrupted == 2
+    assert [entry["event"] for entry in stage.journal()] == ["started", "finished"] * 2 + ["finished"] * 2
 
 
 def test_no_targets_are_no_work(stage: Stage) -> None:
@@ -329,21 +314,21 @@ def test_regions_of_an_account_follow_each_other_the_home_region_first(stage: St
     assert {result.step for result in results} == {Step.APPLY}
     for number in range(1, 5):
         home, other = target(number, HOME).workspace, target(number, OTHER).workspace
-        of_account = [event for event in stage.terraform.order if event.split()[1] in {home, other}]
+        of_account = [event for event in stage.work.order if event.split()[1] in {home, other}]
         assert of_account == [f"begin {home}", f"end {home}", f"begin {other}", f"end {other}"]
 
 
 def test_accounts_are_worked_on_at_the_same_time(stage: Stage) -> None:
     planned = stage.plan(target(1), target(2), target(3))
     meeting = threading.Barrier(3, timeout=20)
-    stage.terraform.on_begin = lambda _: meeting.wait()
+    stage.work.on_begin = lambda _: meeting.wait()
 
     assert set(statuses(stage.apply(planned, workers=3))) == {Status.APPLIED}
 
 
 def test_a_failed_home_region_stops_neither_the_other_regions_nor_the_other_accounts(stage: Stage) -> None:
     planned = stage.plan(target(1), target(1, OTHER), target(2))
-    stage.terraform.errors = {target(1).workspace: TerraformError("failed", ["Error: denied"])}
+    stage.work.errors = {target(1).workspace: TerraformError("failed", ["Error: denied"])}
 
     results = {result.target.key: result for result in stage.apply(planned)}
 
@@ -362,7 +347,7 @@ def waves_of(stage: Stage, failing: int) -> list[TargetResult]:
         for number in range(4)
     ]
     planned = stage.plan(*targets)
-    stage.terraform.errors = {entry.workspace: TerraformError("failed") for entry in targets[:failing]}
+    stage.work.errors = {entry.workspace: TerraformError("failed") for entry in targets[:failing]}
     return planned
 
 
@@ -385,7 +370,20 @@ def test_a_wave_beyond_its_tolerance_stops_the_later_ones(
     else:
         assert set(statuses(later)) == {Status.NOT_STARTED}
         assert {result.reason for result in later} == {f"{failing} of 4 targets failed in the wave canary"}
-        assert len(stage.terraform.begun) == 4
+        assert len(stage.work.begun) == 4
+
+
+def test_what_was_not_started_is_told_by_the_journal_and_may_be_applied_later(stage: Stage) -> None:
+    planned = waves_of(stage, failing=1)
+    stage.apply(planned, Wave(name="canary"))
+    stage.work.errors.clear()
+
+    told = stage.run.read().results
+    results = stage.apply(told, Wave(name="canary", max_failures=1))
+
+    assert {result.reason for result in told[4:]} == {"1 of 4 targets failed in the wave canary"}
+    assert [result.plan_sha256 for result in told[4:]] == [result.plan_sha256 for result in planned[4:]]
+    assert statuses(results) == [Status.APPLIED] * 8
 
 
 def test_a_plan_that_failed_counts_for_its_wave(stage: Stage) -> None:
@@ -400,37 +398,18 @@ def test_a_plan_that_failed_counts_for_its_wave(stage: Stage) -> None:
     assert {result.reason for result in results[3:]} == {"1 of 4 targets failed in the wave canary"}
 
 
-def test_applying_a_saved_run_keeps_what_its_plans_found(stage: Stage) -> None:
-    planned = waves_of(stage, failing=0)
-    unchanged = replace(planned[0], status=Status.NO_CHANGES)
-    stage.run.write_summary(command="plan", exit_code=2, results=[unchanged, *planned[1:]], skipped=[])
-    before = json.loads((stage.run.path / "summary.json").read_text())
-
-    results = stage.apply(stage.run.saved_targets(), Wave(name="canary"))
-    stage.run.amend_summary(command="apply", exit_code=0, results=results)
-
-    after = json.loads((stage.run.path / "summary.json").read_text())
-    assert [entry["status"] for entry in after["targets"]] == ["no_changes", *["applied"] * (len(planned) - 1)]
-    assert after["totals"]["applied"] == len(planned) - 1
-    assert after["totals"]["no_changes"] == 1
-    assert (after["command"], after["exit_code"]) == ("apply", 0)
-    assert after["change_sets"] == before["change_sets"]
-    for old, new in zip(before["targets"], after["targets"], strict=True):
-        assert (old["fingerprint"], old["plan_sha256"]) == (new["fingerprint"], new["plan_sha256"])
-
-
 def test_a_wave_begins_when_the_one_before_is_through(stage: Stage) -> None:
     planned = waves_of(stage, failing=0)
 
     stage.apply(planned, Wave(name="canary"), Wave(name="middle"), workers=8)
 
-    waves = [int(event.split()[1]) // 10 for event in stage.terraform.order]
+    waves = [int(event.split()[1]) // 10 for event in stage.work.order]
     assert waves == sorted(waves)
 
 
 def test_targets_without_a_wave_tolerate_nothing(stage: Stage) -> None:
     planned = stage.plan(target(1), target(2, wave="after"))
-    stage.terraform.errors = {target(1).workspace: TerraformError("failed")}
+    stage.work.errors = {target(1).workspace: TerraformError("failed")}
 
     results = stage.apply(planned)
 
@@ -439,66 +418,263 @@ def test_targets_without_a_wave_tolerate_nothing(stage: Stage) -> None:
 
 def test_a_stop_in_an_apply_lets_finish_what_runs(stage: Stage) -> None:
     planned = stage.plan(target(1), target(1, OTHER), target(2, wave="after"))
-    stage.terraform.on_begin = lambda _: stage.stop.set()
+    stage.work.on_begin = lambda _: stage.stop.set()
 
     results = stage.apply(planned, workers=1)
 
     assert statuses(results) == [Status.APPLIED, Status.NOT_STARTED, Status.NOT_STARTED]
 
 
-@pytest.mark.parametrize("tampering", ["changed", "missing", "folder"])
-def test_a_plan_that_is_not_the_one_that_was_made_is_refused(stage: Stage, tampering: str) -> None:
-    planned = stage.plan(target(1), target(2))
-    plan = stage.run.plan(target(1))
-    if tampering == "changed":
-        plan.write_text(f"plan of {target(1).workspace} ")
-    else:
-        plan.unlink()
-        if tampering == "folder":
-            plan.mkdir()
+def test_each_wave_is_asked_for_and_waited_for(stage: Stage) -> None:
+    planned = waves_of(stage, failing=0)
+    stage.limits = Limits(4, 4, wave_pause_seconds=0.05)
+    asked: list[tuple[str, str]] = []
 
-    failed, other = stage.apply(planned)
+    def between(done: str, following: str) -> bool:
+        asked.append((done, following))
+        return following != "rest"
 
-    assert failed.failure is not None
-    assert failed.failure.message == f"The saved plan {plan} is missing or not the one that was made; plan again."
-    assert other.status is Status.APPLIED
-    assert stage.terraform.begun == [target(2).workspace]
+    begun = time.monotonic()
+    results = stage.apply(planned, between=between)
+
+    assert time.monotonic() - begun > 0.1
+    assert asked == [("canary", "middle"), ("middle", "rest")]
+    assert statuses(results) == [Status.APPLIED] * 8 + [Status.NOT_STARTED] * 4
+    assert {result.reason for result in results[8:]} == {"the run was ended after the wave middle"}
 
 
-def test_a_result_without_a_digest_is_not_applied(stage: Stage) -> None:
+def test_a_stop_ends_the_pause_between_waves(stage: Stage) -> None:
+    planned = waves_of(stage, failing=0)
+    stage.limits = Limits(4, 4, wave_pause_seconds=600)
+    threading.Timer(0.1, stage.stop.set).start()
+
+    results = stage.apply(planned, between=lambda _done, _next: pytest.fail("nobody is to be asked any more"))
+
+    assert statuses(results) == [Status.APPLIED] * 4 + [Status.NOT_STARTED] * 8
+    assert {result.reason for result in results[4:]} == {"the run was interrupted"}
+
+
+def test_destruction_goes_from_the_last_wave_to_the_first_and_the_home_region_is_last(stage: Stage) -> None:
+    targets = [target(1, wave="canary"), target(1, OTHER, "canary"), target(2, wave="rest"), target(2, OTHER, "rest")]
+    planned = stage.plan(*targets)
+
+    stage.apply(planned, workers=1, reverse=True)
+
+    order = [targets[number].workspace for number in (3, 2, 1, 0)]
+    assert stage.work.begun == order
+
+
+# --- Failures in all ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("tolerance", "planned"), [(0, 1), (2, 3), ("25%", 3), (None, 10), ("100%", 10)])
+def test_too_many_failures_in_all_stop_a_plan(stage: Stage, tolerance: int | str | None, planned: int) -> None:
+    targets = [target(number) for number in range(10)]
+    stage.limits = Limits(4, 4, max_failures=tolerance)
+    stage.work.errors = {entry.workspace: TerraformError("failed") for entry in targets}
+
+    results = stage.plan(*targets, workers=1)
+
+    assert statuses(results) == [Status.FAILED] * planned + [Status.NOT_STARTED] * (10 - planned)
+    if planned < 10:
+        assert results[-1].reason == f"{planned} of all 10 targets failed, and {tolerance} are tolerated"
+
+
+def test_failed_plans_count_among_the_failures_in_all_of_an_apply(stage: Stage) -> None:
+    planned = stage.plan(*(target(number) for number in range(5)))
+    failed_plan = replace(planned[4], status=Status.FAILED)
+    stage.limits = Limits(4, 4, max_failures=1)
+    stage.work.errors = {target(1).workspace: TerraformError("failed")}
+
+    results = stage.apply([*planned[:4], failed_plan], Wave(name="rest", max_failures="100%"), workers=1)
+
+    assert statuses(results) == [Status.APPLIED, Status.FAILED, Status.NOT_STARTED, Status.NOT_STARTED]
+
+
+def test_a_job_that_cannot_be_made_fails_its_target_only(stage: Stage) -> None:
+    stage.impossible = {target(1).workspace: InputError("The settings do not fit.")}
+
+    first, second = stage.plan(target(1), target(2))
+
+    assert first.failure is not None
+    assert (first.status, first.failure.kind, first.failure.message) == (
+        Status.FAILED,
+        "input",
+        "The settings do not fit.",
+    )
+    assert second.status is Status.CHANGES
+    assert [entry["event"] for entry in stage.journal() if entry["target"] == target(1).key] == ["started", "finished"]
+
+
+# --- Retries -----------------------------------------------------------------------------------------------------
+
+THROTTLED = TerraformError("terraform failed", ["operation error KMS: CreateKey, ThrottlingException: Rate exceeded"])
+
+
+@pytest.fixture
+def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "backoff_seconds", lambda attempt: attempt / 1000)
+
+
+def fails(stage: Stage, *errors: Exception | None) -> None:
+    """Let the jobs fail one after another with these errors."""
+    following = iter(errors)
+
+    def begin(workspace: str) -> None:
+        stage.work.errors.pop(workspace, None)
+        if error := next(following, None):
+            stage.work.errors[workspace] = error
+
+    stage.work.on_begin = begin
+
+
+@pytest.mark.usefixtures("_no_delay")
+@pytest.mark.parametrize(("failing", "status"), [(0, Status.CHANGES), (3, Status.CHANGES), (4, Status.FAILED)])
+def test_a_plan_is_tried_again_after_a_failure_that_passes_by_itself(
+    stage: Stage, failing: int, status: Status
+) -> None:
+    fails(stage, *[THROTTLED] * failing)
+
+    [result] = stage.plan(target(1))
+
+    assert (result.status, result.attempts) == (status, min(failing + 1, 4))
+    started = [entry["attempt"] for entry in stage.journal() if entry["event"] == "started"]
+    assert started == list(range(1, result.attempts + 1))
+
+
+@pytest.mark.usefixtures("_no_delay")
+def test_what_does_not_pass_by_itself_is_not_tried_again(stage: Stage) -> None:
+    fails(stage, TerraformError("failed", ["AccessDenied: not authorized"]))
+
+    [result] = stage.plan(target(1))
+
+    assert (result.status, result.attempts) == (Status.FAILED, 1)
+
+
+@pytest.mark.usefixtures("_no_delay")
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (CHANGES, Status.APPLIED),
+        (ChangeSet(CHANGES.changes[:1]), Status.APPLIED),
+        (None, Status.APPLIED),
+        (ChangeSet((*CHANGES.changes, ResourceChange("create", "a.d"))), Status.FAILED),
+        (ChangeSet((ResourceChange("replace", "a.b"),)), Status.FAILED),
+    ],
+    ids=["all", "part", "nothing", "more", "another action"],
+)
+def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is_left(
+    stage: Stage, rest: ChangeSet | None, status: Status
+) -> None:
     [planned] = stage.plan(target(1))
+    workspace = target(1).workspace
+    fails(stage, THROTTLED)
+    if rest is None:
+        stage.work.unchanged = {workspace}
+    else:
+        stage.work.changes = {workspace: rest}
 
-    [result] = stage.apply([replace(planned, plan_sha256="")])
+    [result] = stage.apply([planned])
 
-    assert result.status is Status.FAILED
-    assert stage.terraform.begun == []
-
-
-def test_a_saved_run_can_be_applied_from_its_folder(stage: Stage) -> None:
-    planned = stage.plan(target(1), target(1, OTHER))
-    stage.run.write_summary(command="plan", exit_code=2, results=planned, skipped=[])
-
-    results = stage.apply(RunFolder(stage.run.path).saved_targets())
-
-    assert statuses(results) == [Status.APPLIED] * 2
-    assert stage.terraform.begun == [target(1).workspace, target(1, OTHER).workspace]
-
-
-# --- Initialization ----------------------------------------------------------------------------------------------
+    steps = [(job.step, job.plan_sha256) for job in stage.work.jobs]
+    assert [job.verify for job in stage.work.jobs] == [False, True, True][: len(steps)]
+    assert steps[:2] == [(Step.APPLY, planned.plan_sha256), (Step.PLAN, "")]
+    assert (result.status, result.step, result.attempts) == (status, Step.APPLY, 2)
+    if status is Status.FAILED:
+        assert result.failure is not None
+        assert result.failure.message.endswith("What is left to do differs from what was planned: plan again.")
+        assert result.failure.diagnostics == THROTTLED.diagnostics
+        assert steps[2:] == []
+    elif rest is not None:
+        assert steps[2:] == [(Step.APPLY, "plan 2")]
+    last = stage.journal()[-1]["result"]
+    assert (last["status"], last["step"]) == (status, Step.APPLY)
 
 
-def test_one_initialization_for_each_region(tmp_path: Path) -> None:
-    run = RunFolder.create(tmp_path / "runs")
-    made: dict[str, ObedientTerraform] = {}
+@pytest.mark.usefixtures("_no_delay")
+def test_a_state_that_could_not_be_saved_is_never_planned_again_by_itself(stage: Stage) -> None:
+    [planned] = stage.plan(target(1))
+    fails(stage, TerraformError("failed", ["Failed to save state: connection reset by peer"]))
 
-    def make(region: str) -> Terraform:
-        return made.setdefault(region, ObedientTerraform(tmp_path))
+    [result] = stage.apply([planned])
 
-    initialized = initialize([OTHER, HOME, OTHER, HOME], make, lambda region: {"prefix": region}, run)
+    assert (result.status, len(stage.work.jobs)) == (Status.FAILED, 1)
 
-    assert list(initialized) == [OTHER, HOME]
-    assert {region: terraform.initialized for region, terraform in made.items()} == {
-        region: [({"prefix": region}, run.path / f"init-{region}.log")] for region in (OTHER, HOME)
-    }
-    assert data_folder(run, HOME) != data_folder(run, OTHER)
-    assert data_folder(run, HOME).is_relative_to(run.path)
+
+def test_a_stop_ends_the_wait_for_another_attempt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "backoff_seconds", lambda _attempt: 600)
+    fails(stage, THROTTLED)
+    threading.Timer(0.1, stage.stop.set).start()
+
+    first, second = stage.plan(target(1), target(2), workers=1)
+
+    assert first.status is Status.FAILED
+    assert first.failure is not None
+    assert second.status is Status.CHANGES
+
+
+def test_a_worker_is_free_while_a_target_waits_for_another_attempt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "backoff_seconds", lambda _attempt: 0.2)
+    fails(stage, THROTTLED)
+
+    stage.plan(target(1), target(2), target(3), workers=1)
+
+    first, *others = (target(number).workspace for number in (1, 2, 3))
+    assert stage.work.begun == [first, *others, first]
+
+
+# --- What nobody expects -----------------------------------------------------------------------------------------
+
+
+class GoneError(Exception):
+    """An executor's word for a lost worker."""
+
+
+def test_a_lost_worker_fails_its_target_and_nothing_is_done_twice(stage: Stage) -> None:
+    stage.lost = (GoneError,)
+    planned = stage.plan(target(1), target(2))
+    stage.work.errors = {target(1).workspace: GoneError()}
+
+    lost, other = stage.apply(planned)
+
+    assert lost.failure is not None
+    assert lost.failure.message == "It was applying when its worker was lost (GoneError); `resume` plans it again."
+    assert (lost.status, lost.failure.kind, other.status) == (Status.FAILED, "terraform", Status.APPLIED)
+    assert stage.work.begun.count(target(1).workspace) == 1
+
+
+def test_after_a_bug_what_runs_is_seen_to_its_end_and_nothing_more_is_started(stage: Stage) -> None:
+    running = threading.Event()
+
+    def begin(workspace: str) -> None:
+        if workspace == target(1).workspace:
+            assert running.wait(20)
+            raise ZeroDivisionError
+        running.set()
+        time.sleep(0.1)
+
+    stage.work.on_begin = begin
+    with pytest.raises(ZeroDivisionError):
+        stage.plan(*(target(number) for number in range(1, 9)), workers=2)
+
+    assert len(stage.work.begun) < 8
+    finished = {entry["target"] for entry in stage.journal() if entry["event"] == "finished"}
+    assert finished == {entry.key for entry in map(target, range(1, 9)) if entry.workspace in stage.work.ended}
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run_with_a_sentence(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    stage.work.on_begin = lambda _workspace: monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(JournalError, match=r"journal\.jsonl cannot be written \(No space left on device\).*resume"):
+        stage.plan(target(1), target(2), workers=1)
+
+    monkeypatch.undo()
+    assert stage.work.begun == [target(1).workspace]
+    assert [result.status for result in stage.run.read().results][1] is Status.NOT_STARTED

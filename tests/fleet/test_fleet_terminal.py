@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import io
+from collections.abc import Sequence
 
 import pytest
 from rich.console import Console
 
 from fleet.audit import LivePreferences
-from fleet.journal import Failure, Status, Step, TargetResult
 from fleet.organization import Account
-from fleet.plans import ChangeGroup, ChangeSet, ResourceChange
+from fleet.plans import SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
+from fleet.register import RegisteredException
 from fleet.reports import terminal
+from fleet.results import Failure, Status, Step, TargetResult
+from fleet.summary import Summary, TargetEntry
 from fleet.targets import SkippedAccount, Target
 from fleet.terraform import PlanOutcome
 
@@ -32,28 +36,65 @@ def printed(console: Console) -> str:
     return console.file.getvalue()
 
 
-def target(name: str = "Payments", region: str = HOME, ou: str = "Workloads/Prod") -> Target:
-    return Target(Account("111122223333", name, ou=ou), region, HOME, "canary")
+def target(name: str = "Payments", region: str = HOME, ou: str = "Workloads/Prod", number: int = 0) -> Target:
+    return Target(Account(str(111122223333 + number), name, ou=ou), region, HOME, "canary")
+
+
+def summary(*results: TargetResult, exceptions: Sequence[RegisteredException] = ()) -> Summary:
+    return Summary.build(
+        run_id="20261121T220000Z-abcd",
+        command="plan",
+        started_at=datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC),
+        organization_id="o-exampleorgid",
+        targets=[TargetEntry.of(result) for result in results],
+        change_sets=[result.change_set for result in results if result.change_set],
+        exceptions=exceptions,
+        warnings=["Something expires soon."],
+    )
+
+
+def planned(change_set: ChangeSet, name: str = "A", region: str = HOME) -> TargetResult:
+    return TargetResult(target(name, region), Status.CHANGES, Step.PLAN, change_set=change_set)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_shown_as_they_are(console: Console, name: str) -> None:
+    changes = ChangeSet((ResourceChange("update", f'a.b["{name}"]', (AttributeChange(name, 1, name),)),), ())
     failed = TargetResult(
-        target(name), Status.FAILED, Step.APPLY, failure=Failure("terraform", f"message {name}", (f"error {name}",))
+        target(name),
+        Status.FAILED,
+        Step.APPLY,
+        change_set=changes,
+        failure=Failure("terraform", f"message {name}", (f"error {name}",)),
     )
-    stopped = TargetResult(target(name), Status.NOT_STARTED, Step.APPLY, reason=f"reason {name}")
-    changes = ChangeSet((ResourceChange("update", f'a.b["{name}"]', ""),), ())
+    stopped = TargetResult(target(name, number=1), Status.NOT_STARTED, Step.APPLY, reason=f"reason {name}")
 
     terminal.print_targets(console, [target(name, ou=name)])
     terminal.print_skipped(console, [SkippedAccount(target(name).account, "the account is suspended")])
-    terminal.print_results(console, [failed, stopped])
-    terminal.print_change_groups(console, [ChangeGroup(changes, (target(name),))])
+    terminal.print_summary(console, summary(failed, stopped))
     terminal.print_live(console, [(target(name), f"Cannot {name}")])
 
     text = printed(console)
     for expected in (f"message {name}", f"error {name}", f"reason {name}", f'a.b["{name}"]', f"Cannot {name}"):
         assert expected in text
-    assert f"111122223333 {name} eu-west-1: apply failed (terraform)" in text
+    assert f"111122223333 {name} eu-west-1: apply: terraform failed" in text
+
+
+def test_names_cannot_steer_the_terminal(console: Console) -> None:
+    name = "\x1b[2J\u202eevil\rgone"
+    failed = TargetResult(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", name, (name,)))
+
+    terminal.print_targets(console, [target(name, ou=name)])
+    terminal.print_skipped(console, [SkippedAccount(target(name).account, name)])
+    terminal.print_summary(console, summary(failed))
+    terminal.print_live(console, [(target(name), name)])
+    progress = terminal.TerminalProgress(console)
+    progress.begin(Step.PLAN, 1)
+    progress.finished(failed)
+
+    text = printed(console)
+    assert not {"\x1b", "\r", "\u202e"} & set(text)
+    assert text.count("\\x1b[2J\\u202eevil\\rgone") >= 9
 
 
 def test_targets_are_listed_in_their_order(console: Console) -> None:
@@ -68,52 +109,176 @@ def test_targets_are_listed_in_their_order(console: Console) -> None:
 
 def test_results_are_counted_and_failures_explained(console: Console) -> None:
     outcome = PlanOutcome(changed=True, add=3, change=2, destroy=1)
+    failure = Failure("access", "The account could not be entered.", ("Cannot assume IAM Role\nlook here",))
     terminal.print_results(
         console,
-        [
+        summary(
             TargetResult(target(), Status.CHANGES, Step.PLAN, outcome, seconds=1.25),
             TargetResult(target("Dev"), Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)),
-            TargetResult(
-                target("Old"),
-                Status.FAILED,
-                Step.PLAN,
-                failure=Failure("access", "The account could not be entered.", ("Cannot assume IAM Role",)),
-            ),
+            TargetResult(target("Old"), Status.FAILED, Step.PLAN, failure=failure),
+            TargetResult(target("Good"), Status.APPLIED, Step.APPLY, verified=True),
             TargetResult(target("A"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
             TargetResult(target("B"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
-        ],
+        ),
     )
 
     text = printed(console)
     assert "+3 ~2 -1" in text
     assert "+0" not in text
-    assert "111122223333 Old eu-west-1: plan failed (access)\n  The account could not be entered.\n" in text
-    assert "  Cannot assume IAM Role\n" in text
+    assert "applied, verified" in text
+    assert "111122223333 Old eu-west-1: plan: could not get in\n  The account could not be entered.\n" in text
+    assert "  Cannot assume IAM Role\n  look here\n" in text
     assert "2 not started: the run was interrupted." in text
-    assert "5 targets: 1 no changes, 1 changes, 1 failed, 2 not started" in text
+    assert "6 targets: 1 no changes, 1 changes, 1 applied, 1 failed, 2 not started\n" in text
+
+
+def test_many_targets_are_shown_in_numbers(console: Console) -> None:
+    failure = Failure("terraform", "It failed.")
+    results = [
+        TargetResult(target(number=number), Status.FAILED, Step.PLAN, failure=failure)
+        if number < 60
+        else TargetResult(target(number=number), Status.NO_CHANGES, Step.PLAN)
+        for number in range(1000)
+    ]
+
+    terminal.print_results(console, summary(*results))
+
+    lines = printed(console).splitlines()
+    assert len(lines) < 120
+    [row] = [line for line in lines if "canary" in line]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["canary", "1,000", "940", "60"]
+    assert "… and 10 more failed targets: see summary.json." in lines
+    assert lines[-1] == "1,000 targets: 940 no changes, 60 failed"
 
 
 def test_nothing_to_do_is_said(console: Console) -> None:
-    terminal.print_results(console, [])
+    terminal.print_results(console, summary())
 
     assert "0 targets: nothing to do" in printed(console)
 
 
 def test_a_change_set_is_shown_once_with_its_targets_by_region(console: Console) -> None:
     changes = tuple(
-        ResourceChange(action, f"a.{number}", "")
-        for number, action in enumerate(["replace", "delete", "create", "create"])
+        ResourceChange(action, f"a.{number}")
+        for number, action in enumerate(["replace", "delete", "create", "create", "move"])
     )
-    members = (target("A"), target("B"), target("A", "us-east-1"))
+    destroying, harmless = ChangeSet(changes, ()), ChangeSet((), ("arn",))
 
-    terminal.print_change_groups(console, [ChangeGroup(ChangeSet(changes, ()), members)])
-    terminal.print_change_groups(console, [ChangeGroup(ChangeSet((), ("arn",)), members[:1])])
+    terminal.print_change_sets(
+        console,
+        summary(
+            planned(destroying),
+            planned(destroying, "B"),
+            planned(destroying, "A", "us-east-1"),
+            TargetResult(target("C", number=1), Status.CHANGES, Step.PLAN, change_set=harmless),
+        ),
+    )
 
     text = printed(console)
-    assert "1 to replace, 1 to delete, 2 to create, in 3 targets" in text
-    assert "  eu-west-1: A, B\n  us-east-1: A\n" in text
-    assert "  -/+ a.0\n    - a.1\n    + a.2\n    + a.3\n" in text
-    assert "outputs only, in 1 target\n" in text
+    assert f"Change set 1 ({destroying.fingerprint}): 1 to replace, 1 to delete, 2 to create, 1 to move, in 3" in text
+    assert "  -/+ a.0\n    - a.1\n    + a.2\n    + a.3\n    > a.4\n" in text
+    assert f"Change set 2 ({harmless.fingerprint}): outputs only, in 1 target\n" in text
+    assert "outputs: arn" in text
+
+
+def test_attributes_are_shown_as_a_diff(console: Console) -> None:
+    changes = (
+        ResourceChange(
+            "replace", "a.name", (AttributeChange("name", "a", "b", forces_replacement=True),), "replace by request"
+        ),
+        ResourceChange("update", "a.many", tuple(AttributeChange(f"x[{n}]", n, n + 1) for n in range(50))),
+        ResourceChange(
+            "create",
+            "a.new",
+            (
+                AttributeChange("arn", None, UNKNOWN),
+                AttributeChange("days", None, 0),
+                AttributeChange("empty", None, ""),
+                AttributeChange("rotation", None, after=False),
+            ),
+        ),
+        ResourceChange(
+            "delete", "a.old", (AttributeChange("id", SET_BY_AWS, None), AttributeChange("name", "x", None))
+        ),
+    )
+
+    terminal.print_change_sets(console, summary(planned(ChangeSet(changes))))
+
+    text = printed(console)
+    assert '  -/+ a.name  (replace by request)\n        ~ name = "a" → "b"  # forces replacement\n' in text
+    assert "        ~ x[39] = 39 → 40\n          … and 10 more attributes\n" in text
+    assert "    + a.new\n        + days = 0\n        + rotation = false\n" in text
+    assert '    - a.old\n        - name = "x"\n' in text
+    assert text.endswith("\nAll attributes: rollout.py report 20261121T220000Z-abcd --format html\n")
+
+
+def test_destruction_is_coloured_and_no_colour_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = summary(planned(ChangeSet((ResourceChange("delete", "aws_s3_bucket.this"),))))
+    texts = {}
+    for colour in (None, "1"):
+        if colour:
+            monkeypatch.setenv("NO_COLOR", colour)
+        console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system="standard")
+        terminal.print_change_sets(console, results)
+        texts[colour] = printed(console)
+
+    assert "\x1b[1;31m    - aws_s3_bucket.this" in texts[None]
+    assert "\x1b[1m    - aws_s3_bucket.this" in texts["1"]
+    assert "[31m" not in texts["1"]
+
+
+def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
+    lost = (
+        AttributeChange("inputs.idleSessionTimeout", "30", "20"),
+        AttributeChange("inputs.runAsEnabled", before=True, after=None),
+    )
+    results = [
+        TargetResult(target(name, number=number), Status.CHANGES, Step.PLAN, preview=lost)
+        for number, name in enumerate(["A", "B"])
+    ]
+    exception = RegisteredException(
+        owner="payments",
+        reason="migration",
+        expires=datetime.date(2026, 11, 22),
+        days_left=1,
+        targets=("111122223333/eu-west-1",),
+        skip=("preferences",),
+        set=(),
+        where="organization.yaml:40 (exceptions[0])",
+    )
+
+    terminal.print_notes(console, summary(*results, exceptions=[exception]))
+
+    assert printed(console).splitlines() == [
+        "",
+        "Existing preferences that would be taken over, in A eu-west-1, B eu-west-1:",
+        '  inputs.idleSessionTimeout: "30" → "20"',
+        "  inputs.runAsEnabled: true → null",
+        (
+            "Exception of payments: skips preferences in 1 target, until 2026-11-22 (1 day left): migration "
+            "(organization.yaml:40 (exceptions[0]))"
+        ),
+        "Warning: Something expires soon.",
+    ]
+
+
+def test_equal_adoptions_are_told_once(console: Console) -> None:
+    def adopting(number: int) -> TargetResult:
+        adopted = target(f"A{number}", number=number)
+        key = f"arn:aws:kms:{HOME}:{adopted.account.id}:key/1234abcd-12ab-34cd-56ef-12345678900{number}"
+        lost = (
+            AttributeChange("inputs.s3KeyPrefix", "shell", f"logs/{adopted.account.id}/{HOME}"),
+            AttributeChange("inputs.kmsKeyId", "", key),
+        )
+        return TargetResult(adopted, Status.CHANGES, Step.PLAN, preview=lost)
+
+    terminal.print_notes(console, summary(adopting(1), adopting(2)))
+
+    assert printed(console).splitlines()[1:4] == [
+        "Existing preferences that would be taken over, in A1 eu-west-1, A2 eu-west-1:",
+        '  inputs.s3KeyPrefix: "shell" → "logs/<account>/<region>"',
+        '  inputs.kmsKeyId: "" → "arn:aws:kms:<region>:<account>:key/<id 1>"',
+    ]
 
 
 def test_live_preferences_are_shown(console: Console) -> None:
@@ -125,12 +290,17 @@ def test_live_preferences_are_shown(console: Console) -> None:
     assert "none" in printed(console)
 
 
+def finished(name: str = "[/x]", status: Status = Status.NO_CHANGES) -> TargetResult:
+    failure = Failure("input", "x") if status is Status.FAILED else None
+    return TargetResult(target(name), status, Step.PLAN, seconds=2.0, failure=failure)
+
+
 def test_progress_off_a_terminal_is_a_line_for_each_target(console: Console) -> None:
     progress = terminal.TerminalProgress(console)
 
     progress.begin(Step.PLAN, 10)
     progress.started(target(), Step.PLAN)
-    progress.finished(TargetResult(target("[/x]"), Status.NO_CHANGES, Step.PLAN, seconds=2.0))
+    progress.finished(finished())
     progress.end()
 
     lines = printed(console).splitlines()
@@ -138,6 +308,22 @@ def test_progress_off_a_terminal_is_a_line_for_each_target(console: Console) -> 
     assert lines[1].startswith("[ 1/10] 111122223333 eu-west-1")
     assert lines[1].endswith("[/x]")
     assert "no changes" in lines[1]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_quiet_progress_shows_failures_only(is_terminal: bool) -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=is_terminal, color_system=None)
+    progress = terminal.TerminalProgress(console, quiet=True)
+
+    progress.begin(Step.PLAN, 2)
+    progress.started(target(), Step.PLAN)
+    progress.finished(finished())
+    progress.finished(finished("Bad", Status.FAILED))
+    progress.end()
+
+    [line] = printed(console).splitlines()
+    assert line.startswith("[2/2] 111122223333 eu-west-1")
+    assert "failed" in line
 
 
 def test_progress_on_a_terminal_shows_a_board_and_keeps_failures() -> None:
@@ -148,7 +334,7 @@ def test_progress_on_a_terminal_shows_a_board_and_keeps_failures() -> None:
     progress.started(target("One"), Step.APPLY)
     progress.finished(TargetResult(target("One"), Status.APPLIED, Step.APPLY))
     progress.started(target("[/Two]"), Step.APPLY)
-    progress.finished(TargetResult(target("[/Two]"), Status.FAILED, Step.APPLY, failure=Failure("input", "x")))
+    progress.finished(finished("[/Two]", Status.FAILED))
     progress.end()
 
     text = printed(console)
@@ -156,6 +342,21 @@ def test_progress_on_a_terminal_shows_a_board_and_keeps_failures() -> None:
     assert "failed" in text
     assert "[2/2]" in text
     assert "[1/2]" not in text
+
+
+def test_the_board_shows_what_runs_within_bounds() -> None:
+    console = Console(file=io.StringIO(), width=100, height=60, force_terminal=True, color_system=None)
+    progress = terminal.TerminalProgress(console)
+
+    for number in range(30):
+        progress.started(target(f"Account {number}", number=number), Step.PLAN)
+    progress.begin(Step.PLAN, 30)
+    progress.end()
+
+    text = printed(console)
+    assert "· Account 15 eu-west-1" in text
+    assert "Account 16" not in text
+    assert "· and 14 more" in text
 
 
 @pytest.mark.parametrize("stderr", [True, False])

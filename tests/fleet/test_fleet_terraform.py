@@ -20,6 +20,7 @@ import pytest
 from fleet import processes, terraform
 from fleet.errors import InputError, TerraformError
 from fleet.terraform import PlanOutcome, Terraform, child_environment, find_terraform
+from fleet.terraform_output import StalePlanError, StateLockedError, hiding
 
 StandIn = Callable[[str], Path]
 Make = Callable[..., Terraform]
@@ -116,7 +117,17 @@ def test_the_argument_list_of_every_verb(make: Make, tmp_path: Path, log: Path) 
         "-json",
         "-detailed-exitcode",
         "-input=false",
-        "-lock-timeout=5m",
+        "-lock-timeout=300s",
+        f"-var-file={variables}",
+        f"-out={plan}",
+    ]
+    assert recorded(lambda adapter: adapter.plan("111122223333", variables, plan, log, destroy=True)) == [
+        "plan",
+        "-json",
+        "-detailed-exitcode",
+        "-destroy",
+        "-input=false",
+        "-lock-timeout=300s",
         f"-var-file={variables}",
         f"-out={plan}",
     ]
@@ -125,7 +136,7 @@ def test_the_argument_list_of_every_verb(make: Make, tmp_path: Path, log: Path) 
         "apply",
         "-json",
         "-input=false",
-        "-lock-timeout=5m",
+        "-lock-timeout=300s",
         str(plan),
     ]
     assert recorded(lambda adapter: adapter.validate(log)) == [
@@ -282,6 +293,126 @@ def test_an_invalid_configuration_is_told(make: Make, tmp_path: Path, log: Path)
     assert not (tmp_path / "root" / ".terraform.lock.hcl").exists()
 
 
+LOCKED = {
+    "severity": "error",
+    "summary": "Error acquiring the state lock",
+    "detail": (
+        "Error message: operation error S3: PutObject, https response error StatusCode: 412, api error "
+        "PreconditionFailed: At least one of the pre-conditions you specified did not hold\nLock Info:\n"
+        "  ID:        83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1\n"
+        "  Path:      states/session-manager/eu-west-1/111122223333/terraform.tfstate\n"
+        "  Operation: OperationTypeApply\n  Who:       ci@runner-7\n  Version:   1.11.4\n"
+        "  Created:   2026-11-21 20:00:00.123456 +0000 UTC\n  Info:      \n\n\nTerraform acquires a state lock to ..."
+    ),
+}
+
+
+# What the backend says of a workspace that does not exist yet.
+LOCKED_AT_ONCE = {"severity": "error", "summary": f"failed to lock s3 state: {LOCKED['detail']}", "detail": ""}
+
+
+@pytest.mark.parametrize("diagnostic", [LOCKED, LOCKED_AT_ONCE], ids=["existing", "new"])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+def test_a_locked_state_tells_who_holds_it_and_since_when(
+    make: Make, tmp_path: Path, log: Path, verb: str, diagnostic: dict[str, str]
+) -> None:
+    adapter = make(says({**DIAGNOSTIC, "diagnostic": diagnostic}) + "exit 1\n")
+
+    steps: dict[str, Callable[[], object]] = {
+        "plan": lambda: adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log),
+        "apply": lambda: adapter.apply("111122223333", tmp_path / "tfplan", log),
+    }
+
+    with pytest.raises(StateLockedError) as caught:
+        steps[verb]()
+
+    error = caught.value
+    assert error.lock_id == "83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1"
+    assert error.path == "states/session-manager/eu-west-1/111122223333/terraform.tfstate"
+    assert error.operation == "OperationTypeApply"
+    assert (error.who, error.since) == ("ci@runner-7", "2026-11-21 20:00:00.123456 +0000 UTC")
+    assert str(error).startswith("The state is locked by ci@runner-7 since 2026-11-21 20:00:00.123456 +0000 UTC")
+
+
+def test_a_lock_that_says_nothing_is_a_plain_failure(make: Make, tmp_path: Path, log: Path) -> None:
+    silent = {**LOCKED, "detail": "Error message: unexpected end of JSON input"}
+
+    with failure("apply", log):
+        make(says({**DIAGNOSTIC, "diagnostic": silent}) + "exit 1\n").apply("1", tmp_path / "tfplan", log)
+
+
+@pytest.mark.parametrize("summary", ["Saved plan is stale", "Saved plan does not match the given state"])
+def test_a_plan_for_another_state_is_stale(make: Make, tmp_path: Path, log: Path, summary: str) -> None:
+    adapter = make(says({**DIAGNOSTIC, "diagnostic": {"severity": "error", "summary": summary}}) + "exit 1\n")
+
+    with pytest.raises(StalePlanError, match="The state has changed since the plan was made; plan again"):
+        adapter.apply("111122223333", tmp_path / "tfplan", log)
+
+
+def test_an_apply_returns_the_outputs_but_for_sensitive_ones(make: Make, tmp_path: Path, log: Path) -> None:
+    outputs = {
+        "region": {"sensitive": False, "type": "string", "value": "eu-west-1"},
+        "preferences": {"sensitive": False, "type": "dynamic", "value": None},
+        "secret": {"sensitive": True, "type": "string"},
+    }
+    message = {"type": "outputs", "@message": "Outputs: 3", "outputs": outputs}
+
+    found = make(says(message)).apply("111122223333", tmp_path / "tfplan", log)
+
+    assert found == {"region": "eu-west-1", "preferences": None}
+    assert "eu-west-1" not in log.read_text()
+
+
+# --- Secrets -----------------------------------------------------------------------------------------------------
+
+SECRETS = {
+    "external_id": "external-canary/1",
+    "AWS_SECRET_ACCESS_KEY": "secret+canary/2",
+    "AWS_SESSION_TOKEN": "token-canary==3",
+    "AWS_ACCESS_KEY_ID": "AKIACANARY4",
+    "HTTPS_PROXY": "http://me:proxy-canary5@proxy:3128",
+}
+
+
+@pytest.mark.parametrize("verb", ["init", "validate", "plan", "show", "apply"])
+def test_secrets_are_in_no_log_and_in_no_error(stand_in: StandIn, tmp_path: Path, log: Path, verb: str) -> None:
+    text = " ".join(SECRETS.values())
+    diagnostic = {"severity": "error", "summary": f"Cannot assume {text}", "detail": f'with "{text}"', "address": text}
+    body = says({**DIAGNOSTIC, "diagnostic": diagnostic}, {"type": "log", "@message": text}, f"│ Error: {text}")
+    if verb == "validate":
+        body = f'[ "$1" = init ] && exit 0\n{body}'
+    environment = {name: value for name, value in SECRETS.items() if name.isupper()}
+    adapter = Terraform(
+        binary=str(stand_in(body + "exit 1\n")),
+        root=tmp_path,
+        data_folder=tmp_path / "data",
+        environment={"PATH": os.environ["PATH"], **environment},
+        secrets=[SECRETS["external_id"]],
+    )
+    steps: dict[str, Callable[[], object]] = {
+        "init": lambda: adapter.init({}, log),
+        "validate": lambda: adapter.validate(log),
+        "plan": lambda: adapter.plan("1", tmp_path / "v", tmp_path / "tfplan", log),
+        "show": lambda: adapter.show(tmp_path / "tfplan", log),
+        "apply": lambda: adapter.apply("1", tmp_path / "tfplan", log),
+    }
+
+    with pytest.raises(TerraformError) as caught:
+        steps[verb]()
+
+    told = "\n".join([str(caught.value), *caught.value.diagnostics, log.read_text() if log.exists() else ""])
+    assert "(hidden)" in told
+    assert "canary" not in told.casefold()
+
+
+def test_a_secret_is_hidden_where_json_has_escaped_it() -> None:
+    hide = hiding(['a"b\\c', "", "abc", "abcdef"])
+
+    assert hide(json.dumps(['a"b\\c'])) == '["(hidden)"]'
+    assert hide("abcdef and abc") == "(hidden) and (hidden)"
+    assert hiding([])("nothing") == "nothing"
+
+
 # --- Logs and files ----------------------------------------------------------------------------------------------
 
 
@@ -343,6 +474,19 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def in_background(run: Callable[[], object]) -> tuple[threading.Thread, list[TerraformError]]:
+    """Return a thread, not yet started, and where the error of the command in it will be."""
+    errors: list[TerraformError] = []
+
+    def catch() -> None:
+        try:
+            run()
+        except TerraformError as error:
+            errors.append(error)
+
+    return threading.Thread(target=catch), errors
+
+
 def test_a_command_that_takes_too_long_is_interrupted_as_by_ctrl_c(make: Make, tmp_path: Path, log: Path) -> None:
     adapter = make(STUBBORN.format(on_interrupt="exit 1"), timeout_seconds=0.5)
 
@@ -394,6 +538,39 @@ def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Pat
     assert sorted(str(error) for error in errors) == [f"terraform apply failed. Log: {log}" for log in logs]
     assert (tmp_path / "trace").read_text().split() == ["INT"] * 3
     adapter.interrupt()
+
+
+def test_an_interruption_that_is_repeated_sends_no_second_signal(make: Make, tmp_path: Path, log: Path) -> None:
+    # Terraform takes a second one as the order to drop everything; after the first it needs time to save its state.
+    adapter = make(STUBBORN.format(on_interrupt="sleep 0.5; exit 1"))
+    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
+    thread.start()
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    for _ in range(5):
+        adapter.interrupt()
+        time.sleep(0.05)
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert (tmp_path / "trace").read_text().split() == ["INT"]
+
+
+def test_an_interrupted_command_that_does_not_follow_is_ended_step_by_step(
+    make: Make, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "_GRACE_SECONDS", 0.5)
+    adapter = make(STUBBORN.format(on_interrupt=":"))
+    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
+    thread.start()
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    adapter.interrupt()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert (tmp_path / "trace").read_text().split() == ["INT", "TERM"]
+    # It was not late: somebody asked it to stop.
+    assert [str(error) for error in errors] == [f"terraform apply failed. Log: {log}"]
 
 
 # --- Environment -------------------------------------------------------------------------------------------------

@@ -5,15 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from fleet import operations
-from fleet.commands.rolling import apply_planned, finish, plan_and_show, prepare
+from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
 from fleet.errors import ExitCode
-from fleet.options import RUNS, LzaOption, RunsOption, WorkersOption, load
+from fleet.operations import Options
+from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from fleet.reports import terminal
-from fleet.targets import Selection
+from fleet.reports.attempts import print_attempts
+from fleet.run_options import Running
+from fleet.targets import Selection, TargetList
+
+if TYPE_CHECKING:
+    from fleet.context import Context
+    from fleet.sandbox.central_logging import Attempt
+    from fleet.sandbox.session import RunningSandbox
+
+# One writes, into its own folder and into the other's.
+_MEMBERS_NEEDED = 2
 
 
 def demo(
@@ -25,22 +37,23 @@ def demo(
     from fleet.sandbox.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
 
     console = terminal.make_console()
-    with sandboxed(lza, runs.resolve(), console.print) as sandbox:
+    running = Running(Options(workers=parse_workers(workers)), runs.resolve(), yes=True)
+    with sandboxed(lza, running.runs, console.print) as sandbox:
         console.print(f"[bold]1. Discover[/bold] {escape(sandbox.organization.name)}")
-        loaded, selected = load(sandbox.config, Selection(everything=True), console)
+        loaded, selected = load(Source(sandbox.config), Selection(everything=True), console)
         terminal.print_targets(console, selected.targets)
         console.print("\n[bold]2. Plan[/bold]")
-        operation = prepare(loaded, selected, runs, workers, console)
-        results = plan_and_show(operation, selected, console)
+        operation = start(loaded, "demo", selected, running, console)
+        results = plan_and_show(operation, selected.targets, console)
         if not operation.stop.is_set():
             console.print("\n[bold]3. Apply[/bold]")
-            results = apply_planned(operation, results, console)
-        code = finish(operation, "demo", results, selected, console)
+            results = apply_planned(operation, results, running, console)
+        code = finish(operation, results, console)
         if code != ExitCode.DONE:
             return code
         console.print("\n[bold]4. Plan again[/bold]")
-        check = prepare(loaded, selected, runs, workers, console)
-        code = finish(check, "plan", plan_and_show(check, selected, console), selected, console)
+        check = start(loaded, "plan", selected, running, console)
+        code = finish(check, plan_and_show(check, selected.targets, console), console)
         console.print("\n[bold]5. Read back[/bold]")
         live = operations.live_preferences(loaded, selected.targets)
         terminal.print_live(console, live)
@@ -48,10 +61,31 @@ def demo(
         roles = operations.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
         terminal.print_remediations(console, roles)
         broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
+        attempts = _try_central_logging(sandbox, loaded, selected)
+        if attempts:
+            console.print("\n[bold]7. Log[/bold] sessions to the central bucket, as the agent does")
+            print_attempts(console, attempts)
+        broken = broken or not all(attempt.as_expected for attempt in attempts)
         if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization is not as it was applied.[/bold red]")
             return ExitCode.TARGET_FAILED
         return code
+
+
+def _try_central_logging(sandbox: RunningSandbox, context: Context, selected: TargetList) -> list[Attempt]:
+    """Upload logs from a member whose instances may, if sessions are logged to a bucket at all."""
+    from fleet.sandbox.central_logging import try_uploads  # noqa: PLC0415 - the emulator is an extra
+
+    members = []
+    for target in selected.targets:
+        values = context.settings.effective(target.account, target.region).values
+        s3 = values.preferences.s3
+        if target.is_home and not target.account.role and values.instance_policy.enabled and s3.enabled:
+            members.append((target, s3))
+    if len(members) < _MEMBERS_NEEDED:
+        return []
+    s3 = members[0][1]
+    return try_uploads(sandbox.sandbox, [target for target, _ in members[:2]], s3.bucket_name or "", s3.key_prefix)
 
 
 def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:

@@ -1,10 +1,12 @@
-"""Commands that run terraform: plan and apply."""
+"""Commands that run terraform: plan, apply, resume and destroy."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -13,116 +15,238 @@ from rich.markup import escape
 
 from fleet import operations
 from fleet.context import Context
-from fleet.errors import ExitCode, InputError
-from fleet.journal import RunFolder, Status, TargetResult
-from fleet.operations import Operation
-from fleet.options import RUNS, RunsOption, WorkersOption, YesOption, load, parse_workers, selecting
-from fleet.plans import group_equal
+from fleet.errors import FleetError, InputError
+from fleet.journal import SUMMARY, Beginning, RunFolder, find_run
+from fleet.operations import DESTROY, EVERYTHING, Operation, handled_signals
+from fleet.options import load, load_context, selecting, today, warnings_of
+from fleet.register import register
 from fleet.reports import terminal
-from fleet.targets import Selection, TargetList
+from fleet.results import TargetResult
+from fleet.run_options import Running, applying, planning
+from fleet.targets import Selection, Target, TargetList
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]
 
 
+@planning
 @selecting
-def plan(
-    context: typer.Context,
-    selection: Selection,
-    workers: WorkersOption = "auto",
-    runs: RunsOption = RUNS,
-) -> int:
+def plan(context: typer.Context, selection: Selection, running: Running) -> int:
     """Plan every target and show equal change sets once; nothing is changed."""
     console = terminal.make_console()
-    loaded, selected = load(context.obj, selection, console)
-    operations.refuse_expired_exceptions(loaded)
-    operation = prepare(loaded, selected, runs, workers, console)
-    results = plan_and_show(operation, selected, console)
-    return finish(operation, "plan", results, selected, console)
+    loaded, selected = load(context.obj, selection, console, refuse_expired=True)
+    operation = start(loaded, "plan", selected, running, console, selection)
+    return finish(operation, plan_and_show(operation, selected.targets, console), console)
 
 
+@applying
 @selecting
 def apply(
     context: typer.Context,
     selection: Selection,
+    running: Running,
     run: Annotated[
         str | None,
         typer.Argument(metavar="RUN", help="Apply the plans of this run; without it, plan first and ask."),
     ] = None,
-    workers: WorkersOption = "auto",
-    runs: RunsOption = RUNS,
-    yes: YesOption = False,
 ) -> int:
     """Apply saved plans: those of a run, or of a plan that is made and shown first."""
     console = terminal.make_console()
     if run is not None:
-        if selection.given or selection.exclude or selection.shard:
-            raise InputError("The targets are those of the run; leave the selection away.", "RUN")
-        return _apply_run(context.obj, run, runs, workers, console)
-    loaded, selected = load(context.obj, selection, console)
-    operations.refuse_expired_exceptions(loaded)
-    if not yes and not sys.stdin.isatty():
-        raise InputError("Nobody is there to be asked: use --yes, or plan first and apply that run.", "--yes")
-    operation = prepare(loaded, selected, runs, workers, console)
-    planned = plan_and_show(operation, selected, console)
-    pending = operations.with_changes(planned)
-    if pending and not operation.stop.is_set() and (yes or typer.confirm(f"Apply to {len(pending)} targets?")):
-        planned = apply_planned(operation, planned, console)
-    return finish(operation, "apply", planned, selected, console)
+        return _apply_run(context, run, selection, running, console)
+    loaded, selected = load(context.obj, selection, console, refuse_expired=True)
+    _refuse_silence(running)
+    operation = start(loaded, "apply", selected, running, console, selection)
+    planned = plan_and_show(operation, selected.targets, console)
+    return _ask_and_apply(operation, planned, running, console)
 
 
-def _apply_run(config: Path, run: str, runs: Path, workers: str, console: Console) -> int:
-    folder = Path(run) if Path(run).is_dir() else runs / run
-    saved = RunFolder(folder).saved_targets()
-    pending = [entry for entry in saved if entry.status is Status.CHANGES]
+def _apply_run(context: typer.Context, run: str, selection: Selection, running: Running, console: Console) -> int:
+    if not selection.include.empty or selection.exclude or selection.everything:
+        raise InputError("The targets are those of the run; only --wave and --shard may narrow them.", "RUN")
+    folder = find_run(run, running.runs)
+    state = folder.read()
+    waves = dict.fromkeys(result.target.wave for result in state.results)
+    if selection.wave is not None and selection.wave not in waves:
+        message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
+        raise InputError(message, "--wave")
+    loaded = load_context(context.obj, refuse_expired=True)
+    command = DESTROY if state.beginning.command == DESTROY else "apply"
+    beginning = operations.go_on(loaded, state.first, _targets(state.results), command, selection)
+    results = [result for result in state.results if beginning.means(result.target)]
+    pending = operations.with_changes(results)
     if not pending:
         console.print("This run holds nothing to apply.")
-        return ExitCode.DONE
-    loaded = Context.load(config)
-    operations.refuse_expired_exceptions(loaded)
-    regions = [entry.target.region for entry in pending]
-    observer = terminal.TerminalProgress(console)
-    operation = Operation.prepare(loaded, RunFolder(folder.resolve()), regions, observer, parse_workers(workers))
+        return _nothing_to_do(folder, beginning, results)
+    operation = _take_up(loaded, folder, beginning, _targets(pending), running, console)
+    return finish(operation, apply_planned(operation, results, running, console), console)
+
+
+def _nothing_to_do(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:
+    """Note that a command had nothing to do: the run of a shard may be merged with others."""
+    code = operations.exit_code(results, interrupted=False)
+    folder.begin(beginning)
+    folder.end(code)
+    folder.write_summary()
+    return code
+
+
+@applying
+def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
+    """Do what a run has left undone: plan again what failed or was interrupted, apply what is planned, ask first."""
+    console = terminal.make_console()
+    folder = find_run(run, running.runs)
+    state = folder.read()
+    command = state.beginning.command
+    applies = command != "plan"
+    if applies:
+        _refuse_silence(running)
+    again = operations.unfinished(state.scope)
+    pending = again + (operations.with_changes(state.scope) if applies else [])
+    if not pending:
+        console.print("This run is complete.")
+        return _nothing_to_do(folder, state.beginning.model_copy(update={"targets": ()}), state.scope)
+    loaded = load_context(context.obj, refuse_expired=True)
+    operations.refuse_other_configuration(loaded, state)
+    beginning = operations.go_on(loaded, state.beginning, _targets(state.results), command)
+    operation = _take_up(loaded, folder, beginning, _targets(pending), running, console)
+    operation.doubtful |= state.doubtful
+    doubtful = sum(result.target.key in state.doubtful for result in again)
+    nobody_knows = f", of {doubtful} of them nobody knows how their apply ended" if doubtful else ""
+    console.print(f"{len(again)} of {len(state.scope)} targets are planned again{nobody_knows}.")
     with operation.interruptible(console.print):
-        results = operation.apply(saved)
-    code = operations.exit_code(results, interrupted=operation.stop.is_set())
-    summary = operation.run.amend_summary(command="apply", exit_code=code, results=results)
-    return _show_results(operation, results, code, summary, console)
+        renewed = {result.target: result for result in operation.plan(_targets(again))}
+    results = [renewed.get(result.target, result) for result in state.scope]
+    _show(operation, results, console)
+    return _ask_and_apply(operation, results, running, console) if applies else finish(operation, results, console)
 
 
-def prepare(context: Context, selected: TargetList, runs: Path, workers: str, console: Console) -> Operation:
-    """Make the folder of a run and get terraform ready for its targets."""
-    run = RunFolder.create(runs.resolve())
-    regions = [target.region for target in selected.targets]
-    return Operation.prepare(context, run, regions, terminal.TerminalProgress(console), parse_workers(workers))
+@applying
+@selecting
+def destroy(context: typer.Context, selection: Selection, running: Running) -> int:
+    """Remove what was applied, the last wave first and home regions last; documents become what on_destroy says.
+
+    What on_destroy says counts as it was last applied.
+    """
+    console = terminal.make_console()
+    loaded, selected = load(context.obj, selection, console)
+    _refuse_silence(running)
+    if running.yes and not running.options.allow_destroy:
+        message = "Keys, log groups and buckets would be deleted without anybody being asked: add --allow-destroy."
+        raise InputError(message, "--yes")
+    operation = start(loaded, DESTROY, selected, running, console, selection)
+    planned = plan_and_show(operation, selected.targets, console)
+    return _ask_and_apply(operation, planned, running, console)
 
 
-def plan_and_show(operation: Operation, selected: TargetList, console: Console) -> list[TargetResult]:
-    """Plan the targets, and show equal change sets once."""
+def _refuse_silence(running: Running) -> None:
+    if not running.yes and not sys.stdin.isatty():
+        raise InputError("Nobody is there to be asked: use --yes, or plan first and apply that run.", "--yes")
+
+
+def _ask_and_apply(operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console) -> int:
+    results, count = list(planned), len(operations.with_changes(planned))
+    if count and not operation.stop.is_set() and (running.yes or _agreed(operation, count)):
+        results = apply_planned(operation, results, running, console)
+    return finish(operation, results, console)
+
+
+def _agreed(operation: Operation, count: int) -> bool:
+    """Ask whether to go on with so many targets; to destroy, it takes more than a yes."""
+    if not operation.destroys:
+        return _asked(operation, lambda: typer.confirm(f"Apply to {count} targets?"))
+    organization = operation.context.settings.organization.id
+    question = f"Destroy in {count} targets of {organization}? Type their number or the organization's id to go on"
+    agreed = _asked(operation, lambda: typer.prompt(question) in {str(count), organization})
+    if agreed:
+        operation.allow_destroy()
+    return agreed
+
+
+def _asked(operation: Operation, ask: Callable[[], bool]) -> bool:
+    """Ask; an interruption is a no that stops the run."""
+    try:
+        with handled_signals(signal.default_int_handler):
+            return ask()
+    except (KeyboardInterrupt, typer.Abort):
+        operation.stop.set()
+        return False
+
+
+def _targets(results: Sequence[TargetResult]) -> list[Target]:
+    return [result.target for result in results]
+
+
+def start(
+    context: Context,
+    command: str,
+    selected: TargetList,
+    running: Running,
+    console: Console,
+    selection: Selection = EVERYTHING,
+) -> Operation:
+    """Make the folder of a new run and get terraform ready for its targets."""
+    beginning = operations.begin_run(
+        context,
+        command,
+        selected,
+        selection,
+        warnings=warnings_of(context),
+        exceptions=[entry for entry in register(context.settings, selected.targets, today()) if entry.targets],
+    )
+    run = RunFolder.create(running.runs)
+    try:
+        return _take_up(context, run, beginning, selected.targets, running, console)
+    except FleetError:
+        with suppress(OSError):  # Where terraform has left a log, the folder stays.
+            run.path.rmdir()
+        raise
+
+
+def _take_up(
+    context: Context,
+    run: RunFolder,
+    beginning: Beginning,
+    targets: Sequence[Target],
+    running: Running,
+    console: Console,
+) -> Operation:
+    observer = terminal.TerminalProgress(console, quiet=running.quiet)
+    return Operation.prepare(context, run, beginning, targets, observer, running.options)
+
+
+def plan_and_show(operation: Operation, targets: Sequence[Target], console: Console) -> list[TargetResult]:
+    """Plan targets, and show equal change sets once."""
     with operation.interruptible(console.print):
-        results = operation.plan(selected)
-    groups = group_equal((result.target, result.change_set) for result in results if result.change_set)
-    terminal.print_change_groups(console, groups)
+        results = operation.plan(targets)
+    _show(operation, results, console)
     return results
 
 
-def apply_planned(operation: Operation, planned: list[TargetResult], console: Console) -> list[TargetResult]:
+def _show(operation: Operation, results: Sequence[TargetResult], console: Console) -> None:
+    """Show what there is to apply, and what else should be known before."""
+    summary = operation.run.read().summary(operation.run, operations.with_changes(results))
+    terminal.print_change_sets(console, summary)
+    terminal.print_notes(console, summary)
+
+
+def apply_planned(
+    operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console
+) -> list[TargetResult]:
     """Apply what was planned, and return one result for each target."""
+
+    def between(done: str, following: str) -> bool:
+        question = f"The wave {done} is through. Go on with {following}?"
+        return not running.confirm_waves or _asked(operation, lambda: typer.confirm(question))
+
     with operation.interruptible(console.print):
-        applied = operation.apply(planned)
-    return operations.merge_results(planned, applied)
+        return operation.apply(planned, between)
 
 
-def finish(
-    operation: Operation, command: str, results: list[TargetResult], selected: TargetList, console: Console
-) -> int:
-    """Write the summary of the run, show it, and return the exit code."""
-    code = operations.exit_code(results, interrupted=operation.stop.is_set())
-    summary = operation.run.write_summary(command=command, exit_code=code, results=results, skipped=selected.skipped)
-    return _show_results(operation, results, code, summary, console)
-
-
-def _show_results(
-    operation: Operation, results: list[TargetResult], code: ExitCode, summary: Path, console: Console
-) -> int:
+def finish(operation: Operation, results: Sequence[TargetResult], console: Console) -> int:
+    """Close the run, show what became of it, and return the exit code."""
+    code, summary = operation.finish(results)
     console.print()
-    terminal.print_results(console, results)
-    console.print(f"Run {operation.run.run_id}: {escape(os.path.relpath(summary))}")
+    terminal.print_results(console, summary)
+    path = os.path.relpath(operation.run.path / SUMMARY)
+    console.print(f"Run {operation.run.run_id}: {escape(path)}")
     return code

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import io
 import threading
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from fleet.journal import Status, Step, TargetResult, totals
 from fleet.plans import ACTIONS
+from fleet.register import WARNING_DAYS
+from fleet.reports.text import (
+    action_counts,
+    change_counts,
+    counted,
+    diff_lines,
+    exception_line,
+    failure_heading,
+    listed,
+    names_by_region,
+    outcome,
+    preview_line,
+    previews,
+    status_words,
+    telling_attributes,
+    totals_line,
+    visible,
+    visible_lines,
+)
+from fleet.results import Status, Step, TargetResult
+from fleet.summary import TargetEntry
 
 if TYPE_CHECKING:
     from fleet.audit import LivePreferences
     from fleet.operations import RemediatedRole
-    from fleet.plans import ChangeGroup
+    from fleet.plans import ResourceChange
+    from fleet.summary import Summary
     from fleet.targets import SkippedAccount, Target
 
 _STATUS_STYLES = {
@@ -28,15 +50,24 @@ _STATUS_STYLES = {
     Status.APPLIED: "green",
     Status.FAILED: "bold red",
     Status.NOT_STARTED: "magenta",
+    Status.UNFINISHED: "bold magenta",
 }
 _ACTION_STYLES = {
     "replace": "bold red",
     "delete": "bold red",
-    "forget": "magenta",
+    "forget": "bold red",
     "update": "yellow",
     "create": "green",
+    "move": "cyan",
 }
+_LINE_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "dim"}
 _STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
+# How much of long lists is shown: the rest is in the reports.
+_TARGETS = 50
+_NAMES = 12
+_ATTRIBUTES = 40
+_ATTRIBUTES_OF_WHOLE = 4
+_RUNNING = 16
 _NARROW = 80
 _WIDE = 150
 
@@ -49,16 +80,22 @@ def make_console(*, stderr: bool = False) -> Console:
     return console
 
 
-def status_text(result: TargetResult) -> Text:
-    """Return the status of a target in its colour."""
-    return Text(result.status.value.replace("_", " "), style=_STATUS_STYLES[result.status])
+def status_text(entry: TargetEntry) -> Text:
+    """Return what became of a target, in its colour."""
+    return Text(outcome(entry), style=_STATUS_STYLES[entry.status])
 
 
 class TerminalProgress:
-    """An observer: a live board on a terminal, a line for each finished target elsewhere."""
+    """An observer: a live board on a terminal, a line for each finished target elsewhere.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where to show it.
+        quiet: Show failures only.
+    """
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
+        self._quiet = quiet
         self._lock = threading.Lock()
         self._running: dict[str, str] = {}
         self._done = 0
@@ -77,33 +114,27 @@ class TerminalProgress:
         """Show a new step."""
         self._done, self._total = 0, targets
         self._progress.reset(self._task, description=_STEP_NAMES[step], total=targets)
+        if self._quiet:
+            return
         if self._console.is_terminal:
-            self._live = Live(self._board(), console=self._console, refresh_per_second=8, transient=True)
+            self._live = Live(get_renderable=self._board, console=self._console, refresh_per_second=8, transient=True)
             self._live.start()
         else:
-            self._console.print(f"{_STEP_NAMES[step]} {targets} targets")
+            self._console.print(f"{_STEP_NAMES[step]} {counted(targets, 'target')}")
 
     def started(self, target: Target, step: Step) -> None:  # noqa: ARG002 - part of the observer's interface
         """Show that a target is being worked on."""
         with self._lock:
-            self._running[target.key] = f"{target.account.name} {target.region}"
-            self._refresh()
+            self._running[target.key] = visible(f"{target.account.name} {target.region}")
 
     def finished(self, result: TargetResult) -> None:
         """Count a finished target; failures stay visible."""
-        target = result.target
         with self._lock:
             self._done += 1
-            self._running.pop(target.key, None)
+            self._running.pop(result.target.key, None)
             self._progress.advance(self._task)
-            self._refresh()
-            line = Text.assemble(
-                f"[{self._done:>{len(str(self._total))}}/{self._total}] {target.account.id} {target.region:<14} ",
-                status_text(result),
-                f" {_counts(result)} {result.seconds:.1f} s  {target.account.name}",
-            )
-            if not self._console.is_terminal or result.status is Status.FAILED:
-                self._console.print(line)
+            if result.status is Status.FAILED or not (self._quiet or self._console.is_terminal):
+                self._console.print(self._line(TargetEntry.of(result)), soft_wrap=True)
 
     def end(self) -> None:
         """Take the board away."""
@@ -111,24 +142,28 @@ class TerminalProgress:
             self._live.stop()
             self._live = None
 
-    def _refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._board())
+    def _line(self, entry: TargetEntry) -> Text:
+        return Text.assemble(
+            f"[{self._done:>{len(str(self._total))}}/{self._total}] {entry.account_id} {entry.region:<14} ",
+            status_text(entry),
+            f" {change_counts(entry)} {entry.seconds:.1f} s  {visible(entry.account_name)}",
+        )
 
     def _board(self) -> Group:
-        return Group(self._progress, *(Text(f"  · {name}", style="dim") for name in self._running.values()))
-
-
-def _counts(result: TargetResult) -> str:
-    outcome = result.outcome
-    return f"+{outcome.add} ~{outcome.change} -{outcome.destroy}" if outcome and outcome.changed else ""
+        """Return what is shown now; asked for a few times each second, by a thread of its own."""
+        with self._lock:
+            names = list(self._running.values())
+        rows = [f"  · {name}" for name in names[:_RUNNING]]
+        if len(names) > _RUNNING:
+            rows.append(f"  · and {len(names) - _RUNNING} more")
+        return Group(self._progress, *(Text(row, style="dim") for row in rows))
 
 
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
     """Say which accounts were left out, and why."""
     for entry in skipped:
-        text = f"Skipped {entry.account.id} {escape(entry.account.name)}: {entry.reason}."
-        console.print(f"[magenta]{text}[/magenta]")
+        text = f"Skipped {entry.account.id} {visible(entry.account.name)}: {visible(entry.reason)}."
+        console.print(Text(text, style="magenta"))
 
 
 def print_targets(console: Console, targets: Sequence[Target]) -> None:
@@ -137,68 +172,123 @@ def print_targets(console: Console, targets: Sequence[Target]) -> None:
     for target in targets:
         region = f"{target.region} (home)" if target.is_home else target.region
         account = target.account
-        table.add_row(account.id, Text(account.name), Text(account.ou), region, target.wave, target.workspace)
-    console.print(table)
-
-
-def print_change_groups(console: Console, groups: Sequence[ChangeGroup]) -> None:
-    """Show every distinct change set once, with the targets it is meant for."""
-    for number, group in enumerate(groups, start=1):
-        counts = [
-            f"{sum(change.action == action for change in group.change_set.changes)} to {action}" for action in ACTIONS
-        ]
-        summary = ", ".join(count for count in counts if not count.startswith("0 ")) or "outputs only"
-        targets = "target" if len(group.targets) == 1 else "targets"
-        title = f"Change set {number} ({group.change_set.fingerprint}): {summary}, in {len(group.targets)} {targets}"
-        console.print(f"\n[bold]{title}[/bold]")
-        for region, names in _names_by_region(group.targets).items():
-            console.print(Text(f"  {region}: {', '.join(names)}", style="cyan"))
-        for change in group.change_set.changes:
-            symbol = f"{ACTIONS[change.action]:>3}"
-            console.print(Text(f"  {symbol} {change.address}", style=_ACTION_STYLES[change.action]))
-
-
-def _names_by_region(targets: Iterable[Target]) -> dict[str, list[str]]:
-    names: dict[str, list[str]] = {}
-    for target in targets:
-        names.setdefault(target.region, []).append(target.account.name)
-    return names
-
-
-def print_results(console: Console, results: Sequence[TargetResult]) -> None:
-    """Show what became of every target, and why those that failed did."""
-    table = Table("Account", "Name", "Region", "Status", "Changes", "Seconds")
-    for result in results:
-        target = result.target
         table.add_row(
-            target.account.id,
-            Text(target.account.name),
-            target.region,
-            status_text(result),
-            _counts(result),
-            f"{result.seconds:.1f}",
+            account.id, Text(visible(account.name)), Text(visible(account.ou)), region, target.wave, target.workspace
         )
     console.print(table)
-    for result in results:
-        if result.failure is not None:
-            print_failure(console, result)
-    for reason in dict.fromkeys(result.reason for result in results if result.reason):
-        count = sum(result.reason == reason for result in results)
-        console.print(f"[magenta]{count} not started: {escape(reason)}.[/magenta]")
-    counts = totals(results)
-    parts = [f"{counts[status.value]} {status.value.replace('_', ' ')}" for status in Status if counts[status.value]]
-    console.print(f"[bold]{counts['targets']} targets:[/bold] {', '.join(parts) or 'nothing to do'}")
 
 
-def print_failure(console: Console, result: TargetResult) -> None:
+def print_change_sets(console: Console, summary: Summary) -> None:
+    """Show every distinct change set once, with the targets it is meant for; destructive ones first."""
+    entries = {entry.key: entry for entry in summary.targets}
+    cut = False
+    for number, group in enumerate(summary.change_sets, start=1):
+        change_set = group.change_set
+        title = (
+            f"Change set {number} ({group.fingerprint}): {action_counts(change_set)}, in "
+            f"{counted(len(group.targets), 'target')}"
+        )
+        console.print(Text(f"\n{title}", style="bold red" if change_set.destructive else "bold"))
+        for region, names in names_by_region(entries[key] for key in group.targets).items():
+            console.print(Text(f"  {region}: {listed(names, _NAMES)}", style="cyan"))
+        for change in change_set.changes:
+            cut |= _print_change(console, change)
+        if change_set.outputs:
+            console.print(Text(f"      outputs: {visible(', '.join(change_set.outputs))}", style="dim"))
+    if cut:
+        command = f"rollout.py report {visible(summary.run_id)} --format html"
+        console.print(Text(f"\nAll attributes: {command}", style="dim"))
+
+
+def _print_change(console: Console, change: ResourceChange) -> bool:
+    """Show what happens to a resource, and return whether attributes were left out."""
+    reason = f"  ({visible(change.reason)})" if change.reason else ""
+    text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}{reason}"
+    console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
+    attributes = telling_attributes(change)
+    shown = attributes[: _ATTRIBUTES if change.action in {"update", "replace"} else _ATTRIBUTES_OF_WHOLE]
+    for line in (line for attribute in shown for line in diff_lines(attribute)):
+        console.print(Text(f"        {line.symbol} {line.text}", style=_LINE_STYLES[line.symbol]), soft_wrap=True)
+    if more := len(attributes) - len(shown):
+        console.print(Text(f"          … and {counted(more, 'more attribute')}", style="dim"))
+    return bool(more)
+
+
+def print_notes(console: Console, summary: Summary) -> None:
+    """Show what existing documents would lose when they are taken over, which exceptions apply, and warnings."""
+    for differences, targets in previews(summary.targets):
+        names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
+        console.print(Text(f"\nExisting preferences that would be taken over, in {names}:", style="bold yellow"))
+        for change in differences:
+            console.print(Text(f"  {preview_line(change)}", style="yellow"), soft_wrap=True)
+    for exception in summary.exceptions:
+        style = "yellow" if exception.days_left <= WARNING_DAYS else "cyan"
+        console.print(Text(exception_line(exception), style=style), soft_wrap=True)
+    for warning in summary.warnings:
+        console.print(Text(f"Warning: {visible(warning)}", style="yellow"), soft_wrap=True)
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """Show all of a summary: change sets, notes, results."""
+    print_change_sets(console, summary)
+    print_notes(console, summary)
+    print_results(console, summary)
+
+
+def print_results(console: Console, summary: Summary) -> None:
+    """Show what became of every target, and why those that failed did; many targets only in numbers."""
+    if len(summary.targets) <= _TARGETS:
+        _print_targets_table(console, summary.targets)
+    else:
+        _print_waves_table(console, summary.targets)
+    failures = [entry for entry in summary.targets if entry.failure is not None]
+    for entry in failures[:_TARGETS]:
+        _print_failure(console, entry)
+    if len(failures) > _TARGETS:
+        more = counted(len(failures) - _TARGETS, "more failed target")
+        console.print(Text(f"… and {more}: see summary.json.", style="bold red"))
+    reasons = Counter(entry.reason for entry in summary.targets if entry.reason)
+    for reason, count in reasons.items():
+        console.print(Text(f"{count:,} not started: {visible(reason)}.", style="magenta"))
+    line = Text(totals_line(summary))
+    line.stylize("bold", 0, line.plain.index(":") + 1)
+    console.print(line)
+
+
+def _print_targets_table(console: Console, targets: Sequence[TargetEntry]) -> None:
+    table = Table("Account", "Name", "Region", "Status", "Changes", "Seconds")
+    for entry in targets:
+        table.add_row(
+            entry.account_id,
+            Text(visible(entry.account_name)),
+            entry.region,
+            status_text(entry),
+            change_counts(entry),
+            f"{entry.seconds:.1f}",
+        )
+    console.print(table)
+
+
+def _print_waves_table(console: Console, targets: Sequence[TargetEntry]) -> None:
+    present = [status for status in Status if any(entry.status is status for entry in targets)]
+    table = Table("Wave", "Targets")
+    for status in present:
+        table.add_column(status_words(status), justify="right", style=_STATUS_STYLES[status])
+    for wave in dict.fromkeys(entry.wave for entry in targets):
+        counts = Counter(entry.status for entry in targets if entry.wave == wave)
+        table.add_row(Text(wave), f"{counts.total():,}", *(f"{counts[status]:,}" for status in present))
+    console.print(table)
+
+
+def _print_failure(console: Console, entry: TargetEntry) -> None:
     """Show a failed target with the step, and terraform's own errors."""
-    target, failure = result.target, result.failure
-    assert failure is not None  # noqa: S101 - only failed targets are shown here
-    heading = f"{target.account.id} {target.account.name} {target.region}: {result.step.value} failed ({failure.kind})"
+    assert entry.failure is not None  # noqa: S101 - only failed targets are shown here
+    heading = f"{entry.account_id} {visible(entry.account_name)} {entry.region}: {failure_heading(entry)}"
     console.print(Text(heading, style="bold red"))
-    console.print(Text(f"  {failure.message}"))
-    for diagnostic in failure.diagnostics:
-        console.print(Text(f"  {diagnostic}", style="red"))
+    for line in visible_lines(entry.failure.message):
+        console.print(Text(f"  {line}"))
+    for line in (line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)):
+        console.print(Text(f"  {line}", style="red"))
 
 
 def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
@@ -207,9 +297,9 @@ def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | 
     for heading in ("Logging", "Encrypted", "Minutes"):
         table.add_column(heading, overflow="fold")
     for target, live in rows:
-        name = Text(target.account.name)
+        name = Text(visible(target.account.name))
         if isinstance(live, str):
-            table.add_row(name, target.region, "", "", Text(live, style="red"), "", "")
+            table.add_row(name, target.region, "", "", Text(visible(live), style="red"), "", "")
         else:
             values = (live.default_version, live.latest_version, live.logging, live.encryption, live.timeouts)
             table.add_row(name, target.region, *values)
@@ -223,5 +313,16 @@ def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None
     for row in rows:
         state = row.state.lower().replace("_", " ")
         before, now = verdicts[row.before.compliant], verdicts[row.compliant]
-        table.add_row(Text(row.target.account.name), Text(row.before.name), before, state, now)
+        table.add_row(Text(visible(row.target.account.name)), Text(row.before.name), before, state, now)
     console.print(table)
+
+
+class TableReport:
+    """What the terminal shows at the end of a run, as text without colour."""
+
+    def render(self, summary: Summary) -> str:
+        """Return the tables and differences."""
+        console = Console(file=io.StringIO(), width=_WIDE, highlight=False, emoji=False)
+        print_summary(console, summary)
+        assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
+        return console.file.getvalue()

@@ -155,6 +155,19 @@ class Sandbox:
         """Return a session of an administrator of an account that does not belong to the organization."""
         return self._session(self._outsider["access_key_id"], self._outsider["secret_access_key"], None, region)
 
+    def instance_session(self, account_id: str, role: str, region: str) -> boto3.Session:
+        """Return a session with the credentials that an instance with a role has.
+
+        Raises:
+            SandboxError: There is no such role, or EC2 may not assume it.
+        """
+        role_arn = f"arn:aws:iam::{account_id}:role/{role}"
+        credentials = self._control("POST", "instance", {"role_arn": role_arn, "region": region})
+        if credentials is None:
+            raise SandboxError(f"No instance can have the role {role_arn}.")
+        access_key_id, secret_access_key, session_token = credentials
+        return self._session(access_key_id, secret_access_key, session_token, region)
+
     def inject_fault(
         self,
         service: str,

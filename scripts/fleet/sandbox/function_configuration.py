@@ -1,15 +1,19 @@
 """What moto forgets of a function's configuration, so that Terraform would see a difference.
 
-That is how it logs, where events go that it fails to handle, and any but the first configuration of its asynchronous
-invocations.
+That is how it logs, where events go that it fails to handle, any but the first configuration of its asynchronous
+invocations, and that it has a permission already.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.awslambda import models
 from moto.awslambda.models import EventInvokeConfig, LambdaFunction
+from moto.awslambda.policy import Policy
+
+from fleet.sandbox.call import AwsError
 
 JSON = "JSON"
 
@@ -24,6 +28,25 @@ class _Newest(list[EventInvokeConfig]):
         self[:] = [item]
 
 
+class _Permissions(Policy):
+    """moto keeps a permission beside another one with the same id, and removes the first of them."""
+
+    def add_statement(self, raw: str, qualifier: str | None = None) -> tuple[Any, str]:
+        """Add a permission.
+
+        Raises:
+            AwsError: ResourceConflictException, when there is one with this id.
+        """
+        statement_id = json.loads(raw).get("StatementId")
+        if any(statement["Sid"] == statement_id for statement in self.statements):
+            raise AwsError(
+                "ResourceConflictException",
+                f"The statement id ({statement_id}) provided already exists. Please provide a new statement id, or "
+                "remove the existing statement.",
+            )
+        return super().add_statement(raw, qualifier)
+
+
 class ConfiguredFunction(LambdaFunction):
     """moto's function with the rest of its configuration."""
 
@@ -32,6 +55,7 @@ class ConfiguredFunction(LambdaFunction):
         self._dead_letter: dict[str, Any] = spec.get("DeadLetterConfig") or {}
         super().__init__(account_id, spec, region, version)
         self.event_invoke_config = _Newest()
+        self.policy = _Permissions(self)
 
     @property
     def logging_config(self) -> dict[str, Any]:

@@ -147,6 +147,11 @@ class Identity:
         )
         return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
+    def instance_credentials(self, role_arn: str, region: str) -> Credentials | None:
+        """Return credentials of a role as an EC2 instance with it has them; None when no instance can have it."""
+        instance = f"arn:aws:ec2:{region}:{role_arn.split(':')[4]}:instance/i-0123456789abcdef0"
+        return self.service_credentials(role_arn, "ec2.amazonaws.com", instance, "i-0123456789abcdef0")
+
 
 def find_role(role_arn: str) -> Role | None:
     """Return a role of the emulated organization, or None."""

@@ -27,8 +27,6 @@ class Organizations:
         self._management_account_id = organization.management_account_id
         for model in utils.PAGINATION_MODEL.values():
             model["limit_default"] = PAGE_SIZE
-        # moto pages by the time of joining, which several accounts can share.
-        utils.PAGINATION_MODEL["list_accounts"]["unique_attribute"] = "Id"
         self._create(organization)
 
     @property
@@ -83,6 +81,13 @@ class Organizations:
             raise AwsError("AccessDeniedException", "You don't have permissions to access this resource.")
         if int(call.parameters.get("MaxResults") or PAGE_SIZE) > PAGE_SIZE:
             raise AwsError("InvalidInputException", "You specified an invalid value.")
+
+    def list_accounts(self, call: Call) -> dict[str, Any]:
+        """Answer ListAccounts page by page; moto describes all accounts for every page."""
+        size = int(call.parameters.get("MaxResults") or PAGE_SIZE)
+        accounts = sorted(self._backend.accounts, key=lambda account: account.id)
+        answer = page("Accounts", accounts, call.parameters.get("NextToken"), size)
+        return {**answer, "Accounts": [account.describe() for account in answer["Accounts"]]}
 
     def list_children(self, call: Call) -> dict[str, Any]:
         """Answer ListChildren page by page; moto returns all children at once."""

@@ -7,8 +7,9 @@ boundaries, groups, service control policies and, except for what a function sen
 count.
 
 Requests carry the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
-`aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS), `iam:PolicyARN`,
-`kms:ResourceAliases`, those of objects in S3 and those of S3's own calls of KMS; any other key is absent from them.
+`aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS),
+`iam:PolicyARN`, `kms:ResourceAliases`, those of objects in S3 and those of S3's own calls of KMS; any other key is
+absent from them.
 """
 
 from __future__ import annotations
@@ -81,12 +82,16 @@ class Permissions:
             **self._identity.context(caller),
             "aws:RequestedRegion": call.region,
             "aws:SecureTransport": "true",
+            "aws:PrincipalIsAWSService": "false",
             **_context(call),
         }
         action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), _key(call)
         protection = protection_of_bucket(bucket) if bucket else protection_of_key(key) if key else None
+        # An object that comes with an ACL needs the permission to set it, too.
+        also = ["s3:PutObjectAcl"] if action == "s3:PutObject" and "ACL" in call.parameters else []
         for resource in resources(call):
-            self._demand(call, caller, Request(action, resource, context), protection)
+            for each in (action, *also):
+                self._demand(call, caller, Request(each, resource, context), protection)
         if bucket and (use := key_use(call, bucket)):
             request = Request(use.action, use.key.arn, {**context, **_aliases(use.key), **use.context})
             self._demand(call, caller, request, protection_of_key(use.key))

@@ -98,6 +98,7 @@ def object_context(call: Call) -> dict[str, str]:
         "s3:x-amz-acl": asked.get("ACL"),
         "s3:x-amz-server-side-encryption": asked.get("ServerSideEncryption"),
         "s3:x-amz-server-side-encryption-aws-kms-key-id": asked.get("SSEKMSKeyId"),
+        "s3:x-amz-server-side-encryption-customer-algorithm": asked.get("SSECustomerAlgorithm"),
         "s3:prefix": asked.get("Prefix"),
     }
     return {name: str(value) for name, value in names.items() if value is not None}

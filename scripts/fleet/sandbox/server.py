@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from fleet.sandbox import documents, messages, resource_policies
+from fleet.sandbox import documents, managed_instances, messages, resource_policies
 from fleet.sandbox.automation import Automations
 from fleet.sandbox.background import Background
 from fleet.sandbox.compliance import Compliance
@@ -39,6 +39,7 @@ from fleet.sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
 from fleet.sandbox.organizations import Organizations
 from fleet.sandbox.permissions import Permissions
 from fleet.sandbox.remediation import Remediation
+from fleet.sandbox.service_settings import ServiceSettings
 from fleet.sandbox.turn import Turn
 
 ADMINISTRATOR = "sandbox-administrator"
@@ -127,6 +128,7 @@ def _gateway(
     automations = Automations(identity, processes, background, endpoint_url, folder)
     rules = ConfigRules()
     recorder = Recorder(background, turn)
+    service_settings = ServiceSettings()
     remediation = Remediation(rules, automations, background, turn, recorder)
     compliance = Compliance(background, turn, recorder, remediation.flagged)
     return Gateway(
@@ -142,19 +144,23 @@ def _gateway(
         ),
         operations={
             ("lambda", "Invoke"): functions.invoke,
+            ("organizations", "ListAccounts"): organizations.list_accounts,
             ("organizations", "ListChildren"): organizations.list_children,
+            ("ssm", "DescribeInstanceInformation"): managed_instances.describe_instance_information,
             ("ssm", "ListDocumentVersions"): documents.list_document_versions,
             **automations.operations(),
             **rules.operations(),
             **recorder.operations(),
             **compliance.operations(),
             **remediation.operations(),
+            **service_settings.operations(),
         },
         observers=(event_bus.observe, recorder.observe, compliance.observe, remediation.observe),
         controls={
             ("POST", "faults"): lambda fault: faults.add(Fault(**fault)),
             ("DELETE", "faults"): lambda _: faults.clear(),
             ("POST", "idle"): lambda wanted: background.wait_until_idle(wanted["seconds"]),
+            ("POST", "instance"): lambda wanted: identity.instance_credentials(wanted["role_arn"], wanted["region"]),
             ("POST", "schedule"): lambda where: event_bus.fire_schedules(where["account"], where["region"]),
         },
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ import yaml
 
 from fleet import processes
 from fleet.context import backend_of, state_backend
-from fleet.errors import InputError
-from fleet.organization import MANAGEMENT, ROOT, from_lza, lza_deployment_role
+from fleet.errors import AccessError, InputError
+from fleet.landing_zone_accelerator import deployment_role, from_lza
+from fleet.organization import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from fleet.settings import load_settings
@@ -75,7 +77,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     folder.mkdir(parents=True, mode=0o700)
     tell(f"Starting an emulated organization with {len(organization.accounts)} accounts…")
     try:
-        with Sandbox.start(organization, folder) as sandbox, _environment(sandbox.environment()):
+        with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):
             config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.life.legacy)
             exported = {**sandbox.environment(), **_terraform_environment(folder, config)}
             running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported)
@@ -87,7 +89,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
 
 def _organization_of(lza: Path) -> SandboxOrganization:
     """Turn a Landing Zone Accelerator configuration into an organization to emulate."""
-    read = from_lza(lza)
+    read = from_lza(lza, _NewAccounts())
     management = [account.id for account in read.accounts if account.role == MANAGEMENT]
     if not management or read.home_region is None:
         raise InputError("The configuration holds no management account.", str(lza / "accounts-config.yaml"))
@@ -102,9 +104,26 @@ def _organization_of(lza: Path) -> SandboxOrganization:
         organizational_units=read.organizational_units,
         home_region=read.home_region,
         regions=read.regions,
-        deployment_role=lza_deployment_role(lza),
+        deployment_role=deployment_role(lza),
         name=lza.resolve().name,
     )
+
+
+class _NewAccounts:
+    """Gives an id to every account that the configuration has none for, as AWS does when it makes the account."""
+
+    def accounts(self, emails: Collection[str], region: str | None) -> list[Account]:  # noqa: ARG002
+        """Return an account for each address; its id is the same every time."""
+        numbers = {email: int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**12 for email in emails}
+        return [Account(f"{number:012}", email, email=email) for email, number in numbers.items()]
+
+    def parameter(self, name: str, region: str | None) -> str:
+        """Refuse: nobody knows what is in the parameters of an organization that does not exist.
+
+        Raises:
+            AccessError: Always.
+        """
+        raise AccessError(f"The emulated organization has no parameter {name} in {region}; use a value instead.")
 
 
 def _write_config(folder: Path, organization: SandboxOrganization, lza: Path, legacy_account_id: str | None) -> Path:

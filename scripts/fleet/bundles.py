@@ -1,0 +1,219 @@
+"""A saved plan with all that it was made from, sealed, so that exactly what was reviewed is applied or nothing.
+
+A bundle is the folder of a target in a run; its seal (`bundle.json`) names every file with its digest, and where the
+plan was made. The digest of the seal is kept elsewhere, in the journal and in the summary of the run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet.errors import FleetError
+from fleet.tfvars import write_private
+
+SCHEMA_VERSION = 1
+SEAL = "bundle.json"
+PLAN = "tfplan"
+PLAN_JSON = "plan.json"
+VARIABLES = "terraform.tfvars"
+LOCK_FILE = "terraform.lock.hcl"
+FILES = (PLAN, PLAN_JSON, VARIABLES, LOCK_FILE)
+
+_ROOT_LOCK_FILE = ".terraform.lock.hcl"
+_LOCKED_PROVIDER = re.compile(r'provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"')
+# A clock that is not quite right must not make a plan of the next minute look forged.
+_CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
+
+
+class BundleError(FleetError):
+    """A saved plan may not be applied; nothing was touched."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What plans are made with.
+
+    Attributes:
+        terraform_version: Version of the terraform executable.
+        provider_version: Version of hashicorp/aws in the lock file.
+        project_version: Version of this project.
+        root_sha256: Digest of the root module with its modules and its lock file.
+    """
+
+    terraform_version: str
+    provider_version: str
+    project_version: str
+    root_sha256: str
+
+    @classmethod
+    def of(cls, root: Path, terraform_version: str) -> Tools:
+        """Look at a root module."""
+        project_version = importlib.metadata.version("session-manager-fleet")
+        return cls(terraform_version, provider_version(root), project_version, module_digest(root))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a plan is made of and for; it may be applied only where all of it is the same.
+
+    Attributes:
+        account_id: The account.
+        region: The region.
+        workspace: Terraform workspace.
+        tools: What it is made with.
+    """
+
+    account_id: str
+    region: str
+    workspace: str
+    tools: Tools
+
+
+# How a difference is told.
+_MEANING = {
+    "account_id": "the account",
+    "region": "the region",
+    "workspace": "the workspace",
+    "terraform_version": "the version of terraform",
+    "provider_version": "the version of the provider hashicorp/aws",
+    "project_version": "the version of this project",
+    "root_sha256": "the root module or one of its modules",
+}
+
+
+def _flat(origin: Mapping[str, Any]) -> dict[str, str]:
+    tools: Mapping[str, str] = origin["tools"]
+    return {**origin, **tools}
+
+
+def module_digest(root: Path) -> str:
+    """Return the digest of what terraform reads of a root module: its own files, its lock file and its modules."""
+    own = [path for path in root.iterdir() if path.suffix == ".tf" or path.name == _ROOT_LOCK_FILE]
+    modules = [path for path in (root / "modules").rglob("*") if ".terraform" not in path.parts and _is_source(path)]
+    digest = hashlib.sha256()
+    for path in sorted([*own, *modules]):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and path.suffix != ".md"
+
+
+def provider_version(root: Path) -> str:
+    """Return the version of hashicorp/aws that the lock file of a root module demands; empty without one."""
+    lock_file = root / _ROOT_LOCK_FILE
+    found = _LOCKED_PROVIDER.search(lock_file.read_text(encoding="utf-8")) if lock_file.is_file() else None
+    return found[1] if found else ""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 digest of a file as hexadecimal text."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_text(text: str) -> str:
+    """Return the SHA-256 digest of a text as hexadecimal text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime) -> str:
+    """Seal the plan in a folder, and return the digest of the seal.
+
+    Args:
+        folder: Holds the plan, the plan as JSON and the rendered tfvars.
+        root: Root module; its lock file is copied.
+        origin: What the plan was made of and for.
+        protected: Addresses of what holds keys or logs and is deleted or replaced by the plan.
+        created_at: When the plan was made, with a time zone.
+    """
+    lock_file = root / _ROOT_LOCK_FILE
+    write_private(folder / LOCK_FILE, lock_file.read_text(encoding="utf-8") if lock_file.is_file() else "")
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "created_at": created_at.isoformat(timespec="seconds"),
+        "origin": asdict(origin),
+        "protected": list(protected),
+        "files": {name: sha256_of(folder / name) for name in FILES},
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    write_private(folder / SEAL, text)
+    return sha256_of_text(text)
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a saved plan must fulfil to be applied.
+
+    Attributes:
+        sha256: Digest of the seal, as it was kept when the plan was made.
+        origin: What the plan would be made of and for now.
+        variables: The tfvars as they are rendered now.
+        now: The time, with a time zone.
+        max_age: How old the plan may be.
+        allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
+    """
+
+    sha256: str
+    origin: Origin
+    variables: str
+    now: datetime.datetime
+    max_age: datetime.timedelta
+    allow_destroy: bool
+
+
+def check(folder: Path, demands: Demands) -> None:
+    """Refuse a saved plan that is not exactly what was planned, or that is not to be applied any more.
+
+    Raises:
+        BundleError: With the first reason.
+    """
+    content = _unbroken(folder, demands.sha256)
+    made, wanted = _flat(content["origin"]), _flat(asdict(demands.origin))
+    for name, meaning in _MEANING.items():
+        then, now = made[name], wanted[name]
+        if then != now:
+            values = "" if name == "root_sha256" else f" ({then or 'none'} then, {now or 'none'} now)"
+            raise BundleError(f"Since the plan was made {meaning} has changed{values}; plan again.")
+    if content["files"][VARIABLES] != sha256_of_text(demands.variables):
+        raise BundleError(f"The settings render other variables than the plan was made with ({VARIABLES}); plan again.")
+    age = demands.now - datetime.datetime.fromisoformat(content["created_at"])
+    if age > demands.max_age:
+        raise BundleError(f"The plan is {_hours(age)} old, and {_hours(demands.max_age)} are allowed; plan again.")
+    if age < -_CLOCK_TOLERANCE:
+        raise BundleError(f"The plan is of the future ({content['created_at']}): set the clock right, or plan again.")
+    if content["protected"] and not demands.allow_destroy:
+        raise BundleError(
+            f"The plan deletes or replaces {', '.join(content['protected'])}: keys, log groups and buckets hold what "
+            "cannot be had again. If that is meant, repeat it with --allow-destroy."
+        )
+
+
+def _unbroken(folder: Path, sha256: str) -> dict[str, Any]:
+    """Read the seal and compare every file with it."""
+    try:
+        text = (folder / SEAL).read_text(encoding="utf-8")
+        if sha256_of_text(text) != sha256:
+            raise BundleError(f"The seal of the saved plan ({folder / SEAL}) is not the one that was made; plan again.")
+        content: dict[str, Any] = json.loads(text)
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise BundleError("The plan was saved by another version of this project; plan again.")
+        for name, digest in content["files"].items():
+            if sha256_of(folder / name) != digest:
+                raise BundleError(f"{folder / name} was changed after the plan was made; plan again.")
+    except FileNotFoundError as error:
+        raise BundleError(f"The saved plan is not complete: {error.filename} is missing; plan again.") from error
+    return content
+
+
+def _hours(span: datetime.timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.3g} hours"

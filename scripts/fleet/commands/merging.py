@@ -1,0 +1,47 @@
+"""The command that joins the runs of shards."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fleet import merging, operations
+from fleet.errors import ExitCode
+from fleet.options import RUNS, RunsOption
+from fleet.reports import terminal
+from fleet.results import Status
+
+
+def merge(
+    directories: Annotated[
+        list[Path], typer.Argument(metavar="DIR…", help="Folders of the runs of all shards.", show_default=False)
+    ],
+    within_tolerance: Annotated[
+        bool,
+        typer.Option("--within-tolerance", help="Fail only if more targets failed than their waves tolerate."),
+    ] = False,
+    runs: RunsOption = RUNS,
+) -> int:
+    """Join the runs of all shards to one run, and return the exit code of the whole; a missing shard is a failure."""
+    console = terminal.make_console()
+    parts = merging.read_parts(directories)
+    run = merging.merge(parts, runs.resolve())
+    results = run.read().results
+    exceeded = merging.intolerable(results, parts[0].state.beginning)
+    code = operations.exit_code(results, interrupted=False)
+    if merging.missing(parts):
+        code = ExitCode.TARGET_FAILED
+    elif within_tolerance and code == ExitCode.TARGET_FAILED and not exceeded:
+        others = [result for result in results if result.status is not Status.FAILED]
+        code = operations.exit_code(others, interrupted=False)
+    run.end(code)
+    terminal.print_summary(console, run.write_summary())
+    for sentence in exceeded:
+        console.print(f"[bold red]{escape(sentence)}.[/bold red]")
+    path = os.path.relpath(run.path)
+    console.print(f"Run {run.run_id}: {len(parts)} of {parts[0].shard.count} shards in {escape(path)}")
+    return code

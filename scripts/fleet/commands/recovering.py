@@ -1,0 +1,54 @@
+"""Commands for what a run has left behind."""
+
+from __future__ import annotations
+
+import datetime
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from fleet.context import state_backend
+from fleet.errors import ExitCode
+from fleet.locks import read_locks, release_commands
+from fleet.options import load, selecting
+from fleet.reports import terminal
+from fleet.targets import Selection
+
+
+@selecting
+def unlock(context: typer.Context, selection: Selection) -> int:
+    """Show who holds locks of states and since when, and how to release one; nothing is released here."""
+    console = terminal.make_console()
+    loaded, selected = load(context.obj, selection, console)
+    settings = loaded.settings.organization
+    backend = state_backend(settings, loaded.home_region)
+    locks = read_locks(backend, settings, selected.targets)
+    if not locks:
+        console.print(f"No state of these {len(selected.targets)} targets is locked.")
+        return ExitCode.DONE
+    now = datetime.datetime.now(datetime.UTC)
+    for lock in locks:
+        account = lock.target.account
+        _tell(console, f"\n[bold]{escape(account.id)} {escape(account.name)} {lock.target.region}[/bold]")
+        _tell(
+            console,
+            f"locked by {escape(lock.who)} for {lock.age(now)}, since {lock.since:%Y-%m-%d %H:%M:%S} UTC "
+            f"({escape(lock.operation)})",
+        )
+        if not lock.lock_id:
+            _tell(console, "The lock cannot be read: look at the object in the state bucket.")
+            continue
+        for command in release_commands(lock, backend, settings):
+            _tell(console, f"  {escape(command)}")
+    _tell(
+        console,
+        "\nA lock protects a state that is being written. Release one only when you know that its holder is gone: "
+        "look at the run or the job on that machine first. Then run its two commands in the folder of the root module.",
+    )
+    return ExitCode.DONE
+
+
+def _tell(console: Console, text: str) -> None:
+    # Commands are to be copied as they are.
+    console.print(text, soft_wrap=True, highlight=False)

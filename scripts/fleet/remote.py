@@ -1,0 +1,149 @@
+"""Do jobs in a process that shares no disk with the run: the root module comes as an archive, results go back as bytes.
+
+What is expensive is done once for each process: unpacking the root module, and `terraform init` for each region.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from fleet.bundles import module_digest
+from fleet.capacity import measure_capacity
+from fleet.errors import FleetError, InputError
+from fleet.terraform import Terraform, child_environment, find_terraform
+from fleet.work import Job, Performed, failed, perform
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a process needs to know to do the jobs of a run; it holds no credentials.
+
+    Attributes:
+        root_sha256: Digest of the root module, see `fleet.bundles.module_digest`.
+        backends: Backend configuration of each region.
+        timeout_seconds: How long one terraform command may take.
+        secrets: What logs and errors must not show.
+    """
+
+    root_sha256: str
+    backends: Mapping[str, Mapping[str, str]]
+    timeout_seconds: float
+    secrets: tuple[str, ...] = ()
+
+
+def pack_root(root: Path) -> bytes:
+    """Return an archive of what terraform reads of a root module."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path in sorted(root.iterdir()):
+            if path.suffix == ".tf" or path.name == ".terraform.lock.hcl":
+                archive.add(path, path.name)
+        archive.add(root / "modules", "modules", filter=_without_data_folders)
+    return buffer.getvalue()
+
+
+def _without_data_folders(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if ".terraform" in Path(entry.name).parts else entry
+
+
+@dataclass
+class _Place:
+    """What this process keeps between the jobs of runs."""
+
+    folder: Path | None = None
+    terraform: dict[tuple[object, ...], Terraform] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def base(self) -> Path:
+        """Return the private folder of this process, which goes with it."""
+        if self.folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="session-manager-fleet-"))
+            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        return self.folder
+
+
+_place = _Place()
+
+
+def unpack_root(archive: bytes, root_sha256: str) -> None:
+    """Unpack a root module for the jobs that come, unless it is there.
+
+    Raises:
+        InputError: It is not what the digest says.
+    """
+    with _place.lock:
+        root = _place.base() / root_sha256
+        if root.exists():
+            return
+        unpacked = Path(tempfile.mkdtemp(dir=_place.base()))
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as content:
+            content.extractall(unpacked, filter="data")
+        if module_digest(unpacked) != root_sha256:
+            raise InputError("The root module was changed on its way to the worker.")
+        unpacked.rename(root)
+
+
+def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes]) -> Performed:
+    """Do a job in a folder of its own, and return the files that were made there.
+
+    Args:
+        site: What the run is about.
+        job: What to do.
+        inputs: Files of the target that the job needs, by name.
+    """
+    folder = None
+    try:
+        terraform = _terraform(site, job.target.region)
+        folder = Path(tempfile.mkdtemp(dir=_place.base()))
+        for name, content in inputs.items():
+            with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.write(content)
+        result = perform(job, folder, terraform)
+        artifacts = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    except (FleetError, OSError) as error:
+        result, artifacts = failed(job.target, job.step, error), {}
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if result.failure is not None:
+        # The log is at home by the time that somebody reads this.
+        message = result.failure.message.replace(f"{folder}/", f"{job.target.key}/")
+        result = replace(result, failure=replace(result.failure, message=message))
+    made = {name: content for name, content in artifacts.items() if inputs.get(name) != content}
+    return Performed(result, made)
+
+
+def _terraform(site: Site, region: str) -> Terraform:
+    """Return terraform for the states of a region, initialized the first time."""
+    with _place.lock:
+        key = (site.root_sha256, site.timeout_seconds, site.secrets, *sorted(site.backends[region].items()))
+        known = _place.terraform.get(key)
+        if known is not None:
+            return known
+        folder = Path(tempfile.mkdtemp(dir=_place.base()))
+        terraform = Terraform(
+            binary=find_terraform(),
+            root=_place.base() / site.root_sha256,
+            data_folder=folder / ".terraform",
+            environment=child_environment(os.environ, folder, measure_capacity().gogc),
+            timeout_seconds=site.timeout_seconds,
+            secrets=site.secrets,
+        )
+        terraform.init(site.backends[region], folder / "init.log")
+        _place.terraform[key] = terraform
+        return terraform
+
+
+def interrupt() -> None:
+    """Ask all terraform commands of this process to stop in an orderly way."""
+    for terraform in list(_place.terraform.values()):
+        terraform.interrupt()

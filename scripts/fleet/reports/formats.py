@@ -1,0 +1,29 @@
+"""The formats of reports by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from fleet.reports.html import HtmlReport
+from fleet.reports.json import JsonReport
+from fleet.reports.junit import JunitReport
+from fleet.reports.markdown import MarkdownReport
+from fleet.reports.terminal import TableReport
+from fleet.summary import Summary
+
+
+class Report(Protocol):
+    """Renders the summary of a run."""
+
+    def render(self, summary: Summary) -> str:
+        """Return the report as a text, which ends with a newline."""
+
+
+REPORTS: Mapping[str, Report] = {
+    "table": TableReport(),
+    "json": JsonReport(),
+    "markdown": MarkdownReport(),
+    "junit": JunitReport(),
+    "html": HtmlReport(),
+}

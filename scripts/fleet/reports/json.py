@@ -1,0 +1,13 @@
+"""The summary itself, for machines."""
+
+from __future__ import annotations
+
+from fleet.summary import Summary
+
+
+class JsonReport:
+    """`summary.json`, whose JSON Schema is fleet.summary.schema()."""
+
+    def render(self, summary: Summary) -> str:
+        """Return the summary as JSON, in ASCII."""
+        return summary.to_json()

@@ -1,0 +1,61 @@
+"""JUnit XML, which every CI system shows."""
+
+from __future__ import annotations
+
+import io
+
+from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
+from junitparser import Failure as FailedTest
+
+from fleet.reports.text import change_counts, failure_heading, visible_lines
+from fleet.results import Status
+from fleet.summary import Summary, TargetEntry
+
+# Only what terraform or the verification says is about the target; these say that it could not be judged.
+_ERRORS = {"access", "input"}
+
+
+class JunitReport:
+    """One test suite for each wave, one test case for each target.
+
+    A failed target is a failure, or an error where the target could not be judged: the account could not be entered, or
+    the work was refused. What was not started is skipped. Pending changes are no failure; the output names them.
+    """
+
+    def render(self, summary: Summary) -> str:
+        """Return the XML document."""
+        document = JUnitXml(_text(f"{summary.command} {summary.run_id}"))
+        for wave in dict.fromkeys(entry.wave for entry in summary.targets):
+            suite = TestSuite(_text(wave))
+            suite.timestamp = summary.started_at.isoformat()
+            suite.add_property("run_id", _text(summary.run_id))
+            suite.add_property("organization_id", _text(summary.organization_id))
+            suite.add_testcases([_test_case(entry) for entry in summary.targets if entry.wave == wave])
+            document.add_testsuite(suite)
+        document.update_statistics()  # type: ignore[no-untyped-call]  # the package types the rest
+        content = io.BytesIO()
+        document.write(content)
+        return content.getvalue().decode() + "\n"
+
+
+def _test_case(entry: TargetEntry) -> TestCase:
+    case = TestCase(
+        name=_text(f"{entry.account_id} {entry.region}"), classname=_text(entry.account_name), time=entry.seconds
+    )
+    if entry.failure is not None:
+        kind = Error if entry.failure.kind in _ERRORS else FailedTest
+        result = kind(_text(failure_heading(entry)), entry.failure.kind)
+        result.text = _text("\n".join((entry.failure.message, *entry.failure.diagnostics)))
+        case.result = [result]
+    elif entry.status is Status.UNFINISHED:
+        case.result = [Error("It was begun and never ended: the run goes on, or died.", "unfinished")]
+    elif entry.status is Status.NOT_STARTED:
+        case.result = [Skipped(_text(entry.reason or ""))]
+    if entry.status is Status.CHANGES:
+        case.system_out = _text(f"Changes {change_counts(entry)} (change set {entry.fingerprint})")
+    return case
+
+
+def _text(text: str) -> str:
+    """Return a text whose characters are all allowed in XML."""
+    return "\n".join(visible_lines(text))

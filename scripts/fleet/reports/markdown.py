@@ -1,0 +1,257 @@
+"""Markdown for a comment on a pull request, within GitHub's limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleet.plans import ACTIONS
+from fleet.reports.text import (
+    action_counts,
+    change_counts,
+    counted,
+    diff_lines,
+    exception_line,
+    failure_heading,
+    listed,
+    names_by_region,
+    outcome,
+    preview_line,
+    previews,
+    status_words,
+    telling_attributes,
+    totals_line,
+    visible,
+    visible_lines,
+)
+from fleet.results import Status
+
+if TYPE_CHECKING:
+    from fleet.plans import ResourceChange
+    from fleet.summary import ChangeSetEntry, Summary, TargetEntry
+
+# GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").
+LIMIT = 65_536
+_NAMES = 20
+_ROWS = 100
+# Failures may fill so much, so that many of them hide no change set.
+_FAILURES_SHARE = 0.6
+_LINES = 400
+# GitHub colours the lines of a difference by their first character.
+_SPECIAL = re.compile(r"[&<>*_`\[\]\\|~#@$!]|:(?=/)|(?<=www)\.")
+_DIFF_SIGNS = {"+": "+", "-": "-", "~": "!", " ": " "}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A piece of the comment that is shown wholly or not at all.
+
+    Attributes:
+        section: Heading that it belongs under.
+        noun: What it counts as when it is left out.
+        text: As it should be.
+        short: The least that still says something; it may be left out, too.
+    """
+
+    section: str
+    noun: str
+    text: str
+    short: str = ""
+
+
+class MarkdownReport:
+    """What reviewers need in the order in which they need it; what does not fit is counted at the end.
+
+    Args:
+        limit: Most characters of the comment.
+    """
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self._limit = limit
+
+    def render(self, summary: Summary) -> str:
+        """Return the comment."""
+        blocks = [_head(summary)]
+        left_out: dict[str, int] = {}
+        section = ""
+        kept = int(self._limit * (1 - _FAILURES_SHARE))
+        # The last block says what was left out; its length is bounded.
+        room = self._limit - _length(blocks[0]) - _length(_tail(summary, dict.fromkeys(_NOUNS, 10**9)))
+        for part in _parts(summary):
+            heading = _heading(part.section, blocks[-1]) if part.section != section else ""
+            available = room - kept if part.section == _FAILURES else room
+            fitting = (text for text in (part.text, part.short) if text and _length(heading + text) <= available)
+            if text := next(fitting, ""):
+                blocks.append(heading + text)
+                section, room = part.section, room - _length(heading + text)
+            else:
+                left_out[part.noun] = left_out.get(part.noun, 0) + 1
+        if left_out:
+            blocks.append(_tail(summary, left_out))
+        return "".join(blocks).rstrip("\n") + "\n"
+
+
+_FAILURES = "Failures"
+_NOUNS = ("failed target", "change set", "adoption preview", "exception", "list")
+
+
+def _heading(section: str, before: str) -> str:
+    gap = "" if before.endswith("\n\n") else "\n"
+    return f"{gap}### {section}\n\n"
+
+
+def _length(text: str) -> int:
+    """Return the length in UTF-16 code units, the most that anybody may count."""
+    return len(text.encode("utf-16-le", errors="replace")) // 2
+
+
+def _head(summary: Summary) -> str:
+    totals = summary.totals
+    state = "" if summary.finished else " (not finished)"
+    shard = f", shard {code(summary.shard)}" if summary.shard else ""
+    statuses = [status for status in Status if getattr(totals, status.value)]
+    rows = [
+        "| " + " | ".join(["targets", *(status_words(status) for status in statuses)]) + " |",
+        "| " + " | ".join("---:" for _ in range(len(statuses) + 1)) + " |",
+        "| " + " | ".join(f"{number:,}" for number in _counts(summary, statuses)) + " |",
+    ]
+    return (
+        f"## Session Manager: {code(summary.command)} of {counted(totals.targets, 'target')}{state}\n\n"
+        f"Run {code(summary.run_id)} of organization {code(summary.organization_id)}{shard}, begun "
+        f"{summary.started_at:%Y-%m-%d %H:%M} UTC. **{escape(totals_line(summary).partition(': ')[2])}**\n\n"
+        + "\n".join(rows)
+        + "\n\n"
+    )
+
+
+def _counts(summary: Summary, statuses: Sequence[Status]) -> list[int]:
+    return [summary.totals.targets, *(getattr(summary.totals, status.value) for status in statuses)]
+
+
+def _tail(summary: Summary, left_out: dict[str, int]) -> str:
+    what = ", ".join(counted(number, noun) for noun, number in left_out.items())
+    command = code(f"rollout.py report {summary.run_id} --format html")
+    return f"---\n\nLeft out, because a comment is limited: {what}. All of it: {command}, or `summary.json`.\n"
+
+
+def _parts(summary: Summary) -> Iterator[_Part]:
+    for entry in summary.targets:
+        if entry.failure is not None:
+            yield _failure(entry)
+    entries = {entry.key: entry for entry in summary.targets}
+    for group in summary.change_sets:
+        section = "Destructive changes" if group.change_set.destructive else "Changes"
+        yield _change_set(section, group, [entries[key] for key in group.targets])
+    for differences, targets in previews(summary.targets):
+        names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
+        lines = [f"In {names}:\n", *(f"- {code(preview_line(change))}" for change in differences)]
+        yield _Part("Existing preferences that would be taken over", "adoption preview", "\n".join(lines) + "\n\n")
+    for exception in summary.exceptions:
+        yield _Part("Exceptions", "exception", f"- {code(exception_line(exception))}\n")
+    yield from _lists(summary)
+
+
+def _failure(entry: TargetEntry) -> _Part:
+    assert entry.failure is not None  # noqa: S101 - only failed targets come here
+    title = f"**{escape(failure_heading(entry))}**: {_name(entry)}"
+    message = code(" ".join(entry.failure.message.split("\n")))
+    lines = [line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)]
+    text = f"- {title}\n  {message}\n"
+    if lines:
+        text += _indented(_details("What terraform says", _fence("text", lines)))
+    return _Part(_FAILURES, "failed target", text + "\n", f"- {title}\n")
+
+
+def _name(entry: TargetEntry) -> str:
+    return f"{code(entry.account_id)} {code(entry.account_name)} {code(entry.region)}"
+
+
+def _change_set(section: str, group: ChangeSetEntry, targets: Sequence[TargetEntry]) -> _Part:
+    title = (
+        f"**{action_counts(group.change_set)}** in {counted(len(targets), 'target')} ({code(group.fingerprint)})\n\n"
+    )
+    regions = "".join(
+        f"- {code(region)}: {listed([code(name) for name in names], _NAMES)}\n"
+        for region, names in names_by_region(targets).items()
+    )
+    resources = [_resource(change) for change in group.changes]
+    lines = [line for change in group.changes for line in (_resource(change), *_attributes(change))]
+    if group.outputs:
+        lines.append(f"  outputs: {visible(', '.join(group.outputs))}")
+    whole = _details("What changes", _fence("diff", lines), opened=group.change_set.destructive)
+    short = _details("Which resources change", _fence("diff", resources))
+    return _Part(section, "change set", f"{title}{regions}\n{whole}\n", f"{title}{regions}\n{short}\n")
+
+
+def _resource(change: ResourceChange) -> str:
+    sign = {"create": "+", "update": "!", "move": " "}.get(change.action, "-")
+    reason = f" ({change.reason})" if change.reason else ""
+    return f"{sign} {ACTIONS[change.action]} {visible(change.address + reason)}"
+
+
+def _attributes(change: ResourceChange) -> Iterator[str]:
+    for attribute in telling_attributes(change):
+        for line in diff_lines(attribute):
+            yield f"{_DIFF_SIGNS[line.symbol]}     {line.text}"
+
+
+def _lists(summary: Summary) -> Iterator[_Part]:
+    for warning in summary.warnings:
+        yield _Part("Warnings", "list", f"- {code(warning)}\n")
+    waiting: dict[str, list[TargetEntry]] = {}
+    for entry in summary.targets:
+        if entry.status in {Status.NOT_STARTED, Status.UNFINISHED}:
+            waiting.setdefault(entry.reason or status_words(entry.status), []).append(entry)
+    for reason, entries in waiting.items():
+        items = [f"- {_name(entry)}" for entry in entries]
+        title = f"{counted(len(entries), 'target')}: {code(reason)}"
+        yield _Part("Not finished", "list", _details(title, "\n".join(_first(items)) + "\n") + "\n")
+    if summary.skipped:
+        items = [
+            f"- {code(entry.account_id)} {code(entry.account_name)}: {code(entry.reason)}" for entry in summary.skipped
+        ]
+        title = counted(len(items), "account")
+        yield _Part("Skipped accounts", "list", _details(title, "\n".join(_first(items)) + "\n") + "\n")
+    rows = [
+        f"| {code(entry.account_id)} | {code(entry.account_name)} | {code(entry.region)} | {code(entry.wave)} "
+        f"| {outcome(entry)} | {change_counts(entry)} |"
+        for entry in summary.targets
+    ]
+    if rows:
+        head = ["| account | name | region | wave | status | changes |", "| --- | --- | --- | --- | --- | --- |"]
+        table = "\n".join([*head, *_first(rows)]) + "\n"
+        yield _Part("Targets", "list", _details(counted(len(rows), "target"), table) + "\n")
+
+
+def _first(items: Sequence[str]) -> list[str]:
+    more = len(items) - _ROWS
+    return [*items[:_ROWS], *([f"\n… and {more:,} more in `summary.json`."] if more > 0 else [])]
+
+
+def _details(title: str, text: str, *, opened: bool = False) -> str:
+    attribute = " open" if opened else ""
+    return f"<details{attribute}><summary>{title}</summary>\n\n{text}\n</details>\n"
+
+
+def _fence(language: str, lines: Sequence[str]) -> str:
+    more = len(lines) - _LINES
+    shown = [*lines[:_LINES], *([f"  … and {counted(more, 'more line')}"] if more > 0 else [])]
+    text = "\n".join(shown)
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}{language}\n{text}\n{fence}\n"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}\n" if line else "\n" for line in text.splitlines())
+
+
+def escape(text: str) -> str:
+    """Return a text in which nothing is Markdown or HTML."""
+    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
+
+
+def code(text: str) -> str:
+    """Return somebody else's text in code style, where GitHub also links no names and no numbers."""
+    return f"<code>{escape(visible(text))}</code>"

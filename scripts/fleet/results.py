@@ -1,0 +1,83 @@
+"""What became of a target: the words that the scheduler, the journal and the reports share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from fleet.plans import AttributeChange, ChangeSet
+    from fleet.targets import Target
+    from fleet.terraform import PlanOutcome
+
+
+class Status(StrEnum):
+    """Where a target stands."""
+
+    NO_CHANGES = "no_changes"
+    CHANGES = "changes"
+    APPLIED = "applied"
+    FAILED = "failed"
+    NOT_STARTED = "not_started"
+    # The journal knows its beginning and no end: the run is still at it, or died.
+    UNFINISHED = "unfinished"
+
+
+class Step(StrEnum):
+    """What is done with a target, in this order."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+
+
+FailureKind = Literal["access", "terraform", "verification", "input"]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a target failed.
+
+    Attributes:
+        kind: `access` (the account could not be entered), `terraform` (terraform failed), `verification` (the live
+            preferences are not what was applied) or `input` (refused before anything was touched).
+        message: What happened, in one sentence.
+        diagnostics: Terraform's own errors, or what differs.
+    """
+
+    kind: FailureKind
+    message: str
+    diagnostics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """What became of a target in a step.
+
+    Attributes:
+        target: The target.
+        status: Where it stands now.
+        step: The last step that was begun.
+        outcome: Counts of the plan, once there is one.
+        change_set: Normalized changes, where the plan has any.
+        failure: Why it failed.
+        reason: Why it was not started.
+        seconds: Wall time of the step.
+        plan_sha256: Digest of the saved plan's bundle.
+        attempts: How often the step was tried.
+        preview: What an existing document would lose or change when it is taken over.
+        verified: Whether the live preferences were read back and are what was applied; None where nobody looked.
+    """
+
+    target: Target
+    status: Status
+    step: Step
+    outcome: PlanOutcome | None = None
+    change_set: ChangeSet | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    plan_sha256: str = ""
+    attempts: int = 1
+    preview: tuple[AttributeChange, ...] = ()
+    verified: bool | None = None

@@ -1,0 +1,33 @@
+"""What the agent on an instance does when it uploads the log of a session.
+
+From amazon-ssm-agent, `agent/s3util/s3util.go` and `agent/session/logging`: it asks for the bucket's default encryption
+first, and uploads with the canned ACL `bucket-owner-full-control` and the encryption it was told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+
+
+def upload_log(session: boto3.Session, bucket: str, key: str, text: str) -> None:
+    """Upload a session's log.
+
+    Args:
+        session: With the credentials of the instance.
+        bucket: The bucket of the preferences.
+        key: Key of the object.
+        text: The log.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 or KMS refuses it.
+    """
+    s3 = session.client("s3")
+    rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    default = rules[0]["ApplyServerSideEncryptionByDefault"]
+    encryption: dict[str, Any] = {"ServerSideEncryption": default["SSEAlgorithm"]}
+    if "KMSMasterKeyID" in default:
+        encryption["SSEKMSKeyId"] = default["KMSMasterKeyID"]
+    s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ACL="bucket-owner-full-control", **encryption)

@@ -1,0 +1,314 @@
+"""The summary of a run: everything that a report gets to know, and the documented content of `summary.json`."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from fleet.errors import InputError
+from fleet.plans import ChangeSet, ResourceChange
+from fleet.register import RegisteredException
+from fleet.results import Failure, Status, Step, TargetResult
+from fleet.terraform import PlanOutcome
+
+
+class _Entry(BaseModel):
+    """Part of a summary; the description of a field is the text below it."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True, from_attributes=True)
+
+
+class PreviewEntry(_Entry):
+    """A value that an existing document has and would lose or change when it is taken over."""
+
+    path: str
+    """Where it is, as `inputs.idleSessionTimeout`."""
+    before: JsonValue = Field(alias="from")
+    """The live value; null where there is none."""
+    after: JsonValue = Field(alias="to")
+    """The value that is wanted; null where there is none."""
+
+
+class TargetEntry(_Entry):
+    """What became of a target."""
+
+    account_id: str
+    """Twelve digits."""
+    account_name: str
+    """As in AWS Organizations; not unique."""
+    ou: str
+    """Path of the organizational unit, as `Workloads/Prod`."""
+    account_role: str
+    """`management`, `log-archive`, `audit`, or empty."""
+    region: str
+    """The region that was worked on."""
+    home_region: str
+    """The account's region for what exists once per account."""
+    wave: str
+    """Name of its wave."""
+    workspace: str
+    """Terraform workspace."""
+    status: Status
+    """Where the target stands."""
+    step: Step
+    """The last step that was begun."""
+    changes: PlanOutcome | None
+    """What the plan found."""
+    fingerprint: str | None
+    """Of its change set."""
+    failure: Failure | None
+    """Why it failed."""
+    reason: str | None
+    """Why it was not started."""
+    seconds: float
+    """Wall time of its steps."""
+    attempts: int = 1
+    """How often the last step was tried."""
+    plan_sha256: str | None
+    """Digest of the saved plan's bundle."""
+    log: str | None
+    """Terraform's output, relative to the folder of the run."""
+    preview: tuple[PreviewEntry, ...] = ()
+    """What an existing document would lose or change when it is taken over."""
+    verified: bool | None = None
+    """Whether the live preferences were read back and are what was applied; null where nobody looked."""
+
+    @classmethod
+    def of(cls, result: TargetResult, *, log: str | None = None) -> TargetEntry:
+        """Describe a result.
+
+        Args:
+            result: What became of the target.
+            log: Its log, relative to the folder of the run.
+        """
+        target = result.target
+        return cls(
+            account_id=target.account.id,
+            account_name=target.account.name,
+            ou=target.account.ou,
+            account_role=target.account.role,
+            region=target.region,
+            home_region=target.home_region,
+            wave=target.wave,
+            workspace=target.workspace,
+            status=result.status,
+            step=result.step,
+            changes=result.outcome,
+            fingerprint=result.change_set.fingerprint if result.change_set else None,
+            failure=result.failure,
+            reason=result.reason or None,
+            seconds=round(result.seconds, 2),
+            attempts=result.attempts,
+            plan_sha256=result.plan_sha256 or None,
+            log=log,
+            preview=tuple(PreviewEntry.model_validate(change) for change in result.preview),
+            verified=result.verified,
+        )
+
+    @property
+    def key(self) -> str:
+        """`account/region`, as Target.key."""
+        return f"{self.account_id}/{self.region}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON values, under the names of `summary.json`."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class SkippedEntry(_Entry):
+    """An account of which no target was made."""
+
+    account_id: str
+    """Twelve digits."""
+    account_name: str
+    """As in AWS Organizations."""
+    reason: str
+    """Why."""
+
+
+class ChangeSetEntry(_Entry):
+    """A distinct change set and the targets that have it."""
+
+    fingerprint: str
+    """Equal for change sets that do the same, whatever the account and the region."""
+    targets: tuple[str, ...]
+    """`account/region` of each target, in the order of work."""
+    changes: tuple[ResourceChange, ...]
+    """Destructive ones first, then by address."""
+    outputs: tuple[str, ...]
+    """Names of root outputs that change."""
+
+    @property
+    def change_set(self) -> ChangeSet:
+        """The change set itself."""
+        return ChangeSet(self.changes, self.outputs)
+
+
+class Totals(_Entry):
+    """How many targets there are, and how many have each status."""
+
+    targets: int
+    no_changes: int
+    changes: int
+    applied: int
+    failed: int
+    not_started: int
+    unfinished: int
+
+    @classmethod
+    def of(cls, targets: Sequence[TargetEntry]) -> Totals:
+        """Count targets."""
+        counts = Counter(entry.status for entry in targets)
+        return cls(targets=len(targets), **{status.value: counts[status] for status in Status})
+
+
+class Summary(_Entry):
+    """What a run did."""
+
+    model_config = ConfigDict(title="summary.json of a run")
+
+    schema_version: Literal[1] = 1
+    """Another number means another layout; fields may be added under the same number."""
+    run_id: str
+    """Name of the run's folder."""
+    command: str
+    """What was asked for: `plan`, `apply`, `destroy`, `merge`…"""
+    started_at: datetime.datetime
+    """When the run began; UTC."""
+    finished_at: datetime.datetime | None
+    """Null while the run goes on, and when it died."""
+    exit_code: int | None
+    """What the process returned; null like finished_at."""
+    organization_id: str
+    """As `o-exampleorgid`."""
+    shard: str | None = None
+    """Which part of the accounts this run had, as `2/5`."""
+    totals: Totals
+    """How many targets have which status."""
+    targets: tuple[TargetEntry, ...]
+    """In the order of work."""
+    skipped: tuple[SkippedEntry, ...]
+    """Accounts of which no target was made."""
+    change_sets: tuple[ChangeSetEntry, ...]
+    """Every distinct change set once: destructive ones first, then those of the most targets."""
+    exceptions: tuple[RegisteredException, ...] = ()
+    """Exceptions of organization.yaml that apply to targets of this run, the soonest to expire first."""
+    warnings: tuple[str, ...] = ()
+    """What should be looked after."""
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        run_id: str,
+        command: str,
+        started_at: datetime.datetime,
+        organization_id: str,
+        targets: Iterable[TargetEntry],
+        change_sets: Iterable[ChangeSet],
+        skipped: Iterable[SkippedEntry] = (),
+        exceptions: Iterable[RegisteredException] = (),
+        warnings: Iterable[str] = (),
+        shard: str | None = None,
+        finished_at: datetime.datetime | None = None,
+        exit_code: int | None = None,
+    ) -> Summary:
+        """Put a summary together from what became of the targets.
+
+        Args:
+            run_id: Name of the run's folder.
+            command: What was asked for.
+            started_at: When the run began.
+            organization_id: Which organization it was about.
+            targets: One entry for each target, in the order of work.
+            change_sets: Those that the fingerprints of the targets stand for; each may come more than once.
+            skipped: Accounts of which no target was made.
+            exceptions: Those of the register that apply to the targets.
+            warnings: Sentences.
+            shard: Which part of the accounts this run had.
+            finished_at: When it was over; None for a run that is not.
+            exit_code: What the process returns; None for a run that is not over.
+        """
+        entries = tuple(targets)
+        return cls(
+            run_id=run_id,
+            command=command,
+            started_at=started_at,
+            finished_at=finished_at,
+            exit_code=exit_code,
+            organization_id=organization_id,
+            shard=shard,
+            totals=Totals.of(entries),
+            targets=entries,
+            skipped=tuple(skipped),
+            change_sets=_grouped(entries, {each.fingerprint: each for each in change_sets}),
+            exceptions=tuple(exceptions),
+            warnings=tuple(warnings),
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        return self.finished_at is not None
+
+    def to_json(self) -> str:
+        """Return the content of `summary.json`."""
+        return self.model_dump_json(by_alias=True, indent=2, ensure_ascii=True) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Summary:
+        """Read a `summary.json`.
+
+        Raises:
+            InputError: There is none, or it cannot be understood.
+        """
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise InputError("This run has no summary: it does not exist, or it was not finished.", str(path)) from None
+        except OSError as error:
+            raise InputError(f"The summary cannot be read: {error}.", str(path)) from error
+        try:
+            return cls.model_validate_json(content)
+        except pydantic.ValidationError as error:
+            raise InputError(_what_is_wrong(error), str(path)) from error
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of `summary.json`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Summary.model_json_schema(by_alias=True, mode="serialization"),
+    }
+
+
+def _grouped(targets: Sequence[TargetEntry], known: Mapping[str, ChangeSet]) -> tuple[ChangeSetEntry, ...]:
+    members: dict[str, list[str]] = {}
+    for entry in targets:
+        if entry.fingerprint is not None and entry.fingerprint in known:
+            members.setdefault(entry.fingerprint, []).append(entry.key)
+    entries = [
+        ChangeSetEntry(
+            fingerprint=fingerprint,
+            targets=tuple(keys),
+            changes=known[fingerprint].changes,
+            outputs=known[fingerprint].outputs,
+        )
+        for fingerprint, keys in members.items()
+    ]
+    entries.sort(key=lambda entry: (not entry.change_set.destructive, -len(entry.targets), entry.fingerprint))
+    return tuple(entries)
+
+
+def _what_is_wrong(error: pydantic.ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if where == "schema_version":
+        return f"The summary has schema version {first['input']!r}; 1 is understood."
+    return f"The summary is damaged ({f'{where}: ' if where else ''}{first['msg']}); run the command again."

@@ -1,0 +1,444 @@
+"""Injected faults: each ends in the right bucket, with the right exit code, and nothing is left worse than it was.
+
+Where the provider does not matter, a root module without one stands in for the real one: terraform itself, its S3
+backend, the emulated AWS and all of the rollout are real, and a step takes a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from fleet.bundles import Tools
+from fleet.organization import Account
+from fleet.results import Status, Step, TargetResult
+from fleet.revisions import read_revisions
+from fleet.sandbox import Sandbox
+from fleet.settings_file import DeploymentRole
+from fleet.targets import Target
+from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
+from fleet.work import Job, Terms, perform
+from session_preferences.document import build, render
+
+PROJECT = Path(__file__).resolve().parents[2]
+HOME = "eu-west-1"
+DOCUMENT = "SSM-SessionManagerRunShell"
+PREFERENCES = {"cloudWatchLogGroupName": "sessions", "idleSessionTimeout": 20}
+WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
+
+# What the preferences are to be is an output, as of the real root module; and something happens in an apply.
+ROOT = """\
+terraform {
+  backend "s3" {}
+}
+
+variable "wanted" {
+  type = any
+}
+
+variable "number" {
+  type = number
+}
+
+resource "terraform_data" "this" {
+  input = var.number
+}
+
+output "preferences" {
+  value = var.wanted
+}
+"""
+
+pytestmark = pytest.mark.terraform
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A target whose root module needs no provider."""
+
+    sandbox: Sandbox
+    terms: Terms
+    target: Target
+    folder: Path
+    terraform: Terraform
+    data_folder: Path
+
+    def job(self, step: Step, plan_sha256: str = "", number: int = 1) -> Job:
+        variables = f"wanted = {json.dumps(WANTED)}\nnumber = {number}\n"
+        return Job(step, self.target, variables, self.terms, plan_sha256)
+
+    def plan(self, number: int = 1) -> TargetResult:
+        result = perform(self.job(Step.PLAN, number=number), self.folder, self.terraform)
+        assert result.status is Status.CHANGES, result.failure
+        return result
+
+    def apply(self, planned: TargetResult, number: int = 1) -> TargetResult:
+        return perform(self.job(Step.APPLY, planned.plan_sha256, number), self.folder, self.terraform)
+
+    def write_document(self, **changes: object) -> None:
+        ssm = self.sandbox.session(self.target.account.id, HOME).client("ssm")
+        text = render(build({**PREFERENCES, **changes}))
+        ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
+
+    @property
+    def lock_key(self) -> str:
+        return f"faults/{HOME}/{self.target.workspace}/terraform.tfstate.tflock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Somebody else holds the lock of the state for a while."""
+        s3 = self.sandbox.session(self.sandbox.organization.management_account_id, HOME).client("s3")
+        held = {
+            "ID": "83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1",
+            "Operation": "OperationTypeApply",
+            "Info": "",
+            "Who": "ci@runner-7",
+            "Version": "1.11.4",
+            "Created": "2026-11-21T20:00:00.123456Z",
+            "Path": f"{self.sandbox.state_bucket}/faults/{HOME}/{self.target.workspace}/terraform.tfstate",
+        }
+        s3.put_object(Bucket=self.sandbox.state_bucket, Key=self.lock_key, Body=json.dumps(held))
+        try:
+            yield
+        finally:
+            s3.delete_object(Bucket=self.sandbox.state_bucket, Key=self.lock_key)
+
+    def is_locked(self) -> bool:
+        s3 = self.sandbox.session(self.sandbox.organization.management_account_id, HOME).client("s3")
+        return bool(s3.list_objects_v2(Bucket=self.sandbox.state_bucket, Prefix=self.lock_key).get("Contents"))
+
+
+@pytest.fixture
+def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("session_preferences.aws.Budget.pause", lambda *_: None)
+    account = next(account for account in sandbox.organization.accounts if account.name == "Audit")
+    root, data_folder = tmp_path / "root", tmp_path / "data"
+    root.mkdir()
+    (root / "main.tf").write_text(ROOT)
+    backend = {
+        "bucket": sandbox.state_bucket,
+        "region": HOME,
+        "key": "terraform.tfstate",
+        "use_lockfile": "true",
+        "encrypt": "true",
+    }
+    binary = find_terraform()
+    terraform = Terraform(
+        binary=binary,
+        root=root,
+        data_folder=data_folder,
+        environment=child_environment(os.environ, tmp_path),
+        lock_timeout_seconds=1,
+    )
+    # The states of another test must not be met here.
+    terraform.init({**backend, "workspace_key_prefix": f"faults/{HOME}"}, tmp_path / "init.log")
+    terms = Terms(
+        tools=Tools.of(root, terraform_version(binary)),
+        role=DeploymentRole(name=sandbox.organization.deployment_role),
+        backend=backend,
+        key_prefix="faults",
+        max_plan_age=datetime.timedelta(hours=1),
+        allow_destroy=False,
+    )
+    folder = tmp_path / "target"
+    folder.mkdir(mode=0o700)
+    target = Target(Account(account.id, account.name), HOME, HOME)
+    yield Workshop(sandbox, terms, target, folder, terraform, data_folder)
+    sandbox.clear_faults()
+    s3 = sandbox.session(sandbox.organization.management_account_id, HOME).client("s3")
+    for entry in s3.list_objects_v2(Bucket=sandbox.state_bucket, Prefix="faults/").get("Contents", []):
+        s3.delete_object(Bucket=sandbox.state_bucket, Key=entry["Key"])
+    ssm = sandbox.session(account.id, HOME).client("ssm")
+    if any(found["Name"] == DOCUMENT for found in ssm.list_documents(Filters=[])["DocumentIdentifiers"]):
+        ssm.delete_document(Name=DOCUMENT)
+
+
+def bucket_of(result: TargetResult) -> str:
+    assert result.status is Status.FAILED, result
+    assert result.failure is not None
+    return result.failure.kind
+
+
+# --- Terraform itself --------------------------------------------------------------------------------------------
+
+
+def test_what_was_planned_is_applied_and_read_back(workshop: Workshop) -> None:
+    planned = workshop.plan()
+    workshop.write_document()
+
+    applied = workshop.apply(planned)
+
+    assert (applied.status, applied.verified) == (Status.APPLIED, True)
+    assert not workshop.is_locked()
+
+
+def test_a_state_that_changed_since_the_plan_is_refused(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.write_document()
+    early = workshop.plan()
+    kept = tmp_path / "kept"
+    shutil.copytree(workshop.folder, kept)
+    assert workshop.apply(workshop.plan()).status is Status.APPLIED
+
+    late = perform(workshop.job(Step.APPLY, early.plan_sha256), kept, workshop.terraform)
+
+    assert bucket_of(late) == "input"
+    assert late.failure is not None
+    assert late.failure.message.startswith("The state has changed since the plan was made; plan again.")
+
+
+def test_a_tampered_plan_is_refused_before_terraform_sees_it(workshop: Workshop) -> None:
+    planned = workshop.plan()
+    with (workshop.folder / "tfplan").open("ab") as file:
+        file.write(b"x")
+    log = (workshop.folder / "terraform.log").read_text()
+
+    assert bucket_of(workshop.apply(planned)) == "input"
+    assert (workshop.folder / "terraform.log").read_text() == log
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_lock_tells_who_holds_it(workshop: Workshop, exists: bool) -> None:
+    if exists:
+        workshop.plan()
+    with workshop.locked():
+        result = perform(workshop.job(Step.PLAN), workshop.folder, workshop.terraform)
+
+        assert bucket_of(result) == "terraform"
+        assert result.failure is not None
+        assert "locked by ci@runner-7 since 2026-11-21 20:00:00" in result.failure.message
+        assert workshop.is_locked()
+
+
+def test_a_terraform_that_the_kernel_kills_is_a_failure(workshop: Workshop, tmp_path: Path) -> None:
+    waiting = Terraform(
+        binary=find_terraform(),
+        root=workshop.terraform.root,
+        data_folder=workshop.data_folder,
+        environment=child_environment(os.environ, tmp_path),
+    )
+    # A state that exists is waited for.
+    workshop.plan()
+    results: list[TargetResult] = []
+    thread = threading.Thread(target=lambda: results.append(perform(workshop.job(Step.PLAN), workshop.folder, waiting)))
+    with workshop.locked():
+        thread.start()
+        log = workshop.folder / "terraform.log"
+        wait_until(lambda: log.exists() and "Acquiring state lock" in log.read_text())
+        for child in psutil.Process().children(recursive=True):
+            if child.name() == "terraform":
+                child.kill()
+        thread.join(30)
+
+    (result,) = results
+    assert bucket_of(result) == "terraform"
+    assert result.failure is not None
+    assert result.failure.diagnostics == ("terraform was ended by signal 9; the kernel does so when memory runs out.",)
+
+
+def test_a_log_on_a_full_disk_does_not_stop_an_apply(workshop: Workshop) -> None:
+    workshop.write_document()
+    planned = workshop.plan()
+    log = workshop.folder / "terraform.log"
+    log.unlink()
+    log.symlink_to("/dev/full")
+
+    assert workshop.apply(planned).status is Status.APPLIED
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+# --- Reading back ------------------------------------------------------------------------------------------------
+
+
+def test_a_document_that_changed_after_the_apply_is_a_failed_verification(workshop: Workshop) -> None:
+    planned = workshop.plan()
+    workshop.write_document(idleSessionTimeout=60)
+
+    result = workshop.apply(planned)
+
+    assert bucket_of(result) == "verification"
+    assert result.verified is False
+    assert result.failure is not None
+    assert result.failure.diagnostics[0] == 'inputs.idleSessionTimeout ("60" to "20")'
+    assert read_revisions(workshop.terms.backend, "faults") == {workshop.target.key: 1}
+
+
+def test_throttling_is_waited_out(workshop: Workshop) -> None:
+    planned = workshop.plan()
+    workshop.write_document()
+    account = workshop.target.account.id
+    workshop.sandbox.inject_fault("ssm", "DescribeDocument", account=account, code="ThrottlingException", times=4)
+
+    assert workshop.apply(planned).verified is True
+
+
+def test_credentials_that_expire_before_the_read_back_are_a_matter_of_access(workshop: Workshop) -> None:
+    planned = workshop.plan()
+    workshop.write_document()
+    workshop.sandbox.inject_fault("sts", "AssumeRole", code="ExpiredTokenException", times=-1)
+
+    result = workshop.apply(planned)
+
+    assert bucket_of(result) == "access"
+    assert result.failure is not None
+    assert "The AWS credentials have expired; sign in again." in result.failure.message
+    assert result.failure.diagnostics == ("The next plan writes the preferences anew.",)
+
+
+# --- The real root module, through the command line --------------------------------------------------------------
+
+
+def settings_file(sandbox: Sandbox, tmp_path: Path, idle_timeout: int = 20, **role: str) -> Path:
+    """Settings without what takes long, and without what other accounts must have first."""
+    settings = {
+        "schema_version": 1,
+        "organization": {
+            "id": sandbox.organization.id,
+            "home_region": HOME,
+            "regions": list(sandbox.organization.regions),
+            "deployment_role": {"name": sandbox.organization.deployment_role, **role},
+        },
+        "defaults": {
+            "preferences": {"idle_session_timeout": idle_timeout, "drift_repair": {"enabled": False}},
+            "config_rule": {"enabled": False},
+        },
+    }
+    path = tmp_path / "organization.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Workshop, tmp_path: Path) -> None:
+    real = Terraform(
+        binary=find_terraform(),
+        root=PROJECT,
+        data_folder=tmp_path / "real",
+        environment=child_environment(os.environ, tmp_path),
+    )
+    real.init({**workshop.terms.backend, "workspace_key_prefix": f"faults/{HOME}"}, tmp_path / "init.log")
+    target = workshop.target
+    variables = f'account_id = "{target.account.id}"\nregion = "{HOME}"\nhome_region = "{HOME}"\n'
+    variables += f'deployment_role = {{ name = "{workshop.terms.role.name}" }}\n'
+    job = replace(workshop.job(Step.PLAN), variables=variables)
+    results: list[TargetResult] = []
+    thread = threading.Thread(target=lambda: results.append(perform(job, workshop.folder, real)))
+
+    thread.start()
+    while thread.is_alive():
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if child.name().startswith("terraform-provi"):
+                    child.kill()
+        thread.join(0.05)
+
+    (result,) = results
+    assert bucket_of(result) == "terraform", result
+    assert result.failure is not None
+    assert result.failure.diagnostics
+    assert not workshop.is_locked()
+
+
+def test_who_cannot_get_in_is_told_from_who_can(sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path) -> None:
+    accounts = {account.name: account.id for account in sandbox.organization.accounts}
+    iam = sandbox.session(accounts["Audit"], "us-east-1").client("iam")
+    role = iam.get_role(RoleName=sandbox.organization.deployment_role)["Role"]
+    lost = {**json.loads(json.dumps(role["AssumeRolePolicyDocument"]))}
+    lost["Statement"] = [{"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]
+    iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=json.dumps(lost))
+    try:
+        finished = rollout(
+            *("plan", "--account", "Audit", "--account", "Webshop", "--region", HOME),
+            config=settings_file(sandbox, tmp_path),
+        )
+    finally:
+        policy = json.dumps(role["AssumeRolePolicyDocument"])
+        iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=policy)
+
+    assert finished.code == 1, finished.output
+    kinds = {entry["account_name"]: (entry["failure"] or {}).get("kind") for entry in finished.summary["targets"]}
+    assert kinds == {"Audit": "access", "Webshop": None}
+    assert "could not get in" in finished.plain.casefold()
+    # In this account somebody else made a document, long ago.
+    webshop = next(entry for entry in finished.summary["targets"] if entry["account_name"] == "Webshop")
+    preview = {change["path"]: (change["from"], change["to"]) for change in webshop["preview"]}
+    assert preview["inputs.s3BucketName"] == ("webshop-session-logs", "")
+    assert preview["inputs.kmsKeyId"] == ("", "(known after apply)")
+    assert preview["inputs.shellProfile.linux"] == ("(not shown)", "(not shown)")
+    assert "webshop-session-logs" in finished.plain
+
+
+def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
+    sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
+) -> None:
+    account = next(account.id for account in sandbox.organization.accounts if account.name == "Webshop")
+    selection = ("--account", "Webshop", "--region", "us-east-1")
+    canary = "external-canary-4711"
+    config = settings_file(sandbox, tmp_path, external_id=canary)
+    session = sandbox.session(account, "us-east-1")
+    ssm, logs = session.client("ssm"), session.client("logs")
+
+    def idle_timeout() -> str:
+        content = json.loads(ssm.get_document(Name=DOCUMENT, DocumentVersion="$DEFAULT")["Content"])
+        return str(content["inputs"]["idleSessionTimeout"])
+
+    applied = rollout("apply", *selection, "--yes", config=config)
+    assert applied.code == 0, applied.output
+    assert [entry["verified"] for entry in applied.summary["targets"]] == [True]
+    assert idle_timeout() == "20"
+
+    # Terraform's next plan would show nothing, though the document was never written.
+    settings_file(sandbox, tmp_path, idle_timeout=7, external_id=canary)
+    sandbox.inject_fault("ssm", "UpdateDocument", account=account, code="AccessDeniedException", times=-1)
+    failed = rollout("apply", *selection, "--yes", config=config)
+    sandbox.clear_faults()
+    assert failed.code == 1, failed.output
+    (entry,) = failed.summary["targets"]
+    assert (entry["failure"]["kind"], idle_timeout()) == ("terraform", "20")
+    assert entry["failure"]["diagnostics"][-1] == "The next plan writes the preferences anew."
+
+    planned = rollout("plan", *selection, config=config)
+    assert planned.code == 2, planned.output
+    repaired = rollout("apply", planned.summary["run_id"], config=config)
+    assert repaired.code == 0, repaired.output
+    assert [entry["verified"] for entry in repaired.summary["targets"]] == [True]
+    assert idle_timeout() == "7"
+
+    assert rollout("destroy", *selection, "--yes", config=config).code == 64
+    assert idle_timeout() == "7"
+    destroyed = rollout("destroy", *selection, "--yes", "--allow-destroy", config=config)
+    assert destroyed.code == 0, destroyed.output
+    assert not [found for found in ssm.list_documents()["DocumentIdentifiers"] if found["Name"] == DOCUMENT]
+    assert logs.describe_log_groups(logGroupNamePrefix="ssm-sessionmanager-logs")["logGroups"] == []
+
+    secrets = [canary, sandbox.environment()["AWS_SECRET_ACCESS_KEY"]]
+    # The inputs of terraform, and what it makes of them, hold what is put into them.
+    inputs = {"terraform.tfvars", "tfplan", "plan.json"}
+    told = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and path.name not in inputs]
+    assert {"journal.jsonl", "summary.json", "terraform.log", "bundle.json"} <= {path.name for path in told}
+    texts = [path.read_text(errors="replace") for path in told if ".terraform" not in path.parts]
+    texts += [finished.output for finished in (applied, failed, planned, repaired, destroyed)]
+    texts += [
+        rollout("report", failed.summary["run_id"], "--format", name, config=config).output
+        for name in ("table", "json", "markdown", "junit", "html")
+    ]
+    assert not [secret for secret in secrets for text in texts if secret in text]

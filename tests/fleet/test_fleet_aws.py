@@ -1,0 +1,57 @@
+"""Sessions: what they are given reaches their clients, and many of them cost little."""
+
+from __future__ import annotations
+
+import time
+
+import boto3
+import pytest
+
+from fleet import aws
+from fleet.aws import new_session
+from fleet.context import account_session
+from fleet.errors import AccessError
+from fleet.organization import MANAGEMENT, Account
+from fleet.settings_file import DeploymentRole
+
+KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret", "aws_session_token": "token"}
+
+
+def test_a_session_has_the_region_and_the_credentials_that_it_is_given() -> None:
+    session = new_session("eu-west-1", **KEYS)
+    credentials = session.get_credentials()
+
+    assert session.client("ssm").meta.region_name == "eu-west-1"
+    assert credentials is not None
+    assert credentials.get_frozen_credentials() == ("AKIAEXAMPLE", "secret", "token", None)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_session_without_credentials_has_those_of_the_environment() -> None:
+    credentials = new_session().get_credentials()
+
+    assert credentials is not None
+    assert credentials.access_key == "testing"
+
+
+def test_many_sessions_read_the_descriptions_of_services_once() -> None:
+    def seconds(session: boto3.Session) -> float:
+        begun = time.process_time()
+        session.client("ssm")
+        return time.process_time() - begun
+
+    new_session("eu-west-1", **KEYS).client("ssm")
+    before = aws._LOADER.search_paths
+
+    shared = min(seconds(new_session("eu-west-1", **KEYS)) for _ in range(3))
+    alone = min(seconds(boto3.Session("id", "secret", region_name="eu-west-1")) for _ in range(3))
+
+    assert shared < alone / 2
+    assert aws._LOADER.search_paths == before
+
+
+def test_a_profile_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    with pytest.raises(AccessError, match=r"Cannot use the AWS credentials for account 1.*nobody"):
+        account_session(Account("1", "Management", role=MANAGEMENT), "eu-west-1", DeploymentRole(name="r"))

@@ -1,0 +1,216 @@
+"""Saved plans: applied exactly as they were made, or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import stat
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
+
+from fleet import bundles
+from fleet.bundles import BundleError, Demands, Origin, Tools, check, module_digest, provider_version, seal
+
+NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
+TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
+ORIGIN = Origin(account_id="111122223333", region="eu-west-1", workspace="111122223333", tools=TOOLS)
+VARIABLES = 'account_id = "111122223333"\n'
+LOCK = """\
+provider "registry.terraform.io/hashicorp/aws" {
+  version     = "5.100.0"
+  constraints = ">= 5.90.0"
+}
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "root"
+    (root / "modules" / "preferences").mkdir(parents=True)
+    (root / "main.tf").write_text("module {}\n")
+    (root / ".terraform.lock.hcl").write_text(LOCK)
+    (root / "modules" / "preferences" / "main.tf").write_text("resource {}\n")
+    (root / "modules" / "preferences" / "lambda.zip").write_bytes(b"zip")
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of a target with a plan, not yet sealed."""
+    folder = tmp_path / "target"
+    folder.mkdir()
+    (folder / "tfplan").write_bytes(b"plan")
+    (folder / "plan.json").write_text("{}")
+    (folder / "terraform.tfvars").write_text(VARIABLES)
+    return folder
+
+
+Sealed = Callable[..., Demands]
+
+
+@pytest.fixture
+def sealed(folder: Path, root: Path) -> Sealed:
+    """Seal the folder and return demands that it fulfils."""
+
+    def sealed(*protected: str) -> Demands:
+        sha256 = seal(folder, root, ORIGIN, protected=protected, created_at=NOW)
+        return Demands(
+            sha256=sha256,
+            origin=ORIGIN,
+            variables=VARIABLES,
+            now=NOW + datetime.timedelta(hours=1),
+            max_age=datetime.timedelta(hours=24),
+            allow_destroy=False,
+        )
+
+    return sealed
+
+
+def test_an_untouched_bundle_is_accepted(folder: Path, sealed: Sealed) -> None:
+    check(folder, sealed())
+
+
+def test_a_bundle_holds_the_lock_file_and_is_private(folder: Path, sealed: Sealed) -> None:
+    sealed()
+
+    assert (folder / "terraform.lock.hcl").read_text() == LOCK
+    for name in ("bundle.json", "terraform.lock.hcl"):
+        assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", bundles.FILES)
+def test_a_changed_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
+    demands = sealed()
+    with (folder / name).open("a") as file:
+        file.write("x")
+
+    with pytest.raises(BundleError, match=rf"{name} was changed after the plan was made; plan again"):
+        check(folder, demands)
+
+
+@pytest.mark.parametrize("name", [*bundles.FILES, bundles.SEAL])
+def test_a_missing_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
+    demands = sealed()
+    (folder / name).unlink()
+
+    with pytest.raises(BundleError, match=rf"{name} is missing; plan again"):
+        check(folder, demands)
+
+
+def test_a_forged_seal_is_refused(folder: Path, sealed: Sealed, root: Path) -> None:
+    demands = sealed("aws_kms_key.this")
+    seal(folder, root, ORIGIN, protected=[], created_at=NOW)
+
+    with pytest.raises(BundleError, match="is not the one that was made"):
+        check(folder, demands)
+
+
+@pytest.mark.parametrize("name", [field.name for field in (*fields(Origin), *fields(Tools)) if field.name != "tools"])
+def test_whatever_has_changed_since_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
+    demands, other = sealed(), {name: "other"}
+    origin = replace(ORIGIN, **other) if hasattr(ORIGIN, name) else replace(ORIGIN, tools=replace(TOOLS, **other))  # type: ignore[arg-type]
+
+    with pytest.raises(BundleError, match=rf"{bundles._MEANING[name]} has changed.*; plan again"):
+        check(folder, replace(demands, origin=origin))
+
+
+def test_a_foreign_account_is_named(folder: Path, sealed: Sealed) -> None:
+    with pytest.raises(BundleError, match=r"the account has changed \(111122223333 then, 222233334444 now\)"):
+        check(folder, replace(sealed(), origin=replace(ORIGIN, account_id="222233334444")))
+
+
+def test_other_settings_are_refused(folder: Path, sealed: Sealed) -> None:
+    with pytest.raises(BundleError, match="The settings render other variables"):
+        check(folder, replace(sealed(), variables=VARIABLES + "# new\n"))
+
+
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [
+        (datetime.timedelta(hours=24), True),
+        (datetime.timedelta(hours=24, seconds=1), False),
+        (datetime.timedelta(minutes=-5), True),
+        (datetime.timedelta(minutes=-6), False),
+    ],
+)
+def test_the_age_of_a_plan_has_a_limit(folder: Path, sealed: Sealed, age: datetime.timedelta, accepted: bool) -> None:
+    demands = replace(sealed(), now=NOW + age)
+
+    if accepted:
+        check(folder, demands)
+    else:
+        with pytest.raises(BundleError, match=r"The plan is (24 hours old, and 24 hours are allowed|of the future)"):
+            check(folder, demands)
+
+
+def test_keys_logs_and_buckets_are_destroyed_only_if_that_is_meant(folder: Path, sealed: Sealed) -> None:
+    demands = sealed("module.preferences[0].aws_kms_key.logs[0]")
+
+    with pytest.raises(
+        BundleError, match=r"deletes or replaces module.preferences\[0\].aws_kms_key.logs\[0\].*--allow-"
+    ):
+        check(folder, demands)
+    check(folder, replace(demands, allow_destroy=True))
+
+
+def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
+    demands = sealed()
+    text = json.dumps({**json.loads((folder / "bundle.json").read_text()), "schema_version": 2})
+    (folder / "bundle.json").write_text(text)
+
+    with pytest.raises(BundleError, match="another version of this project"):
+        check(folder, replace(demands, sha256=bundles.sha256_of_text(text)))
+
+
+# --- The digest of the root module ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["main.tf", ".terraform.lock.hcl", "modules/preferences/main.tf", "modules/preferences/lambda.zip"]
+)
+def test_the_digest_is_that_of_what_terraform_reads(root: Path, name: str) -> None:
+    before = module_digest(root)
+    with (root / name).open("a") as file:
+        file.write("x")
+
+    assert module_digest(root) != before
+
+
+def test_a_new_name_is_another_digest(root: Path) -> None:
+    before = module_digest(root)
+    (root / "main.tf").rename(root / "other.tf")
+
+    assert module_digest(root) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "modules/preferences/README.md", "runs/1/tfplan", "modules/preferences/.terraform/x.tf"]
+)
+def test_other_files_are_not_part_of_it(root: Path, name: str) -> None:
+    before = module_digest(root)
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text("x")
+
+    assert module_digest(root) == before
+
+
+def test_the_version_of_the_provider_is_that_of_the_lock_file(root: Path) -> None:
+    assert provider_version(root) == "5.100.0"
+    (root / ".terraform.lock.hcl").unlink()
+    assert provider_version(root) == ""
+
+
+def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Path, sealed: Sealed) -> None:
+    (root / ".terraform.lock.hcl").unlink()
+
+    check(folder, sealed())
+
+
+def test_the_tools_of_this_project_are_found() -> None:
+    tools = Tools.of(Path(__file__).resolve().parents[2], "1.11.4")
+
+    assert tools.terraform_version == "1.11.4"
+    assert all(asdict(tools).values())

@@ -1,0 +1,83 @@
+"""Two runs never work on the same target at once, and a run that died stands in nobody's way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fleet import claims
+from fleet.claims import Claim
+from fleet.errors import InputError
+
+SCRIPTS = Path(claims.__file__).parents[1]
+HOLD = """
+import sys, time
+from pathlib import Path
+from fleet.claims import Claim
+claim = Claim.take(Path(sys.argv[1]), "other", ["111122223333/eu-west-1"])
+print("held", flush=True)
+time.sleep(300)
+"""
+
+
+def test_targets_of_a_run_at_work_are_refused_to_others(tmp_path: Path) -> None:
+    one = Claim.take(tmp_path, "one", ["a/1", "a/2", "b/1", "b/2", "c/1"])
+
+    with pytest.raises(InputError) as caught:
+        Claim.take(tmp_path, "two", ["b/2", "b/1", "a/2", "a/1", "d/1"])
+    other = Claim.take(tmp_path, "three", ["d/1"])
+
+    message = str(caught.value)
+    assert message.startswith("The run one is at work on a/1, a/2, b/1 and 1 more (process ")
+    assert f"process {os.getpid()} on " in message
+    one.release()
+    Claim.take(tmp_path, "two", ["a/1"]).release()
+    other.release()
+    assert list((tmp_path / ".active").glob("*.json")) == []
+
+
+def test_a_run_is_at_work_once_only(tmp_path: Path) -> None:
+    claim = Claim.take(tmp_path, "one", ["a/1"])
+
+    with pytest.raises(InputError, match="The run one is at work on this run"):
+        Claim.take(tmp_path, "one", ["b/1"])
+
+    claim.release()
+    claim.release()
+    Claim.take(tmp_path, "one", ["b/1"]).release()
+
+
+def test_claims_are_private(tmp_path: Path) -> None:
+    claim = Claim.take(tmp_path, "one", ["a/1"])
+
+    assert stat.S_IMODE(claim.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(claim.path.parent.stat().st_mode) == 0o700
+    claim.release()
+
+
+def test_the_claim_of_a_process_that_was_killed_is_gone(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=rf"The run other is at work on .* \(process {holder.pid} on "):
+            Claim.take(tmp_path, "mine", ["111122223333/eu-west-1"])
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    time.sleep(0.05)
+
+    Claim.take(tmp_path, "mine", ["111122223333/eu-west-1"]).release()
+    assert list((tmp_path / ".active").glob("*.json")) == []

@@ -1,0 +1,145 @@
+"""Locks of states: who holds them, since when, and the commands that release one, which are told and never run."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from fleet import cli
+from fleet.aws import new_session
+from fleet.errors import AccessError, ExitCode
+from fleet.locks import Lock, read_locks, release_commands
+from fleet.organization import Account, Organization
+from fleet.settings import Settings
+from fleet.targets import Target
+
+HOME, OTHER = "eu-west-1", "us-east-1"
+BUCKET = "session-manager-state-123456789012"
+BACKEND = {"bucket": BUCKET, "region": "us-east-1", "key": "terraform.tfstate", "use_lockfile": "true"}
+ACCOUNT = Account("111122223333", "Payments Prod", ou="Workloads/Prod")
+TARGETS = [Target(ACCOUNT, HOME, HOME), Target(ACCOUNT, OTHER, HOME)]
+CONTENT = {
+    "ID": "83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1",
+    "Operation": "OperationTypeApply",
+    "Info": "",
+    "Who": "ci@runner-7",
+    "Version": "1.11.4",
+    "Created": "2026-11-21T20:00:00.123456789Z",
+    "Path": f"{BUCKET}/session-manager/us-east-1/111122223333-us-east-1/terraform.tfstate",
+}
+SINCE = datetime.datetime(2026, 11, 21, 20, 0, 0, 123456, datetime.UTC)
+
+
+@pytest.fixture
+def lock(credentials: None) -> Iterator[Callable[..., None]]:  # noqa: ARG001 - they are in the environment
+    """Put an object beside the state of a target."""
+    with mock_aws():
+        s3 = new_session("us-east-1").client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+
+        def put(target: Target, body: str, name: str = "terraform.tfstate.tflock") -> None:
+            s3.put_object(Bucket=BUCKET, Key=f"session-manager/{target.region}/{target.workspace}/{name}", Body=body)
+
+        yield put
+
+
+@pytest.fixture
+def settings(make_settings: Callable[[str], Settings]) -> Settings:
+    return make_settings("")
+
+
+def test_a_lock_tells_who_holds_it_and_since_when(lock: Callable[..., None], settings: Settings) -> None:
+    for target in TARGETS:
+        lock(target, "{}", "terraform.tfstate")
+    lock(TARGETS[1], json.dumps(CONTENT))
+
+    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+
+    assert found == Lock(TARGETS[1], CONTENT["ID"], "ci@runner-7", "OperationTypeApply", SINCE)
+    assert str(found.age(SINCE + datetime.timedelta(hours=2, seconds=1.5))) == "2:00:01"
+
+
+@pytest.mark.usefixtures("lock")
+def test_where_nothing_is_locked_nothing_is_found(settings: Settings) -> None:
+    assert read_locks(BACKEND, settings.organization, TARGETS) == []
+
+
+def test_locks_of_other_targets_are_left_out(lock: Callable[..., None], settings: Settings) -> None:
+    lock(TARGETS[1], json.dumps(CONTENT))
+
+    assert read_locks(BACKEND, settings.organization, TARGETS[:1]) == []
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"ID": "1", "Who": "me", "Operation": "x", "Created": "?"}'])
+def test_a_lock_that_cannot_be_read_is_a_lock(lock: Callable[..., None], settings: Settings, body: str) -> None:
+    lock(TARGETS[0], body)
+
+    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+
+    assert (found.target, found.lock_id, found.who) == (TARGETS[0], "", "unknown")
+    assert datetime.datetime.now(datetime.UTC) - found.since < datetime.timedelta(minutes=1)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_bucket_that_cannot_be_read_is_told(settings: Settings) -> None:
+    with mock_aws(), pytest.raises(AccessError, match=r"Cannot read the locks in the state bucket .*NoSuchBucket"):
+        read_locks(BACKEND, settings.organization, TARGETS)
+
+
+def test_the_commands_are_for_exactly_this_state(settings: Settings) -> None:
+    found = Lock(TARGETS[1], "83c0 $(id)", "me", "OperationTypePlan", SINCE)
+
+    initialize, unlock = release_commands(found, BACKEND, settings.organization)
+
+    assert shlex.split(initialize) == [
+        *("terraform", "init", "-reconfigure", f"-backend-config=bucket={BUCKET}", "-backend-config=region=us-east-1"),
+        *("-backend-config=key=terraform.tfstate", "-backend-config=use_lockfile=true"),
+        "-backend-config=workspace_key_prefix=session-manager/us-east-1",
+    ]
+    assert shlex.split(unlock) == ["TF_WORKSPACE=111122223333-us-east-1", "terraform", "force-unlock", "83c0 $(id)"]
+
+
+# --- The command -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(settings_file: Callable[[str], Path], organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("fleet.context._discover", lambda *_, **__: organization)
+    return settings_file("")
+
+
+def test_the_command_shows_locks_and_releases_none(
+    lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock(TARGETS[1], json.dumps(CONTENT))
+
+    assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
+
+    shown = capsys.readouterr().out
+    assert "111122223333 Payments Prod us-east-1\n" in shown
+    assert "locked by ci@runner-7 for " in shown
+    assert "since 2026-11-21 20:00:00 UTC (OperationTypeApply)\n" in shown
+    assert (
+        "  TF_WORKSPACE=111122223333-us-east-1 terraform force-unlock 83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1\n" in shown
+    )
+    left = new_session("us-east-1").client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert [entry["Key"].rpartition("/")[2] for entry in left] == ["terraform.tfstate.tflock"]
+
+
+def test_the_command_says_when_nothing_is_locked(
+    lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
+    assert "No state of these 2 targets is locked." in capsys.readouterr().out
+
+    lock(TARGETS[0], "broken")
+    assert cli.run(["-c", str(config), "unlock", "--all"]) == ExitCode.DONE
+    shown = capsys.readouterr().out
+    assert "The lock cannot be read" in shown
+    assert "force-unlock" not in shown

@@ -1,0 +1,214 @@
+"""The runs of shards become one run; what does not belong together, or is missing, is told."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet import merging
+from fleet.cli import run as command
+from fleet.errors import InputError
+from fleet.journal import Beginning, RunFolder, TargetKey
+from fleet.merging import Part, merge, missing, read_parts
+from fleet.organization import Account
+from fleet.plans import ChangeSet, ResourceChange
+from fleet.results import Failure, Status, Step, TargetResult
+from fleet.targets import Shard, Target
+from fleet.terraform import PlanOutcome
+
+HOME = "eu-west-1"
+COUNT = 3
+CHANGES = ChangeSet((ResourceChange("create", "a.b"),))
+TARGETS = [
+    Target(Account(f"{number:012}", f"account {number}"), HOME, HOME, "canary" if number % 5 == 0 else "rest")
+    for number in range(1, 31)
+]
+
+
+def part_of(number: int, count: int = COUNT) -> list[Target]:
+    return [target for target in TARGETS if Shard(number, count).holds(target.account.id)]
+
+
+def planned(target: Target) -> TargetResult:
+    outcome = PlanOutcome(changed=True, add=1)
+    return TargetResult(target, Status.CHANGES, Step.PLAN, outcome, CHANGES, plan_sha256="ab" * 32)
+
+
+def failed(target: Target) -> TargetResult:
+    return TargetResult(target, Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed."))
+
+
+def make_shard(
+    folder: Path,
+    number: int,
+    results: Sequence[TargetResult] | None = None,
+    **differences: Any,  # noqa: ANN401
+) -> RunFolder:
+    """Make the run of a shard; every target has a plan, and permissions are lost."""
+    run = RunFolder.create(folder / f"shard-{number}")
+    beginning = Beginning(
+        command="plan",
+        organization_id="o-exampleorgid",
+        configuration_sha256="ef" * 32,
+        shard=f"{number}/{COUNT}",
+        shards=tuple(range(1, COUNT + 1)),
+        tolerances={"canary": 0, "rest": "10%"},
+        targets=tuple(TargetKey.of(target) for target in part_of(number)),
+    )
+    run.begin(beginning.model_copy(update=differences))
+    for result in [planned(target) for target in part_of(number)] if results is None else results:
+        plan = run.target_folder(result.target) / "tfplan"
+        plan.write_text(f"plan of {result.target.key}")
+        plan.chmod(0o644)
+        run.finished(result)
+    run.end(2)
+    return run
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> list[Path]:
+    return [make_shard(tmp_path, number).path for number in (3, 1, 2)]
+
+
+def test_all_shards_become_one_run(shards: list[Path], tmp_path: Path) -> None:
+    parts = read_parts(shards)
+    run = merge(parts, tmp_path / "runs")
+
+    state = run.read()
+    assert missing(parts) == []
+    assert {result.target for result in state.results} == set(TARGETS)
+    assert [result.target.wave for result in state.results] == ["canary"] * 6 + ["rest"] * 24
+    assert all(result == planned(result.target) for result in state.results)
+    assert (state.beginning.command, state.beginning.shard) == ("plan", None)
+    plan = run.target_folder(TARGETS[0]) / "tfplan"
+    assert plan.read_text() == f"plan of {TARGETS[0].key}"
+    assert stat.S_IMODE(plan.stat().st_mode) == 0o600
+    [group] = state.summary(run).change_sets
+    assert len(group.targets) == 30
+
+
+def test_links_are_not_followed(shards: list[Path], tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    target = part_of(1)[0]
+    (shards[1] / target.key / "terraform.log").symlink_to(secret)
+
+    run = merge(read_parts(shards), tmp_path / "runs")
+
+    assert [path.name for path in run.target_folder(target).iterdir()] == ["tfplan"]
+
+
+def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> None:
+    paths = [make_shard(tmp_path, number, shards=(1, 3)).path for number in (1, 3)]
+
+    assert missing(read_parts(paths)) == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ({"configuration_sha256": "00"}, "Its organization.yaml is not that of "),
+        ({"organization_id": "o-other"}, "Its organization is not that of "),
+        ({"command": "apply"}, "Its command is not that of "),
+        ({"shard": "2/4"}, "Its number of shards is not that of "),
+        ({"shard": None}, "This run is not that of a shard"),
+        ({"shard": "1/3"}, "This is shard 1/3 again"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(tmp_path: Path, difference: dict[str, Any], message: str) -> None:
+    paths = [make_shard(tmp_path, 1).path, make_shard(tmp_path, 2, **difference).path]
+
+    with pytest.raises(InputError, match=message) as caught:
+        read_parts(paths)
+
+    assert caught.value.problems[0].location == str(paths[1])
+
+
+def test_an_apply_of_a_shard_counts_with_its_own_targets(tmp_path: Path) -> None:
+    """Every shard applies its part of a copy of the same merged run."""
+    everything = tuple(TargetKey.of(target) for target in TARGETS)
+    paths = []
+    for number in range(1, COUNT + 1):
+        run = RunFolder.create(tmp_path / str(number))
+        whole = {"shard": None, "shards": (), "targets": everything}
+        first = Beginning(command="plan", organization_id="o-1", configuration_sha256="", tolerances={"canary": 0})
+        run.begin(first.model_copy(update=whole))
+        for target in TARGETS:
+            run.finished(planned(target))
+        applying = {"command": "apply", "shard": f"{number}/{COUNT}", "shards": (1, 2, 3), "wave": "rest"}
+        run.begin(first.model_copy(update=applying))
+        for target in part_of(number):
+            if target.wave == "rest":
+                run.finished(TargetResult(target, Status.APPLIED, Step.APPLY))
+        run.end(0)
+        paths.append(run.path)
+
+    merged = merge(read_parts(paths), tmp_path / "runs").read()
+
+    assert len(merged.results) == 24
+    assert {result.status for result in merged.results} == {Status.APPLIED}
+    assert merged.results[0].change_set == CHANGES
+
+
+def test_tolerance_counts_over_all_shards() -> None:
+    beginning = Beginning(
+        command="plan", organization_id="o", configuration_sha256="", tolerances={"canary": 0, "rest": "10%"}
+    )
+    rest = [target for target in TARGETS if target.wave == "rest"]
+    canary = [target for target in TARGETS if target.wave == "canary"]
+
+    def verdict(*results: TargetResult) -> list[str]:
+        changed = {result.target for result in results}
+        others = [planned(target) for target in TARGETS if target not in changed]
+        return merging.intolerable([*results, *others], beginning)
+
+    assert verdict(failed(rest[0]), failed(rest[1])) == []
+    assert verdict(*(failed(target) for target in rest[:3])) == [
+        "3 of 24 targets of the wave rest failed, 10% are tolerated"
+    ]
+    assert verdict(failed(canary[0])) == ["1 of 6 targets of the wave canary failed, 0 are tolerated"]
+    undone = replace(planned(rest[0]), status=Status.UNFINISHED)
+    assert verdict(undone) == ["1 of 24 targets of the wave rest are not done"]
+
+
+# --- The command -------------------------------------------------------------------------------------------------
+
+
+def merge_command(tmp_path: Path, *arguments: str | Path) -> int:
+    return command(["merge", *map(str, arguments), "--runs", str(tmp_path / "runs")])
+
+
+def test_the_exit_code_is_that_of_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [make_shard(tmp_path, number).path for number in (1, 2)]
+    broken = [target for target in part_of(3) if target.wave == "rest"][:2]
+    results = [failed(target) if target in broken else planned(target) for target in part_of(3)]
+
+    bad = make_shard(tmp_path, 3, results).path
+    good = make_shard(tmp_path, 3).path
+
+    assert merge_command(tmp_path, *paths, good) == 2
+    assert merge_command(tmp_path, *paths, bad) == 1
+    assert merge_command(tmp_path, *paths, bad, "--within-tolerance") == 2
+    capsys.readouterr()
+
+
+def test_a_missing_shard_is_a_failure(shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert merge_command(tmp_path, *shards[:2], "--within-tolerance") == 1
+
+    output = " ".join(capsys.readouterr().out.split())
+    assert "Shard 2/3 is missing." in output
+    assert "2 of 3 shards" in output
+
+
+def test_a_run_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert merge_command(tmp_path, tmp_path / "nothing") == 64
+    assert "There is no run here" in capsys.readouterr().err
+
+
+def test_a_part_knows_its_shard(shards: list[Path]) -> None:
+    assert Part.read(shards[0]).shard == Shard(3, 3)

@@ -1,0 +1,255 @@
+"""Plan, apply, resume and destroy through the command line, with a terraform that does as it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from fleet import cli
+from fleet.claims import Claim
+from fleet.summary import Summary
+
+DEV, PROD = "222233334444", "111122223333"
+TERRAFORM = """
+    case "$1" in
+      version) echo '{"terraform_version": "1.11.4"}'; exit ;;
+      init) exit ;;
+      show) echo '{"resource_changes": [{"address": "a.b", "type": "a",
+                   "change": {"actions": ["create"], "before": null, "after": {}}}]}' | tr -d '\\n'; exit ;;
+    esac
+    echo "$1 $TF_WORKSPACE $*" >>"$HOME/trace"
+    if [ -e "$HOME/fail-$1-$TF_WORKSPACE" ]; then
+      echo '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"denied","address":"a.b"}}'
+      exit 1
+    fi
+    if [ "$1" = plan ]; then
+      for argument; do case "$argument" in -out=*) echo "$TF_WORKSPACE" >"${argument#-out=}" ;; esac; done
+      exit 2
+    fi
+    """
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path,
+    write: Callable[[str, str], Path],
+    settings_file: Callable[[str], Path],
+    stand_in: Callable[[str], Path],
+    credentials: None,  # noqa: ARG001 - for the clients
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Command]:
+    """Run a command over two accounts in two regions and two waves; nobody sits at a terminal."""
+    write("accounts.yaml", f"accounts:\n  - {{id: {PROD}, name: Prod}}\n  - {{id: {DEV}, name: Dev}}\n")
+    config = settings_file("waves: [{name: canary, match: {accounts: [Dev]}}, {name: everyone}]\n")
+    path = stand_in(TERRAFORM)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with mock_aws():
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
+        yield lambda *arguments: cli.run(["-c", str(config), *arguments])
+
+
+def run_folder(folder: Path) -> Path:
+    return max((folder / "runs").glob("2*"))
+
+
+def totals(folder: Path) -> dict[str, int]:
+    counts = Summary.read(run_folder(folder) / "summary.json").totals.model_dump()
+    return {status: count for status, count in counts.items() if count}
+
+
+def traced(folder: Path, verb: str) -> list[str]:
+    """The workspaces of all commands of a kind since the last question."""
+    path = folder / "trace"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return [line.split()[1] for line in lines if line.split()[0] == verb]
+
+
+# --- A saved run -------------------------------------------------------------------------------------------------
+
+
+def test_a_saved_run_is_applied_wave_by_wave_in_commands_of_its_own(command: Command, tmp_path: Path) -> None:
+    assert command("plan", "--all") == 2
+    run = run_folder(tmp_path).name
+
+    assert command("apply", run, "--wave", "canary") == 0
+    assert traced(tmp_path, "apply") == [DEV, f"{DEV}-us-east-1"]
+    assert totals(tmp_path) == {"targets": 4, "applied": 2, "changes": 2}
+    assert command("apply", run) == 0
+    assert traced(tmp_path, "apply") == [PROD, f"{PROD}-us-east-1"]
+    assert totals(tmp_path) == {"targets": 4, "applied": 4}
+    assert command("apply", run) == 0
+    assert traced(tmp_path, "apply") == []
+
+
+def test_only_waves_and_shards_narrow_a_saved_run(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+
+    assert command("apply", run, "--account", "Dev") == 64
+    assert command("apply", run, "--wave", "canari") == 64
+
+    errors = capsys.readouterr().err
+    assert "only --wave and --shard may narrow them" in errors
+    assert 'No target of this run is in the wave "canari"; its waves: canary, everyone.' in errors
+    assert traced(tmp_path, "apply") == []
+
+
+def test_targets_that_another_run_works_on_are_refused(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = Claim.take(tmp_path / "runs", "20261121T000000Z-abcd", [f"{DEV}/eu-west-1"])
+
+    assert command("plan", "--all") == 64
+
+    assert f"The run 20261121T000000Z-abcd is at work on {DEV}/eu-west-1" in capsys.readouterr().err
+    assert list((tmp_path / "runs").glob("2*")) == []
+    claim.release()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--all", "--max-failures", "many"], "neither a number of targets nor a percentage"),
+        (["plan", "--all", "--executor", "ray://a:1"], "is no executor"),
+        (["apply", "--all", "--yes", "--max-plan-age", "1 day"], "is not a duration"),
+        (["apply", "--all", "--yes", "--confirm-waves"], "Nobody is there to be asked before a wave"),
+        (["apply", "--all"], "Nobody is there to be asked: use --yes"),
+        (["destroy", "--all"], "Nobody is there to be asked: use --yes"),
+        (["destroy", "--all", "--yes"], "add --allow-destroy"),
+        (["resume", "nothing"], "There is no run here"),
+        (["plan", "--all", "--executor", "dask://127.0.0.1:1"], "No Dask scheduler answers"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is_touched(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.setattr("fleet.dask_workers._CONNECT_SECONDS", 1)
+
+    assert command(*arguments) == 64
+
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "trace").exists()
+    assert list((tmp_path / "runs").glob("2*")) == []
+
+
+def test_too_many_failures_in_all_stop_a_plan(command: Command, tmp_path: Path) -> None:
+    for workspace in (DEV, f"{DEV}-us-east-1"):
+        (tmp_path / f"fail-plan-{workspace}").touch()
+
+    assert command("plan", "--all", "--debug", "--max-failures", "25%") == 1
+
+    assert totals(tmp_path) == {"targets": 4, "failed": 2, "not_started": 2}
+
+
+# --- Resume ------------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_apply_is_resumed_where_it_stopped(command: Command, tmp_path: Path) -> None:
+    (tmp_path / f"fail-apply-{DEV}").touch()
+    assert command("apply", "--all", "--yes") == 1
+    assert totals(tmp_path) == {"targets": 4, "applied": 1, "failed": 1, "not_started": 2}
+    (tmp_path / f"fail-apply-{DEV}").unlink()
+    (tmp_path / "trace").unlink()
+
+    assert command("resume", run_folder(tmp_path).name, "--yes") == 0
+
+    lines = (tmp_path / "trace").read_text().splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["plan", DEV],
+        ["apply", DEV],
+        ["apply", PROD],
+        ["apply", f"{PROD}-us-east-1"],
+    ]
+    assert totals(tmp_path) == {"targets": 4, "applied": 4}
+    traced(tmp_path, "plan")
+    assert command("resume", run_folder(tmp_path).name, "--yes") == 0
+    assert not (tmp_path / "trace").exists()
+
+
+def test_a_run_that_died_is_resumed_from_a_torn_journal(command: Command, tmp_path: Path) -> None:
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    (folder / "summary.json").unlink()
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    last = max(number for number, line in enumerate(lines) if json.loads(line)["event"] == "finished")
+    torn = json.loads(lines[last])["target"]
+    journal.write_text("".join(lines[:last]) + lines[last][:100])
+    traced(tmp_path, "plan")
+
+    assert command("resume", folder.name) == 2
+
+    account, region = torn.split("/")
+    assert traced(tmp_path, "plan") == [account if region == "eu-west-1" else f"{account}-{region}"]
+    assert totals(tmp_path) == {"targets": 4, "changes": 4}
+
+
+def test_a_resumed_apply_keeps_to_its_wave(command: Command, tmp_path: Path) -> None:
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+    (tmp_path / f"fail-apply-{DEV}").touch()
+    command("apply", run, "--wave", "canary")
+    (tmp_path / f"fail-apply-{DEV}").unlink()
+    traced(tmp_path, "apply")
+
+    assert command("resume", run, "--yes") == 0
+
+    assert traced(tmp_path, "apply") == [DEV]
+    assert totals(tmp_path) == {"targets": 4, "applied": 2, "changes": 2}
+
+
+def test_a_run_is_not_resumed_with_other_settings(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"fail-plan-{DEV}").touch()
+    command("plan", "--all")
+    with (tmp_path / "organization.yaml").open("a") as file:
+        file.write("# changed\n")
+
+    assert command("resume", run_folder(tmp_path).name) == 64
+
+    assert "not what it was when this run began: plan anew" in capsys.readouterr().err
+
+
+# --- Destroy -----------------------------------------------------------------------------------------------------
+
+
+def test_destruction_goes_backwards(command: Command, tmp_path: Path) -> None:
+    assert command("destroy", "--all", "--yes", "--allow-destroy") == 0
+
+    lines = (tmp_path / "trace").read_text().splitlines()
+    plans = [line for line in lines if line.startswith("plan ")]
+    assert len(plans) == 4
+    assert all(" -destroy " in line for line in plans)
+    applies = [line.split()[1] for line in lines if line.startswith("apply ")]
+    assert applies == [f"{PROD}-us-east-1", PROD, f"{DEV}-us-east-1", DEV]
+    assert Summary.read(run_folder(tmp_path) / "summary.json").command == "destroy"
+
+
+@pytest.mark.parametrize(("answer", "destroyed"), [("4", 4), ("o-exampleorgid", 4), ("yes", 0), ("3", 0)])
+def test_destruction_asks_for_more_than_a_yes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, destroyed: int
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.prompt", lambda _question: answer)
+
+    assert command("destroy", "--all") == (0 if destroyed else 2)
+
+    assert len(traced(tmp_path, "apply")) == destroyed

@@ -1,0 +1,429 @@
+"""One step of one target: what is refused before terraform runs, what is read back after it, and every way to fail."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import pickle
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from fleet import work
+from fleet.audit import VerificationError
+from fleet.aws import new_session
+from fleet.bundles import BundleError, Tools
+from fleet.context import account_session
+from fleet.errors import AccessError, FleetError, InputError, TerraformError
+from fleet.organization import Account
+from fleet.plans import AttributeChange
+from fleet.results import Status, Step, TargetResult
+from fleet.revisions import read_revisions, store_revision
+from fleet.settings_file import DeploymentRole
+from fleet.targets import Target
+from fleet.terraform import Terraform
+from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
+from fleet.work import Job, Terms, failed, perform
+from session_preferences.document import build, render
+
+HOME = "eu-west-1"
+TARGET = Target(Account("111122223333", "Payments", ou="Workloads/Prod"), HOME, HOME)
+BUCKET = "session-manager-state-123456789012"
+EXTERNAL_ID = "external-canary"
+TERMS = Terms(
+    tools=Tools("1.11.4", "5.100.0", "0.1.0", "0" * 64),
+    role=DeploymentRole(name="Deployment", external_id=EXTERNAL_ID),
+    backend={"bucket": BUCKET, "region": "us-east-1", "key": "terraform.tfstate"},
+    key_prefix="session-manager",
+    max_plan_age=datetime.timedelta(hours=24),
+    allow_destroy=False,
+)
+DOCUMENT = "SSM-SessionManagerRunShell"
+PREFERENCES = {"cloudWatchLogGroupName": "logs", "idleSessionTimeout": 20}
+WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
+INVOCATION = {
+    "mode": "managed",
+    "type": "aws_lambda_invocation",
+    "address": "module.preferences[0].aws_lambda_invocation.this",
+    "change": {"actions": ["create"], "before": None, "after": {"input": "{}"}},
+}
+KEY = {
+    "mode": "managed",
+    "type": "aws_kms_key",
+    "address": "module.preferences[0].aws_kms_key.logs[0]",
+    "change": {"actions": ["delete"], "before": {"description": "Logs"}, "after": None},
+}
+PLAN = {
+    "resource_changes": [INVOCATION],
+    "output_changes": {"preferences": {"actions": ["create"], "after": WANTED, "after_unknown": False}},
+}
+
+
+def job(step: Step, **changes: Any) -> Job:  # noqa: ANN401 - whatever a job has
+    return Job(step, TARGET, 'account_id = "111122223333"\n', TERMS, **changes)
+
+
+def diagnostic(summary: str, detail: str = "", address: str = "") -> str:
+    content = {"severity": "error", "summary": summary, "detail": detail, "address": address}
+    return json.dumps({"type": "diagnostic", "diagnostic": content})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "target"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+Make = Callable[..., Terraform]
+
+
+@pytest.fixture
+def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  # noqa: ARG001 - for what reads back
+    """Return a Terraform whose plan, show and apply answer as told; what is run is noted in `trace`."""
+    root = tmp_path / "root"
+    root.mkdir()
+
+    def make(
+        *,
+        plan: Mapping[str, Any] | None = PLAN,
+        code: int = 2,
+        outputs: Mapping[str, Any] | None = None,
+        apply: str = "exit 0",
+    ) -> Terraform:
+        (tmp_path / "show.json").write_text(json.dumps(plan))
+        values = {name: {"sensitive": False, "value": value} for name, value in (outputs or {}).items()}
+        (tmp_path / "outputs.json").write_text(json.dumps({"type": "outputs", "outputs": values}) + "\n")
+        binary = stand_in(f"""
+            echo "$1" >>'{tmp_path}/trace'
+            for argument; do case $argument in -out=*) echo plan >"${{argument#-out=}}";; esac; done
+            case $1 in
+            plan) exit {code};;
+            show) cat '{tmp_path}/show.json';;
+            apply) cat '{tmp_path}/outputs.json'; {apply};;
+            esac
+            """)
+        environment = {"PATH": os.environ["PATH"]}
+        return Terraform(binary=str(binary), root=root, data_folder=tmp_path / "data", environment=environment)
+
+    return make
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Callable[[], list[str]]:
+    """What terraform was asked to do."""
+    path = tmp_path / "trace"
+    return lambda: path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def aws(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001 - in the environment
+    """An emulated account with the bucket of the states; nobody waits."""
+    monkeypatch.setattr("session_preferences.aws.Budget.pause", lambda *_: None)
+    with mock_aws():
+        new_session("us-east-1").client("s3").create_bucket(Bucket=BUCKET)
+        yield
+
+
+def write_document(**changes: object) -> None:
+    text = render(build({**PREFERENCES, **changes}))
+    ssm = account_session(TARGET.account, HOME, TERMS.role).client("ssm")
+    ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
+
+
+def revisions() -> dict[str, int]:
+    return read_revisions(TERMS.backend, TERMS.key_prefix)
+
+
+def planned(make: Make, folder: Path, **answers: Any) -> TargetResult:  # noqa: ANN401 - see make
+    result = perform(job(Step.PLAN), folder, make(**answers))
+    assert result.status is Status.CHANGES, result.failure
+    return result
+
+
+# --- Plan --------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_can_be_sent_to_another_process() -> None:
+    whole = job(Step.APPLY, plan_sha256="0" * 64, revision=3)
+
+    assert pickle.loads(pickle.dumps(whole)) == whole  # noqa: S301 - made right here
+
+
+def test_a_plan_with_changes_is_sealed(make: Make, folder: Path) -> None:
+    result = planned(make, folder)
+
+    assert len(result.plan_sha256) == 64
+    assert result.change_set is not None
+    assert [change.action for change in result.change_set.changes] == ["create"]
+    names = {path.name for path in folder.iterdir()}
+    assert names == {*("tfplan", "plan.json", "terraform.tfvars", "terraform.lock.hcl", "bundle.json", "terraform.log")}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+def test_a_plan_without_changes_costs_one_process(make: Make, folder: Path, trace: Callable[[], list[str]]) -> None:
+    result = perform(job(Step.PLAN), folder, make(code=0))
+
+    assert (result.status, result.plan_sha256, result.verified) == (Status.NO_CHANGES, "", None)
+    assert trace() == ["plan"]
+
+
+def test_a_plan_tells_what_an_existing_document_would_lose(make: Make, folder: Path) -> None:
+    write_document(s3BucketName="team-logs")
+
+    assert planned(make, folder).preview == (AttributeChange("inputs.s3BucketName", "team-logs", ""),)
+
+
+def test_a_plan_that_does_not_write_the_document_does_not_look_at_it(make: Make, folder: Path) -> None:
+    write_document(s3BucketName="team-logs")
+
+    assert planned(make, folder, plan={**PLAN, "resource_changes": []}).preview == ()
+
+
+def test_a_plan_to_destroy_tells_what_becomes_of_the_document(make: Make, folder: Path) -> None:
+    told = {"before": {"input": json.dumps({**WANTED, "on_destroy": "reset"})}, "after": None, "actions": ["delete"]}
+    terraform = make(plan={"resource_changes": [{**INVOCATION, "change": told}]})
+
+    result = perform(job(Step.PLAN, destroy=True), folder, terraform)
+
+    (preview,) = result.preview
+    assert (preview.path, preview.before) == (DOCUMENT, "managed")
+    assert "on_destroy = reset" in str(preview.after)
+
+
+def test_a_document_that_cannot_be_read_fails_the_plan(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AccessError("Cannot assume the role: AccessDenied.")
+
+    monkeypatch.setattr(work, "account_session", refuse)
+    result = perform(job(Step.PLAN), folder, make())
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, "access")
+
+
+# --- Apply -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    write_document()
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs={"preferences": WANTED}))
+
+    assert (result.status, result.verified, result.failure) == (Status.APPLIED, True, None)
+    assert revisions() == {}
+
+
+@pytest.mark.parametrize("outputs", [{}, {"preferences": None}])
+def test_where_no_preferences_are_managed_nobody_looks(make: Make, folder: Path, outputs: dict[str, Any]) -> None:
+    sha256 = planned(make, folder).plan_sha256
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs=outputs))
+
+    assert (result.status, result.verified) == (Status.APPLIED, None)
+
+
+def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(make: Make, folder: Path) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    write_document(idleSessionTimeout=60)
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256, revision=4), folder, make(outputs={"preferences": WANTED}))
+
+    assert (result.status, result.verified) == (Status.FAILED, False)
+    assert result.failure is not None
+    assert result.failure.kind == "verification"
+    assert result.failure.diagnostics == (
+        'inputs.idleSessionTimeout ("60" to "20")',
+        "The next plan writes the preferences anew.",
+    )
+    assert revisions() == {TARGET.key: 5}
+
+
+def test_a_revision_that_cannot_be_stored_is_told(make: Make, folder: Path) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs={"preferences": WANTED}))
+
+    assert result.failure is not None
+    assert result.failure.kind == "verification"
+    told = result.failure.diagnostics[-1]
+    assert told.startswith("The next plan will find nothing to do: give preferences.revision another value.")
+    assert "NoSuchBucket" in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored"),
+    [
+        (diagnostic("invoking Lambda Function", address="module.preferences[0].aws_lambda_invocation.this"), True),
+        (diagnostic("creating log group", address="module.preferences[0].aws_cloudwatch_log_group.sessions[0]"), False),
+        (None, True),
+    ],
+    ids=["the call failed", "something else failed", "killed"],
+)
+def test_a_call_that_may_have_failed_is_made_again(make: Make, folder: Path, answer: str | None, stored: bool) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    end = f"echo '{answer}'; exit 1" if answer else "kill -9 $$"
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(apply=end))
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, "terraform")
+    assert revisions() == ({TARGET.key: 1} if stored else {})
+
+
+def test_a_failed_destruction_needs_no_revision(make: Make, folder: Path) -> None:
+    terraform = make(apply=f"echo '{diagnostic('failed', address=str(INVOCATION['address']))}'; exit 1")
+    sha256 = perform(job(Step.PLAN, destroy=True), folder, terraform).plan_sha256
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256, destroy=True), folder, terraform)
+
+    assert result.status is Status.FAILED
+    assert revisions() == {}
+
+
+def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_apply(make: Make, folder: Path) -> None:
+    terraform = make(code=0)
+    write_document()
+    assert perform(job(Step.PLAN, verify=True), folder, terraform).verified is True
+
+    ssm = account_session(TARGET.account, HOME, TERMS.role).client("ssm")
+    ssm.modify_document_permission(Name=DOCUMENT, PermissionType="Share", AccountIdsToAdd=["999999999999"])
+    result = perform(job(Step.PLAN, verify=True), folder, terraform)
+
+    assert (result.status, result.verified) == (Status.FAILED, False)
+    assert revisions() == {TARGET.key: 1}
+
+
+# --- What is refused before anything is touched ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tfplan", "plan.json", "terraform.tfvars", "terraform.lock.hcl", "bundle.json"])
+def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[[], list[str]], name: str) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    with (folder / name).open("a") as file:
+        file.write(" ")
+
+    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make())
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, "input")
+    assert "plan again" in result.failure.message
+    assert trace() == ["plan", "show"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"variables": "other"}, "The settings render other variables"),
+        ({"terms": replace(TERMS, tools=replace(TERMS.tools, root_sha256="1" * 64))}, "the root module"),
+        ({"terms": replace(TERMS, max_plan_age=datetime.timedelta(0))}, "0 hours are allowed"),
+        ({"target": replace(TARGET, account=Account("222233334444", "Other"))}, "the account has changed"),
+    ],
+)
+def test_a_plan_that_does_not_fit_any_more_is_refused(
+    make: Make, folder: Path, trace: Callable[[], list[str]], change: dict[str, Any], told: str
+) -> None:
+    sha256 = planned(make, folder).plan_sha256
+
+    result = perform(replace(job(Step.APPLY, plan_sha256=sha256), **change), folder, make())
+
+    assert result.failure is not None
+    assert result.failure.kind == "input"
+    assert told in result.failure.message
+    assert "apply" not in trace()
+
+
+def test_keys_are_destroyed_only_if_that_is_meant(make: Make, folder: Path, trace: Callable[[], list[str]]) -> None:
+    sha256 = planned(make, folder, plan={**PLAN, "resource_changes": [KEY]}).plan_sha256
+
+    refused = perform(job(Step.APPLY, plan_sha256=sha256), folder, make())
+    assert refused.failure is not None
+    assert "module.preferences[0].aws_kms_key.logs[0]" in refused.failure.message
+    assert "apply" not in trace()
+
+    meant = replace(job(Step.APPLY, plan_sha256=sha256), terms=replace(TERMS, allow_destroy=True))
+    assert perform(meant, folder, make()).status is Status.APPLIED
+
+
+# --- Buckets of failures -----------------------------------------------------------------------------------------
+
+LOCK = {"ID": "1", "Path": "p", "Operation": "OperationTypeApply", "Who": "me@here", "Created": "now"}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (AccessError("Cannot assume the role."), "access"),
+        (TerraformError("failed", ["Cannot assume IAM Role (providers.tf:10): no"]), "access"),
+        (TerraformError("failed", ["No valid credential sources found"]), "access"),
+        (TerraformError("failed", ["operation error STS: AssumeRole, ExpiredToken: The security token"]), "access"),
+        (TerraformError("failed", ["AWS account ID not allowed: 222233334444"]), "access"),
+        (TerraformError("failed", ["Resource postcondition failed: The credentials are those of account 2"]), "access"),
+        (TerraformError("failed", ["Plugin did not respond"]), "terraform"),
+        (TerraformError("failed", ["ThrottlingException: Rate exceeded"]), "terraform"),
+        (StoppedError("failed", ["terraform was ended by signal 9"]), "terraform"),
+        (StateLockedError("locked by me@here", ["Error acquiring the state lock"], LOCK), "terraform"),
+        (StalePlanError("The state has changed", ["Saved plan is stale"]), "input"),
+        (BundleError("The plan is 25 hours old"), "input"),
+        (InputError("The settings are wrong"), "input"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/1/tfplan"), "input"),
+        (VerificationError("differs", ["inputs.kmsKeyId"]), "verification"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_every_failure_has_its_bucket(error: FleetError | OSError, kind: str) -> None:
+    result = failed(TARGET, Step.APPLY, error)
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, kind)
+    assert result.failure.diagnostics == getattr(error, "diagnostics", ())
+    assert result.verified is (False if kind == "verification" else None)
+
+
+def test_a_full_disk_is_told_with_the_file(make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(work, "write_private", full)
+    result = perform(job(Step.PLAN), folder, make())
+
+    assert result.failure is not None
+    assert result.failure.message == f"{folder / 'terraform.tfvars'}: No space left on device."
+
+
+def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
+    terraform = Terraform(
+        binary=make(apply=f"echo '{diagnostic(f'cannot use {EXTERNAL_ID}')}'; exit 1")._command_line.terraform_bin_path,
+        root=folder,
+        data_folder=folder,
+        environment={"PATH": os.environ["PATH"]},
+        secrets=[EXTERNAL_ID],
+    )
+    write_document(shellProfile={"linux": "shell-canary"})
+    result = perform(job(Step.PLAN), folder, terraform)
+    applied = perform(job(Step.APPLY, plan_sha256=result.plan_sha256), folder, terraform)
+
+    assert applied.failure is not None
+    told = f"{result}{applied}" + (folder / "terraform.log").read_text()
+    assert "(hidden)" in told
+    assert "canary" not in told
+
+
+def test_the_last_revision_counts(make: Make, folder: Path) -> None:
+    store_revision(TERMS.backend, TERMS.key_prefix, TARGET.key, 1, "apply failed")
+    sha256 = planned(make, folder).plan_sha256
+
+    perform(job(Step.APPLY, plan_sha256=sha256, revision=1), folder, make(apply="kill -9 $$"))
+
+    assert revisions() == {TARGET.key: 2}
