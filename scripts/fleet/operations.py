@@ -30,6 +30,7 @@ from fleet.rendering import renderer_of
 from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
+from fleet.saved_organization import save
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
 from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
@@ -38,6 +39,8 @@ from fleet.work import Job, Terms
 
 ROOT_MODULE = Path(__file__).resolve().parents[2]
 DESTROY = "destroy"
+# The accounts as they were discovered for the run: `--read-from` takes them from there.
+ORGANIZATION = "organization.json"
 EVERYTHING = Selection(everything=True)
 
 
@@ -156,6 +159,7 @@ class Operation:
                     pass  # The cluster is there and can be used.
             revisions = read_revisions(shared, settings.state.key_prefix)
             run.begin(beginning)
+            save(context.organization, run.path / ORGANIZATION)
         except BaseException:
             claim.release()
             raise
