@@ -77,6 +77,9 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     _, _, roles = live.partition("Instance roles")
     assert roles.count("succeeded") >= 5
     assert all("non-compliant" not in line.rsplit("│", 2)[1] for line in roles.splitlines() if line.startswith("│"))
+    _, _, uploads = roles.partition("Log sessions")
+    assert uploads.count("stored") == 1
+    assert uploads.count("refused: AccessDenied") == 3
     assert left_over("demo-example") == []
     assert not list((tmp_path / "runs").glob("sandbox-*"))
 
@@ -107,7 +110,7 @@ def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path) -> Non
     process = start_demo(tmp_path, "--lza", str(folder), marker="demo-lza")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert "Skipped 310000000003 Audit: its organizational unit is ignored" in output
+    assert "Skipped 310000000003 Audit: Landing Zone Accelerator ignores the organizational unit Frozen." in output
     assert "2 targets: 2 applied" in output
     assert "2 targets: 2 no changes" in output
     assert left_over("demo-lza") == []
