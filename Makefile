@@ -17,7 +17,7 @@ demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this ma
 	$(BIN)/python scripts/rollout.py demo
 
 test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
 
 lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
 	$(BIN)/ruff check
