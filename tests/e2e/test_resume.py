@@ -193,6 +193,7 @@ def test_ten_kills_of_an_apply_with_a_stand_in(killable: Callable[..., Killable]
         assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_ten_kills_of_an_apply(killable: Callable[..., Killable], sandbox: Sandbox, tmp_path: Path) -> None:
     commands = killable()
