@@ -27,6 +27,7 @@ from rich.table import Table
 
 from fleet import lambda_package, operations
 from fleet.bundles import VARIABLES
+from fleet.capacity import available_cores
 from fleet.context import Context, backend_of, state_backend
 from fleet.journal import RunFolder
 from fleet.matching import Matcher
@@ -88,16 +89,16 @@ def _run(command: list[str], environment: Mapping[str, str]) -> None:
 
 def bench_plans(console: Console, table: Table) -> None:
     """Compare planning unchanged targets with a naive loop, and weigh the emulator."""
-    with tempfile.TemporaryDirectory() as scratch, sandboxed(None, Path(scratch), console.print) as sandbox:
+    with tempfile.TemporaryDirectory() as scratch, sandboxed(None, Path(scratch), console.print):
         servers = psutil.Process().children(recursive=True)
-        context = Context.load(sandbox.config)
+        context = Context.load(_EXAMPLE)
         selected = context.select(Selection(include=Matcher(accounts=["Webshop"])))
         progress = TerminalProgress(console)
-        beginning = operations.begin_run(context, "plan", selected, operations.EVERYTHING)
 
-        def prepare() -> Operation:
+        def prepare(chosen: TargetList = selected) -> Operation:
             run = RunFolder.create(Path(scratch))
-            return Operation.prepare(context, run, beginning, selected.targets, progress, operations.Options())
+            beginning = operations.begin_run(context, "plan", chosen, operations.EVERYTHING)
+            return Operation.prepare(context, run, beginning, chosen.targets, progress, operations.Options())
 
         operation = prepare()
         operation.finish(operation.apply(operation.plan(selected.targets)))
@@ -109,6 +110,16 @@ def bench_plans(console: Console, table: Table) -> None:
         baseline = children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / len(selected.targets)
         table.add_row(
             "no-change plan, CPU-s per target", f"{per_target:.2f}", f"{baseline:.2f}", ratio(per_target, baseline)
+        )
+        check.claim.release()
+        everything = context.select(operations.EVERYTHING)
+        whole = prepare(everything)
+        begun = time.perf_counter()
+        processors = children_cpu(lambda: whole.plan(everything.targets))
+        wall, ideal = time.perf_counter() - begun, processors / available_cores()
+        count = len(everything.targets)
+        table.add_row(
+            f"wall of {count} plans, s (baseline: CPU-s ÷ cores)", f"{wall:.1f}", f"{ideal:.1f}", ratio(wall, ideal)
         )
         memory = sum(process.memory_info().rss for process in servers if process.is_running()) / 1024**2
         table.add_row("emulated organization, MB", f"{memory:.0f}", "600 (limit)", ratio(memory, 600))
