@@ -154,8 +154,12 @@ def measure(targets: list[Target], folder: Path) -> Measured:
 
 
 def measured() -> Measured:
-    """Measure in a process of its own, so that its memory is that of a run and nothing else."""
-    finished = subprocess.run([sys.executable, __file__, "--json"], stdout=subprocess.PIPE, check=True)
+    """Measure in a process of its own, so that its memory is that of a run and nothing else.
+
+    A process counts the memory of the one that started it, so a small one starts it.
+    """
+    launcher = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:], check=True)"]
+    finished = subprocess.run([*launcher, sys.executable, __file__, "--json"], stdout=subprocess.PIPE, check=True)
     return Measured(**json.loads(finished.stdout))
 
 
