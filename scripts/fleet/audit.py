@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from fleet.aws import CLIENT_CONFIG, translated_errors
 from fleet.errors import AccessError, FleetError
-from fleet.plans import UNKNOWN, AttributeChange
+from fleet.plans import SENSITIVE, UNKNOWN, AttributeChange
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change
 from session_preferences.errors import AwsError, PreferencesError
@@ -33,7 +33,6 @@ _CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_
 _LOOKS = 3
 # Stands for a value that terraform knows only after the apply; nothing is called so.
 _PLACEHOLDER = "alias/known-after-apply"
-_NOT_SHOWN = "(not shown)"
 
 # What becomes of the document when its management ends, by the setting `on_destroy`.
 _ON_DESTROY = {
@@ -212,7 +211,7 @@ def _change(item: Mapping[str, Any]) -> Change:
 def _shown(item: Mapping[str, Any]) -> AttributeChange:
     # As text a change shows no value that may be a secret; then neither is one shown here.
     if str(_change(item)) == item["path"]:
-        return AttributeChange(item["path"], _NOT_SHOWN, _NOT_SHOWN)
+        return AttributeChange(item["path"], SENSITIVE, SENSITIVE)
     return AttributeChange(item["path"], item["from"], UNKNOWN if item["to"] == _PLACEHOLDER else item["to"])
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import FleetError
-from fleet.tfvars import write_private
+from fleet.files import write_private
 
 SCHEMA_VERSION = 1
 SEAL = "bundle.json"

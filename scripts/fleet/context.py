@@ -23,8 +23,8 @@ from fleet.organization import (
     with_role,
 )
 from fleet.saved_organization import from_saved
-from fleet.settings import OrganizationSettings, Settings, load_settings
-from fleet.settings_file import DeploymentRole
+from fleet.settings import Settings, load_settings
+from fleet.settings_file import DeploymentRole, OrganizationSettings
 from fleet.targets import Selection, TargetList, select_targets
 from fleet.yaml_document import nearest
 

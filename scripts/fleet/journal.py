@@ -16,13 +16,13 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from fleet.errors import FleetError, InputError
+from fleet.files import write_private
 from fleet.organization import Account
 from fleet.plans import AttributeChange, ChangeSet
 from fleet.register import RegisteredException
 from fleet.results import Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry
 from fleet.targets import Shard, Target
-from fleet.tfvars import write_private
 
 SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"

@@ -9,7 +9,6 @@ from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.errors import InputError
 from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES
 from fleet.yaml_document import nearest
 
@@ -46,22 +45,6 @@ def _name_pattern(glob: str) -> re.Pattern[str]:
 def account_matches(pattern: str, account: Account) -> bool:
     """Tell whether an account has this id, or a name that matches this glob."""
     return account.id == pattern or _name_pattern(pattern).match(account.name) is not None
-
-
-def find_account(organization: Organization, text: str, location: str) -> Account:
-    """Return the account with this id or name.
-
-    Raises:
-        InputError: There is none, or several have the name.
-    """
-    found = [account for account in organization.accounts if text in {account.id, account.name}]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        names = {account.name for account in organization.accounts}
-        raise InputError(f'No account has the id or name "{text}"{nearest(text, names)}.', location)
-    ids = ", ".join(f"{account.id} ({account.ou})" for account in found)
-    raise InputError(f'Several accounts have the name "{text}": {ids}; give the id.', location)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,22 @@ def ancestry(ou: str) -> Iterator[str]:
         yield "/".join(parts[:count])
 
 
+def find_account(organization: Organization, text: str, location: str = "") -> Account:
+    """Return the account with this id or name.
+
+    Raises:
+        InputError: There is none, or several have the name.
+    """
+    found = [account for account in organization.accounts if text in {account.id, account.name}]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        names = {account.name for account in organization.accounts}
+        raise InputError(f'No account has the id or name "{text}"{nearest(text, names)}.', location)
+    ids = ", ".join(f"{account.id} ({account.ou})" for account in found)
+    raise InputError(f'Several accounts have the name "{text}": {ids}; give the id.', location)
+
+
 def with_role(organization: Organization, role: str, account: str, location: str = "") -> Organization:
     """Give a role to the account with this id or name, and to no other.
 
@@ -109,18 +125,12 @@ def with_role(organization: Organization, role: str, account: str, location: str
     Raises:
         InputError: No account or several have this name, or the account has another role.
     """
-    found = [entry for entry in organization.accounts if account in {entry.id, entry.name}]
-    if not found:
-        names = {entry.name for entry in organization.accounts}
-        raise InputError(f'No account has the id or name "{account}"{nearest(account, names)}.', location)
-    if len(found) > 1:
-        ids = ", ".join(entry.id for entry in found)
-        raise InputError(f'Several accounts have the name "{account}" ({ids}); give the id.', location)
-    if found[0].role not in {"", role}:
-        raise InputError(f'The account "{account}" is the {found[0].role} account already.', location)
+    found = find_account(organization, account, location)
+    if found.role not in {"", role}:
+        raise InputError(f'The account "{account}" is the {found.role} account already.', location)
 
     def changed(entry: Account) -> Account:
-        if entry is found[0]:
+        if entry is found:
             return replace(entry, role=role)
         return replace(entry, role="") if entry.role == role else entry
 

@@ -49,7 +49,7 @@ _SET_BY_AWS: Mapping[str, frozenset[str]] = {
 _ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 _WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
 _KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
-_MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
+MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _INSTANCE_KEY = re.compile(r'\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\]')
 
@@ -202,7 +202,7 @@ class Names:
         self._placeholders = known
         # Longest first: a name may begin like another one. A literal placeholder gets a backslash and stays different.
         alternatives = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
-        literal = "|".join(re.escape(text) for text in (*_MARKS, "<account>", "<region>", "<home region>"))
+        literal = "|".join(re.escape(text) for text in (*MARKS, "<account>", "<region>", "<home region>"))
         self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{alternatives})(?![A-Za-z0-9])|\\*(?:{literal}|<id [0-9]+>)")
         arns = _KEY_ARN.findall(json.dumps(content))
         self._foreign_ids = {key_id for account, key_id in arns if account != account_id}

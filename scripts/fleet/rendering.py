@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.tfvars import TfvarsRenderer, write_private
+from fleet.files import write_private
+from fleet.tfvars import TfvarsRenderer
 
 if TYPE_CHECKING:
     from fleet.settings import Settings

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fleet.errors import InputError, Problem
+from fleet.files import write_private
 from fleet.organization import Account, Organization
-from fleet.tfvars import write_private
 from fleet.yaml_document import format_key_path, read_text
 
 SCHEMA_VERSION = 1

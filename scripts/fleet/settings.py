@@ -19,30 +19,13 @@ from fleet.organization import Account, Organization
 from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
 from fleet.settings_file import (
     Component,
-    DeploymentRole,
     Exemption,
-    Match,
-    OrganizationSettings,
     Override,
-    Preferences,
     SettingsFile,
     TargetSettings,
     Wave,
 )
 from fleet.yaml_document import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
-
-__all__ = [
-    "DeploymentRole",
-    "EffectiveSettings",
-    "Match",
-    "OrganizationSettings",
-    "Origin",
-    "Preferences",
-    "Settings",
-    "TargetSettings",
-    "Wave",
-    "load_settings",
-]
 
 # What the instance policy is made of; it exists once per account, with the values of the home region.
 _IN_INSTANCE_POLICY: Sequence[KeyPath] = (

@@ -15,7 +15,7 @@ from fleet.yaml_document import nearest
 
 if TYPE_CHECKING:
     from fleet.organization import Account, Organization
-    from fleet.settings import Wave
+    from fleet.settings_file import Wave
 
 # Targets that no wave matches come last.
 REST = "rest"

@@ -24,8 +24,9 @@ import python_terraform
 
 from fleet import processes
 from fleet.errors import InputError, TerraformError
+from fleet.files import write_private
 from fleet.terraform_output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
-from fleet.tfvars import quote, write_private
+from fleet.tfvars import quote
 
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
@@ -215,9 +216,9 @@ class Terraform:
             if "provider packages" in text or "registry.terraform.io" in text:
                 raise TerraformError(
                     "Terraform cannot get the provider hashicorp/aws: give it access to registry.terraform.io, or set "
-                    f"{MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}"
+                    f"{MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}."
                 )
-            raise TerraformError(f"terraform init failed. Log: {log}", plain_errors(lines))
+            raise TerraformError(f"terraform init failed. Log: {log}.", plain_errors(lines))
 
     def validate(self, log: Path) -> None:
         """Check the configuration itself; neither a backend nor credentials are used.
@@ -357,7 +358,7 @@ class Terraform:
                     self._running.discard(command)
         if command.late and code not in {_NO_CHANGES, _CHANGES}:
             message = f"terraform {arguments[1]} took longer than {self._timeout_seconds:g} seconds and was stopped."
-            raise StoppedError(f"{message} Log: {log}" if log else message)
+            raise StoppedError(f"{message} Log: {log}." if log else message)
         return code
 
 

@@ -131,7 +131,7 @@ def failure(command: str, code: int, errors: Sequence[str], log: Path) -> Terraf
         errors: Terraform's own errors.
         log: Where all of its output is.
     """
-    where = f" Log: {log}"
+    where = f" Log: {log}."
     for error in errors:
         if lock := _lock_of(error):
             message = (

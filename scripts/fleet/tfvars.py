@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +18,8 @@ from fleet.errors import InputError
 from fleet.organization import MANAGEMENT
 
 if TYPE_CHECKING:
-    from fleet.settings import DeploymentRole, EffectiveSettings
+    from fleet.settings import EffectiveSettings
+    from fleet.settings_file import DeploymentRole
     from fleet.targets import Target
 
 TEMPLATE = "terraform.tfvars.j2"
@@ -209,16 +208,3 @@ class TfvarsRenderer:
 
 def _is_below(frame: traceback.FrameSummary, folder: Path) -> bool:
     return Path(frame.filename).is_relative_to(folder)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

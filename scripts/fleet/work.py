@@ -23,11 +23,11 @@ from fleet.audit import (
 from fleet.bundles import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
 from fleet.context import account_session
 from fleet.errors import AccessError, FleetError, TerraformError
+from fleet.files import write_private
 from fleet.plans import AttributeChange, change_set, protected_destructions
 from fleet.results import Failure, FailureKind, Status, Step, TargetResult
 from fleet.revisions import store_revision
 from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
-from fleet.tfvars import write_private
 
 if TYPE_CHECKING:
     import boto3

@@ -383,7 +383,7 @@ def test_who_cannot_get_in_is_told_from_who_can(sandbox: Sandbox, rollout: Calla
     preview = {change["path"]: (change["from"], change["to"]) for change in webshop["preview"]}
     assert preview["inputs.s3BucketName"] == ("webshop-session-logs", "")
     assert preview["inputs.kmsKeyId"] == ("", "(known after apply)")
-    assert preview["inputs.shellProfile.linux"] == ("(not shown)", "(not shown)")
+    assert preview["inputs.shellProfile.linux"] == ("(sensitive)", "(sensitive)")
     assert "webshop-session-logs" in finished.plain
 
 

@@ -230,7 +230,7 @@ def test_an_existing_document_is_compared_with_what_is_planned(session: boto3.Se
     assert {(change.path, change.before, change.after) for change in preview} == {
         ("inputs.s3BucketName", "team-logs", ""),
         ("inputs.kmsKeyId", "", UNKNOWN),
-        ("inputs.shellProfile.linux", "(not shown)", "(not shown)"),
+        ("inputs.shellProfile.linux", "(sensitive)", "(sensitive)"),
     }
 
 

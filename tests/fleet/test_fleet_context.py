@@ -17,7 +17,7 @@ from fleet.context import Context, backend_of, state_backend
 from fleet.errors import AccessError, InputError
 from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.saved_organization import save
-from fleet.settings import OrganizationSettings
+from fleet.settings_file import OrganizationSettings
 from fleet.targets import Selection
 
 Write = Callable[[str, str], Path]

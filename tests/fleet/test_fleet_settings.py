@@ -11,7 +11,8 @@ import pytest
 
 from fleet.errors import InputError
 from fleet.organization import Account, Organization
-from fleet.settings import EffectiveSettings, Origin, Settings, TargetSettings, Wave, load_settings
+from fleet.settings import EffectiveSettings, Origin, Settings, load_settings
+from fleet.settings_file import TargetSettings, Wave
 
 MakeSettings = Callable[[str], Settings]
 SettingsFile = Callable[[str], Path]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fleet.settings import DeploymentRole, TargetSettings
+from fleet.settings_file import DeploymentRole, TargetSettings
 from fleet.tfvars import hcl
 
 REPOSITORY = Path(__file__).parents[2]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fleet.errors import InputError
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
-from fleet.settings import Match, Settings, Wave
+from fleet.settings import Settings
+from fleet.settings_file import Match, Wave
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards, parse_tag, select_targets
 
 HOME = "us-east-1"

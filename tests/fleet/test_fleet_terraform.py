@@ -181,7 +181,7 @@ def test_the_verbs_of_python_terraform_are_out_of_reach(verb: str) -> None:
 def failure(command: str, log: Path) -> Iterator[pytest.ExceptionInfo[TerraformError]]:
     with pytest.raises(TerraformError) as caught:
         yield caught
-    assert str(caught.value) == f"terraform {command} failed. Log: {log}"
+    assert str(caught.value) == f"terraform {command} failed. Log: {log}."
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_a_command_that_takes_too_long_is_interrupted_as_by_ctrl_c(make: Make, t
     with pytest.raises(TerraformError) as caught:
         adapter.apply("111122223333", tmp_path / "tfplan", log)
 
-    assert str(caught.value) == f"terraform apply took longer than 0.5 seconds and was stopped. Log: {log}"
+    assert str(caught.value) == f"terraform apply took longer than 0.5 seconds and was stopped. Log: {log}."
     assert (tmp_path / "trace").read_text().split() == ["INT"]
 
 
@@ -535,7 +535,7 @@ def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Pat
     for thread in threads:
         thread.join(10)
 
-    assert sorted(str(error) for error in errors) == [f"terraform apply failed. Log: {log}" for log in logs]
+    assert sorted(str(error) for error in errors) == [f"terraform apply failed. Log: {log}." for log in logs]
     assert (tmp_path / "trace").read_text().split() == ["INT"] * 3
     adapter.interrupt()
 
@@ -570,7 +570,7 @@ def test_an_interrupted_command_that_does_not_follow_is_ended_step_by_step(
     assert not thread.is_alive()
     assert (tmp_path / "trace").read_text().split() == ["INT", "TERM"]
     # It was not late: somebody asked it to stop.
-    assert [str(error) for error in errors] == [f"terraform apply failed. Log: {log}"]
+    assert [str(error) for error in errors] == [f"terraform apply failed. Log: {log}."]
 
 
 # --- Environment -------------------------------------------------------------------------------------------------

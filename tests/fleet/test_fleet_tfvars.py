@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 import subprocess
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from fleet.rendering import renderer_of
 from fleet.settings import EffectiveSettings, Settings, load_settings
 from fleet.settings_file import DeploymentRole, TargetSettings
 from fleet.targets import Target
-from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of, write_private
+from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of
 
 ROOT = Path(__file__).parents[2]
 ROLE = DeploymentRole(name="Deploy")
@@ -373,33 +372,3 @@ def test_the_management_account_is_entered_without_the_role(
 
 def test_an_external_id_that_is_not_set_is_left_out() -> None:
     assert "external_id" not in variables_of(target(), PLAIN, ROLE)["deployment_role"]
-
-
-# --- Files -------------------------------------------------------------------------------------------------------
-
-
-def test_written_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
-    path = tmp_path / "accounts" / "111122223333" / "eu-west-1.tfvars"
-    before = os.umask(0)
-    try:
-        write_private(path, "first\n")
-        path.chmod(0o644)
-        write_private(path, "second é\n")
-    finally:
-        os.umask(before)
-
-    assert path.read_text(encoding="utf-8") == "second é\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "terraform.tfvars"
-    write_private(path, "whole\n")
-
-    with pytest.raises(UnicodeEncodeError):
-        write_private(path, "half \ud800")
-
-    assert path.read_text(encoding="utf-8") == "whole\n"
-    assert list(tmp_path.iterdir()) == [path]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fleet.settings import Preferences
+from fleet.settings_file import Preferences
 from fleet.terraform import find_terraform
 from fleet.tfvars import hcl
 from session_preferences.document import build, check

@@ -16,9 +16,8 @@ from fleet import explain as explaining
 from fleet import summary
 from fleet.errors import ExitCode, InputError
 from fleet.explain import Explanation
-from fleet.matching import find_account
 from fleet.options import load_context, today
-from fleet.organization import Account
+from fleet.organization import Account, find_account
 from fleet.register import RegisteredException, register
 from fleet.reports import terminal
 from fleet.settings_schema import settings_schema

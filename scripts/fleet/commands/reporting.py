@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from fleet.errors import ExitCode, InputError
+from fleet.files import write_private
 from fleet.journal import JOURNAL, SUMMARY, RunFolder, find_run
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
 from fleet.reports.formats import REPORTS
 from fleet.summary import Summary
-from fleet.tfvars import write_private
 
 FORMATS = "|".join(REPORTS)
 

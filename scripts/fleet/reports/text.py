@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleet.plans import ACTIONS, SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, Names, ResourceChange
+from fleet.plans import (
+    ACTIONS,
+    MARKS,
+    SET_BY_AWS,
+    UNKNOWN,
+    AttributeChange,
+    ChangeSet,
+    Names,
+    ResourceChange,
+)
 from fleet.results import FailureKind, Status
 
 if TYPE_CHECKING:
@@ -31,7 +40,6 @@ _LONG = 160
 # A change of two values that fit into this is shown on one line.
 _SHORT = 100
 _CONTEXT_LINES = 2
-_MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
 _NOT_TELLING: tuple[JsonValue, ...] = (UNKNOWN, SET_BY_AWS, "", [], {})
 
 
@@ -102,7 +110,7 @@ def names_by_region(entries: Iterable[TargetEntry]) -> dict[str, list[str]]:
 
 def value_text(value: JsonValue) -> str:
     """Return a value for people: as JSON, on one line, cut when it is long; marks stand without quotes."""
-    if isinstance(value, str) and value in _MARKS:
+    if isinstance(value, str) and value in MARKS:
         return value
     return _cut(visible(json.dumps(value, ensure_ascii=False)))
 
@@ -151,7 +159,7 @@ def diff_lines(change: AttributeChange) -> Iterator[DiffLine]:
 
 def _text_diff(before: JsonValue, after: JsonValue) -> list[DiffLine]:
     """Compare texts of several lines line by line; empty for anything else."""
-    if not (isinstance(before, str) and isinstance(after, str)) or "\n" not in before + after or after in _MARKS:
+    if not (isinstance(before, str) and isinstance(after, str)) or "\n" not in before + after or after in MARKS:
         return []
     lines = difflib.unified_diff(visible_lines(before), visible_lines(after), n=_CONTEXT_LINES, lineterm="")
     # The first two lines name files.

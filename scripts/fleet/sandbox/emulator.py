@@ -21,6 +21,7 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fleet.files import write_private
 from fleet.sandbox.life import SandboxLife, seed
 from fleet.sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
 
@@ -253,8 +254,8 @@ class Sandbox:
         return self.folder / "aws-credentials"
 
     def _write_aws_files(self) -> None:
-        _write_private(self._config_file, f"[default]\nregion = {self.organization.home_region}\n")
-        _write_private(
+        write_private(self._config_file, f"[default]\nregion = {self.organization.home_region}\n")
+        write_private(
             self._credentials_file,
             f"[default]\naws_access_key_id = {self._access_key_id}\n"
             f"aws_secret_access_key = {self._secret_access_key}\n",
@@ -343,9 +344,3 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
     return "\n".join([f"The end of {log}:", *lines]) if lines else ""
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)

@@ -18,13 +18,14 @@ import yaml
 from fleet import processes
 from fleet.context import backend_of, state_backend
 from fleet.errors import AccessError, InputError
+from fleet.files import write_private
 from fleet.landing_zone_accelerator import deployment_role, from_lza
 from fleet.organization import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from fleet.settings import load_settings
 from fleet.terraform import child_environment
-from fleet.tfvars import quote, write_private
+from fleet.tfvars import quote
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 
