@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.aws import partitions
 from fleet.errors import InputError
+from fleet.foundation_settings import Guardrails, LogArchive
 from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.settings_file import FOUNDATION, Guardrails, LogArchive, Match, Wave
+from fleet.settings_file import FOUNDATION, Match, Wave
 
 if TYPE_CHECKING:
     from fleet.settings_file import SettingsFile

@@ -17,14 +17,8 @@ from fleet.errors import InputError, Problem
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
 from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
-from fleet.settings_file import (
-    Component,
-    Exemption,
-    Override,
-    SettingsFile,
-    TargetSettings,
-    Wave,
-)
+from fleet.settings_file import Component, Exemption, Override, SettingsFile, Wave
+from fleet.target_settings import TargetSettings
 from fleet.yaml_document import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
 
 # What the instance policy is made of; it exists once per account, with the values of the home region.

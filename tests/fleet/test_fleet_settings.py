@@ -12,7 +12,8 @@ import pytest
 from fleet.errors import InputError
 from fleet.organization import Account, Organization
 from fleet.settings import EffectiveSettings, Origin, Settings, load_settings
-from fleet.settings_file import TargetSettings, Wave
+from fleet.settings_file import Wave
+from fleet.target_settings import TargetSettings
 
 MakeSettings = Callable[[str], Settings]
 SettingsFile = Callable[[str], Path]

@@ -20,7 +20,8 @@ from fleet.errors import InputError
 from fleet.organization import MANAGEMENT, Account
 from fleet.rendering import renderer_of
 from fleet.settings import EffectiveSettings, Settings, load_settings
-from fleet.settings_file import DeploymentRole, TargetSettings
+from fleet.settings_file import DeploymentRole
+from fleet.target_settings import TargetSettings
 from fleet.targets import Target
 from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of
 

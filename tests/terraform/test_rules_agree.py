@@ -6,14 +6,16 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from fleet.settings_file import Preferences
+from fleet.foundation_settings import Denials, Guardrails, LogArchive
+from fleet.target_settings import ConfigRule, Preferences
 from fleet.terraform import find_terraform
 from fleet.tfvars import hcl
 from session_preferences.document import build, check
@@ -26,6 +28,11 @@ MODULES = Path(__file__).parents[2] / "modules"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 NOWHERE = {"create_log_group": False, "log_group_name": ""}
 BUCKET = {"enabled": True, "bucket_name": "session-logs"}
+
+
+def moved(days: int, storage_class: str) -> dict[str, Any]:
+    return {"days": days, "storage_class": storage_class}
+
 
 # The preferences as in organization.yaml, and whether they are accepted: by all three, or by none.
 CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
@@ -72,6 +79,118 @@ CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "topic": ({"drift_repair": {"notify_topic_arn": "arn:aws:sns:eu-west-1:111122223333:repairs"}}, True),
 }
 
+# What the function never sees: accepted by the module and the settings, or by none.
+RESOURCE_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
+    "retention": ({"cloudwatch": {"retention_in_days": 365}}, True),
+    "retention for ever": ({"cloudwatch": {"retention_in_days": 0}}, True),
+    "retention that CloudWatch lacks": ({"cloudwatch": {"retention_in_days": 100}}, False),
+    "hours": ({"drift_repair": {"schedule": "rate(2 hours)"}}, True),
+    "an hour": ({"drift_repair": {"schedule": "rate(1 hour)"}}, True),
+    "one hours": ({"drift_repair": {"schedule": "rate(1 hours)"}}, False),
+    "no time at all": ({"drift_repair": {"schedule": "rate(0 hours)"}}, False),
+    "every night": ({"drift_repair": {"schedule": "cron(0 2 * * ? *)"}}, True),
+    "five fields": ({"drift_repair": {"schedule": "cron(0 2 * * ?)"}}, False),
+    "no schedule": ({"drift_repair": {"schedule": ""}}, True),
+    "words": ({"drift_repair": {"schedule": "hourly"}}, False),
+    "reserved executions": ({"function": {"reserved_concurrent_executions": 1}}, True),
+    "no executions": ({"function": {"reserved_concurrent_executions": 0}}, False),
+    "retention of the function's logs": ({"function": {"log_retention_in_days": 14}}, True),
+    "retention of the function's logs that CloudWatch lacks": ({"function": {"log_retention_in_days": 15}}, False),
+    "key of a log group": ({"cloudwatch": {"kms_key_arn": KEY}}, True),
+    "alias for a log group": ({"cloudwatch": {"kms_key_arn": KEY.replace("key/", "alias/")}}, False),
+    "organization": ({"session_key": {"organization_id": "o-exampleorgid"}}, True),
+    "organization that is none": ({"session_key": {"organization_id": "exampleorg"}}, False),
+    "organization for a given key": ({"session_key": {"kms_key_arn": KEY, "organization_id": "o-exampleorgid"}}, False),
+    "a key that is off": ({"session_key": {"enabled": False, "kms_key_arn": KEY}}, False),
+}
+
+RULE_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
+    "defaults": ({}, True),
+    "most attempts": ({"maximum_automatic_attempts": 25, "retry_attempt_seconds": 2678000}, True),
+    "no attempt": ({"maximum_automatic_attempts": 0}, False),
+    "too many attempts": ({"maximum_automatic_attempts": 26}, False),
+    "no time": ({"retry_attempt_seconds": 0}, False),
+    "half a time": ({"retry_attempt_seconds": 1.5}, False),
+    "too much time": ({"retry_attempt_seconds": 2678001}, False),
+    "nobody at once": ({"concurrent_execution_rate_percentage": 0}, False),
+    "more than all at once": ({"concurrent_execution_rate_percentage": 101}, False),
+    "no failure": ({"error_percentage": 0}, False),
+    "names": ({"excluded_role_names": ["batch-*", "one?"]}, True),
+    "name with a path": ({"excluded_role_names": ["platform/batch"]}, False),
+    "path": ({"excluded_role_paths": ["/platform/"]}, True),
+    "path without an end": ({"excluded_role_paths": ["/platform"]}, False),
+    "every path": ({"excluded_role_paths": ["/"]}, False),
+}
+
+ARCHIVE_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
+    "defaults": ({}, True),
+    "bucket": ({"bucket_name": "session-logs"}, True),
+    "bucket with dots": ({"bucket_name": "session.logs"}, False),
+    "reserved bucket": ({"bucket_name": "session-logs-s3alias"}, False),
+    "two buckets": ({"bucket_name": "session-logs", "existing_bucket_name": "others"}, False),
+    "bucket that exists": ({"existing_bucket_name": "session-logs"}, True),
+    "all of a bucket that exists": ({"existing_bucket_name": "session-logs", "key_prefix": ""}, False),
+    "all of a bucket": ({"key_prefix": ""}, True),
+    "prefix that climbs": ({"key_prefix": "a/../b"}, False),
+    "lock": ({"object_lock": {"days": 30}}, True),
+    "lock in another mode": ({"object_lock": {"mode": "LEGAL", "days": 30}}, False),
+    "lock for no time": ({"object_lock": {"days": 0}}, False),
+    "lock longer than the logs": ({"object_lock": {"days": 366}}, False),
+    "lock on logs for ever": ({"object_lock": {"days": 366}, "retention": {"days": 0}}, True),
+    "lock on a bucket that exists": ({"existing_bucket_name": "session-logs", "object_lock": {"days": 30}}, False),
+    "access logs": ({"access_logging": {"bucket_name": "access.logs"}}, True),
+    "access logs in the bucket": ({"bucket_name": "logs-one", "access_logging": {"bucket_name": "logs-one"}}, False),
+    "access logs of a bucket that exists": (
+        {"existing_bucket_name": "session-logs", "access_logging": {"bucket_name": "access-logs"}},
+        False,
+    ),
+    "days": ({"retention": {"days": 30, "noncurrent_days": 0}}, True),
+    "days before today": ({"retention": {"days": -1}}, False),
+    "transitions": (
+        {"retention": {"transitions": [moved(30, "STANDARD_IA"), moved(90, "GLACIER_IR"), moved(180, "DEEP_ARCHIVE")]}},
+        True,
+    ),
+    "transition that is too early": ({"retention": {"transitions": [moved(29, "ONEZONE_IA")]}}, False),
+    "transition at once": ({"retention": {"transitions": [moved(0, "INTELLIGENT_TIERING")]}}, True),
+    "transition of what is gone": ({"retention": {"days": 90, "transitions": [moved(90, "GLACIER")]}}, False),
+    "disordered transitions": (
+        {"retention": {"transitions": [moved(90, "GLACIER_IR"), moved(60, "GLACIER")]}},
+        False,
+    ),
+    "transitions upwards": ({"retention": {"transitions": [moved(60, "GLACIER"), moved(90, "STANDARD_IA")]}}, False),
+    "transition to nowhere": ({"retention": {"transitions": [moved(60, "TAPE")]}}, False),
+    "key": ({"bucket_key": {"kms_key_arn": KEY}}, True),
+    "alias in place of a key": ({"bucket_key": {"kms_key_arn": KEY.replace("key/", "alias/")}}, False),
+    "alias of AWS": ({"bucket_key": {"alias": "alias/aws/s3"}}, False),
+    "alias of nothing": ({"bucket_key": {"alias": "logs"}}, False),
+    "session key": ({"session_key": {"mode": "shared"}}, True),
+    "session key of another kind": ({"session_key": {"mode": "both"}}, False),
+    "one alias for two keys": ({"session_key": {"alias": "alias/session-manager/log-archive"}}, False),
+    "reader": ({"reader_role_arns": ["arn:aws:iam::111122223333:role/audit/Reader"]}, True),
+    "all readers": ({"reader_role_arns": ["arn:aws:iam::111122223333:role/*"]}, False),
+    "user that reads": ({"reader_role_arns": ["arn:aws:iam::111122223333:user/jane"]}, False),
+}
+
+GUARDRAIL_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
+    "defaults": ({}, True),
+    "root": ({"attach_to": ["r-abcd", "ou-abcd-12345678", "111122223333"]}, True),
+    "name of a unit": ({"attach_to": ["Workloads"]}, False),
+    "nothing denied": ({"deny": dict.fromkeys(Denials.model_fields, False)}, False),
+    "nothing but keys denied": ({"deny": {**dict.fromkeys(Denials.model_fields, False), "keys": True}}, True),
+    "role": ({"exempt_role_arns": ["arn:aws:iam::*:role/BreakGlass*"]}, True),
+    "every role": ({"exempt_role_arns": ["arn:aws:iam::*:role/*"]}, False),
+    "user": ({"exempt_role_arns": ["arn:aws:iam::111122223333:user/jane"]}, False),
+    "roles that are not logged": ({"unlogged_session_role_arns": ["arn:aws:iam::*:role/database-support"]}, True),
+    "everybody is not logged": ({"unlogged_session_role_arns": ["*"]}, False),
+    "documents": ({"other_session_documents": ["Team-Session"]}, True),
+    "document of a pattern": ({"other_session_documents": ["Team-*"]}, False),
+    "documents without a rule": (
+        {"other_session_documents": ["Team-Session"], "deny": {"other_documents": False}},
+        False,
+    ),
+    "name": ({"name": "Session Manager"}, True),
+    "name with a colon": ({"name": "session:manager"}, False),
+}
 
 # The bucket of the session logs, as the instances' permissions for it: accepted by the module and the settings.
 BUCKET_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
@@ -84,6 +203,68 @@ BUCKET_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "name of the key's account": ({"kms_key_account_id": "log-archive"}, False),
     "key and its account": ({"kms_key_arn": KEY, "kms_key_account_id": "111122223333"}, False),
 }
+
+
+POLICY_ARN = "arn:aws:iam::111122223333:policy/SessionManagerLogPolicy"
+DEPLOYMENT_ROLE = "arn:aws:iam::*:role/AWSControlTowerExecution"
+
+
+def bucket_settings(bucket: dict[str, Any]) -> dict[str, Any]:
+    return {"s3": {**BUCKET, **bucket}}
+
+
+def bucket_arguments(bucket: dict[str, Any]) -> dict[str, Any]:
+    return {"s3": {"bucket_name": "session-logs", **bucket}}
+
+
+def rule_arguments(settings: dict[str, Any]) -> dict[str, Any]:
+    return {"home_region": "eu-west-1", "policy_arn": POLICY_ARN, **settings}
+
+
+def archive_arguments(settings: dict[str, Any]) -> dict[str, Any]:
+    # Terraform does not tell which call it means where a default value is what it refuses.
+    return {"organization_id": "o-exampleorgid", "retention": {}, **settings}
+
+
+def guardrail_arguments(settings: dict[str, Any]) -> dict[str, Any]:
+    return {**settings, "exempt_role_arns": [DEPLOYMENT_ROLE, *settings.get("exempt_role_arns", [])]}
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who judges a table of cases besides the function.
+
+    Attributes:
+        module: The Terraform module.
+        model: The settings.
+        cases: What stands in organization.yaml, and whether it is accepted.
+        arguments: Makes the module's arguments of a case.
+        settings: Makes the settings of a case.
+    """
+
+    module: str
+    model: type[BaseModel]
+    cases: Mapping[str, tuple[dict[str, Any], bool]]
+    arguments: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    settings: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+    def accepted_by_the_settings(self, case: str) -> bool:
+        try:
+            self.model.model_validate(self.settings(self.cases[case][0]))
+        except ValidationError:
+            return False
+        return True
+
+
+PREFERENCES = Judges("preferences", Preferences, CASES)
+OTHERS = {
+    "resources": Judges("preferences", Preferences, RESOURCE_CASES),
+    "bucket": Judges("instance_policy", Preferences, BUCKET_CASES, bucket_arguments, bucket_settings),
+    "rule": Judges("config_rule", ConfigRule, RULE_CASES, rule_arguments),
+    "archive": Judges("log_archive", LogArchive, ARCHIVE_CASES, archive_arguments),
+    "guardrails": Judges("guardrails", Guardrails, GUARDRAIL_CASES, guardrail_arguments),
+}
+TABLES = {"preferences": PREFERENCES, **OTHERS}
 
 
 def merged(below: Any, above: Any) -> Any:  # noqa: ANN401 - values of any type
@@ -128,26 +309,20 @@ def accepted_by_the_function(preferences: dict[str, Any]) -> bool:
     return True
 
 
-def accepted_by_the_settings(preferences: dict[str, Any]) -> bool:
-    try:
-        Preferences.model_validate(preferences)
-    except ValidationError:
-        return False
-    return True
-
-
 @pytest.fixture(scope="module")
 def refused_by_terraform(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
-    """The modules and cases that a plan refuses; the variables are the modules', the resources are left out."""
+    """The tables and cases that a plan refuses; the variables are the modules', the resources are left out."""
     folder = tmp_path_factory.mktemp("rules")
-    for module in ("preferences", "instance_policy"):
+    for module in {judges.module for judges in TABLES.values()}:
         (folder / module).mkdir()
         variables = (MODULES / module / "variables.tf").read_text(encoding="utf-8")
         variables = re.sub(r"data\.aws_region\.current\.\w+", '"eu-west-1"', variables)
         (folder / module / "variables.tf").write_text(variables, encoding="utf-8")
-    arguments = {("preferences", name): preferences for name, (preferences, _) in CASES.items()}
-    for name, (bucket, _) in BUCKET_CASES.items():
-        arguments["instance_policy", name] = {"s3": {"bucket_name": "session-logs", **bucket}}
+    arguments = {
+        (table, case): judges.arguments(settings)
+        for table, judges in TABLES.items()
+        for case, (settings, _) in judges.cases.items()
+    }
     environment = {"PATH": os.environ["PATH"], "CHECKPOINT_DISABLE": "1", "GOGC": "400"}
 
     def terraform(*arguments: str) -> str:
@@ -162,7 +337,7 @@ def refused_by_terraform(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[
         for number, case in enumerate(cases):
             block = "".join(f"  {key} = {hcl(value, 2)}\n" for key, value in arguments[case].items())
             if case not in refused:
-                calls.append(f'module "case_{number}" {{\n  source = "./{case[0]}"\n{block}}}\n')
+                calls.append(f'module "case_{number}" {{\n  source = "./{TABLES[case[0]].module}"\n{block}}}\n')
         (folder / "main.tf").write_text("\n".join(calls), encoding="utf-8")
         terraform("init", "-input=false")
         lines = [json.loads(line) for line in terraform("plan", "-json", "-input=false").splitlines()]
@@ -180,19 +355,18 @@ def test_the_function_the_module_and_the_settings_agree(refused_by_terraform: se
     verdicts = {
         "function": accepted_by_the_function(preferences),
         "module": ("preferences", case) not in refused_by_terraform,
-        "settings": accepted_by_the_settings(preferences),
+        "settings": PREFERENCES.accepted_by_the_settings(case),
     }
     assert verdicts == dict.fromkeys(verdicts, accepted)
 
 
-@pytest.mark.parametrize("case", BUCKET_CASES)
-def test_the_instance_policy_and_the_settings_agree(refused_by_terraform: set[tuple[str, str]], case: str) -> None:
-    bucket, accepted = BUCKET_CASES[case]
+@pytest.mark.parametrize(("table", "case"), [(table, case) for table in OTHERS for case in OTHERS[table].cases])
+def test_the_module_and_the_settings_agree(refused_by_terraform: set[tuple[str, str]], table: str, case: str) -> None:
     verdicts = {
-        "module": ("instance_policy", case) not in refused_by_terraform,
-        "settings": accepted_by_the_settings({"s3": {**BUCKET, **bucket}}),
+        "module": (table, case) not in refused_by_terraform,
+        "settings": OTHERS[table].accepted_by_the_settings(case),
     }
-    assert verdicts == dict.fromkeys(verdicts, accepted)
+    assert verdicts == dict.fromkeys(verdicts, OTHERS[table].cases[case][1])
 
 
 def test_the_function_says_why() -> None:

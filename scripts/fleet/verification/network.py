@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.verification.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from fleet.settings_file import Preferences
+    from fleet.target_settings import Preferences
     from fleet.verification.reading import Reader
 
 _INSTANCES_PER_CALL = 100

@@ -23,7 +23,7 @@ from fleet.wanted import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
     from fleet.context import Context
-    from fleet.settings_file import TargetSettings
+    from fleet.target_settings import TargetSettings
     from fleet.targets import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from fleet.verification.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from fleet.settings_file import S3Logging, TargetSettings
+    from fleet.target_settings import S3Logging, TargetSettings
     from fleet.verification.reading import Reader
 
 _APPLY = "Plan and apply this target."

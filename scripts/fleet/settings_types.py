@@ -1,0 +1,138 @@
+"""Types of values in organization.yaml, by the rules of AWS."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from fleet.aws import partitions
+from fleet.yaml_document import nearest
+
+# CloudWatch Logs accepts these only (API reference, PutRetentionPolicy); 0 keeps logs for ever.
+RETENTION_DAYS = frozenset(
+    {0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731}
+    | {1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)  # fmt: skip
+
+ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
+
+
+class StrictModel(BaseModel):
+    """Refuses unknown keys and wrong types; in a partial layer `null` stands for "not set here"."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        field_title_generator=lambda name, _: name,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unset(cls, data: object, info: ValidationInfo) -> object:
+        if not isinstance(data, dict) or not is_partial(info):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+
+def is_partial(info: ValidationInfo) -> bool:
+    """Tell whether a layer is validated by itself, which may leave out what lower layers say."""
+    return bool(info.context and info.context.get("partial"))
+
+
+def _region(value: str) -> str:
+    if value not in partitions():
+        raise ValueError(f'"{value}" is not an AWS region{nearest(value, partitions())}')
+    return value
+
+
+def _retention(days: int) -> int:
+    if days not in RETENTION_DAYS:
+        allowed = ", ".join(str(day) for day in sorted(RETENTION_DAYS))
+        raise ValueError(f"CloudWatch Logs keeps logs for one of these numbers of days only: {allowed}")
+    return days
+
+
+def _own_alias(alias: str) -> str:
+    if alias.startswith("alias/aws/"):
+        raise ValueError(f'names such as "{alias}" are reserved for AWS')
+    return alias
+
+
+def _key_prefix(prefix: str) -> str:
+    if ".." in prefix:
+        raise ValueError('the key_prefix must not contain ".."')
+    return prefix
+
+
+def _date(value: object) -> object:
+    """Read a quoted date; YAML itself makes a date of an unquoted one."""
+    if isinstance(value, str):
+        try:
+            return datetime.date.fromisoformat(value)
+        except ValueError:
+            pass
+    if type(value) is not datetime.date:
+        raise ValueError(f'"{value}" is not a date; write it as 2027-03-31')
+    return value
+
+
+Region = Annotated[
+    str,
+    BeforeValidator(lambda value: _region(value) if isinstance(value, str) else value),
+    WithJsonSchema({"type": "string", "pattern": r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$", "examples": ["eu-west-1"]}),
+]
+Tags = Annotated[
+    dict[str, str],
+    BeforeValidator(
+        lambda tags, info: (
+            {key: value for key, value in tags.items() if value is not None or not is_partial(info)}
+            if isinstance(tags, dict)
+            else tags
+        )
+    ),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "null"]}}),
+]
+Date = Annotated[datetime.date, BeforeValidator(_date)]
+RetentionDays = Annotated[
+    int, AfterValidator(_retention), WithJsonSchema({"type": "integer", "enum": sorted(RETENTION_DAYS)})
+]
+# Twelve digits are read as text even without quotes; editors see a number then.
+AccountPattern = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
+AccountId = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{12}$"),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{12}$", "maximum": 10**12 - 1}),
+]
+# What IAM allows in names and paths of roles; in patterns of names * and ? are wildcards.
+RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
+RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$")]
+RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)+$", max_length=512)]
+RoleArn = Annotated[
+    str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$")
+]
+# A pattern needs something of its own in the name: role/* would mean everybody.
+RoleArnPattern = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/[A-Za-z0-9_+=,.@/*?-]*[A-Za-z0-9_+=,.@-]{3}[A-Za-z0-9_+=,.@*?-]*$"
+    ),
+]
+PolicyTarget = Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|[0-9]{12})$")]
+# Dots break TLS host names; AWS advises against them (session-manager-schema).
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+KeyPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$"), AfterValidator(_key_prefix)]
+KeyAlias = Annotated[str, Field(pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$"), AfterValidator(_own_alias)]
+KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
