@@ -5,6 +5,7 @@ It is compared as flat values, path (`inputs.idleSessionTimeout`) to value. Sour
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -22,6 +23,7 @@ PREFLIGHT_PERMISSIONS = "preflight_permissions"
 WAIVERS = {NO_LOG_DESTINATION, RUN_AS_BY_TAG, PREFLIGHT_PERMISSIONS}
 
 _MAX_BYTES = 64 * 1024
+_MAX_SHELL_BYTES = 60_000  # of UTF-8; room for the rest of the document
 _SHELL = "inputs.shellProfile"  # may hold secrets
 _BESIDE = ("default_version", "sharing")  # what else may differ
 _FIXED = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
@@ -124,7 +126,7 @@ def parse(text: str) -> dict[str, object]:
     that differs from whatever is wanted. The description means nothing.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -147,6 +149,11 @@ def parse(text: str) -> dict[str, object]:
     return values
 
 
+def _number(text: str) -> object:
+    """A number that JSON can hold again; one too large stays a text, which differs from whatever is wanted."""
+    return text if math.isinf(float(text)) else json.loads(text)
+
+
 def _entries(content: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in content.items():
         path = prefix + (json.dumps(key) if "." in key else key)  # no key can pose as a path
@@ -156,13 +163,18 @@ def _entries(content: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
             yield path, value
 
 
-def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None = None) -> Document:
-    """The document that `preferences` ask for, by input name; null and absent are "not managed".
+def managed(preferences: Mapping[str, object]) -> dict[str, object]:
+    """The values that `preferences`, by input name, ask for, by path; null and absent are "not managed"."""
+    return {path: value for path, value in _entries({"inputs": preferences}) if value is not None}
 
-    What is not managed comes from `keep`, the live flat values, or is neutral. Raises InvalidPreferencesError
-    for unknown names, wrong types and live values that cannot be kept.
+
+def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None = None) -> Document:
+    """The document that `preferences` ask for.
+
+    What they do not manage comes from `keep`, flat values, or is neutral. Raises InvalidPreferencesError for unknown
+    names, wrong types and values that cannot be kept.
     """
-    given = {path: value for path, value in _entries({"inputs": preferences}) if value is not None}
+    given = managed(preferences)
     wrong = [
         f"{path} is not a preference (shellProfile takes an object with linux and windows)."
         for path in given
@@ -197,7 +209,10 @@ def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
     logged = document.cloud_watch_log_group_name or document.s3_bucket_name
     if not logged and NO_LOG_DESTINATION not in waived:
         found.append(f"No logs: set cloudWatchLogGroupName or s3BucketName, or waive {NO_LOG_DESTINATION}.")
-    if len(render(document)) > _MAX_BYTES:
+    shell = document.shell_profile_linux + document.shell_profile_windows
+    if len(shell.encode(errors="surrogatepass")) > _MAX_SHELL_BYTES:
+        found.append(f"shellProfile must have at most {_MAX_SHELL_BYTES} bytes, linux and windows together.")
+    elif len(render(document)) > _MAX_BYTES:
         found.append("The document is larger than 64 KB; shorten shellProfile.")
     return found
 

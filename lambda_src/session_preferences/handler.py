@@ -12,7 +12,7 @@ from .request import parse_event
 
 _DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 300 s
 _RESERVE = 10  # seconds, to raise and log before Lambda ends the process
-# Seconds in which the permissions of a role that Terraform has just made reach every AWS service.
+# Seconds in which permissions that Terraform has just given to the role reach every AWS service.
 _PROPAGATION = 30
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def lambda_handler(event: object, context: Any = None) -> dict[str, Any]:  # noq
     try:
         request = parse_event(event)
         budget = Budget(time_left() / 1000 - _RESERVE)
-        grace = Budget(_PROPAGATION) if request.action == "create" else None
+        grace = Budget(_PROPAGATION) if request.action in {"create", "update"} else None
         call = caller(boto_clients(region), budget, grace)
         result = reconcile(request, call, budget, region)
         # Lambda's JSON format makes a field of each.

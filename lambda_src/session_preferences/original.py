@@ -1,13 +1,15 @@
 """The record of what was there before the first write, a parameter written once, so that it can be given back.
 
-Its value is JSON: `{"schema_version": 1, "document": name, "existed": bool, "default_version",
-"document_format", "content_encoding": "plain" | "zlib+base64", "content"}`.
+Its value is JSON: `{"schema_version": 1, "document": name, "existed": bool, "default_version", "latest_version",
+"document_format", "shared_with": [account], "content_encoding": "plain" | "zlib+base64", "content", "as_json"}`, the
+last one only where the document's own format is another. Older records lack `latest_version`, `shared_with`, `as_json`.
 """
 
 import base64
 import json
+import re
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from .aws import Call
 from .errors import OriginalRecordError, tolerated
@@ -15,18 +17,30 @@ from .errors import OriginalRecordError, tolerated
 PARAMETER = "/session-manager/original-document"
 _SCHEMA_VERSION = 1
 _STANDARD, _ADVANCED = 4096, 8192  # bytes that a parameter of the tier holds
+_TEXTS = ("content", "as_json")
 _LARGEST_CONTENT = 128 * 1024  # bytes, so that a forged record cannot fill the memory
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What was there: nothing, or a document with the text of its default version."""
+    """What was there: nothing, or a document with the text of its default version, in its own format and as JSON.
+
+    `shared_with` are the accounts it was shared with; "all" is everybody.
+    """
 
     document: str
     existed: bool
     content: str | None = None
     default_version: str | None = None
     document_format: str | None = None
+    as_json: str | None = None
+    latest_version: str | None = None
+    shared_with: list[str] = field(default_factory=list)
+
+    @property
+    def json_text(self) -> str | None:
+        """The text as JSON, as the function reads documents; None if there was none, or only YAML was recorded."""
+        return self.content if self.document_format == "JSON" else self.as_json
 
 
 def encode(original: Original) -> str:
@@ -35,14 +49,26 @@ def encode(original: Original) -> str:
     value = json.dumps(record)
     # Parameter Store refuses double braces, and documents with references contain them.
     if original.content and (len(value) > _STANDARD or "{{" in value):
-        packed = base64.b64encode(zlib.compress(original.content.encode(), 9)).decode()
-        value = json.dumps({**record, "content_encoding": "zlib+base64", "content": packed})
+        packed = {name: _pack(record[name]) for name in _TEXTS if record[name]}
+        value = json.dumps({**record, "content_encoding": "zlib+base64", **packed})
     if len(value) > _ADVANCED:
         raise OriginalRecordError(
             f"{original.document} takes {len(value)} bytes compressed and a parameter holds {_ADVANCED}, so it "
             "cannot be recorded and nothing was written. Keep a copy, shorten its shell profile, run it again."
         )
     return value
+
+
+def _pack(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _unpack(text: str) -> str:
+    unpacker = zlib.decompressobj()
+    content = unpacker.decompress(base64.b64decode(text, validate=True), _LARGEST_CONTENT).decode()
+    if not unpacker.eof:
+        raise ValueError("incomplete content")
+    return content
 
 
 def decode(value: str) -> Original:
@@ -62,14 +88,12 @@ def _decode(value: str) -> Original:
     if version != _SCHEMA_VERSION or encoding not in {"plain", "zlib+base64"}:
         raise ValueError("unknown version")
     if encoding != "plain":
-        unpacker = zlib.decompressobj()
-        packed = base64.b64decode(record["content"], validate=True)
-        record["content"] = unpacker.decompress(packed, _LARGEST_CONTENT).decode()
-        if not unpacker.eof:
-            raise ValueError("incomplete content")
+        record |= {name: _unpack(record[name]) for name in _TEXTS if record.get(name)}
     original = Original(**record)
     if original.existed is not False and not (original.content and original.document_format in {"JSON", "YAML"}):
         raise ValueError("no content")
+    if not all(re.fullmatch("all|[0-9]{12}", account) for account in original.shared_with):
+        raise ValueError("shared_with has no accounts")
     return original
 
 

@@ -10,6 +10,8 @@ from .aws import DENIED, Call, pages
 from .document import PREFLIGHT_PERMISSIONS, Document
 from .errors import AwsError, PreflightError
 
+# The paths that name what is looked at.
+DESTINATIONS = ("inputs.cloudWatchLogGroupName", "inputs.s3BucketName", "inputs.kmsKeyId")
 _LOCKOUT = "would lock everybody out"
 
 

@@ -23,13 +23,15 @@ _CAUSE = {"event_name", "principal", "time", "event_id"}
 class Request:
     """One event; `action` is create, update, delete (Terraform's), reconcile or diff.
 
-    `cause` is the API call that called for a reconcile, as CloudTrail tells it: event_name, principal (an ARN), time
-    (ISO 8601) and event_id. `notify_topic_arn` is the SNS topic that hears of repairs, "" for none.
+    `previous` are the preferences before an update. `cause` is the API call that called for a reconcile, as
+    CloudTrail tells it: event_name, principal (an ARN), time (ISO 8601) and event_id. `notify_topic_arn` is the SNS
+    topic that hears of repairs, "" for none.
     """
 
     action: str
     document: str
     preferences: Mapping[str, object]
+    previous: Mapping[str, object]
     adopt: str
     on_destroy: str
     waive: frozenset[str]
@@ -56,12 +58,14 @@ def parse_event(event: object) -> Request:
         isinstance(topic, str) and re.fullmatch(r"(arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]+)?", topic, re.ASCII),
         f"notify_topic_arn {topic!r} must be the ARN of an SNS topic.",
     )
+    before = _object(_object(values.get("tf", {}), "tf").get("prev_input") or {}, "tf.prev_input")
     known = isinstance(waive, list) and all(isinstance(name, str) and name in WAIVERS for name in waive)
     _require(known, f"waive must be a list of {sorted(WAIVERS)}, not {waive!r}.")
     return Request(
-        action=_action(values, document),
+        action=_action(values, document, before),
         document=document,
         preferences=_object(values.get("preferences", {}), "preferences"),
+        previous=_object(before.get("preferences") or {}, "tf.prev_input.preferences"),
         adopt=_one_of(values, "adopt", _ADOPT),
         on_destroy=_one_of(values, "on_destroy", _ON_DESTROY),
         waive=frozenset(waive),
@@ -70,17 +74,15 @@ def parse_event(event: object) -> Request:
     )
 
 
-def _action(values: dict[str, Any], document: str) -> str:
+def _action(values: dict[str, Any], document: str, before: dict[str, Any]) -> str:
     _require(("tf" in values) != ("action" in values), "The event needs either tf (from Terraform) or action.")
     if "action" in values:
         return _one_of(values, "action", ("reconcile", "diff"))
-    terraform = _object(values["tf"], "tf")
-    _require("action" in terraform, "tf needs an action.")
-    action = _one_of(terraform, "action", ("create", "update", "delete"))
-    before = _object(terraform.get("prev_input") or {}, "tf.prev_input").get("document", DEFAULT_NAME)
+    _require("action" in values["tf"], "tf needs an action.")
+    action, name = _one_of(values["tf"], "action", ("create", "update", "delete")), before.get("document", DEFAULT_NAME)
     _require(
-        action != "update" or before == document,
-        f"{before} cannot be renamed to {document}: destroy the preferences, so that it is given back, then create.",
+        action != "update" or name == document,
+        f"{name} cannot be renamed to {document}: destroy the preferences, so that it is given back, then create.",
     )
     return action
 

@@ -1,5 +1,6 @@
 """One SSM document, read and written: what the API offers, with its waiting and its limits, and no policy."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ _ABSENT = ("InvalidDocument", "InvalidDocumentVersion")
 # A document may have 1,000 versions (Systems Manager quotas); numbers are never used again.
 _NEAR_LIMIT = 900
 _PRUNED_AT_ONCE = 25
+_LOOKS = 5
 _ACCOUNTS_PER_CALL = 20
 
 
@@ -35,6 +37,14 @@ class Store:
 
     def observe(self, document_format: str = "JSON") -> Live | None:
         """What is there (SSM converts between JSON and YAML); UnreadableDocumentError for other document types."""
+        # The document may go, or AWS answer from before a write, between the calls: then it is looked at again.
+        for attempt in range(_LOOKS):
+            with tolerated(*_ABSENT):
+                return self._look(document_format)
+            self.budget.pause(attempt)
+        return self._look(document_format)
+
+    def _look(self, document_format: str) -> Live | None:
         found: dict[str, Any] = {}
         with tolerated(*_ABSENT):
             found = self._settled()
@@ -59,6 +69,12 @@ class Store:
         """The text of one version."""
         return str(self._call("GetDocument", DocumentVersion=version, DocumentFormat=document_format)["Content"])
 
+    def has(self, text: str, version: str, document_format: str) -> bool:
+        """Whether a version is there and has this text."""
+        with tolerated(*_ABSENT):
+            return self.read(version, document_format) == text
+        return False
+
     def create(self, text: str, document_format: str) -> None:
         """Make the document."""
         self._activated(
@@ -78,19 +94,17 @@ class Store:
 
     def return_to(self, text: str, document_format: str, latest: str) -> bool:
         """Make the version with this text default and latest, deleting those after it; whether there is one."""
-        newer: list[str] = []
         for version in map(str, range(int(latest), 0, -1)):
-            content = None
-            with tolerated(*_ABSENT):
-                content = self.read(version, document_format)
-            if content == text:
-                self.promote(version)
-                for surplus in newer:
-                    self._call("DeleteDocument", DocumentVersion=surplus)
+            if self.has(text, version, document_format):
+                self.roll_back(version, version, latest)
                 return True
-            if content is not None:
-                newer.append(version)
         return False
+
+    def roll_back(self, default: str, latest: str, newest: str) -> None:
+        """Make a version the default and delete those after `latest`, up to `newest`."""
+        self.promote(default)
+        for version in range(int(newest), int(latest), -1):
+            self._delete(str(version))
 
     def prune(self, kept: int = 0) -> bool:
         """Delete some of the oldest versions beyond `kept`, never default or latest; whether there were any."""
@@ -99,19 +113,27 @@ class Store:
         old = [item["DocumentVersion"] for item in listed[:-1] if not item["IsDefaultVersion"]]
         surplus = min(max(len(listed) - kept, 0), _PRUNED_AT_ONCE)
         for version in old[:surplus]:
-            self._call("DeleteDocument", DocumentVersion=version)
+            self._delete(version)
         return bool(old)
 
-    def unshare(self, accounts: list[str]) -> None:
-        """Take the document back from these accounts."""
-        for start in range(0, len(accounts), _ACCOUNTS_PER_CALL):
-            some = accounts[start : start + _ACCOUNTS_PER_CALL]
-            self._call("ModifyDocumentPermission", PermissionType="Share", AccountIdsToRemove=some)
+    def share(self, before: Collection[str], after: Collection[str]) -> None:
+        """Share the document with the accounts of `after` instead of those of `before`."""
+        for key, accounts in (
+            ("AccountIdsToRemove", sorted(set(before) - set(after))),
+            ("AccountIdsToAdd", sorted(set(after) - set(before))),
+        ):
+            for start in range(0, len(accounts), _ACCOUNTS_PER_CALL):
+                some = {key: accounts[start : start + _ACCOUNTS_PER_CALL]}
+                self._call("ModifyDocumentPermission", PermissionType="Share", **some)
 
     def delete(self) -> None:
         """Delete the document with all its versions, if it is there."""
         with tolerated(*_ABSENT):
             self._call("DeleteDocument")
+
+    def _delete(self, version: str) -> None:
+        with tolerated(*_ABSENT):
+            self._call("DeleteDocument", DocumentVersion=version)
 
     def _call(self, operation: str, **arguments: object) -> dict[str, Any]:
         return self._aws("ssm", operation, Name=self.name, **arguments)

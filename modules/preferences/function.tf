@@ -3,6 +3,9 @@ locals {
   package_digest          = filebase64sha256(local.package)
   function_log_group_name = "/aws/lambda/${var.names.function}"
 
+  # What the document names without being asked for here is checked, too.
+  merges = var.adopt == "merge"
+
   ssm_arn = "arn:${local.partition}:ssm:${local.region}:${local.account_id}"
 }
 
@@ -90,7 +93,7 @@ data "aws_iam_policy_document" "function" {
 
   # Whether the destinations would let sessions start. The call lists, and knows no resources.
   dynamic "statement" {
-    for_each = local.logs_to_cloudwatch ? [true] : []
+    for_each = local.logs_to_cloudwatch || local.merges ? [true] : []
 
     content {
       sid       = "CheckLogGroup"
@@ -99,8 +102,10 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  # Merging keeps what the document names, whichever bucket that is and whoever's: no plan knows it. Nothing is read but how
+  # the bucket encrypts.
   dynamic "statement" {
-    for_each = var.s3.enabled ? [var.s3.bucket_name] : []
+    for_each = local.merges ? ["*"] : var.s3.enabled ? [var.s3.bucket_name] : []
 
     content {
       sid       = "CheckBucket"
@@ -109,8 +114,9 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
+  # Merging keeps a key that the document names, too, of this account or another one's. Nothing is read but the key's state.
   dynamic "statement" {
-    for_each = var.session_key.enabled ? [local.session_key_arn] : []
+    for_each = local.merges ? ["arn:${local.partition}:kms:${local.region}:*:key/*"] : var.session_key.enabled ? [local.session_key_arn] : []
 
     content {
       sid       = "CheckSessionKey"

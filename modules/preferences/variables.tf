@@ -1,5 +1,5 @@
 variable "adopt" {
-  description = "What happens to a document that exists already: `replace` writes the preferences over it, `merge` keeps what is switched off or left empty here, `fail` lists the differences and stops. Its content is recorded before the first change."
+  description = "What happens to a document that exists already: `replace` writes the preferences over it, `merge` keeps what is switched off or left empty here, for which the function may look at any key of the region and at the encryption of any bucket, `fail` lists the differences and stops. Its content is recorded before the first change."
   type        = string
   default     = "replace"
   nullable    = false
@@ -272,8 +272,8 @@ variable "session_key" {
   nullable = false
 
   validation {
-    condition     = var.session_key.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.session_key.kms_key_arn))
-    error_message = "The session_key.kms_key_arn must be the ARN of a key, not of an alias."
+    condition     = var.session_key.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$", var.session_key.kms_key_arn))
+    error_message = "The session_key.kms_key_arn must be the ARN of a key, with its UUID or mrk- id, not of an alias."
   }
 
   validation {
@@ -305,6 +305,12 @@ variable "shell_profile" {
   })
   default  = {}
   nullable = false
+
+  # Base64 has four characters for three bytes.
+  validation {
+    condition     = length(base64encode("${var.shell_profile.linux}${var.shell_profile.windows}")) <= 80000
+    error_message = "The shell_profile must have at most 60000 bytes, linux and windows together, and with drift_repair.enabled all preferences at most 8192 characters, which an event of EventBridge holds."
+  }
 }
 
 variable "tags" {

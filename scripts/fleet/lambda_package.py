@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 import zipfile
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -20,13 +22,14 @@ PACKAGE = REPOSITORY / "modules" / "preferences" / "lambda.zip"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _UNIX = 3
+_WORDS = re.compile(r"""[\w"']{2}""")  # what must not come together: the end of one word and the beginning of another
 _MODE = 0o100644 << 16  # a regular file that its owner may write and everybody may read
 
 
 def bare(source: str) -> str:
-    """The code without comments, docstrings and the annotations of functions; every line stays, for tracebacks.
+    """The code without comments, docstrings, annotations of and in functions, and blanks that mean nothing.
 
-    Fields of dataclasses keep their annotations, which mean something at run time.
+    Every line stays, for tracebacks. Fields of dataclasses keep their annotations, which mean something at run time.
     """
     # The parser counts columns in bytes.
     lines = [line.encode() for line in source.splitlines()]
@@ -34,10 +37,10 @@ def bare(source: str) -> str:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = source.splitlines()[row - 1][:column].rstrip().encode()
-    cuts = []
+    cuts = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef):
-            cuts += list(_annotations(node, lines))
+            cuts |= set(_annotations(node, lines))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             docstring, *rest = node.body
             first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
@@ -46,11 +49,37 @@ def bare(source: str) -> str:
                 lines[first] = b" " * docstring.col_offset + b"pass"
     for row, start, end in sorted(cuts, reverse=True):
         lines[row] = lines[row][:start] + lines[row][end:]
-    return b"\n".join(lines).decode() + "\n"
+    return "".join(_tight(b"\n".join(lines).decode() + "\n"))
+
+
+def _tight(source: str) -> Iterator[str]:
+    """The same tokens in the same lines, each level indented by one space, other spaces only between two words."""
+    starts = [0, *accumulate(map(len, io.StringIO(source)))]
+    level, done, begins, within = 0, 0, True, 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in {tokenize.INDENT, tokenize.DEDENT}:
+            level += 1 if token.type == tokenize.INDENT else -1
+            continue
+        first, last = (starts[row - 1] + column for row, column in (token.start, token.end))
+        gap, text = source[done:first], source[first:last]
+        if begins and token.type != tokenize.NL:
+            gap = " " * level
+        elif gap.isspace() and not within and not _WORDS.fullmatch(source[done - 1] + text[:1]):
+            gap = ""
+        elif gap.isspace() and not within:
+            gap = " "
+        # Since Python 3.12 an f-string is several tokens, between which every blank counts.
+        within += {"FSTRING_START": 1, "FSTRING_END": -1}.get(tokenize.tok_name[token.type], 0)
+        begins = token.type == tokenize.NEWLINE or (begins and token.type == tokenize.NL)
+        done = last
+        yield gap + text
 
 
 def _annotations(function: ast.FunctionDef, lines: list[bytes]) -> Iterator[tuple[int, int, int]]:
     """Where annotations stand, with the sign before them: row, first column, end; those over several lines stay."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.AnnAssign) and node.value and node.annotation.end_lineno == node.lineno:
+            yield node.lineno - 1, node.target.end_col_offset or 0, node.annotation.end_col_offset or 0
     given = function.args
     arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, [given.vararg, given.kwarg])]
     for argument in arguments:

@@ -160,6 +160,14 @@ def test_a_text_that_is_no_json_object_is_said_to_be_unreadable(text: str) -> No
         parse(text)
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 5000, "NaN", "-Infinity", "1.5", "12345678901234567890"])
+def test_whatever_number_is_in_a_document_the_difference_is_json(number: str) -> None:
+    values = parse(f'{{"inputs": {{"idleSessionTimeout": {number}, "runAsEnabled": {number}, "x": {number}}}}}')
+    changes = {change.path: change.before for change in diff(values, Document().values())}
+    assert {"inputs.x", "inputs.runAsEnabled"} <= changes.keys()
+    assert json.loads(json.dumps(changes, allow_nan=False)) == changes
+
+
 def test_the_canonical_text() -> None:
     assert json.loads(render(replace(LOGGED, max_session_duration="60", shell_profile_linux="é"))) == {
         "schemaVersion": "1.0",
@@ -207,7 +215,9 @@ def test_the_canonical_text() -> None:
         ({"run_as_default_user": "x; reboot"}, "other than root"),
         ({"run_as_enabled": True}, "needs runAsDefaultUser"),
         ({"cloud_watch_log_group_name": ""}, "No logs"),
-        ({"shell_profile_linux": "x" * 65_536}, "larger than 64 KB"),
+        ({"shell_profile_linux": "x" * 60_001}, "shellProfile must have at most 60000 bytes"),
+        ({"shell_profile_linux": "é" * 15_000, "shell_profile_windows": "\ud800" * 10_001}, "at most 60000 bytes"),
+        ({"shell_profile_linux": "\n" * 60_000}, "larger than 64 KB"),
     ],
 )
 def test_what_must_not_be_written_is_refused_in_one_sentence(changes: dict[str, Any], said: str) -> None:

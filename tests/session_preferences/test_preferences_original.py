@@ -18,7 +18,16 @@ NAME = "SSM-SessionManagerRunShell"
 
 
 def of(content: str) -> Original:
-    return Original(NAME, existed=True, content=content, default_version="3", document_format="YAML")
+    return Original(
+        NAME,
+        existed=True,
+        content=content,
+        default_version="3",
+        document_format="YAML",
+        as_json=content[::-1],
+        latest_version="7",
+        shared_with=["111122223333", "all"],
+    )
 
 
 @given(st.text(min_size=1, max_size=3000))
@@ -67,6 +76,8 @@ def packed(data: bytes, **changes: object) -> str:
         packed(zlib.compress(b"x" * 10_000_000)),
         packed(zlib.compress(b"\xff\xfe")),
         packed(b"", content="***"),
+        encode(of("x")).replace('"111122223333"', '"1234"'),
+        encode(of("x")).replace('["111122223333", "all"]', "7"),
     ],
 )
 def test_a_damaged_record_is_refused_with_advice(value: str) -> None:

@@ -72,7 +72,7 @@ def test_the_package_is_stored_sorted_and_without_traces_of_the_machine(tmp_path
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".new"] == []
     with zipfile.ZipFile(package) as entries:
         assert entries.namelist() == ["some_package/a.py", "some_package/b.py"]
-        assert entries.read("some_package/a.py") == b"\n\nA = 1\n"
+        assert entries.read("some_package/a.py") == b"\n\nA=1\n"
         assert {(e.compress_type, e.date_time, e.external_attr >> 16) for e in entries.infolist()} == {
             (zipfile.ZIP_STORED, (1980, 1, 1, 0, 0, 0), 0o100644)
         }
@@ -80,23 +80,36 @@ def test_the_package_is_stored_sorted_and_without_traces_of_the_machine(tmp_path
     assert not lambda_package.is_current(source, package)
 
 
-def code_of(source: str) -> list[tuple[str, int]]:
-    """What runs, with lines; docstrings, the `pass` in an empty body and annotations of functions do nothing."""
-    seen = []
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.arguments():
-                for argument in ast.walk(node):
-                    if isinstance(argument, ast.arg):
-                        argument.annotation = None
-                seen.append((ast.dump(node), 0))
-            case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
-                continue
-            case ast.Module() | ast.ClassDef() | ast.FunctionDef():
-                seen.append((f"{type(node).__name__} {getattr(node, 'name', '')}", 0))
-            case ast.stmt():
-                seen.append((ast.dump(node), node.lineno))
-    return seen
+class Bare(ast.NodeTransformer):
+    """Takes away what does nothing when it runs: docstrings and annotations of functions."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        for each in ast.walk(node):
+            if isinstance(each, ast.AnnAssign) and each.value:
+                each.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if isinstance(node.annotation, ast.Constant) and node.value:
+            return ast.copy_location(ast.Assign([node.target], node.value), node)
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.copy_location(ast.Pass(), node.body[0])]
+        return node
+
+
+def code_of(source: str) -> tuple[str, list[int]]:
+    """What runs, and the line of each statement in it."""
+    tree = Bare().visit(ast.parse(source))
+    return ast.dump(tree), [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
 
 
 def test_the_package_holds_the_code_of_the_sources_line_by_line() -> None:
@@ -113,13 +126,42 @@ def test_the_package_stays_small_enough_for_a_quick_cold_start() -> None:
 
 def test_texts_that_look_like_prose_are_kept() -> None:
     source = 'def f() -> str:\n    """Prose."""\n    # prose\n    x = "# a"  # prose\n    return x + """\n# b\n"""\n'
-    assert lambda_package.bare(source) == ('def f():\n\n\n    x = "# a"\n    return x + """\n# b\n"""\n')
-    assert lambda_package.bare('class E(Exception):\n    """Prose\n    more."""\n') == (
-        "class E(Exception):\n    pass\n\n"
-    )
+    assert lambda_package.bare(source) == ('def f():\n\n\n x="# a"\n return x+"""\n# b\n"""\n')
+    assert lambda_package.bare('class E(Exception):\n    """Prose\n    more."""\n') == "class E(Exception):\n pass\n\n"
+
+
+def test_annotations_are_kept_where_they_mean_something() -> None:
     assert lambda_package.bare(
-        "def g(é: int = 1, *a: str, b: dict[str, int] | None = None, **c: int) -> None: ...\n"
-    ) == ("def g(é = 1, *a, b = None, **c): ...\n")
+        "def g(é: int = 1, *a: str, b: dict[str, int] | None = None, **c: int) -> None:\n    d: list[int] = []\n"
+    ) == ("def g(é=1,*a,b=None,**c):\n d=[]\n")
+    assert lambda_package.bare("class D:\n    a: int = 1\n    b: str\n") == "class D:\n a:int=1\n b:str\n"
+
+
+def test_blanks_shrink_outside_of_texts_only() -> None:
+    source = (
+        "def f(a: int) -> str:\n"
+        "    if a is not 'a  b' or a == -1:\n"
+        "        # why\n"
+        "\n"
+        "        return '''   \n        kept\n    ''' + (\n"
+        "            'x'\n"
+        "        )\n"
+        "    b = 'one \\\n        line'\n"
+        "    return f'''{a}  {b}\n        {{ {b!r} }}'''\n"
+    )
+    bare = lambda_package.bare(source)
+    assert code_of(bare) == code_of(source)
+    assert bare == (
+        "def f(a):\n"
+        " if a is not 'a  b' or a==-1:\n"
+        "\n"
+        "\n"
+        "  return '''   \n        kept\n    '''+(\n"
+        "'x'\n"
+        ")\n"
+        " b='one \\\n        line'\n"
+        " return f'''{a}  {b}\n        {{ {b!r} }}'''\n"
+    )
 
 
 def test_a_folder_without_sources_is_not_packaged(tmp_path: Path) -> None:

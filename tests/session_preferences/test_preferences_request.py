@@ -17,12 +17,16 @@ def test_an_event_of_terraform() -> None:
         "function_digest": "sha256",
         "document": "Team-Preferences",
         "waive": ["no_log_destination"],
-        "tf": {"action": "update", "prev_input": {"document": "Team-Preferences"}},
+        "tf": {
+            "action": "update",
+            "prev_input": {"document": "Team-Preferences", "preferences": {"kmsKeyId": "alias/a"}},
+        },
     }
     assert parse_event(event) == Request(
         action="update",
         document="Team-Preferences",
         preferences={"idleSessionTimeout": 20},
+        previous={"kmsKeyId": "alias/a"},
         adopt="merge",
         on_destroy="retain",
         waive=frozenset({"no_log_destination"}),
@@ -36,6 +40,7 @@ def test_what_an_event_leaves_out() -> None:
         action="reconcile",
         document="SSM-SessionManagerRunShell",
         preferences={},
+        previous={},
         adopt="replace",
         on_destroy="restore",
         waive=frozenset(),
@@ -80,6 +85,7 @@ def test_an_event_of_eventbridge() -> None:
         ({"tf": {"action": "read"}}, "action is 'read'"),
         ({"document": "New-Name", "tf": {"action": "update", "prev_input": {}}}, "cannot be renamed"),
         ({"tf": {"action": "update", "prev_input": "{}"}}, "prev_input must be an object"),
+        ({"tf": {"action": "update", "prev_input": {"preferences": "{}"}}}, "prev_input.preferences must be an object"),
     ],
 )
 def test_what_is_not_understood_is_refused(event: object, said: str) -> None:

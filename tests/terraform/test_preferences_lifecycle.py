@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 import pytest
 
-from fleet.sandbox import Sandbox
+from fleet.sandbox import Sandbox, default_organization
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Terraform
@@ -152,6 +152,20 @@ def a_new_account(place: Place) -> None:
     )
     assert place.planned(f'{base}s3 = {{ enabled = true, bucket_name = "logs" }}') == each("update", *DOCUMENT_AND_ROLE)
 
+    place.write(
+        f'{base}session_key = {{ kms_key_arn = "arn:aws:kms:{place.session.region_name}:111122223333:key/mine" }}\n'
+        'shell_profile = { linux = format("%030000d", 0), windows = format("%030001d", 0) }'
+    )
+    said = " ".join(place.terraform.refusals())
+    assert "The session_key.kms_key_arn must be the ARN of a key" in said
+    assert "The shell_profile must have at most 60000 bytes" in said
+
+    for encrypted in (False, True):
+        place.apply(f"{base}cloudwatch = {{ encryption_enabled = {str(encrypted).lower()} }}")
+        assert place.inputs()["cloudWatchEncryptionEnabled"] is encrypted
+        groups = place.session.client("logs").describe_log_groups()["logGroups"]
+        assert {"kmsKeyId" in group for group in groups} == {encrypted}
+
     place.write(base)
     place.destroy()
     assert place.text() is None
@@ -200,6 +214,30 @@ def a_document_of_somebody_else(place: Place) -> None:
     place.destroy()
     assert place.inputs() == managed
     place.ssm.delete_document(Name=DOCUMENT)
+
+
+def a_document_that_logs_elsewhere(place: Place) -> None:
+    """Merging may check what it keeps: a bucket and a key of the team's, which also come back when ours is released."""
+    name = f"team-logs-{place.session.client('sts').get_caller_identity()['Account']}"
+    s3: Any = place.session.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": str(place.session.region_name)})
+    key = place.session.client("kms").create_key()["KeyMetadata"]["Arn"]
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    theirs = json.loads(FOREIGN)
+    theirs["inputs"] |= {"s3BucketName": name, "s3EncryptionEnabled": True, "kmsKeyId": key}
+    place.put(json.dumps(theirs))
+
+    place.apply(f'{NO_REPAIR}adopt = "merge"')
+    ours = place.inputs()
+    assert (ours["s3BucketName"], ours["s3EncryptionEnabled"]) == (name, True)
+    assert ours["kmsKeyId"] != key
+    place.apply(f'{NO_REPAIR}adopt = "merge"\nsession_key = {{ enabled = false }}')
+    assert place.inputs() == {**ours, "kmsKeyId": key}
+    place.destroy()
+    assert place.text() == json.dumps(theirs)
+    place.ssm.delete_document(Name=DOCUMENT)
+    s3.delete_bucket(Bucket=name)
 
 
 def example_preferences_adopted(place: Place) -> None:
@@ -361,15 +399,30 @@ SCENARIOS: dict[str, Scenario] = {
         example_preferences,
         a_new_account,
         an_account_without_anything,
+        a_document_that_logs_elsewhere,
         a_document_of_somebody_else,
         example_preferences_adopted,
     )
 }
 
 
+# Played where roles may do what their policies allow, and nothing else.
+ENFORCED = {a_document_that_logs_elsewhere.__name__}
+
+
+@pytest.fixture(scope="module")
+def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The organization once more, with IAM enforced."""
+    with Sandbox.start(default_organization(), tmp_path_factory.mktemp("enforcing"), enforce_iam=True) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def running(
-    sandbox: Sandbox, in_account: Callable[[str], Terraform], tmp_path_factory: pytest.TempPathFactory
+    sandbox: Sandbox,
+    enforcing: Sandbox,
+    in_account: Callable[[str], Terraform],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
     """All scenarios, under way in accounts and regions that nobody lives in."""
     # What lives in some of the accounts lives in their home region.
@@ -380,15 +433,25 @@ def running(
     places = iter([*free, *((account, other) for account in accounts)])
 
     def prepared(name: str, account: str, region: str) -> Place:
-        there = in_account(account)
+        where = enforcing if name in ENFORCED else sandbox
+        there, session = in_account(account), where.session(account, region)
+        keys = session.get_credentials()
+        assert keys
+        environment = {
+            **there.environment,
+            **where.environment(),
+            "AWS_ACCESS_KEY_ID": str(keys.access_key),
+            "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
+            "AWS_SESSION_TOKEN": str(keys.token or ""),
+            "TF_VAR_region": region,
+        }
         if name.startswith("example_"):
             folder = there.folder / "examples" / name.removeprefix("example_")
-            there = replace(there, environment={**there.environment, "TF_VAR_region": region})
         else:
             folder = tmp_path_factory.mktemp(name)
             (folder / "modules").symlink_to(there.folder / "modules")
         shutil.copy(there.folder / ".terraform.lock.hcl", folder)
-        return Place(sandbox.session(account, region), sandbox, replace(there, folder=folder))
+        return Place(session, where, replace(there, folder=folder, environment=environment))
 
     def play(name: str, place: Place) -> None:
         if not (place.terraform.folder / "main.tf").exists():
@@ -396,7 +459,8 @@ def running(
         place.terraform.succeed("init", "-input=false")
         SCENARIOS[name](place)
 
-    prepared_places = {name: prepared(name, *next(places)) for name in SCENARIOS}
+    # Nobody else plays where IAM is enforced.
+    prepared_places = {name: prepared(name, *(free[0] if name in ENFORCED else next(places))) for name in SCENARIOS}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(play, name, place) for name, place in prepared_places.items()}
 

@@ -1,0 +1,46 @@
+"""Keys of log groups that exist already, which moto lacks.
+
+See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.logs.models import LogGroup, logs_backends
+
+from fleet.sandbox.call import AwsError, Call
+from fleet.sandbox.resource_policies import key_of
+
+
+def associate_kms_key(call: Call) -> dict[str, Any]:
+    """Answer AssociateKmsKey: what is logged from now on is encrypted with the key.
+
+    Raises:
+        AwsError: The log group does not exist, or the key cannot be used.
+    """
+    group, key = _group(call), key_of(call.parameters["kmsKeyId"], call.account_id, call.region)
+    if key is None or key.key_state != "Enabled":
+        raise AwsError("InvalidParameterException", "The specified KMS key does not exist or is not enabled.")
+    group.kms_key_id = key.arn
+    return {}
+
+
+def disassociate_kms_key(call: Call) -> dict[str, Any]:
+    """Answer DisassociateKmsKey.
+
+    Raises:
+        AwsError: The log group does not exist.
+    """
+    _group(call).kms_key_id = None
+    return {}
+
+
+def _group(call: Call) -> LogGroup:
+    """Return the log group that a call names, by its name or by its ARN."""
+    asked = call.parameters
+    name = asked.get("logGroupName") or asked.get("resourceIdentifier", "").partition(":log-group:")[2]
+    try:
+        return logs_backends[call.account_id][call.region].groups[name]
+    except KeyError:
+        raise AwsError("ResourceNotFoundException", "The specified log group does not exist.") from None
