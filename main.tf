@@ -64,9 +64,9 @@ module "instance_policy" {
   name                         = var.names.policy
   path                         = var.names.policy_path
   log_group_name               = local.log_group_name
-  session_key_alias            = var.names.data_key_alias
+  session_key_alias            = var.instance_policy.session_key_by_alias ? var.names.data_key_alias : null
   session_key_regions          = var.instance_policy.regions
-  session_key_arns             = var.preferences.session_key.kms_key_arn[*]
+  session_key_arns             = setunion(var.instance_policy.session_key_arns, var.preferences.session_key.kms_key_arn[*])
   attach_to_roles              = var.instance_policy.attach_to_roles
   attach_managed_instance_core = var.instance_policy.attach_managed_instance_core
 

@@ -78,7 +78,8 @@ variable "guardrails" {
     exempt_role_arns = set(string)
     log_archive = optional(object({
       bucket_name = string
-      key_alias   = optional(string)
+      key_prefix  = optional(string)
+      key_aliases = optional(set(string), [])
     }))
     name                       = optional(string, "session-manager-guardrails")
     other_session_documents    = optional(set(string), [])
@@ -104,10 +105,12 @@ variable "home_region" {
 }
 
 variable "instance_policy" {
-  description = "IAM managed policy of the instances; `regions` are those whose session-data keys may be used (`*` for all). Created once per account, in the home region."
+  description = "IAM managed policy of the instances. They may use the session-data keys with the alias `names.data_key_alias` in `regions` (`*` for all), unless `session_key_by_alias` is false, as it should be where no region has one; and the keys of `session_key_arns`, such as own keys of other regions: that of the home region's preferences is among them anyway. Created once per account, in the home region."
   type = object({
     enabled                      = optional(bool, true)
     regions                      = optional(list(string), ["*"])
+    session_key_by_alias         = optional(bool, true)
+    session_key_arns             = optional(set(string), [])
     attach_to_roles              = optional(set(string), [])
     attach_managed_instance_core = optional(bool, false)
   })

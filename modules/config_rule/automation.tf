@@ -1,14 +1,13 @@
 locals {
   role_arn = "arn:${local.partition}:iam::${local.account_id}:role"
 
-  # A pattern of IAM's would match paths, too, so names with wildcards are left to the rule and the script.
+  # The service that owns a role of the first kind changes it, and Identity Center resets those of the second.
+  excluded_paths = concat(["/aws-service-role/", "/aws-reserved/"], sort(var.excluded_role_paths))
+
+  # In IAM the wildcards of a name match slashes, too, so that some roles under other paths are denied as well.
   excluded_role_arns = concat(
     [for path in local.excluded_paths : "${local.role_arn}${path}*"],
-    flatten([
-      for name in sort(var.excluded_role_names) :
-      ["${local.role_arn}/${name}", "${local.role_arn}/*/${name}"]
-      if !can(regex("[*?]", name))
-    ])
+    flatten([for name in sort(var.excluded_role_names) : ["${local.role_arn}/${name}", "${local.role_arn}/*/${name}"]])
   )
 }
 
@@ -28,18 +27,6 @@ resource "aws_ssm_document" "this" {
         type           = "String"
         description    = "(Required) ARN of the role that the automation assumes."
         allowedPattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]{1,576}$"
-      }
-      ExcludedRoleNames = {
-        type           = "String"
-        description    = "(Optional) Names of roles that are refused, separated by spaces; * stands for any text, ? for one character."
-        default        = join(" ", sort(var.excluded_role_names))
-        allowedPattern = "^[\\w+=,.@*? -]*$"
-      }
-      ExcludedRolePaths = {
-        type           = "String"
-        description    = "(Optional) Paths of roles that are refused with everything below them, separated by spaces."
-        default        = join(" ", sort(var.excluded_role_paths))
-        allowedPattern = "^[\\w+=,.@/ -]*$"
       }
       IAMResourceId = {
         type           = "String"
@@ -66,9 +53,10 @@ resource "aws_ssm_document" "this" {
         Runtime = "python3.11"
         Handler = "attach_policy"
         Script  = file("${path.module}/automation/attach_policy.py")
+        # No parameters, because whoever starts the document could set them.
         InputPayload = {
-          ExcludedRoleNames = "{{ ExcludedRoleNames }}"
-          ExcludedRolePaths = "{{ ExcludedRolePaths }}"
+          ExcludedRoleNames = join(" ", sort(var.excluded_role_names))
+          ExcludedRolePaths = join(" ", sort(var.excluded_role_paths))
           IAMResourceId     = "{{ IAMResourceId }}"
           PolicyArn         = "{{ PolicyArn }}"
         }

@@ -9,25 +9,29 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.name
 
-  # The service that owns a role of the first kind changes it, and Identity Center resets those of the second.
-  excluded_paths = concat(["/aws-service-role/", "/aws-reserved/"], sort(var.excluded_role_paths))
-
-  # What matches the ARN of an excluded role: its path after ":role", or its name at the end. Guard's parser ends a regular
-  # expression at a slash, so slashes are written as \x2F.
+  # What matches the ARN of an excluded role: its path after ":role", or its name at the end. The roles of AWS are in the rule.
+  # Guard's parser ends a regular expression at a slash, so slashes are written as \x2F.
   excluded_path_expressions = [
-    for path in local.excluded_paths : ":role${replace(replace(path, "/[.+]/", "\\$0"), "/", "\\x2F")}"
+    for path in sort(var.excluded_role_paths) : ":role${replace(replace(path, "/[.+]/", "\\$0"), "/", "\\x2F")}"
   ]
   excluded_name_expressions = [
     for name in sort(var.excluded_role_names) :
     "\\x2F${replace(replace(replace(name, "/[.+]/", "\\$0"), "*", "[^\\x2F]*"), "?", "[^\\x2F]")}$"
   ]
 
-  guard_file     = "${path.module}/guard/session_manager_policy_attached.guard"
-  excluded_roles = concat(local.excluded_path_expressions, local.excluded_name_expressions)
+  # The file holds a whole rule, for an example: these literals in it make way for those of this account.
+  example_policy_arn     = "arn:aws:iam::111122223333:policy/SessionManagerLogPolicy"
+  example_excluded_roles = ",\n  /:role\\x2Fplatform\\x2F/,\n  /\\x2Flegacy-[^\\x2F]*$/"
+
+  rule = replace(
+    file("${path.module}/guard/session_manager_policy_attached.guard"),
+    local.example_excluded_roles,
+    join("", [for expression in concat(local.excluded_path_expressions, local.excluded_name_expressions) : ",\n  /${expression}/"])
+  )
 
   # Config accepts 10,000 characters, two ARNs of policies among them. The ARN may be known after the plan only.
   longest_policy_arn = 700
-  rule_size          = length(templatefile(local.guard_file, { policy_arn = "", excluded_roles = local.excluded_roles }))
+  rule_size          = length(replace(local.rule, local.example_policy_arn, ""))
 }
 
 resource "aws_config_config_rule" "this" {
@@ -54,16 +58,24 @@ resource "aws_config_config_rule" "this" {
 
     custom_policy_details {
       policy_runtime = "guard-2.x.x"
-      policy_text    = templatefile(local.guard_file, { policy_arn = var.policy_arn, excluded_roles = local.excluded_roles })
+      policy_text    = replace(local.rule, local.example_policy_arn, var.policy_arn)
     }
   }
 
   tags = var.tags
 
+  # A document of the same name, made elsewhere, stops the creation; a rule of the same name would be overwritten.
+  depends_on = [aws_ssm_document.this]
+
   lifecycle {
     precondition {
       condition     = local.region == var.home_region
       error_message = "AWS Config records IAM roles in the home region ${var.home_region} only, so a rule in ${local.region} cannot work: create this module with a provider of the home region."
+    }
+
+    precondition {
+      condition     = startswith(var.policy_arn, "arn:${local.partition}:iam::${local.account_id}:policy/")
+      error_message = "The policy_arn must be the ARN of a policy in account ${local.account_id} of partition ${local.partition}: IAM attaches no other to the roles of this account."
     }
 
     precondition {

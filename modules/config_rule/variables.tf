@@ -51,6 +51,11 @@ variable "excluded_role_names" {
     condition     = alltrue([for name in var.excluded_role_names : can(regex("^[\\w+=,.@*?-]{1,64}$", name))])
     error_message = "The excluded_role_names must have 1 to 64 letters, digits or characters of _+=,.@-, or * and ? for any of them; a path belongs in excluded_role_paths."
   }
+
+  validation {
+    condition     = alltrue([for name in var.excluded_role_names : can(regex("[^*?]", name))])
+    error_message = "The excluded_role_names must not be wildcards only, which would exclude every role of the account."
+  }
 }
 
 variable "excluded_role_paths" {

@@ -6,6 +6,13 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
+  # Regions tell their partition by their names; `*` is in every partition.
+  regions_are_here = alltrue(flatten([
+    for prefix, partition in { "cn-" = "aws-cn", "us-gov-" = "aws-us-gov" } : [
+      for region in var.session_key_regions : region == "*" || startswith(region, prefix) == (local.partition == partition)
+    ]
+  ]))
+
   logs_to_cloudwatch = var.log_group_name != ""
 
   # IAM knows a log group by both forms, and the policy is global: the group has the same name in every region.
@@ -144,9 +151,22 @@ resource "aws_iam_policy" "this" {
   tags = var.tags
 
   lifecycle {
+    # IAM cannot change it, and another one would replace the policy with all its attachments.
+    ignore_changes = [description]
+
     precondition {
       condition     = local.logs_to_cloudwatch || var.s3 != null || var.session_key_alias != null || length(var.session_key_arns) > 0
       error_message = "The policy ${var.name} would grant nothing: give it a log_group_name, an s3 bucket or a session key."
+    }
+
+    precondition {
+      condition     = local.regions_are_here
+      error_message = "The session_key_regions must be regions of partition ${local.partition}, in which the policy ${var.name} is."
+    }
+
+    precondition {
+      condition     = length(data.aws_iam_policy_document.this.minified_json) <= 6144
+      error_message = "The policy ${var.name} would be too long for IAM, which accepts 6144 characters without white space: give it fewer session_key_arns and session_key_regions."
     }
   }
 }

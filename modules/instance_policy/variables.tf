@@ -53,8 +53,8 @@ variable "path" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.path))
-    error_message = "The path must begin and end with a slash."
+    condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.path)) && length(var.path) <= 512
+    error_message = "The path must begin and end with a slash and have letters, digits or characters of _+=,.@- between, at most 512 in all."
   }
 }
 
@@ -95,19 +95,19 @@ variable "s3" {
 }
 
 variable "session_key_alias" {
-  description = "Alias that marks the account's own session-data keys: the policy allows any key that carries it. `null` leaves the keys of `session_key_arns` only."
+  description = "Alias that marks the account's own session-data keys: the policy allows any key that carries it. `null` leaves the keys of `session_key_arns` only, or none."
   type        = string
   default     = "alias/session-manager/data"
 
   validation {
-    condition     = var.session_key_alias == null || can(regex("^alias/[\\w/-]{1,250}$", var.session_key_alias))
-    error_message = "The session_key_alias must begin with alias/ and go on with letters, digits or characters of _/-."
+    condition     = var.session_key_alias == null || can(regex("^alias/[\\w/-]{1,250}$", var.session_key_alias)) && !can(regex("^alias/aws/", var.session_key_alias))
+    error_message = "The session_key_alias must begin with alias/, but not with alias/aws/, which AWS reserves, and go on with letters, digits or characters of _/-."
   }
 }
 
 variable "session_key_arns" {
-  description = "Session-data keys given by their ARNs; they may belong to other accounts."
-  type        = list(string)
+  description = "Session-data keys given by their ARNs, beside those of `session_key_alias`; they may belong to other accounts and be in any region."
+  type        = set(string)
   default     = []
   nullable    = false
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -33,10 +34,24 @@ def find_role(name: str = "web", status: str = "OK", **result: object) -> dict[s
     )
 
 
-def get_role(name: str = "web", path: str = "/", role_id: str = ROLE_ID, **result: object) -> dict[str, Any]:
+def trust(service: str = "ec2.amazonaws.com", effect: str = "Allow") -> str:
+    """A trust policy as IAM delivers it."""
+    statement = {"Effect": effect, "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return quote(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
+def get_role(
+    name: str = "web", path: str = "/", role_id: str = ROLE_ID, trust_policy: str = trust(), **result: object
+) -> dict[str, Any]:
     """The question to IAM what the role is now."""
-    arn = f"arn:aws:iam::{ACCOUNT}:role{path}{name}"
-    role = {"Path": path, "RoleName": name, "RoleId": role_id, "Arn": arn, "CreateDate": "2026-01-01T00:00:00Z"}
+    role = {
+        "Path": path,
+        "RoleName": name,
+        "RoleId": role_id,
+        "Arn": f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
+        "CreateDate": "2026-01-01T00:00:00Z",
+        "AssumeRolePolicyDocument": trust_policy,
+    }
     return call("iam", "GetRole", {"RoleName": name}, **(result or {"answer": {"Role": role}}))
 
 
@@ -91,10 +106,11 @@ SCENARIOS = {
     ),
     "missing policy": Scenario(
         [find_role(), get_role(), list_policies(), attach(error="NoSuchEntity")],
-        message="AttachRolePolicy failed for role AROAWEBEXAMPLE0000001",
+        message="AttachRolePolicy failed for role AROAWEBEXAMPLE0000001 and policy "
+        f"{POLICY_ARN} with NoSuchEntity: Refused. The policy does not exist: deploy the instance policy first.",
     ),
     "deleted role": Scenario([find_role(status="ResourceDeleted")], message="is deleted"),
-    "role deleted since": Scenario([find_role(), get_role(error="NoSuchEntity")], message="GetRole failed"),
+    "role deleted since": Scenario([find_role(), get_role(error="NoSuchEntity")], message="The role is deleted"),
     "role created anew": Scenario([find_role(), get_role(role_id="AROAANOTHERROLE000001")], message="created anew"),
     "role unknown to Config": Scenario(
         [find_role(error="ResourceNotDiscoveredException")], message="GetResourceConfigHistory failed"
@@ -119,6 +135,19 @@ SCENARIOS = {
     "excluded path": Scenario(
         [find_role(), get_role(path="/platform/edge/")], message="the roles under /platform/ are excluded"
     ),
+    "role that EC2 may no longer assume": Scenario(
+        [find_role(), get_role(trust_policy=trust("lambda.amazonaws.com"))],
+        message="its trust policy does not allow ec2.amazonaws.com",
+    ),
+    "role that EC2 is denied": Scenario(
+        [find_role(), get_role(trust_policy=trust(effect="Deny"))],
+        message="its trust policy does not allow ec2.amazonaws.com",
+    ),
+    "role of instances in China": Scenario(
+        [find_role(), get_role(trust_policy=trust("ec2.amazonaws.com.cn")), list_policies(POLICY_ARN)],
+        "already attached",
+        code="SUCCESS",
+    ),
     "policy of another account": Scenario(
         [find_role(), get_role()],
         message="is not in the account of role",
@@ -126,6 +155,15 @@ SCENARIOS = {
     ),
     "no id of a role": Scenario([], message="failed validation", code="REFUSED", inputs={"IAMResourceId": "web"}),
 }
+
+
+def test_exclusions_are_no_parameters(products: Products) -> None:
+    document = json.loads(products.document)
+
+    assert set(document["parameters"]) == {"AutomationAssumeRole", "IAMResourceId", "PolicyArn"}
+    payload = document["mainSteps"][0]["inputs"]["InputPayload"]
+    assert payload["ExcludedRoleNames"] == "break-glass legacy-* node?.prod+1"
+    assert payload["ExcludedRolePaths"] == "/platform/"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -97,6 +98,7 @@ class Account:
             PolicyDocument=policy("logs:DescribeLogGroups"),
         )["Policy"]["Arn"]
         self.roles: list[str] = []
+        self.other_policies: list[str] = []
         self.has_rule = False
         self.automation_role = self.role("ssm.amazonaws.com", profile=False)
         self.iam.put_role_policy(RoleName=self.automation_role, PolicyName="all", PolicyDocument=policy("*"))
@@ -132,6 +134,14 @@ class Account:
 
     def attach(self, name: str) -> None:
         self.iam.attach_role_policy(RoleName=name, PolicyArn=self.policy_arn)
+
+    def attach_others(self, name: str, count: int) -> None:
+        """Attach policies that nobody asks for."""
+        for number in range(count):
+            document = policy("logs:DescribeLogGroups")
+            made = self.iam.create_policy(PolicyName=f"Other{number}", PolicyDocument=document)
+            self.other_policies.append(made["Policy"]["Arn"])
+            self.iam.attach_role_policy(RoleName=name, PolicyArn=self.other_policies[-1])
 
     def rule(self, *messages: MessageTypeType) -> None:
         self.config.put_config_rule(
@@ -203,7 +213,8 @@ class Account:
                 self.iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
         for name in list(self.roles):
             self.delete_role(name)
-        self.iam.delete_policy(PolicyArn=self.policy_arn)
+        for arn in (self.policy_arn, *self.other_policies):
+            self.iam.delete_policy(PolicyArn=arn)
         self.sandbox.wait_until_idle()
 
 
@@ -405,6 +416,60 @@ def test_compliance_of_a_resource(account: Account) -> None:
     assert only["EvaluationResults"] == []
 
 
+def test_details_of_a_resource(account: Account) -> None:
+    bare = account.role_id(account.role())
+    account.rule()
+    (result,) = account.config.get_compliance_details_by_resource(ResourceType=TYPE, ResourceId=bare)[
+        "EvaluationResults"
+    ]
+    assert result["ComplianceType"] == "NON_COMPLIANT"
+    assert result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]["ConfigRuleName"] == RULE
+    for asked in (
+        {"ResourceType": TYPE, "ResourceId": bare, "ComplianceTypes": ["COMPLIANT"]},
+        {"ResourceType": TYPE, "ResourceId": "AROAUNKNOWN"},
+        {"ResourceType": "AWS::S3::Bucket", "ResourceId": bare},
+    ):
+        assert account.config.get_compliance_details_by_resource(**asked)["EvaluationResults"] == []
+
+
+def test_summaries(account: Account) -> None:
+    def counts(summary: Any) -> tuple[int, int]:  # noqa: ANN401
+        return summary["CompliantResourceCount"]["CappedCount"], summary["NonCompliantResourceCount"]["CappedCount"]
+
+    account.attach(account.role())
+    account.rule()
+    account.sandbox.wait_until_idle()
+    # The role that the account came with does not comply.
+    rules = account.config.get_compliance_summary_by_config_rule()["ComplianceSummary"]
+    assert counts(rules) == (0, 1)
+    (everything,) = account.config.get_compliance_summary_by_resource_type()["ComplianceSummariesByResourceType"]
+    assert counts(everything["ComplianceSummary"]) == (1, 1)
+    of_types = account.config.get_compliance_summary_by_resource_type(ResourceTypes=[TYPE, "AWS::S3::Bucket"])
+    assert {
+        each["ResourceType"]: counts(each["ComplianceSummary"])
+        for each in of_types["ComplianceSummariesByResourceType"]
+    } == {TYPE: (1, 1), "AWS::S3::Bucket": (0, 0)}
+
+
+def test_an_item_that_the_engine_cannot_judge_hinders_no_other(account: Account) -> None:
+    odd, plain = account.role(), account.role()
+    account.rule()
+    (status,) = account.config.describe_config_rule_evaluation_status()["ConfigRulesEvaluationStatus"]
+    assert (status["ConfigRuleName"], status["FirstEvaluationStarted"]) == (RULE, True)
+    assert "LastFailedEvaluationTime" not in status
+    assert account.results() == {odd: "NON_COMPLIANT", plain: "NON_COMPLIANT"}
+
+    # The rule compares every policy, and the engine loses the report when it is that long.
+    account.attach_others(odd, 10)
+    account.config.start_config_rules_evaluation(ConfigRuleNames=[RULE])
+    assert account.results() == {plain: "NON_COMPLIANT"}
+    (status,) = account.config.describe_config_rule_evaluation_status(ConfigRuleNames=[RULE])[
+        "ConfigRulesEvaluationStatus"
+    ]
+    assert f"cannot judge {odd}" in status["LastErrorMessage"]
+    assert status["LastSuccessfulEvaluationTime"] >= status["LastFailedEvaluationTime"]
+
+
 def test_evaluation_on_request(account: Account) -> None:
     account.rule()
     before = account.config.get_compliance_details_by_config_rule(ConfigRuleName=RULE)["EvaluationResults"]
@@ -512,6 +577,43 @@ def test_automatic_remediation_gives_up(account: Account) -> None:
     )
     account.config.start_config_rules_evaluation(ConfigRuleNames=[RULE])
     assert executions() == 6
+
+
+def test_a_role_with_as_many_policies_as_it_may_have_is_not_remediated(account: Account) -> None:
+    full = account.role()
+    account.attach_others(full, 10)
+    with pytest.raises(account.iam.exceptions.LimitExceededException, match="PoliciesPerRole: 10"):
+        account.attach(full)
+    account.iam.attach_role_policy(RoleName=full, PolicyArn=account.other_policies[0])
+    account.rule()
+    account.remediation()
+    account.config.start_remediation_execution(
+        ConfigRuleName=RULE, ResourceKeys=[{"resourceType": TYPE, "resourceId": account.role_id(full)}]
+    )
+    (status,) = statuses(account).values()
+    assert status["State"] == "FAILED"
+    assert "Cannot exceed quota for PoliciesPerRole: 10" in status["StepDetails"][0]["ErrorMessage"]
+
+
+def test_a_resource_that_is_excepted_is_not_remediated(account: Account) -> None:
+    bare, later = account.role_id(account.role()), account.role_id(account.role())
+    account.rule()
+    account.remediation()
+    config = account.config
+    (configuration,) = config.describe_remediation_configurations(ConfigRuleNames=[RULE])["RemediationConfigurations"]
+    for role_id, expires in ((bare, timedelta(days=1)), (later, timedelta(seconds=-1))):
+        config.put_remediation_exceptions(
+            ConfigRuleName=RULE,
+            ResourceKeys=[{"ResourceType": TYPE, "ResourceId": role_id}],
+            Message="Moves next week.",
+            ExpirationTime=datetime.now(UTC) + expires,
+        )
+    (exception,) = config.describe_remediation_exceptions(ConfigRuleName=RULE)["RemediationExceptions"]
+    assert (exception["ResourceId"], exception["Message"]) == (bare, "Moves next week.")
+    assert exception["ExpirationTime"] > datetime.now(UTC)
+    config.put_remediation_configurations(RemediationConfigurations=[{**configuration, "Automatic": True}])
+    assert later in statuses(account)
+    assert bare not in statuses(account)
 
 
 def test_a_remediation_that_cannot_start(account: Account) -> None:

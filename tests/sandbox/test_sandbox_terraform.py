@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from fleet.sandbox import Sandbox, default_organization
 
@@ -301,6 +302,8 @@ module "config_rule" {
   home_region      = "eu-west-1"
   policy_arn       = module.instance_policy.arn
   auto_remediation = true
+
+  excluded_role_names = ["legacy-*"]
 }
 
 module "preferences" {
@@ -422,6 +425,14 @@ def what_repairs_drift(sandbox: Sandbox, terraform_in: TerraformIn) -> None:
 PREFERENCES = "SSM-SessionManagerRunShell"
 
 
+EC2_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+)
+
+
 def take_away(admin: boto3.Session, role_arn: str, action: str) -> None:
     """Remove an action from the inline policies of a role."""
     iam, role = admin.client("iam"), role_arn.rpartition("/")[2]
@@ -435,6 +446,57 @@ def take_away(admin: boto3.Session, role_arn: str, action: str) -> None:
                 removed += 1
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
     assert removed
+
+
+def roles_that_stay_as_they_are(enforcing: Sandbox, admin: boto3.Session, outputs: dict[str, str]) -> None:
+    """An excluded role, whatever the document is started with, and one that has as many policies as it may have."""
+    ssm, iam, config = admin.client("ssm"), admin.client("iam"), admin.client("config")
+    names = ("legacy-batch", "full")
+    ids = {}
+    for name in names:
+        ids[name] = iam.create_role(RoleName=name, AssumeRolePolicyDocument=EC2_TRUST)["Role"]["RoleId"]
+    statement = {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    others = [iam.create_policy(PolicyName=f"Other{n}", PolicyDocument=document)["Policy"]["Arn"] for n in range(10)]
+    for arn in others:
+        iam.attach_role_policy(RoleName="full", PolicyArn=arn)
+    for name in names:
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    enforcing.wait_until_idle()
+
+    def judged(name: str) -> list[str]:
+        details = config.get_compliance_details_by_resource(ResourceType="AWS::IAM::Role", ResourceId=ids[name])
+        return [result["ComplianceType"] for result in details["EvaluationResults"]]
+
+    assert (judged("full"), judged("legacy-batch")) == (["NON_COMPLIANT"], [])
+    (status,) = config.describe_remediation_execution_status(
+        ConfigRuleName=outputs["rule"], ResourceKeys=[{"resourceType": "AWS::IAM::Role", "resourceId": ids["full"]}]
+    )["RemediationExecutionStatuses"]
+    assert status["State"] == "FAILED"
+    assert "detach one or raise it" in status["StepDetails"][0]["ErrorMessage"]
+
+    given = {"AutomationAssumeRole": [outputs["automation_role"]], "IAMResourceId": [ids["legacy-batch"]]}
+    with pytest.raises(ClientError, match="InvalidAutomationExecutionParameters"):
+        ssm.start_automation_execution(
+            DocumentName=outputs["document"], Parameters={**given, "ExcludedRoleNames": ["none"]}
+        )
+    started = ssm.start_automation_execution(DocumentName=outputs["document"], Parameters=given)
+    enforcing.wait_until_idle()
+    execution = ssm.get_automation_execution(AutomationExecutionId=started["AutomationExecutionId"])
+    assert "the roles named legacy-* are excluded" in execution["AutomationExecution"]["FailureMessage"]
+    assert iam.list_attached_role_policies(RoleName="legacy-batch")["AttachedPolicies"] == []
+
+    for arn in others:
+        iam.detach_role_policy(RoleName="full", PolicyArn=arn)
+        iam.delete_policy(PolicyArn=arn)
+    for name in names:
+        iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+        iam.delete_instance_profile(InstanceProfileName=name)
+    enforcing.wait_until_idle()
+    for name in names:
+        iam.delete_role(RoleName=name)
+    enforcing.wait_until_idle()
 
 
 def the_modules_grant_what_is_needed(enforcing: Sandbox, terraform_in: TerraformIn) -> None:
@@ -468,6 +530,9 @@ def the_modules_grant_what_is_needed(enforcing: Sandbox, terraform_in: Terraform
     assert timeout() == "20"
     tamper()
     assert timeout() == "20"
+
+    roles_that_stay_as_they_are(enforcing, admin, outputs)
+    assert compliance() == "COMPLIANT"
 
     take_away(admin, outputs["automation_role"], "iam:AttachRolePolicy")
     iam.detach_role_policy(RoleName="app-server", PolicyArn=outputs["policy"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,16 @@ def test_a_missing_policy_is_a_failure_that_says_what_to_do(script: ModuleType, 
     assert role_id in str(error.value)
 
 
+def test_a_role_deleted_since_is_a_failure_that_does_not_speak_of_the_policy(
+    script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str
+) -> None:
+    iam.delete_role(RoleName="web")
+
+    with pytest.raises(script.RemediationError, match=r"GetRole failed.*NoSuchEntity.*The role is deleted") as error:
+        run(script, role_id, policy_arn)
+    assert "instance policy" not in str(error.value)
+
+
 @pytest.mark.parametrize("status", ["ResourceDeleted", "ResourceDeletedNotRecorded"])
 def test_a_deleted_role_is_refused(
     *, script: ModuleType, iam: IAMClient, config: FakeConfig, role_id: str, policy_arn: str, status: str
@@ -241,6 +252,52 @@ def test_roles_like_excluded_ones_are_not_refused(
 
     assert run(script, role_id, policy_arn, names, ("/web/", "/team/"))["Outcome"] == "attached"
     assert attached(iam) == [policy_arn]
+
+
+def trust(**statement: object) -> str:
+    allow = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**allow, **statement}]})
+
+
+ACCOUNT_ROOT = "arn:aws:iam::123456789012:root"
+
+
+@pytest.mark.parametrize(
+    "trust_policy",
+    [
+        trust(Principal={"Service": "lambda.amazonaws.com"}),
+        trust(Principal={"Service": "spotfleet.ec2.amazonaws.com"}),
+        trust(Principal={"Service": ["ec2.amazonaws.com.example.com", "ssm.amazonaws.com"]}),
+        trust(Principal={"AWS": ACCOUNT_ROOT}),
+        trust(Principal="*"),
+        trust(NotPrincipal={"Service": "ec2.amazonaws.com"}),
+        trust(Effect="Deny", Principal={"Service": "ec2.amazonaws.com"}),
+    ],
+)
+def test_roles_that_ec2_may_not_assume_are_refused(
+    script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str, trust_policy: str
+) -> None:
+    iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust_policy)
+
+    with pytest.raises(script.RemediationError, match=r"Role web is left as it is: .* not allow ec2.amazonaws.com"):
+        run(script, role_id, policy_arn)
+    assert attached(iam) == []
+
+
+@pytest.mark.parametrize(
+    "trust_policy",
+    [
+        trust(Principal={"Service": "ec2.amazonaws.com.cn"}),
+        trust(Principal={"AWS": ACCOUNT_ROOT, "Service": ["ssm.amazonaws.com", "ec2.amazonaws.com"]}),
+        json.dumps({**json.loads(TRUST), "Statement": json.loads(TRUST)["Statement"][0]}),
+    ],
+)
+def test_roles_that_ec2_may_assume_among_others_are_remediated(
+    script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str, trust_policy: str
+) -> None:
+    iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust_policy)
+
+    assert run(script, role_id, policy_arn)["Outcome"] == "attached"
 
 
 def test_a_policy_of_another_account_is_refused(script: ModuleType, iam: IAMClient, role_id: str) -> None:

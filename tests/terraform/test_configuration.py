@@ -57,7 +57,9 @@ REFUSED = {
             f's3 = {{ bucket_name = "logs", kms_key_arn = "{KEY}", kms_key_account_id = "210987654321" }}',
             "The s3.kms_key_arn and the s3.kms_key_account_id exclude each other",
         ),
+        ("instance_policy", f'path = "/{"p" * 511}/"', "The path must begin and end with a slash"),
         ("instance_policy", 'session_key_alias = "data"', "The session_key_alias must begin with alias/"),
+        ("instance_policy", 'session_key_alias = "alias/aws/ssm"', "but not with alias/aws/, which AWS reserves"),
         ("instance_policy", 'session_key_arns = ["alias/x"]', "The session_key_arns must be ARNs of keys"),
         ("instance_policy", "session_key_regions = []", "The session_key_regions must be names of regions"),
         ("config_rule", f'policy_arn = "{POLICY}", name = "two words"', "The name must have 1 to 128"),
@@ -82,6 +84,11 @@ REFUSED = {
             "config_rule",
             f'policy_arn = "{POLICY}", concurrent_execution_rate_percentage = 0',
             "The concurrent_execution_rate_percentage must be",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY}", excluded_role_names = ["web", "*?"]',
+            "The excluded_role_names must not be wildcards only",
         ),
         (
             "config_rule",
@@ -201,13 +208,33 @@ REFUSED = {
         ),
         (
             "config_rule",
-            f'policy_arn = "{POLICY}", excluded_role_names = [for n in range(200) : "${{n}}-{"n" * 50}*"]',
+            f'policy_arn = "{POLICY}", excluded_role_paths = [for n in range(20) : "/${{n}}{"/p" * 100}/"]',
             "The Guard rule would be too long for AWS Config",
         ),
         (
             "config_rule",
             f'policy_arn = "{POLICY}", excluded_role_names = [for n in range(60) : "${{n}}-{"n" * 50}"]',
             "The policy of the Automation role would be too long for IAM",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY.replace("614208975316", "111122223333")}"',
+            "must be the ARN of a policy in account 614208975316 of partition aws",
+        ),
+        (
+            "config_rule",
+            f'policy_arn = "{POLICY.replace("aws", "aws-cn", 1)}"',
+            "must be the ARN of a policy in account 614208975316 of partition aws",
+        ),
+        (
+            "instance_policy",
+            'session_key_regions = ["eu-west-1", "cn-north-1"]',
+            "The session_key_regions must be regions of partition aws",
+        ),
+        (
+            "instance_policy",
+            f'session_key_arns = [for n in range(100) : "{KEY}${{n}}"]',
+            "The policy SessionManagerLogPolicy would be too long for IAM",
         ),
         (
             "instance_policy",
@@ -486,8 +513,118 @@ def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraf
     policy = rule["source"][0]["custom_policy_details"][0]["policy_text"]
     assert f'"arn:aws:iam::{account}:policy/SessionManagerLogPolicy"' in policy
     content = json.loads(modules["module.config_rule[0]"]["aws_ssm_document.this"]["content"])
-    assert content["parameters"]["ExcludedRoleNames"]["default"] == "break-glass"
-    assert content["parameters"]["ExcludedRolePaths"]["default"] == "/platform/"
+    payload = content["mainSteps"][0]["inputs"]["InputPayload"]
+    assert (payload["ExcludedRoleNames"], payload["ExcludedRolePaths"]) == ("break-glass", "/platform/")
+
+
+def test_the_instance_policy_grants_the_session_keys_that_there_are(sandbox: Sandbox, root: Terraform) -> None:
+    account = sandbox.organization.members[0].id
+    keys = [KEY.replace("eu-west-1", region) for region in ("ap-south-1", OTHER)]
+    off = {"enabled": False}
+    own = {"session_key": {"kms_key_arn": KEY}}
+
+    def granted(**instance_policy: object) -> dict[str, Any]:
+        wanted = target(sandbox, config_rule=off, preferences={**off, **own}, instance_policy=instance_policy)
+        document = json.loads(
+            planned(root, account, wanted)["module.instance_policy[0]"]["aws_iam_policy.this"]["policy"]
+        )
+        return {
+            statement["Sid"]: statement["Resource"]
+            for statement in document["Statement"]
+            if statement["Action"] == "kms:Decrypt"
+        }
+
+    everywhere = f"arn:aws:kms:*:{account}:key/*"
+    assert granted() == {"DecryptSessionDataByAlias": everywhere, "DecryptSessionData": KEY}
+    assert granted(session_key_by_alias=False, session_key_arns=[*keys, KEY]) == {
+        "DecryptSessionData": sorted([*keys, KEY], reverse=True)
+    }
+
+
+# What the CloudFormation solution leaves in an account, as far as its names matter.
+SEED_RULE = "iam-ec2-role-has-required-policy"
+SEED_DOCUMENT = "Attach-ssm-policy-to-instance-profile"
+TAKING_OVER = """
+module "instance_policy" {
+  source = "./modules/instance_policy"
+}
+
+module "config_rule" {
+  source      = "./modules/config_rule"
+  home_region = "eu-west-1"
+  policy_arn  = "arn:aws:iam::ACCOUNT:policy/SessionManagerLogPolicy"
+}
+"""
+
+
+def imports_of(readme: str) -> str:
+    """The import blocks that the README of a module shows."""
+    return "".join(re.findall(r"^import \{.*?^\}\n", readme, re.DOTALL | re.MULTILINE))
+
+
+def seed(account: boto3.Session) -> None:
+    """Make a policy, a rule and a document of the same names."""
+    statement = {"Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    account.client("iam").create_policy(PolicyName="SessionManagerLogPolicy", PolicyDocument=document)
+    account.client("config").put_config_rule(
+        ConfigRule={
+            "ConfigRuleName": SEED_RULE,
+            "Description": "Somebody else's.",
+            "Source": {
+                "Owner": "CUSTOM_POLICY",
+                "SourceDetails": [{"EventSource": "aws.config", "MessageType": "ConfigurationItemChangeNotification"}],
+                "CustomPolicyDetails": {
+                    "PolicyRuntime": "guard-2.x.x",
+                    "PolicyText": "rule other { resourceName exists }",
+                },
+            },
+        }
+    )
+    account.client("config").put_remediation_configurations(
+        RemediationConfigurations=[
+            {"ConfigRuleName": SEED_RULE, "TargetType": "SSM_DOCUMENT", "TargetId": SEED_DOCUMENT}
+        ]
+    )
+    account.client("ssm").create_document(
+        Name=SEED_DOCUMENT,
+        DocumentType="Automation",
+        DocumentFormat="YAML",
+        Content="schemaVersion: '0.3'\nmainSteps: []\n",
+    )
+
+
+def test_what_exists_already_is_left_alone_until_it_is_taken_over(
+    sandbox: Sandbox, in_account: Callable[[str], Terraform], caller: Terraform
+) -> None:
+    account_id = sandbox.organization.members[1].id
+    account = sandbox.session(account_id, HOME)
+    there = replace(in_account(account_id), folder=caller.folder)
+    seed(account)
+    modules = TAKING_OVER.replace("ACCOUNT", account_id)
+    (there.folder / "main.tf").write_text(modules, encoding="utf-8")
+    there.succeed("init", "-input=false")
+
+    def rule() -> str:
+        (described,) = account.client("config").describe_config_rules(ConfigRuleNames=[SEED_RULE])["ConfigRules"]
+        return described["Description"]
+
+    errors = there.refusals("apply", "-auto-approve")
+    assert any("DocumentAlreadyExists" in error for error in errors)
+    assert any("EntityAlreadyExists" in error for error in errors)
+    assert rule() == "Somebody else's."
+
+    readmes = [
+        (there.folder / "modules" / name / "README.md").read_text() for name in ("instance_policy", "config_rule")
+    ]
+    imports = "\n".join(imports_of(readme) for readme in readmes).replace("111122223333", account_id)
+    (there.folder / "imports.tf").write_text(imports, encoding="utf-8")
+    applied = there.succeed("apply", "-auto-approve", "-input=false")
+    assert "4 imported" in applied
+    assert " 0 destroyed" in applied
+    assert rule() == "Roles that EC2 instances use must have the Session Manager policy attached."
+    there.succeed("plan", "-detailed-exitcode", "-input=false")
+    there.succeed("destroy", "-auto-approve", "-input=false")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
@@ -24,15 +24,20 @@ if TYPE_CHECKING:
 # Paths of roles that AWS manages: IAM refuses to change the first, Identity Center resets the other.
 PROTECTED_PATHS = ("/aws-service-role/", "/aws-reserved/")
 
+# EC2 in a trust policy, in China under both names.
+EC2 = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}
+
 # IAM is eventually consistent: a new attachment may show only after some seconds.
 VERIFY_ATTEMPTS = 6
 VERIFY_INTERVAL_SECONDS = 5
 
+# By the code of an error, or by operation and code where the code alone says too little.
 ADVICE = {
     "AccessDenied": "Allow this action in the policy of the Automation role, and look for a service control "
     "policy or a permissions boundary that denies it.",
     "LimitExceeded": "The role has as many managed policies as its quota allows: detach one or raise it.",
-    "NoSuchEntity": "The role or the policy does not exist: deploy the instance policy first.",
+    "NoSuchEntity": "The role is deleted: nothing is left to do.",
+    "AttachRolePolicy NoSuchEntity": "The policy does not exist: deploy the instance policy first.",
     "PolicyNotAttachable": "This policy is for service-linked roles only: name another one.",
     "UnmodifiableEntity": "This role is protected: only the service that owns it may change it.",
 }
@@ -46,7 +51,7 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
     """Attach the policy `PolicyArn` to the role whose Config resource id (`AROA...`) is `IAMResourceId`.
 
     Roles whose name matches one of `ExcludedRoleNames` (`*` any text, `?` one character) or whose path begins
-    with one of `ExcludedRolePaths` are refused; spaces separate them.
+    with one of `ExcludedRolePaths` are refused; spaces separate them. So are roles that EC2 may not assume.
 
     Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached".
     Raises RemediationError when the role cannot be found, must not be touched, or stays without the policy.
@@ -81,7 +86,7 @@ def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:
 
 
 def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
-    """Refuse a role that is not the judged one, that is excluded, or that is in another account than the policy."""
+    """Refuse a role that is not the judged one, is excluded, is none of instances, or not in the policy's account."""
     name, path, resource_id = role["RoleName"], role["Path"], events["IAMResourceId"]
     if role["RoleId"] != resource_id:
         raise RemediationError(
@@ -95,8 +100,26 @@ def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
     for pattern in events["ExcludedRoleNames"].split():
         if fnmatchcase(name, pattern):
             raise RemediationError(f"Role {name} is left as it is: the roles named {pattern} are excluded.")
+    # botocore has decoded it.
+    if not trusts_ec2(cast("dict[str, Any]", role["AssumeRolePolicyDocument"])):
+        raise RemediationError(f"Role {name} is left as it is: its trust policy does not allow ec2.amazonaws.com.")
     if account_of(role["Arn"]) != account_of(events["PolicyArn"]):
         raise RemediationError(f"Policy {events['PolicyArn']} is not in the account of role {role['Arn']}.")
+
+
+def trusts_ec2(trust_policy: dict[str, Any]) -> bool:
+    """Whether a statement allows exactly EC2, alone or among others, as the Guard rule understands it."""
+    return any(
+        statement.get("Effect") == "Allow"
+        and isinstance(principal := statement.get("Principal"), dict)
+        and EC2.intersection(listed(principal.get("Service", [])))
+        for statement in listed(trust_policy["Statement"])
+    )
+
+
+def listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one value for a list of one
+    """A value as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def account_of(arn: str) -> str:
@@ -126,6 +149,7 @@ def wait_until_attached(iam: IAMClient, role_name: str, policy_arn: str) -> None
 def explain(error: ClientError, resource_id: str, policy_arn: str) -> str:
     """What AWS refused, in a sentence, with advice where the error's code allows one."""
     code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
-    advice = ADVICE.get(code.removesuffix("Exception"), "")
+    kind = code.removesuffix("Exception")
+    advice = ADVICE.get(f"{error.operation_name} {kind}") or ADVICE.get(kind, "")
     attempt = f"{error.operation_name} failed for role {resource_id} and policy {policy_arn}"
     return f"{attempt} with {code}: {text} {advice}".strip()

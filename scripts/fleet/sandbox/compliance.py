@@ -1,20 +1,19 @@
 """Evaluation of AWS Config rules.
 
 moto keeps rules and never evaluates them. Here AWS's own Guard engine judges the configuration items of roles by the
-policies of `CUSTOM_POLICY` rules, and the results are readable through the API.
+policies of `CUSTOM_POLICY` rules; `compliance_answers` makes the results readable through the API.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
 from cfn_guard_rs.api import run_checks
-from cfn_guard_rs.errors import GuardError
 from moto.config.models import ConfigRule, config_backends
 
 from fleet.sandbox.background import Background
@@ -22,18 +21,13 @@ from fleet.sandbox.call import Call, Reply
 from fleet.sandbox.config_rules import OWNER, PolicySource, find_rule
 from fleet.sandbox.configuration_items import ROLE, ConfigurationItem, Place, Recorder
 from fleet.sandbox.gateway import Operations
-from fleet.sandbox.pages import page
 from fleet.sandbox.turn import Turn
 
 COMPLIANT = "COMPLIANT"
 NON_COMPLIANT = "NON_COMPLIANT"
-INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 
 # Guard's statuses; a rule that skips an item is not applicable, and AWS Config keeps no result of it.
 _COMPLIANCE = {"PASS": COMPLIANT, "FAIL": NON_COMPLIANT}
-
-_PAGE_SIZE = 10
-_CAP = 25
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +37,39 @@ class Result:
     """What a rule says of a resource.
 
     Attributes:
+        rule_name: The rule.
         resource_id: The resource.
         compliance: `COMPLIANT` or `NON_COMPLIANT`.
         captured: When the configuration that was judged was recorded.
         recorded: When it was judged.
     """
 
+    rule_name: str
     resource_id: str
     compliance: str
     captured: datetime
     recorded: datetime
 
 
+@dataclass
+class Evaluation:
+    """What has become of a rule.
+
+    Attributes:
+        results: By resource id; none of resources to which the rule does not apply or that it could not judge.
+        succeeded: When it last judged a resource; None = never.
+        failed: When it last could not; None = never.
+        failure: Why it last could not.
+    """
+
+    results: dict[str, Result] = field(default_factory=dict)
+    succeeded: datetime | None = None
+    failed: datetime | None = None
+    failure: str = ""
+
+
 class Compliance:
-    """The results of all rules.
+    """The evaluations of all rules.
 
     Args:
         background: Where rules are evaluated.
@@ -77,17 +90,12 @@ class Compliance:
         self._flagged = flagged
         self._recorder = recorder
         recorder.listeners.append(self.evaluate)
-        # account and region → rule name → resource id → result
-        self._results: dict[Place, dict[str, dict[str, Result]]] = {}
+        # account and region → rule name → evaluation
+        self._evaluations: dict[Place, dict[str, Evaluation]] = {}
 
     def operations(self) -> Operations:
         """Return what is answered here."""
-        return {
-            ("config", "StartConfigRulesEvaluation"): self.start_config_rules_evaluation,
-            ("config", "DescribeComplianceByConfigRule"): self.describe_compliance_by_config_rule,
-            ("config", "DescribeComplianceByResource"): self.describe_compliance_by_resource,
-            ("config", "GetComplianceDetailsByConfigRule"): self.get_compliance_details_by_config_rule,
-        }
+        return {("config", "StartConfigRulesEvaluation"): self.start_config_rules_evaluation}
 
     def observe(self, call: Call, _reply: Reply) -> None:
         """Follow the life of rules: evaluate a new one, forget a deleted one, look again when remediation is set up."""
@@ -100,11 +108,26 @@ class Compliance:
                     partial(self._evaluate_all, place, [call.parameters["ConfigRule"]["ConfigRuleName"]])
                 )
             case "DeleteConfigRule":
-                self._results.get(place, {}).pop(call.parameters["ConfigRuleName"], None)
+                self._evaluations.get(place, {}).pop(call.parameters["ConfigRuleName"], None)
             case "PutRemediationConfigurations":
                 for configuration in call.parameters["RemediationConfigurations"]:
-                    for result in self._of(place, configuration["ConfigRuleName"], {NON_COMPLIANT}):
-                        self._flagged(place, configuration["ConfigRuleName"], result.resource_id)
+                    for result in self.results(place, configuration["ConfigRuleName"]):
+                        if result.compliance == NON_COMPLIANT:
+                            self._flagged(place, result.rule_name, result.resource_id)
+
+    def evaluation(self, place: Place, name: str) -> Evaluation:
+        """Return what has become of a rule of an account and region."""
+        return self._evaluations.setdefault(place, {}).setdefault(name, Evaluation())
+
+    def results(self, place: Place, name: str | None = None) -> list[Result]:
+        """Return the results of a rule, or of all rules of an account and region."""
+        evaluations: Mapping[str, Evaluation] = self._evaluations.get(place, {})
+        return [
+            result
+            for rule_name, evaluation in evaluations.items()
+            if name in {None, rule_name}
+            for result in evaluation.results.values()
+        ]
 
     def evaluate(self, place: Place, items: Iterable[ConfigurationItem], names: Iterable[str] | None = None) -> None:
         """Judge items by the rules of an account and region.
@@ -128,79 +151,31 @@ class Compliance:
         self._background.start(partial(self._evaluate_all, (call.account_id, call.region), names))
         return {}
 
-    def describe_compliance_by_config_rule(self, call: Call) -> dict[str, Any]:
-        """Answer DescribeComplianceByConfigRule."""
-        place = (call.account_id, call.region)
-        names = call.parameters.get("ConfigRuleNames")
-        for name in names or []:
-            find_rule(call, name)
-        entries = [
-            {"ConfigRuleName": name, "Compliance": _summary(self._of(place, name))}
-            for name in names or config_backends[place[0]][place[1]].config_rules
-        ]
-        return _filtered(call, "ComplianceByConfigRules", entries)
-
-    def describe_compliance_by_resource(self, call: Call) -> dict[str, Any]:
-        """Answer DescribeComplianceByResource."""
-        asked = call.parameters
-        by_resource: dict[str, list[Result]] = {}
-        for results in self._results.get((call.account_id, call.region), {}).values():
-            for result in results.values():
-                by_resource.setdefault(result.resource_id, []).append(result)
-        entries = [
-            {"ResourceType": ROLE, "ResourceId": resource_id, "Compliance": _summary(results)}
-            for resource_id, results in by_resource.items()
-            if asked.get("ResourceType", ROLE) == ROLE and asked.get("ResourceId", resource_id) == resource_id
-        ]
-        return _filtered(call, "ComplianceByResources", entries)
-
-    def get_compliance_details_by_config_rule(self, call: Call) -> dict[str, Any]:
-        """Answer GetComplianceDetailsByConfigRule."""
-        name = call.parameters["ConfigRuleName"]
-        find_rule(call, name)
-        wanted = set(call.parameters.get("ComplianceTypes") or [COMPLIANT, NON_COMPLIANT])
-        entries = [
-            {
-                "EvaluationResultIdentifier": {
-                    "EvaluationResultQualifier": {
-                        "ConfigRuleName": name,
-                        "ResourceType": ROLE,
-                        "ResourceId": result.resource_id,
-                        "EvaluationMode": "DETECTIVE",
-                    },
-                    "OrderingTimestamp": result.captured,
-                },
-                "ComplianceType": result.compliance,
-                "ResultRecordedTime": result.recorded,
-                "ConfigRuleInvokedTime": result.recorded,
-            }
-            for result in self._of((call.account_id, call.region), name, wanted)
-        ]
-        return page("EvaluationResults", entries, call.parameters.get("NextToken"), _limit(call))
-
     def _evaluate_all(self, place: Place, names: Iterable[str]) -> None:
         with self._turn:
             self.evaluate(place, self._recorder.newest(place), names)
 
     def _judge(self, place: Place, rule: ConfigRule, item: ConfigurationItem) -> None:
         name = str(rule.config_rule_name)
-        results = self._results.setdefault(place, {}).setdefault(name, {})
+        evaluation = self.evaluation(place, name)
         text = cast("PolicySource", rule.source).custom_policy_details["PolicyText"]
+        now = datetime.now(UTC)
         try:
             status = "SKIP" if item.is_deleted else run_checks(item.notified(), text).status
-        except GuardError:
+        # Whatever the engine fails on, the result of before is no longer true, and other items are judged all the same.
+        except Exception as error:
             log.exception("%s: the rule %s cannot judge %s", place, name, item.resource_name)
-            return
+            evaluation.failed, evaluation.failure = now, f"The rule cannot judge {item.resource_name}: {error}"
+            status = "SKIP"
+        else:
+            evaluation.succeeded = now
         compliance = _COMPLIANCE.get(status)
         if compliance is None:
-            results.pop(item.resource_id, None)
+            evaluation.results.pop(item.resource_id, None)
             return
-        results[item.resource_id] = Result(item.resource_id, compliance, item.captured, datetime.now(UTC))
+        evaluation.results[item.resource_id] = Result(name, item.resource_id, compliance, item.captured, now)
         if compliance == NON_COMPLIANT:
             self._flagged(place, name, item.resource_id)
-
-    def _of(self, place: Place, name: str, compliances: Iterable[str] = (COMPLIANT, NON_COMPLIANT)) -> list[Result]:
-        return [r for r in self._results.get(place, {}).get(name, {}).values() if r.compliance in compliances]
 
 
 def _concerns_roles(rule: ConfigRule) -> bool:
@@ -211,24 +186,3 @@ def _concerns_roles(rule: ConfigRule) -> bool:
     return (not types or ROLE in types) and any(
         detail.message_type == "ConfigurationItemChangeNotification" for detail in rule.source.source_details or []
     )
-
-
-def _summary(results: list[Result]) -> dict[str, Any]:
-    """Return the compliance of a rule or resource with several results."""
-    if not results:
-        return {"ComplianceType": INSUFFICIENT_DATA}
-    bad = sum(result.compliance == NON_COMPLIANT for result in results)
-    if not bad:
-        return {"ComplianceType": COMPLIANT}
-    count = {"CappedCount": min(bad, _CAP), "CapExceeded": bad > _CAP}
-    return {"ComplianceType": NON_COMPLIANT, "ComplianceContributorCount": count}
-
-
-def _filtered(call: Call, key: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    wanted = call.parameters.get("ComplianceTypes")
-    kept = [each for each in entries if not wanted or each["Compliance"]["ComplianceType"] in wanted]
-    return page(key, kept, call.parameters.get("NextToken"), _limit(call))
-
-
-def _limit(call: Call) -> int:
-    return int(call.parameters.get("Limit") or _PAGE_SIZE)

@@ -66,6 +66,18 @@ class Attempt:
         ]
 
 
+@dataclass(frozen=True)
+class Exemption:
+    """A remediation exception: why a resource is left out of automatic remediation, and until when; None = for good."""
+
+    message: str
+    expires: datetime | None = None
+
+    def described(self) -> dict[str, Any]:
+        """Return it as DescribeRemediationExceptions shows it."""
+        return {"Message": self.message, **({"ExpirationTime": self.expires} if self.expires else {})}
+
+
 class Remediation:
     """The remediations of all accounts and regions.
 
@@ -92,8 +104,8 @@ class Remediation:
         self._recorder = recorder
         # account and region → rule name → resource id → newest attempt
         self._attempts: dict[Place, dict[str, dict[str, Attempt]]] = {}
-        # what automatic remediation has given up: account and region, rule name, resource id → why
-        self._exceptions: dict[tuple[Place, str, str], str] = {}
+        # what automatic remediation leaves alone or has given up: account and region, rule name, resource id → why
+        self._exemptions: dict[tuple[Place, str, str], Exemption] = {}
 
     def operations(self) -> Operations:
         """Return what is answered here."""
@@ -101,6 +113,7 @@ class Remediation:
             ("config", "StartRemediationExecution"): self.start_remediation_execution,
             ("config", "DescribeRemediationExecutionStatus"): self.describe_remediation_execution_status,
             ("config", "DescribeRemediationExceptions"): self.describe_remediation_exceptions,
+            ("config", "PutRemediationExceptions"): self.put_remediation_exceptions,
             ("config", "DeleteRemediationExceptions"): self.delete_remediation_exceptions,
         }
 
@@ -109,8 +122,8 @@ class Remediation:
         if (call.service, call.operation) == ("config", "DeleteRemediationConfiguration"):
             place, name = (call.account_id, call.region), call.parameters["ConfigRuleName"]
             self._attempts.get(place, {}).pop(name, None)
-            for key in [key for key in self._exceptions if key[:2] == (place, name)]:
-                del self._exceptions[key]
+            for key in [key for key in self._exemptions if key[:2] == (place, name)]:
+                del self._exemptions[key]
 
     def flagged(self, place: Place, rule_name: str, resource_id: str) -> None:
         """Remediate a resource that is not compliant, if the rule does so by itself and has not given up."""
@@ -120,7 +133,7 @@ class Remediation:
             configuration
             and configuration.get("Automatic")
             and not (attempt and attempt.under_way)
-            and (place, rule_name, resource_id) not in self._exceptions
+            and (place, rule_name, resource_id) not in self._valid_exemptions()
         ):
             self._start(place, configuration, resource_id, automatic=True)
 
@@ -155,7 +168,7 @@ class Remediation:
         return page("RemediationExecutionStatuses", entries, call.parameters.get("NextToken"), size)
 
     def describe_remediation_exceptions(self, call: Call) -> dict[str, Any]:
-        """Answer DescribeRemediationExceptions: which resources automatic remediation has given up."""
+        """Answer DescribeRemediationExceptions: which resources automatic remediation leaves alone or has given up."""
         place = (call.account_id, call.region)
         name = call.parameters["ConfigRuleName"]
         wanted = [key["ResourceId"] for key in call.parameters.get("ResourceKeys") or []]
@@ -165,20 +178,39 @@ class Remediation:
                 "ConfigRuleName": name,
                 "ResourceType": configuration.get("ResourceType", ""),
                 "ResourceId": resource_id,
-                "Message": message,
+                **exemption.described(),
             }
-            for (where, rule_name, resource_id), message in self._exceptions.items()
+            for (where, rule_name, resource_id), exemption in self._valid_exemptions().items()
             if (where, rule_name) == (place, name) and (not wanted or resource_id in wanted)
         ]
         size = int(call.parameters.get("Limit") or _PAGE_SIZE)
         return page("RemediationExceptions", entries, call.parameters.get("NextToken"), size)
 
+    def put_remediation_exceptions(self, call: Call) -> dict[str, Any]:
+        """Answer PutRemediationExceptions."""
+        place, configuration = self._asked(call)
+        expires = call.parameters.get("ExpirationTime")
+        # moto reads a time as UTC without saying so.
+        exemption = Exemption(call.parameters.get("Message", ""), expires.replace(tzinfo=UTC) if expires else None)
+        for key in call.parameters["ResourceKeys"]:
+            self._exemptions[place, configuration["ConfigRuleName"], key["ResourceId"]] = exemption
+        return {"FailedBatches": []}
+
     def delete_remediation_exceptions(self, call: Call) -> dict[str, Any]:
         """Answer DeleteRemediationExceptions."""
         for key in call.parameters["ResourceKeys"]:
             place = (call.account_id, call.region)
-            self._exceptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
+            self._exemptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
         return {"FailedBatches": []}
+
+    def _valid_exemptions(self) -> dict[tuple[Place, str, str], Exemption]:
+        """Return the exemptions that have not expired."""
+        now = datetime.now(UTC)
+        return {
+            key: exemption
+            for key, exemption in self._exemptions.items()
+            if exemption.expires is None or exemption.expires > now
+        }
 
     def _start(self, place: Place, configuration: Mapping[str, Any], resource_id: str, *, automatic: bool) -> None:
         self._of(place, configuration["ConfigRuleName"])[resource_id] = attempt = Attempt()
@@ -197,8 +229,8 @@ class Remediation:
                 break
         else:
             if automatic:
-                message = f"Automatic remediation failed {attempts} times."
-                self._exceptions[place, configuration["ConfigRuleName"], resource_id] = message
+                exemption = Exemption(f"Automatic remediation failed {attempts} times.")
+                self._exemptions[place, configuration["ConfigRuleName"], resource_id] = exemption
         attempt.under_way = False
 
     def _run(self, place: Place, configuration: Mapping[str, Any], resource_id: str, attempt: Attempt) -> None:

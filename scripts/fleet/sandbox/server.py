@@ -23,10 +23,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from fleet.sandbox import documents, managed_instances, messages, resource_policies
+from fleet.sandbox import documents, iam_quotas, log_groups, managed_instances, messages, resource_policies
 from fleet.sandbox.automation import Automations
 from fleet.sandbox.background import Background
 from fleet.sandbox.compliance import Compliance
+from fleet.sandbox.compliance_answers import ComplianceAnswers
 from fleet.sandbox.config_rules import ConfigRules
 from fleet.sandbox.configuration_items import Recorder
 from fleet.sandbox.event_bus import EventBus
@@ -140,10 +141,13 @@ def _gateway(
             organizations.check,
             permissions.check,
             identity.check,
+            iam_quotas.check,
             rules.check,
         ),
         operations={
             ("lambda", "Invoke"): functions.invoke,
+            ("logs", "AssociateKmsKey"): log_groups.associate_kms_key,
+            ("logs", "DisassociateKmsKey"): log_groups.disassociate_kms_key,
             ("organizations", "ListAccounts"): organizations.list_accounts,
             ("organizations", "ListChildren"): organizations.list_children,
             ("ssm", "DescribeInstanceInformation"): managed_instances.describe_instance_information,
@@ -152,6 +156,7 @@ def _gateway(
             **rules.operations(),
             **recorder.operations(),
             **compliance.operations(),
+            **ComplianceAnswers(compliance).operations(),
             **remediation.operations(),
             **service_settings.operations(),
         },

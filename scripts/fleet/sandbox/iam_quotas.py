@@ -1,0 +1,26 @@
+"""Quotas of IAM, which moto does not have for roles.
+
+See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.
+"""
+
+from __future__ import annotations
+
+from moto.iam.models import iam_backends
+
+from fleet.sandbox.call import AwsError, Call
+
+POLICIES_PER_ROLE = 10
+
+
+def check(call: Call) -> None:
+    """Refuse to attach more managed policies to a role than its quota allows.
+
+    Raises:
+        AwsError: LimitExceeded.
+    """
+    if call.action != "iam:AttachRolePolicy":
+        return
+    roles = iam_backends[call.account_id]["aws"].roles.values()
+    attached = [role.managed_policies for role in roles if role.name == call.parameters["RoleName"]]
+    if any(len(arns) >= POLICIES_PER_ROLE and call.parameters["PolicyArn"] not in arns for arns in attached):
+        raise AwsError("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {POLICIES_PER_ROLE}")
