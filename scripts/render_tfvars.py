@@ -3,7 +3,8 @@
 
 import sys
 
-from fleet.cli import run_command
+from fleet.cli import run_alone
+from fleet.commands.listing import render
 
 if __name__ == "__main__":
-    sys.exit(run_command("render", sys.argv[1:]))
+    sys.exit(run_alone(render, sys.argv[1:], "render_tfvars.py"))

@@ -12,6 +12,7 @@ import botocore.exceptions
 import botocore.loaders
 import botocore.session
 from botocore.config import Config
+from botocore.regions import EndpointResolver
 
 from fleet.errors import AccessError
 
@@ -51,7 +52,8 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
             without them.
 
     Raises:
-        ProfileNotFound: AWS_PROFILE names a profile that does not exist (of botocore, see `translated_errors`).
+        BotoCoreError: AWS_PROFILE names a profile that does not exist, or AWS_CONFIG_FILE cannot be read (see
+            `translated_errors`).
     """
     session = botocore.session.Session()
     session.get_scoped_config()
@@ -61,12 +63,15 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
 
 @cache
 def partitions() -> Mapping[str, str]:
-    """Return every AWS region known to botocore with its partition (`aws`, `aws-cn`, `aws-us-gov`…)."""
-    session = boto3.session.Session()
+    """Return every AWS region known to botocore with its partition (`aws`, `aws-cn`, `aws-us-gov`…).
+
+    They are read from botocore's own data: whoever works offline needs no usable AWS configuration.
+    """
+    resolver = EndpointResolver(_LOADER.load_data("endpoints"))
     return {
         region: partition
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("ssm", partition_name=partition)
+        for partition in resolver.get_available_partitions()
+        for region in resolver.get_available_endpoints("ssm", partition)
     }
 
 
@@ -77,7 +82,7 @@ def role_arn(account_id: str, role_name: str, region: str) -> str:
 
 @contextmanager
 def translated_errors(action: str) -> Iterator[None]:
-    """Turn what botocore raises into an AccessError.
+    """Turn what botocore raises, and unreadable files with credentials, into an AccessError.
 
     Args:
         action: What was being done, as it reads after "Cannot": `list the accounts of the organization`.
@@ -108,7 +113,7 @@ def translated_errors(action: str) -> Iterator[None]:
         raise AccessError(
             f"Cannot {action}: no usable AWS credentials ({error}); set AWS_PROFILE or sign in."
         ) from error
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, OSError) as error:
         raise AccessError(f"Cannot {action}: {error}") from error
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -17,8 +18,9 @@ from typer.exceptions import TyperException
 from fleet import operations
 from fleet.commands import describing, emulated, listing, merging, recovering, reporting, rolling, verifying
 from fleet.errors import ExitCode, FleetError
-from fleet.options import Source
+from fleet.options import Source, giving
 from fleet.reports import terminal
+from fleet.reports.text import visible_lines
 
 app = typer.Typer(
     name="rollout.py",
@@ -39,9 +41,10 @@ def common(
         Path | None,
         typer.Option(metavar="FILE", help="Take the accounts from this file, which `discover --output` has written."),
     ] = None,
-) -> None:
+) -> typer.Context:
     """Hold what all commands share."""
     context.obj = Source(config, read_from)
+    return context
 
 
 for command in (
@@ -69,16 +72,16 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.py") -> int:
     """Run a command and return its exit code; every expected error has been told in words."""
     errors = terminal.make_console(stderr=True)
     try:
         with operations.handled_signals(_raise_interrupt):
-            return int(app(args=arguments, prog_name="rollout.py", standalone_mode=False) or ExitCode.DONE)
+            return int(program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE)
     except FleetError as error:
-        errors.print(f"[bold red]Error:[/bold red] {escape(str(error))}", soft_wrap=True)
+        errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):
-            errors.print(f"  {escape(diagnostic)}", soft_wrap=True)
+            errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
         return error.exit_code
     except TyperException as error:
         errors.print(f"[bold red]Error:[/bold red] {escape(error.format_message())}", soft_wrap=True)
@@ -97,12 +100,15 @@ def run(arguments: list[str]) -> int:
         return ExitCode.INTERNAL_ERROR
 
 
-def run_command(command: str, arguments: list[str]) -> int:
-    """Run one command; the options that stand before commands come first among its arguments."""
-    split = 0
-    while split < len(arguments) and arguments[split].partition("=")[0] in {"-c", "--config", "--read-from"}:
-        split += 1 if "=" in arguments[split] else 2
-    return run([*arguments[:split], command, *arguments[split:]])
+def _shown(text: object) -> str:
+    return escape("\n".join(visible_lines(str(text))))
+
+
+def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> int:
+    """Run a program that is one command; what stands before commands elsewhere is among its own options."""
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(giving("context", common)(command))
+    return run(arguments, program, name)
 
 
 def main() -> NoReturn:

@@ -25,8 +25,8 @@ from fleet.organization import (
 from fleet.saved_organization import from_saved
 from fleet.settings import Settings, load_settings
 from fleet.settings_file import DeploymentRole, OrganizationSettings
+from fleet.settings_types import region_problem
 from fleet.targets import Selection, TargetList, select_targets
-from fleet.yaml_document import nearest
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,8 @@ class Context:
         home_region = given.home_region or organization.home_region
         regions = tuple(given.regions or organization.regions)
         where = settings.document.where(("organization", "accounts"))
-        unknown = [region for region in (home_region, *regions) if region not in partitions()]
-        if unknown:
-            raise InputError(f'"{unknown[0]}" is not an AWS region{nearest(str(unknown[0]), partitions())}.', where)
+        if problems := [found for region in (str(home_region), *regions) if (found := region_problem(region))]:
+            raise InputError([Problem(f"{problem}.", where) for problem in dict.fromkeys(problems)])
         if home_region is None or home_region not in regions:
             raise InputError(f"The home region {home_region} must be one of {', '.join(regions)}.", where)
         if len({partitions()[region] for region in regions}) > 1:
@@ -133,6 +132,7 @@ def account_session(account: Account, region: str, role: DeploymentRole) -> boto
     """
     with translated_errors(f"use the AWS credentials for account {account.id}"):
         session = new_session(region)
+        session.get_credentials()  # found now, so that no client fails by them later
     if account.role == MANAGEMENT and not role.in_management_account:
         return session
     arn = role_arn(account.id, role.name, region)
@@ -145,21 +145,31 @@ def _discover(settings: Settings, *, with_tags: bool) -> Organization:
     if source.source == "organizations":
         assert region is not None  # noqa: S101 - the settings model demands it for this source
         with translated_errors("use the AWS credentials"):
-            session = boto3.Session(region_name=region)
+            session = new_session(region)
         return from_organizations(session, region, with_tags=with_tags)
     path = settings.folder / (source.path or "")
     return from_lza(path, AwsDirectory(region)) if source.source == "lza" else from_file(path)
 
 
 def _with_roles(organization: Organization, settings: Settings) -> Organization:
-    """Give the roles that the settings name; the source of the accounts may know others."""
+    """Give the roles that the settings name; the source of the accounts may know others.
+
+    Raises:
+        InputError: With every role that cannot be given.
+    """
     given = settings.organization
+    problems: list[Problem] = []
     for role, account, key in (
         (LOG_ARCHIVE, given.log_archive_account, "log_archive_account"),
         (AUDIT, given.audit_account, "audit_account"),
     ):
         if account is not None:
-            organization = with_role(organization, role, account, settings.document.where(("organization", key)))
+            try:
+                organization = with_role(organization, role, account, settings.document.where(("organization", key)))
+            except InputError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise InputError(problems)
     return organization
 
 
@@ -173,9 +183,9 @@ def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[s
         InputError: The bucket does not exist.
         AccessError: It belongs to somebody else, or the caller has no access.
     """
-    session = boto3.Session()
     region = settings.state.region or home_region
     with translated_errors("find out whose credentials these are"):
+        session = new_session()
         account_id = session.client("sts", region_name=region, config=CLIENT_CONFIG).get_caller_identity()["Account"]
     bucket = settings.state.bucket or f"session-manager-state-{account_id}"
     with translated_errors(f"use the state bucket {bucket} as account {account_id}"):

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from fleet.errors import InputError
 from fleet.register import RegisteredException, register
 from fleet.targets import Target, targets_of
+from fleet.tfvars import variables_of
 from fleet.yaml_document import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
     from fleet.context import Context
     from fleet.organization import Account
-    from fleet.settings import EffectiveSettings, Settings
+    from fleet.settings import Settings
 
 BUILT_IN = "built-in default"
 
@@ -27,10 +28,12 @@ class ExplainedValue:
     Attributes:
         key: Key path, as `preferences.cloudwatch.retention_in_days`.
         value: What the target gets.
-        layer: `built-in default`, `defaults`, `overrides[n]` or `exceptions[n]`.
+        layer: `built-in default`, `defaults`, `overrides[n]`, `exceptions[n]`, or the section that the value is from:
+            `organization`, `log_archive`, `guardrails`.
         where: File and line, as `organization.yaml:12`; empty for a built-in default that nothing has touched.
         owner: Who answers for the exception, if it is one.
         unset_by: Layer that took away what lower layers had set, so that the built-in default stands.
+        placed_by: Role of the account for which this target has the value, and others do not.
     """
 
     key: str
@@ -39,10 +42,16 @@ class ExplainedValue:
     where: str = ""
     owner: str = ""
     unset_by: str = ""
+    placed_by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in the form of all machine-readable output."""
-        optional = {"where": self.where, "owner": self.owner, "unset_by": self.unset_by}
+        optional = {
+            "where": self.where,
+            "owner": self.owner,
+            "unset_by": self.unset_by,
+            "placed_by": self.placed_by,
+        }
         return {
             "key": self.key,
             "value": self.value,
@@ -88,7 +97,7 @@ def explain(context: Context, account: Account, region: str | None, today: datet
     return [
         Explanation(
             target,
-            tuple(_values(settings, settings.effective(account, target.region))),
+            tuple(_values(settings, target)),
             tuple(entry for entry in register(settings, [target], today) if entry.targets),
         )
         for target in found
@@ -108,7 +117,8 @@ def equal_explanations(explanations: Sequence[Explanation]) -> list[list[Explana
     return groups
 
 
-def _values(settings: Settings, effective: EffectiveSettings) -> Iterator[ExplainedValue]:
+def _values(settings: Settings, target: Target) -> Iterator[ExplainedValue]:
+    effective = settings.effective(target.account, target.region)
     for key_path, value in _leaves(effective.values.model_dump()):
         key, origin = format_key_path(key_path), effective.origin(key_path)
         if origin is None:
@@ -117,6 +127,22 @@ def _values(settings: Settings, effective: EffectiveSettings) -> Iterator[Explai
             where = f"{settings.document.path}:{origin.line}"
             layer, unset_by = (BUILT_IN, origin.layer) if origin.unset else (origin.layer, "")
             yield ExplainedValue(key, value, layer, where, origin.owner, unset_by)
+    role = target.account.role
+    for key_path, value in _leaves(effective.placed):
+        where = _where(settings, key_path[:1])
+        yield ExplainedValue(format_key_path(key_path), value, str(key_path[0]), where, placed_by=role)
+    rendered = variables_of(target, effective, settings.organization.deployment_role)["deployment_role"]
+    for key_path, value in _leaves({"deployment_role": rendered}):
+        key, written = format_key_path(key_path), ("organization", *key_path)
+        if written in settings.document.lines:
+            placed_by = role if rendered is None else ""
+            yield ExplainedValue(key, value, "organization", _where(settings, written), placed_by=placed_by)
+        else:
+            yield ExplainedValue(key, value, BUILT_IN)
+
+
+def _where(settings: Settings, key_path: KeyPath) -> str:
+    return f"{settings.document.path}:{settings.document.line(key_path)}"
 
 
 def _leaves(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

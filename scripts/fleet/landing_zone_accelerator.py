@@ -11,9 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-import boto3
-
-from fleet.aws import CLIENT_CONFIG, translated_errors
+from fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from fleet.errors import AccessError, InputError, Problem
 from fleet.lza_replacements import Replacements, unresolved
 from fleet.organization import (
@@ -75,7 +73,7 @@ class AwsDirectory:
             AccessError: They cannot be listed.
         """
         with translated_errors("list the accounts of the organization"):
-            client = boto3.Session().client("organizations", region_name=region or self.region, config=CLIENT_CONFIG)
+            client = new_session().client("organizations", region_name=region or self.region, config=CLIENT_CONFIG)
             return list_accounts(client)
 
     def parameter(self, name: str, region: str | None) -> str:
@@ -85,7 +83,7 @@ class AwsDirectory:
             AccessError: It cannot be read.
         """
         with translated_errors(f"read the parameter {name}"):
-            client = boto3.Session().client("ssm", region_name=region or self.region, config=CLIENT_CONFIG)
+            client = new_session().client("ssm", region_name=region or self.region, config=CLIENT_CONFIG)
             return str(client.get_parameter(Name=name)["Parameter"]["Value"])
 
 

@@ -9,7 +9,7 @@ from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES
+from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES, no_account
 from fleet.yaml_document import nearest
 
 if TYPE_CHECKING:
@@ -43,8 +43,13 @@ def _name_pattern(glob: str) -> re.Pattern[str]:
 
 
 def account_matches(pattern: str, account: Account) -> bool:
-    """Tell whether an account has this id, or a name that matches this glob."""
-    return account.id == pattern or _name_pattern(pattern).match(account.name) is not None
+    """Tell whether an account has this id or name, or a name that matches this glob.
+
+    Twelve digits are an id and nothing else: whoever may name an account could name it like the id of another.
+    """
+    if ACCOUNT_ID.fullmatch(pattern):
+        return account.id == pattern
+    return account.name == pattern or _name_pattern(pattern).match(account.name) is not None
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Matcher:
     """Conditions on a target; those that are given must all hold, each by at least one of its alternatives.
 
     Attributes:
-        accounts: Account ids or name globs.
+        accounts: Account ids, names or name globs.
         ous: Organizational unit path globs.
         tags: Account tags that must all be there with exactly these values.
         regions: Region names.
@@ -95,9 +100,7 @@ class Matcher:
                 yield "ous", index, f'No organizational unit matches "{glob}"{nearest(glob, paths)}.'
         for index, pattern in enumerate(self.accounts):
             if not any(account_matches(pattern, account) for account in organization.accounts):
-                names = {account.name for account in organization.accounts}
-                kind = "No account has the id" if ACCOUNT_ID.fullmatch(pattern) else "No account matches"
-                yield "accounts", index, f'{kind} "{pattern}"{nearest(pattern, names)}.'
+                yield "accounts", index, no_account(organization, pattern, "No account matches")
         for index, region in enumerate(self.regions):
             if region not in regions:
                 known = ", ".join(regions)

@@ -19,6 +19,7 @@ from fleet.context import Context
 from fleet.errors import InputError
 from fleet.matching import Matcher
 from fleet.reports import terminal
+from fleet.reports.text import visible
 from fleet.targets import Selection, Shard, TargetList, parse_tag
 
 AccountOption = Annotated[
@@ -144,7 +145,7 @@ def load_context(source: Source, *, with_tags: bool = False, refuse_expired: boo
         register.refuse_expired(context.settings, today())
     errors = terminal.make_console(stderr=True)
     for warning in warnings_of(context):
-        errors.print(f"[yellow]Warning:[/yellow] {escape(warning)}", soft_wrap=True)
+        errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
     return context
 
 
@@ -156,9 +157,21 @@ def warnings_of(context: Context) -> list[str]:
 
 
 def load(
-    source: Source, selection: Selection, console: Console, *, refuse_expired: bool = False
+    source: Source,
+    selection: Selection,
+    console: Console,
+    *,
+    refuse_expired: bool = False,
+    empty_when_whole: bool = False,
 ) -> tuple[Context, TargetList]:
     """Load the context and select targets.
+
+    Args:
+        source: Where from.
+        selection: Which targets are meant.
+        console: Where to tell which accounts are left out.
+        refuse_expired: Go no further with an exception whose last day is over, instead of warning of it.
+        empty_when_whole: Whether an organization without any target is something to work on.
 
     Raises:
         InputError: Nothing was selected explicitly, the selection is empty, or an exception has expired.
@@ -171,7 +184,7 @@ def load(
         count = len(targets.targets)
         raise InputError(f"Say which targets are meant, or --all for these {count}; nothing was done.")
     terminal.print_skipped(console, targets.skipped)
-    if not targets.targets and selection.shard is None:
+    if not targets.targets and selection.shard is None and not (empty_when_whole and selection.whole):
         raise InputError("The selection matches no target: accounts, regions and exclusions leave nothing over.")
     context.check_settings(targets)
     return context, targets

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from fleet.aws import CLIENT_CONFIG, translated_errors
-from fleet.errors import AccessError, InputError
+from fleet.errors import AccessError, InputError, Problem
 from fleet.yaml_document import nearest
 
 if TYPE_CHECKING:
@@ -98,19 +98,32 @@ def ancestry(ou: str) -> Iterator[str]:
 
 
 def find_account(organization: Organization, text: str, location: str = "") -> Account:
-    """Return the account with this id or name.
+    """Return the account with this id or name; twelve digits are an id.
 
     Raises:
         InputError: There is none, or several have the name.
     """
-    found = [account for account in organization.accounts if text in {account.id, account.name}]
+    by_id = ACCOUNT_ID.fullmatch(text)
+    found = [account for account in organization.accounts if text == (account.id if by_id else account.name)]
     if len(found) == 1:
         return found[0]
     if not found:
-        names = {account.name for account in organization.accounts}
-        raise InputError(f'No account has the id or name "{text}"{nearest(text, names)}.', location)
+        raise InputError(no_account(organization, text, "No account has the id or name"), location)
     ids = ", ".join(f"{account.id} ({account.ou})" for account in found)
     raise InputError(f'Several accounts have the name "{text}": {ids}; give the id.', location)
+
+
+def no_account(organization: Organization, text: str, by_name: str) -> str:
+    """Say that an account does not exist, with the nearest one that does.
+
+    Args:
+        organization: The organization.
+        text: Id, name or pattern.
+        by_name: How the sentence begins unless this is an id.
+    """
+    if ACCOUNT_ID.fullmatch(text):
+        return f'No account has the id "{text}"{nearest(text, {account.id for account in organization.accounts})}.'
+    return f'{by_name} "{text}"{nearest(text, {account.name for account in organization.accounts})}.'
 
 
 def with_role(organization: Organization, role: str, account: str, location: str = "") -> Organization:
@@ -145,6 +158,7 @@ def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) 
 
     Raises:
         AccessError: A call was refused or failed, or an account was moved during the walk.
+        InputError: Two organizational units would have the same path.
     """
     with translated_errors("describe the organization"):
         client = session.client("organizations", region_name=region, config=CLIENT_CONFIG)
@@ -152,11 +166,12 @@ def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) 
     with translated_errors("list the accounts of the organization"):
         accounts = list_accounts(client)
         paths: dict[str, str] = {}
-        units: list[str] = []
+        units: dict[str, dict[str, None]] = {}
         for parent_id, path in _walk(client):
-            units.append(path)
+            units.setdefault(path, {})[parent_id] = None
             pages = client.get_paginator("list_accounts_for_parent").paginate(ParentId=parent_id)
             paths.update((entry["Id"], path) for page in pages for entry in page.get("Accounts", []))
+    _refuse_equal_paths(units)
     moved = [account.id for account in accounts if account.id not in paths and not account.skip_reason]
     if moved:
         named = ", ".join(moved)
@@ -196,6 +211,24 @@ def _walk(client: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - boto3 cli
         pending.extend(
             (unit["Id"], f"{prefix}{unit['Name']}") for page in children for unit in page.get("OrganizationalUnits", [])
         )
+
+
+def _refuse_equal_paths(units: Mapping[str, Iterable[str]]) -> None:
+    """Refuse names with a slash, or of the root, that make one unit look like another.
+
+    Args:
+        units: The ids of the units by their path.
+
+    Raises:
+        InputError: Matchers could not tell units apart.
+    """
+    problems = [
+        f'{" and ".join(ids)} both have the path "{path}": rename one, without a slash and not "{ROOT}".'
+        for path, ids in units.items()
+        if len(list(ids)) > 1
+    ]
+    if problems:
+        raise InputError([Problem(problem, "AWS Organizations") for problem in problems])
 
 
 def _from_api(entry: Mapping[str, Any]) -> Account:

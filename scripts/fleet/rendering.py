@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fleet.aws import partitions
 from fleet.files import write_private
-from fleet.tfvars import TfvarsRenderer
+from fleet.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:
     from fleet.settings import Settings
@@ -50,11 +51,17 @@ class RenderedFile:
         """Whether something would have to be written or removed."""
         return self.stale or self.text != self.current
 
-    def diff(self) -> str:
-        """Return the difference from what is there to what should be, as a unified diff."""
-        before = (self.current or "").splitlines(keepends=True)
-        after = self.text.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(before, after, f"{self.path} (on disk)", f"{self.path} (rendered)"))
+    def diff(self) -> list[str]:
+        """Return the difference from what is there to what should be, as the lines of a unified diff."""
+        before, after = _lines(self.current or ""), _lines(self.text)
+        names = (f"{self.path} (on disk)", f"{self.path} (rendered)")
+        return [line for part in difflib.unified_diff(before, after, *names, lineterm="") for line in part.split("\n")]
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a file; a last one without an end is marked as in every diff."""
+    *lines, last = text.split("\n")
+    return [*lines, f"{last}\n\\ No newline at end of file"] if last else lines
 
 
 def render(
@@ -74,8 +81,13 @@ def render(
     if find_stale:
         wanted = {file.path for file in rendered}
         found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - wanted)
-        rendered.extend(RenderedFile(path, "", _read(path), stale=True) for path in found)
+        rendered.extend(RenderedFile(path, "", _read(path), stale=True) for path in found if _is_rendered(path))
     return rendered
+
+
+def _is_rendered(path: Path) -> bool:
+    """Tell whether a file was rendered, by its name and its first words; files of people are left alone."""
+    return path.stem in partitions() and path.is_file() and _read(path).startswith(HEADER)
 
 
 def _read(path: Path) -> str:

@@ -18,8 +18,11 @@ from fleet.matching import Matcher
 from fleet.organization import Account, Organization
 from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
 from fleet.settings_file import Component, Exemption, Override, SettingsFile, Wave
+from fleet.settings_types import Contradiction, ContradictionError
 from fleet.target_settings import TargetSettings
 from fleet.yaml_document import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
+
+_SESSION_KEY: KeyPath = ("preferences", "session_key", "kms_key_arn")
 
 # What the instance policy is made of; it exists once per account, with the values of the home region.
 _IN_INSTANCE_POLICY: Sequence[KeyPath] = (
@@ -31,7 +34,7 @@ _IN_INSTANCE_POLICY: Sequence[KeyPath] = (
     ("preferences", "s3", "key_prefix"),
     ("preferences", "s3", "kms_key_arn"),
     ("preferences", "s3", "kms_key_account_id"),
-    ("preferences", "session_key", "kms_key_arn"),
+    _SESSION_KEY,
 )
 
 
@@ -185,13 +188,19 @@ class Settings:
                 if not any(account.tags.get(key) == value for account in organization.accounts):
                     message = f'No account has the tag "{key}" with the value "{value}"; nothing is matched here.'
                     problems.append(Problem(message, self.document.where((*key_path, "tags", key))))
+        policies = [layer.values.get("instance_policy") or {} for layer in self._layers]
+        allowed_keys = {arn for policy in policies for arn in policy.get("session_key_arns") or []}
         for layer in self._layers:
             chosen = [region for region in regions if region in layer.matcher.regions]
             if not chosen or len(chosen) == len(regions):
                 continue
             for key_path in _IN_INSTANCE_POLICY:
                 where = (*layer.key_path, "set", *key_path)
-                if where in self.document.lines:
+                # The policy allows the key of the home region anyway, and those that it is told.
+                known = key_path == _SESSION_KEY and (
+                    chosen == [home_region] or self.document.value(where) in allowed_keys
+                )
+                if where in self.document.lines and not known:
                     message = (
                         f"This is for {', '.join(chosen)} only, but the instance policy exists once per account and "
                         f"takes its values from the home region {home_region}: instances in regions with other values "
@@ -214,17 +223,15 @@ class Settings:
         )
         if chosen not in self._effective:
             self._effective[chosen] = self._merge([self._layers[index] for index in chosen], account, region)
-        return self._with_placed(self._effective[chosen], account, region)
+        effective = self._effective[chosen]
+        if foreign := [_finding(entry) for entry in effective.values.foreign_keys(region)]:
+            raise InputError([self._problem(finding, effective.origins, account, region) for finding in foreign])
+        return self._with_placed(effective, account, region)
 
     def _with_placed(self, effective: EffectiveSettings, account: Account, region: str) -> EffectiveSettings:
         """Add what only this target has."""
         placed = self._placement.variables_of(account, region)
-        if not placed:
-            return effective
-        origins: dict[KeyPath, Origin] = {
-            (section,): Origin(self.document.line((section,)), section) for section in placed
-        }
-        return replace(effective, placed=placed, origins={**effective.origins, **origins})
+        return replace(effective, placed=placed) if placed else effective
 
     def _merge(self, layers: Sequence[_Layer], account: Account, region: str) -> EffectiveSettings:
         merged: dict[str, Any] = {}
@@ -244,21 +251,27 @@ class Settings:
         try:
             values = TargetSettings.model_validate(merged)
         except ValidationError as error:
-            problems = []
-            for detail in error.errors():
-                location = self._last_place(tuple(detail["loc"]), origins)
-                message = f"For {account.id} ({account.name}) in {region}: {_message(detail, TargetSettings)}"
-                problems.append(Problem(message, location))
-            raise InputError(problems) from error
+            found = _findings(error, TargetSettings)
+            raise InputError([self._problem(finding, origins, account, region) for finding in found]) from error
         skipped = frozenset(component for layer in layers for component in layer.skipped)
         return EffectiveSettings(values, origins, skipped)
 
-    def _last_place(self, path: KeyPath, origins: Mapping[KeyPath, Origin]) -> str:
-        """Return the last line of the file that sets something at a path or below it, and the path in its layer."""
-        below = [origin for key_path, origin in origins.items() if key_path[: len(path)] == path]
-        last = max(below, key=lambda origin: origin.line)
-        section = "" if last.layer == "defaults" else ".set"
-        return f"{self.document.path}:{last.line} ({last.layer}{section}.{format_key_path(path)})"
+    def _problem(self, finding: _Finding, origins: Mapping[KeyPath, Origin], account: Account, region: str) -> Problem:
+        """Say of a target what is wrong, and which line of the file is the last one to set what is to blame."""
+        near = (finding.paths[0][:end] for end in reversed(range(len(finding.paths[0]))))
+        for paths in (finding.paths, *((path,) for path in near)):
+            blamed = [item for item in origins.items() if any(item[0][: len(path)] == path for path in paths)]
+            if blamed:
+                break
+        key_path, origin = max(blamed, key=lambda item: item[1].line)
+        set_by: KeyPath = () if self._is_section(origin.layer) else ("set",)
+        place = "" if origin.layer in self._placement.layers else f".{format_key_path((*set_by, *key_path))}"
+        message = f"For {account.id} ({account.name}) in {region}: {finding.message}"
+        return Problem(message, f"{self.document.path}:{origin.line} ({origin.layer}{place})")
+
+    def _is_section(self, layer: str) -> bool:
+        """Tell whether the values of a layer stand below its name, not below `set`."""
+        return layer in {"defaults", *self._placement.layers}
 
     def _apply(
         self,
@@ -269,7 +282,7 @@ class Settings:
         origins: dict[KeyPath, Origin],
     ) -> None:
         """Merge a layer: objects deeply, lists as a whole; null takes away what lower layers set."""
-        section: KeyPath = () if layer.name in {"defaults", *self._placement.layers} else ("set",)
+        section: KeyPath = () if self._is_section(layer.name) else ("set",)
         for key, value in values.items():
             here = (*path, key)
             if isinstance(value, dict):
@@ -298,18 +311,52 @@ def load_settings(path: Path) -> Settings:
     Raises:
         InputError: With every problem, each with file, line and key path.
     """
-    document = read_yaml(path)
+    document = read_yaml(path, strict=False)
+    problems = [problem for _, problem in document.problems]
     if not isinstance(document.data, dict):
-        raise InputError("The file must hold a mapping with schema_version and organization.", document.where())
+        message = "The file must hold a mapping with schema_version and organization."
+        raise InputError([*problems, Problem(message, document.where())])
     try:
         parsed = SettingsFile.model_validate(document.data, context={"partial": True})
     except ValidationError as error:
-        problems = [
-            Problem(_message(detail, SettingsFile), document.where(_known_path(detail["loc"], document)))
-            for detail in error.errors()
-        ]
+        # What cannot be read has no value, and has been complained of.
+        unread = {key_path for key_path, _ in document.problems if document.value(key_path) is None}
+        for finding in _findings(error, SettingsFile):
+            key_path = _known_path(finding.paths[0], document)
+            if key_path not in unread:
+                problems.append(Problem(finding.message, document.where(key_path)))
         raise InputError(list(dict.fromkeys(problems))) from error
+    if problems:
+        raise InputError(problems)
     return Settings(document, parsed)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """Something that a model refuses.
+
+    Attributes:
+        message: A sentence.
+        paths: The key paths that are to blame, at least one; the one in front is named.
+    """
+
+    message: str
+    paths: tuple[KeyPath, ...]
+
+
+def _findings(error: ValidationError, model: type[BaseModel]) -> Iterator[_Finding]:
+    for detail in error.errors():
+        location = tuple(detail["loc"])
+        cause = detail.get("ctx", {}).get("error")
+        if isinstance(cause, ContradictionError):
+            yield from (_finding(entry, location) for entry in cause.contradictions)
+        else:
+            yield _Finding(_message(detail, model), (location,))
+
+
+def _finding(contradiction: Contradiction, location: KeyPath = ()) -> _Finding:
+    paths = tuple((*location, *path) for path in contradiction.paths)
+    return _Finding(_sentence(contradiction.message), paths)
 
 
 def _known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPath:
@@ -342,7 +389,10 @@ def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f'Unknown key "{key}"{nearest(key, _field_names(model, detail["loc"][:-1]))}.'
     if kind in _MESSAGES:
         return _MESSAGES[kind](detail)
-    text = str(detail["msg"]).removeprefix("Value error, ")
+    return _sentence(str(detail["msg"]).removeprefix("Value error, "))
+
+
+def _sentence(text: str) -> str:
     first = text.split(maxsplit=1)[0]
     if not set(first) & {"_", "."}:  # the name of a key stays as it is
         text = text[0].upper() + text[1:]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
 from pydantic import (
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -16,17 +18,21 @@ from fleet.matching import Matcher
 from fleet.settings_types import (
     ORGANIZATION_ID,
     AccountPattern,
+    Contradiction,
     Date,
     KmsKeyArn,
     Region,
     StrictModel,
+    Text,
+    refuse,
 )
 from fleet.target_settings import TargetSettings
 
 Component = Literal["instance_policy", "config_rule", "preferences"]
 
-# The wave of what exists once in the organization, ahead of all others.
+# The wave of what exists once in the organization, ahead of all others; the one of what no wave matches, after them.
 FOUNDATION = "foundation"
+REST = "rest"
 
 
 class DeploymentRole(StrictModel):
@@ -133,12 +139,17 @@ class Match(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _conditions_say_something(cls, data: object) -> object:
-        """Refuse a condition that was emptied: it would mean every target, and nobody wrote that."""
-        empty = [key for key, value in data.items() if value in (None, "", [], {})] if isinstance(data, dict) else []
-        if empty:
-            raise ValueError(f'the condition "{empty[0]}" is empty; remove it if every target is meant')
+    def _drop_unset(cls, data: object) -> object:
+        """Keep null: here it is no "not set here", but a condition that was emptied."""
         return data
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse a condition that was emptied: it would mean every target, and nobody wrote that."""
+        if value in (None, "", [], {}):
+            raise ValueError(f'the condition "{info.field_name}" is empty; remove it if every target is meant')
+        return value
 
     @property
     def matcher(self) -> Matcher:
@@ -161,9 +172,9 @@ class Exemption(StrictModel):
     skip: list[Component] = Field([])
     """Components to leave out."""
     set: TargetSettings = TargetSettings()
-    owner: str = Field(min_length=1)
+    owner: Text
     """Who answers for it."""
-    reason: str = Field(min_length=1)
+    reason: Text
     """Why it is needed."""
     expires: Date
     """Its last day; afterwards plan and apply refuse to work until it is removed or renewed."""
@@ -218,9 +229,17 @@ class SettingsFile(StrictModel):
 
     @field_validator("waves")
     @classmethod
-    def _named_once(cls, waves: list[Wave]) -> list[Wave]:
-        if len({wave.name for wave in waves}) < len(waves):
-            raise ValueError("two waves have the same name")
-        if any(wave.name == FOUNDATION for wave in waves):
-            raise ValueError(f'the wave "{FOUNDATION}" exists already: it holds what all accounts build on')
+    def _waves_told_apart(cls, waves: list[Wave]) -> list[Wave]:
+        refuse(_wave_contradictions([wave.name for wave in waves]))
         return waves
+
+
+def _wave_contradictions(names: Sequence[str]) -> Iterator[Contradiction]:
+    for number, name in enumerate(names):
+        where = ((number, "name"),)
+        if name in names[:number]:
+            yield Contradiction(f'two waves have the same name "{name}"', where)
+        if name == FOUNDATION:
+            yield Contradiction(f'the wave "{name}" exists already: it holds what all accounts build on', where)
+        if name == REST and number < len(names) - 1:
+            yield Contradiction(f'the wave "{name}" holds what no wave matches, and comes last', where)

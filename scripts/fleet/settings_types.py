@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import (
@@ -17,7 +20,7 @@ from pydantic import (
 )
 
 from fleet.aws import partitions
-from fleet.yaml_document import nearest
+from fleet.yaml_document import KeyPath, nearest
 
 # CloudWatch Logs accepts these only (API reference, PutRetentionPolicy); 0 keeps logs for ever.
 RETENTION_DAYS = frozenset(
@@ -25,7 +28,11 @@ RETENTION_DAYS = frozenset(
     | {1096, 1827, 2192, 2557, 2922, 3288, 3653}
 )  # fmt: skip
 
+# Terraform's S3 backend (1.11) knows no region of the others that this could work in.
+_PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov"})
+
 ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
+_BUCKET_NAME = r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 
 
 class StrictModel(BaseModel):
@@ -52,9 +59,53 @@ def is_partial(info: ValidationInfo) -> bool:
     return bool(info.context and info.context.get("partial"))
 
 
+@dataclass(frozen=True)
+class Contradiction:
+    """Values of an object that do not fit together.
+
+    Attributes:
+        message: What is wrong, as a sentence without its end.
+        paths: The keys that are to blame, below the object; the one in front is named.
+    """
+
+    message: str
+    paths: tuple[KeyPath, ...]
+
+
+class ContradictionError(ValueError):
+    """All contradictions of an object at once, which pydantic would tell as one.
+
+    Attributes:
+        contradictions: At least one.
+    """
+
+    def __init__(self, contradictions: Iterable[Contradiction]) -> None:
+        self.contradictions = tuple(contradictions)
+        super().__init__("; ".join(contradiction.message for contradiction in self.contradictions))
+
+
+def refuse(contradictions: Iterable[Contradiction]) -> None:
+    """Refuse an object whose values contradict each other.
+
+    Raises:
+        ContradictionError: There is a contradiction.
+    """
+    if found := tuple(contradictions):
+        raise ContradictionError(found)
+
+
+def region_problem(region: str) -> str:
+    """Return why nothing can be set up in a region, or nothing, as a sentence without its end."""
+    if region not in partitions():
+        return f'"{region}" is not an AWS region{nearest(region, partitions())}'
+    if partitions()[region] not in _PARTITIONS:
+        return f'"{region}" is in the partition {partitions()[region]}, in which Terraform cannot keep its states'
+    return ""
+
+
 def _region(value: str) -> str:
-    if value not in partitions():
-        raise ValueError(f'"{value}" is not an AWS region{nearest(value, partitions())}')
+    if problem := region_problem(value):
+        raise ValueError(problem)
     return value
 
 
@@ -71,10 +122,37 @@ def _own_alias(alias: str) -> str:
     return alias
 
 
+def _bucket_name(name: object) -> object:
+    if isinstance(name, str) and not re.search(_BUCKET_NAME, name):
+        raise ValueError(
+            f'"{name}" cannot be the name of a bucket here: that has 3 to 63 lower-case letters, digits or hyphens, '
+            "and no dots, which break TLS host names"
+        )
+    return name
+
+
+def _organization_id(value: object) -> object:
+    if isinstance(value, str) and not re.search(ORGANIZATION_ID, value):
+        raise ValueError(f'"{value}" is not the id of an organization, such as o-exampleorgid')
+    return value
+
+
 def _key_prefix(prefix: str) -> str:
     if ".." in prefix:
         raise ValueError('the key_prefix must not contain ".."')
     return prefix
+
+
+def _something(text: str) -> str:
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        raise ValueError("this must say something")
+    return text
+
+
+def _not_everybody(pattern: str) -> str:
+    if not pattern.strip("*?"):
+        raise ValueError(f'"{pattern}" would mean every role; name some of the characters')
+    return pattern
 
 
 def _date(value: object) -> object:
@@ -118,7 +196,7 @@ AccountId = Annotated[
 ]
 # What IAM allows in names and paths of roles; in patterns of names * and ? are wildcards.
 RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
-RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$")]
+RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$"), AfterValidator(_not_everybody)]
 RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)+$", max_length=512)]
 RoleArn = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$")
@@ -131,8 +209,18 @@ RoleArnPattern = Annotated[
     ),
 ]
 PolicyTarget = Annotated[str, Field(pattern=r"^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|[0-9]{12})$")]
+OrganizationId = Annotated[str, Field(pattern=ORGANIZATION_ID), BeforeValidator(_organization_id)]
 # Dots break TLS host names; AWS advises against them (session-manager-schema).
-BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+BucketName = Annotated[str, Field(pattern=_BUCKET_NAME), BeforeValidator(_bucket_name)]
 KeyPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$"), AfterValidator(_key_prefix)]
 KeyAlias = Annotated[str, Field(pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$"), AfterValidator(_own_alias)]
+# What people are told: text that is not blank.
+Text = Annotated[str, AfterValidator(_something), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
+# As Session Manager takes it, and as the function checks it (session_preferences/document.py).
+SessionKeyArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"
+    ),
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import (
@@ -16,6 +17,7 @@ from fleet.settings_types import (
     ORGANIZATION_ID,
     AccountId,
     BucketName,
+    Contradiction,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
@@ -24,13 +26,18 @@ from fleet.settings_types import (
     RoleName,
     RoleNamePattern,
     RolePath,
+    SessionKeyArn,
     StrictModel,
     Tags,
     is_partial,
+    refuse,
 )
 
 # The agent runs `id <user>` in a shell as root (amazon-ssm-agent, shell_unix.go): nothing but plain names may pass.
 RUN_AS_USER = r"^[a-z_][a-z0-9_.-]{0,31}\$?$"
+
+# The whole preferences document has at most 64 KB.
+SHELL_PROFILE_BYTES = 60_000
 
 # What EventBridge takes (PutRule, ScheduleExpression): a unit agrees with its number. Empty is no schedule.
 SCHEDULE = r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)|cron\([^ ()]+( [^ ()]+){5}\))?$"
@@ -83,7 +90,11 @@ class InstancePolicy(StrictModel):
     enabled: bool = True
     """Whether the policy is created."""
     regions: list[Literal["*"] | Region] = Field(["*"], min_length=1)
-    """Regions whose session-data keys the instances may use; `*` is all."""
+    """Regions in which the instances may use session-data keys by their alias; `*` is all."""
+    session_key_by_alias: bool = True
+    """Whether they may use keys by the alias names.data_key_alias; false where no region has such a key."""
+    session_key_arns: list[KmsKeyArn] = Field([])
+    """Other session-data keys, of any region; the own key of the home region's preferences needs no mention."""
     attach_to_roles: list[RoleName] = Field([])
     """Names of roles that get the policy at once."""
     attach_managed_instance_core: bool = False
@@ -133,12 +144,6 @@ class S3Logging(StrictModel):
     kms_key_account_id: AccountId | None = None
     """Account of the bucket's key where its ARN is not known; instead of kms_key_arn."""
 
-    @model_validator(mode="after")
-    def _one_key(self, info: ValidationInfo) -> Self:
-        if not is_partial(info) and self.kms_key_arn and self.kms_key_account_id:
-            raise ValueError("s3.kms_key_arn and s3.kms_key_account_id exclude each other: the ARN names the account")
-        return self
-
 
 class CloudWatchLogging(StrictModel):
     """Session logs in a CloudWatch log group of the account and region."""
@@ -162,20 +167,10 @@ class SessionKey(StrictModel):
 
     enabled: bool = True
     """Whether session data is encrypted with a KMS key."""
-    kms_key_arn: KmsKeyArn | None = None
-    """A key of your own; without one, a key is created."""
+    kms_key_arn: SessionKeyArn | None = None
+    """A key of your own in the region; without one, a key is created."""
     organization_id: str | None = Field(None, pattern=ORGANIZATION_ID)
     """Organization whose principals may use a created key, too."""
-
-    @model_validator(mode="after")
-    def _all_used(self, info: ValidationInfo) -> Self:
-        if is_partial(info):
-            return self
-        if self.kms_key_arn and not self.enabled:
-            raise ValueError("session_key.kms_key_arn has no effect unless session_key.enabled is true")
-        if self.organization_id and (self.kms_key_arn or not self.enabled):
-            raise ValueError("session_key.organization_id has no effect unless the session key is created here")
-        return self
 
 
 class RunAs(StrictModel):
@@ -201,6 +196,11 @@ class ShellProfile(StrictModel):
     """Commands for Linux and macOS."""
     windows: str = ""
     """Commands for Windows."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return len((self.linux + self.windows).encode())
 
 
 class DriftRepair(StrictModel):
@@ -256,28 +256,66 @@ class Preferences(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
-        if is_partial(info):
-            return self
-        if 0 < self.max_session_duration <= self.idle_session_timeout:
-            raise ValueError("max_session_duration must be greater than idle_session_timeout, or 0 for no maximum")
-        if self.s3.enabled and not self.s3.bucket_name:
-            raise ValueError("s3.enabled needs s3.bucket_name")
-        if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
-            raise ValueError(
-                "run_as.enabled needs run_as.default_user, because without it every Linux session fails; "
-                "waive run_as_by_tag if all callers have the tag SSMSessionRunAs"
-            )
-        if self.cloudwatch.log_group_name == "":
-            if self.cloudwatch.create_log_group or self.cloudwatch.streaming_enabled:
-                raise ValueError(
-                    "cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false when "
-                    "cloudwatch.log_group_name is empty"
-                )
-            if not self.s3.enabled and "no_log_destination" not in self.waive:
-                raise ValueError(
-                    "sessions would not be logged at all; turn on S3 or CloudWatch logging, or waive no_log_destination"
-                )
+        if not is_partial(info):
+            refuse(self._contradictions())
         return self
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if 0 < self.max_session_duration <= self.idle_session_timeout:
+            yield Contradiction(
+                "max_session_duration must be greater than idle_session_timeout, or 0 for no maximum",
+                (("max_session_duration",), ("idle_session_timeout",)),
+            )
+        if self.s3.enabled and not self.s3.bucket_name:
+            yield Contradiction("s3.enabled needs s3.bucket_name", (("s3", "enabled"), ("s3", "bucket_name")))
+        if self.s3.kms_key_arn and self.s3.kms_key_account_id:
+            yield Contradiction(
+                "s3.kms_key_arn and s3.kms_key_account_id exclude each other: the ARN names the account",
+                (("s3", "kms_key_account_id"), ("s3", "kms_key_arn")),
+            )
+        yield from self._log_group_contradictions()
+        yield from self._session_key_contradictions()
+        if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
+            yield Contradiction(
+                "run_as.enabled needs run_as.default_user, because without it every Linux session fails; "
+                "waive run_as_by_tag if all callers have the tag SSMSessionRunAs",
+                (("run_as", "enabled"), ("run_as", "default_user"), ("waive",)),
+            )
+        if self.shell_profile.size > SHELL_PROFILE_BYTES:
+            yield Contradiction(
+                f"shell_profile.linux and shell_profile.windows have {self.shell_profile.size:,} bytes together, and "
+                f"may have {SHELL_PROFILE_BYTES:,}",
+                (("shell_profile",),),
+            )
+
+    def _log_group_contradictions(self) -> Iterator[Contradiction]:
+        if self.cloudwatch.log_group_name != "":
+            return
+        name = ("cloudwatch", "log_group_name")
+        for key in ("create_log_group", "streaming_enabled"):
+            if getattr(self.cloudwatch, key):
+                yield Contradiction(
+                    f"cloudwatch.{key} must be false when cloudwatch.log_group_name is empty",
+                    (("cloudwatch", key), name),
+                )
+        if not self.s3.enabled and "no_log_destination" not in self.waive:
+            yield Contradiction(
+                "sessions would not be logged at all; turn on S3 or CloudWatch logging, or waive no_log_destination",
+                (name, ("s3", "enabled"), ("waive",)),
+            )
+
+    def _session_key_contradictions(self) -> Iterator[Contradiction]:
+        key = self.session_key
+        enabled, given = ("session_key", "enabled"), ("session_key", "kms_key_arn")
+        if key.kms_key_arn and not key.enabled:
+            yield Contradiction(
+                "session_key.kms_key_arn has no effect unless session_key.enabled is true", (given, enabled)
+            )
+        if key.organization_id and (key.kms_key_arn or not key.enabled):
+            yield Contradiction(
+                "session_key.organization_id has no effect unless the session key is created here",
+                (("session_key", "organization_id"), given, enabled),
+            )
 
 
 class TargetSettings(StrictModel):
@@ -289,3 +327,14 @@ class TargetSettings(StrictModel):
     names: Names = Names()
     tags: Tags = Field({})
     """Tags of every resource."""
+
+    def foreign_keys(self, region: str) -> Iterator[Contradiction]:
+        """Yield the keys of another region than the one that these settings are for: there, they are not found."""
+        for section in ("cloudwatch", "session_key"):
+            arn = getattr(self.preferences, section).kms_key_arn
+            if self.preferences.enabled and arn and (found := arn.split(":")[3]) != region:
+                yield Contradiction(
+                    f"preferences.{section}.kms_key_arn must be a key of {region}, not of {found}: give every region "
+                    "its own, with an override that names the region",
+                    (("preferences", section, "kms_key_arn"),),
+                )

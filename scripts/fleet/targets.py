@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from fleet.errors import InputError, Problem
 from fleet.matching import Matcher
+from fleet.settings_file import REST
 from fleet.yaml_document import nearest
 
 if TYPE_CHECKING:
     from fleet.organization import Account, Organization
     from fleet.settings_file import Wave
-
-# Targets that no wave matches come last.
-REST = "rest"
 
 
 @dataclass(frozen=True)
@@ -186,10 +184,18 @@ def select_targets(
 def targets_of(
     account: Account, *, home_region: str, regions: Sequence[str], waves: Sequence[Wave]
 ) -> Iterator[Target]:
-    """Yield the target of each region, the home region first, with its wave: the first one that matches."""
+    """Yield the target of each region, the home region first, with its wave: the first one that matches.
+
+    No target comes before the home region of its account: if an earlier wave matches, it waits for that one's wave.
+    """
+    names = [*(wave.name for wave in waves), REST]
+    earliest = 0
     for region in sorted(regions, key=lambda region: region != home_region):
-        wave = next((wave.name for wave in waves if wave.match.matcher.matches(account, region)), REST)
-        yield Target(account, region, home_region, wave)
+        matching = (number for number, wave in enumerate(waves) if wave.match.matcher.matches(account, region))
+        number = max(next(matching, len(waves)), earliest)
+        if region == home_region:
+            earliest = number
+        yield Target(account, region, home_region, names[number])
 
 
 def occupied_shards(targets: Iterable[Target], count: int) -> dict[Shard, int]:

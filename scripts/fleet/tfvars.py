@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from fleet.targets import Target
 
 TEMPLATE = "terraform.tfvars.j2"
+# The first words of the built-in template: what begins with them is nobody's own.
+HEADER = "# Rendered from "
 
 # Variables that come from the settings, in the order of the file; many targets have them in common.
 _SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")
 
 # What needs no escape: printable ASCII without quotes, backslashes and the signs that begin templates.
 _PLAIN = re.compile(r"[ !#&-\[\]-~]*")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+# What needs no quotes as a key; `for` at the front of an object would begin an expression.
+_IDENTIFIER = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*")
 _TEMPLATE_START = re.compile(r"([$%]+)\{")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 

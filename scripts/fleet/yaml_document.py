@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -54,12 +54,25 @@ class YamlDocument:
         data: Plain Python values.
         lines: Line (from 1) of every key and list item, by key path.
         included: File of everything at and below a key path that was included from another file.
+        problems: What cannot be read, each with its key path, where `read_yaml` was told not to raise it; a value that
+            cannot be read is None.
     """
 
     path: Path
     data: Any
     lines: Mapping[KeyPath, int]
     included: Mapping[KeyPath, Path] = field(default_factory=dict)
+    problems: Sequence[tuple[KeyPath, Problem]] = ()
+
+    def value(self, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
+        """Return what stands at a key path, or None if there is nothing."""
+        value = self.data
+        for part in key_path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
 
     def line(self, key_path: KeyPath) -> int:
         """Return the line of a key, or of the nearest enclosing one that is written in a file."""
@@ -97,7 +110,9 @@ def read_text(path: Path) -> str:
         raise InputError(f"The file cannot be read: {error}.", str(path)) from error
 
 
-def read_yaml(path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None) -> YamlDocument:
+def read_yaml(
+    path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None, strict: bool = True
+) -> YamlDocument:
     """Read a YAML file with line numbers.
 
     Args:
@@ -105,15 +120,16 @@ def read_yaml(path: Path, *, include_below: Path | None = None, prepare: Prepare
         include_below: `!include FILE` stands for the content of FILE, a path relative to the file that it is written
             in, which must be in this folder. Without it, the tag is refused as any other.
         prepare: What to do with the text of the file, and of included ones, before it is parsed.
+        strict: Raise at once what is wrong with single keys and values; otherwise the document has it as `problems`.
 
     Raises:
         InputError: The file is missing or unreadable, is not YAML, or holds a key twice.
     """
-    return parse_yaml(read_text(path), path, include_below=include_below, prepare=prepare)
+    return parse_yaml(read_text(path), path, include_below=include_below, prepare=prepare, strict=strict)
 
 
 def parse_yaml(
-    text: str, path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None
+    text: str, path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None, strict: bool = True
 ) -> YamlDocument:
     """Parse YAML text; `path` is named in messages, and included files are sought from there.
 
@@ -122,9 +138,9 @@ def parse_yaml(
     """
     builder = _Builder(include_below, prepare or (lambda text, _: text))
     data = builder.read(text, path, ())
-    if builder.problems:
-        raise InputError(builder.problems)
-    return YamlDocument(path, data, builder.lines, builder.included)
+    if strict and builder.problems:
+        raise InputError([problem for _, problem in builder.problems])
+    return YamlDocument(path, data, builder.lines, builder.included, builder.problems)
 
 
 def _is_text(node: yaml.Node) -> bool:
@@ -138,7 +154,7 @@ class _Builder:
     def __init__(self, include_below: Path | None, prepare: Prepare) -> None:
         self.lines: dict[KeyPath, int] = {}
         self.included: dict[KeyPath, Path] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[tuple[KeyPath, Problem]] = []
         self._include_below = include_below.resolve() if include_below else None
         self._prepare = prepare
         self._files: list[Path] = []
@@ -263,7 +279,7 @@ class _Builder:
 
     def _complain(self, node: yaml.Node, key_path: KeyPath, message: str) -> None:
         location = f"{self._path}:{node.start_mark.line + 1} ({format_key_path(key_path)})"
-        self.problems.append(Problem(message, location))
+        self.problems.append((key_path, Problem(message, location)))
 
 
 def _merge_sources(node: yaml.MappingNode, value: yaml.Node) -> list[yaml.MappingNode]:

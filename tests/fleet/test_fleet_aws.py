@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import boto3
 import pytest
 
 from fleet import aws
-from fleet.aws import new_session
+from fleet.aws import new_session, partitions
 from fleet.context import account_session
 from fleet.errors import AccessError
 from fleet.organization import MANAGEMENT, Account
@@ -55,3 +56,29 @@ def test_a_profile_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(AccessError, match=r"Cannot use the AWS credentials for account 1.*nobody"):
         account_session(Account("1", "Management", role=MANAGEMENT), "eu-west-1", DeploymentRole(name="r"))
+
+
+def test_a_file_of_the_aws_configuration_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/Deploy")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "no-token"))
+    with pytest.raises(AccessError, match=r"^Cannot assume .*Deploy: .*No such file or directory.*no-token"):
+        account_session(Account("1", "Member"), "eu-west-1", DeploymentRole(name="Deploy"))
+
+    (tmp_path / "config").write_text("no section", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(AccessError, match=r"^Cannot use the AWS credentials for account 1: Unable to parse config"):
+        account_session(Account("1", "Member"), "eu-west-1", DeploymentRole(name="Deploy"))
+
+
+def test_the_partitions_are_known_whatever_the_aws_configuration_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("no section", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+    known = partitions.__wrapped__()
+
+    assert (known["eu-west-1"], known["cn-north-1"], known["us-gov-west-1"]) == ("aws", "aws-cn", "aws-us-gov")

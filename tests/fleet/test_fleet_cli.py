@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,10 +270,10 @@ def test_settings_that_do_not_fit_together_are_told_before_anything_starts(comma
 
     assert outcome.code == 64
     assert (
-        "organization.yaml:9 (defaults.preferences): For 222233334444 (Dev) in eu-west-1: max_session_duration must be"
+        "organization.yaml:9 (defaults.preferences.max_session_duration): For 222233334444 (Dev) in eu-west-1: max_"
         in outcome.err
     )
-    assert outcome.err.count("max_session_duration") == 1
+    assert outcome.err.count("must be greater") == 1
     assert not (project / "accounts").exists()
 
 
@@ -411,6 +412,39 @@ def test_targets_as_a_table(command: Command) -> None:
     assert "Skipped" not in outcome.out
 
 
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\u202e\x9b2J"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["discover"],
+        ["explain", "222233334444"],
+        ["explain", HOSTILE[:-1]],
+        ["exceptions"],
+        ["targets", "--all"],
+        ["render", "--all", "--check"],
+        ["plan", "--all"],
+    ],
+)
+def test_no_name_does_anything_to_the_terminal(command: Command, project: Path, arguments: Sequence[str]) -> None:
+    accounts = [{"id": "222233334444", "name": HOSTILE, "ou": f"Dev {HOSTILE}"}]
+    (project / "accounts.yaml").write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
+    exception = {"match": {}, "owner": HOSTILE, "reason": HOSTILE, "set": {"tags": {HOSTILE: HOSTILE}}}
+    edit(project / "organization.yaml", "[Dev]", "['*']")
+    with (project / "organization.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"exceptions: [{json.dumps(exception)[:-1]}, expires: 2020-01-01}}]\n")
+    present = project / "accounts" / "222233334444" / "eu-west-1.tfvars"
+    present.parent.mkdir(parents=True)
+    present.write_text(HOSTILE, encoding="utf-8")
+
+    outcome = command(*arguments)
+
+    printed = outcome.out + outcome.err
+    assert "\\x1b" in printed
+    assert not {letter for letter in printed if letter != "\n" and unicodedata.category(letter) in {"Cc", "Cf"}}
+
+
 @pytest.mark.usefixtures("project")
 def test_a_saved_discovery_stands_for_the_accounts(command: Command, project: Path) -> None:
     listed = command("discover")
@@ -505,6 +539,7 @@ def test_an_account_is_explained(command: Command) -> None:
         "where": "organization.yaml:10",
         "owner": "dev",
         "unset_by": None,
+        "placed_by": None,
     }
     assert [entry["owner"] for entry in target["exceptions"]] == ["dev"]
 
@@ -586,6 +621,20 @@ def test_files_of_targets_that_are_gone_are_pruned_on_request(command: Command, 
     assert pruned.out.count("Removed: accounts/222233334444/") == 2
     assert not gone.exists()
     assert command("render", "--all", "--check").code == 0
+
+
+def test_files_are_pruned_when_no_target_is_left(command: Command, project: Path) -> None:
+    command("render", "--all")
+    (project / "accounts.yaml").write_text(
+        "accounts: [{id: 333344445555, name: Dev, state: SUSPENDED}]\n", encoding="utf-8"
+    )
+
+    listed, pruned = command("render", "--all"), command("render", "--all", "--prune")
+
+    assert (listed.code, listed.out.count("Stale, remove with --prune: accounts/")) == (0, 6)
+    assert (pruned.code, pruned.out.count("Removed: accounts/")) == (0, 6)
+    assert not list((project / "accounts").iterdir())
+    assert "The selection matches no target" in command("plan", "--all").err
 
 
 @pytest.mark.parametrize(
@@ -841,6 +890,14 @@ def script(name: str, *arguments: str, folder: Path, **environment: str) -> subp
     )
 
 
+def test_the_short_script_says_which_files_it_reads(project: Path) -> None:
+    done = script("render_tfvars.py", "--help", folder=project)
+
+    assert done.returncode == 0
+    for option in ("-c", "--config", "--read-from", "--all", "--prune", "--check"):
+        assert option in done.stdout
+
+
 def test_without_credentials_one_sentence_says_so(project: Path) -> None:
     edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: organizations}")
 
@@ -854,20 +911,35 @@ def test_without_credentials_one_sentence_says_so(project: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        ["-c", "organization.yaml"],
-        ["--config=organization.yaml"],
-        [],
-        ["--read-from", "saved.json", "--config", "organization.yaml"],
-    ],
-)
-def test_the_short_script_renders(command: Command, project: Path, before: Sequence[str]) -> None:
-    command("discover", "--output", "saved.json")
-
-    done = script("render_tfvars.py", *before, "--all", "--output", "short", folder=project)
+@pytest.mark.parametrize("environment", [{"AWS_PROFILE": "nobody"}, {"AWS_CONFIG_FILE": "accounts.yaml"}])
+def test_who_asks_aws_for_nothing_needs_no_usable_configuration(project: Path, environment: dict[str, str]) -> None:
+    done = script("rollout.py", "render", "--all", folder=project, HOME=str(project), **environment)
 
     assert (done.returncode, done.stderr.count("\n")) == (0, 1)
-    command("render", "--all", "--output", "long")
+
+    edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: organizations}")
+    done = script("rollout.py", "targets", "--all", folder=project, HOME=str(project), **environment)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: Cannot use the AWS credentials: ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-c", "mine.yaml", "--all"],
+        ["--config=mine.yaml", "--all"],
+        ["--all", "-cmine.yaml"],
+        ["--read-from", "saved.json", "--all", "--config", "mine.yaml"],
+        ["--all", "-c", "mine.yaml", "--read-from=saved.json"],
+    ],
+)
+def test_the_short_script_renders(command: Command, project: Path, options: Sequence[str]) -> None:
+    command("discover", "--output", "saved.json")
+    (project / "organization.yaml").rename(project / "mine.yaml")
+
+    done = script("render_tfvars.py", *options, "--output", "short", folder=project)
+
+    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    command("-c", "mine.yaml", "render", "--all", "--output", "long")
     assert snapshot(project / "short") == snapshot(project / "long") != {}

@@ -127,6 +127,11 @@ def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lz
     [
         ("eu-west-7", "[eu-west-7]", r'"eu-west-7" is not an AWS region \(did you mean "eu-west-.*'),
         (HOME, "[eu-central-1]", "The home region eu-west-1 must be one of eu-central-1"),
+        (
+            HOME,
+            "[eu-west-1, eusc-de-east-1, eu-west-8]",
+            r'"eusc-de-east-1" is in the partition aws-eusc, in which Terraform cannot.*\n.*"eu-west-8" is not an AW',
+        ),
         (HOME, "[eu-west-1, cn-north-1]", "The regions are in different AWS partitions"),
     ],
 )
@@ -166,6 +171,20 @@ def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: 
         InputError, match=r"organization\.yaml:9 \(organization\.audit_account\): No account has .* \(did you mean"
     ):
         Context.load(path)
+
+
+def test_all_accounts_whose_roles_cannot_be_given_are_told(write: Write, settings_file: SettingsFile) -> None:
+    write("accounts.yaml", ACCOUNTS)
+    path = settings_file("")
+    path.write_text(path.read_text() + "  log_archive_account: Deb\n  audit_account: 999900001111\n")
+
+    with pytest.raises(InputError) as caught:
+        Context.load(path)
+
+    assert [problem.location.rpartition("organization.yaml:")[2] for problem in caught.value.problems] == [
+        "8 (organization.log_archive_account)",
+        "9 (organization.audit_account)",
+    ]
 
 
 # --- A saved discovery -------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_every_value_has_an_origin(context: Context) -> None:
 
     assert (home.target.key, other.target.key) == ("111122223333/eu-west-1", "111122223333/us-east-1")
     assert (home.target.wave, other.target.wave) == ("canary", "rest")
-    nothing = {"where": None, "owner": None, "unset_by": None}
+    nothing = {"where": None, "owner": None, "unset_by": None, "placed_by": None}
     of_home, of_other = values(home), values(other)
     assert of_home["preferences.idle_session_timeout"] == {
         **nothing, "value": 15, "layer": "defaults", "where": f"{path}:9"
@@ -90,8 +90,49 @@ def test_the_values_are_those_of_the_target(context: Context) -> None:
             ).items()
         }
 
-    assert told == flat(context.settings.effective(explanation.target.account, OTHER).values.model_dump())
+    role = context.settings.organization.deployment_role.model_dump(
+        exclude_none=True, exclude={"in_management_account"}
+    )
+    settings = context.settings.effective(explanation.target.account, OTHER).values.model_dump()
+    assert told == flat({**settings, "deployment_role": role})
     assert explanation.exceptions == ()
+
+
+def test_what_exists_once_is_explained_where_it_is_placed(
+    make_settings: Callable[[str], Settings], organization: Organization
+) -> None:
+    settings = make_settings("""\
+        log_archive:
+          retention: {days: 400}
+        guardrails:
+          attach_to: [r-abcd]
+        """).placed(organization, HOME)
+    context = Context(settings, organization, HOME, (HOME, OTHER))
+    path = settings.document.path
+
+    archive, elsewhere = (values(explanation) for explanation in explained(context, "Log Archive"))
+    management = values(explained(context, "Management", HOME)[0])
+
+    placed = {"where": f"{path}:8", "layer": "log_archive", "owner": None, "unset_by": None}
+    assert archive["log_archive.retention.days"] == {**placed, "value": 400, "placed_by": "log-archive"}
+    assert archive["log_archive.organization_id"]["value"] == "o-exampleorgid"
+    assert management["guardrails.attach_to"]["value"] == ["r-abcd"]
+    assert management["guardrails.deny.ssh"] == {
+        **placed, "value": True, "layer": "guardrails", "where": f"{path}:10", "placed_by": "management"
+    }  # fmt: skip
+    assert not any(key.startswith(("log_archive.", "guardrails.")) for key in elsewhere)
+
+
+def test_the_role_that_is_used_is_explained(context: Context) -> None:
+    [member], [management] = explained(context, "Log Archive", OTHER), explained(context, "Management", OTHER)
+    path = context.settings.document.path
+    where = {"layer": "organization", "where": f"{path}:6", "owner": None, "unset_by": None}
+
+    assert values(member)["deployment_role.name"] == {
+        **where, "value": "AWSControlTowerExecution", "placed_by": None
+    }  # fmt: skip
+    assert values(member)["deployment_role.duration"]["layer"] == "built-in default"
+    assert values(management)["deployment_role"] == {**where, "value": None, "placed_by": "management"}
 
 
 def test_regions_with_equal_values_are_put_together(context: Context) -> None:

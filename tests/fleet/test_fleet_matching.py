@@ -83,6 +83,31 @@ def test_accounts_are_meant_by_id_or_name_glob(pattern: str, matches: bool) -> N
     assert account_matches(pattern, Account("111122223333", "Payments Prod")) is matches
 
 
+def test_twelve_digits_are_an_id_whatever_an_account_is_called(organization: Organization) -> None:
+    hostile = Account("999988887777", "111122223333")
+    organization = replace(organization, accounts=(*organization.accounts, hostile))
+
+    assert not account_matches("111122223333", hostile)
+    assert account_matches("999988887777", hostile)
+    assert find_account(organization, "111122223333").name == "Payments Prod"
+    assert find_account(organization, "999988887777") == hostile
+
+
+def test_a_name_like_an_id_does_not_hide_that_the_id_is_wrong(organization: Organization) -> None:
+    organization = replace(organization, accounts=(*organization.accounts, Account("999988887777", "111122223334")))
+    message = 'No account has the id "111122223334" (did you mean "111122223333"?).'
+
+    assert [end[2] for end in Matcher(accounts=["111122223334"]).dead_ends(organization, REGIONS)] == [message]
+    with pytest.raises(InputError) as caught:
+        find_account(organization, "111122223334")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["Payments [EU]", "what?", "[", "a*b", "[!a]"])
+def test_a_name_with_characters_of_a_glob_means_itself(name: str) -> None:
+    assert account_matches(name, Account("111122223333", name))
+
+
 ACCOUNT = Account("111122223333", "Payments", ou="Workloads/Prod", tags={"data": "restricted", "env": "prod"})
 
 

@@ -83,6 +83,22 @@ def test_the_organization_is_walked_with_all_its_units(api: OrganizationsClient,
     assert found[next(iter(ids))].email == "direct@example.com"
 
 
+def test_units_that_look_like_others_are_refused_with_their_ids(api: OrganizationsClient, root: str) -> None:
+    nested = make_unit(api, make_unit(api, root, "A"), "B")
+    slash = make_unit(api, root, "A/B")
+    like_the_root = make_unit(api, root, "Root")
+    make_unit(api, root, "C/D")
+
+    with pytest.raises(InputError) as caught:
+        discover()
+
+    messages = [problem.message for problem in caught.value.problems]
+    assert {message.split('"')[1]: set(message.split(" both ")[0].split(" and ")) for message in messages} == {
+        "A/B": {nested, slash},
+        "Root": {root, like_the_root},
+    }
+
+
 def test_all_pages_are_read(api: OrganizationsClient, root: str) -> None:
     units = [make_unit(api, root, f"unit-{number:02}") for number in range(25)]
     accounts = {make_account(api, f"account-{number:02}", units[0]) for number in range(25)}
@@ -346,7 +362,7 @@ def test_a_role_is_given_to_one_account(organization: Organization, named: str) 
     ("named", "message"),
     [
         ("Log-Archive", 'here: No account has the id or name "Log-Archive" (did you mean "Log Archive"?).'),
-        ("999999999999", 'here: No account has the id or name "999999999999".'),
+        ("999999999999", 'here: No account has the id "999999999999".'),
         ("Management", 'here: The account "Management" is the management account already.'),
         ("twin", 'here: Several accounts have the name "twin": 555566667777 (Root), 666677778888 (Root); give the id.'),
     ],

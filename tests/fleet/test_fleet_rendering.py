@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from fleet import tfvars
 from fleet.organization import Organization
 from fleet.rendering import RenderedFile, render, renderer_of, write_rendered
 from fleet.settings import Settings
 from fleet.targets import Selection, Target, select_targets
+from fleet.tfvars import HEADER, TEMPLATE
 
 Render = Callable[..., list[RenderedFile]]
 
@@ -74,6 +76,42 @@ def test_what_else_is_in_a_folder_stays(tmp_path: Path, render_all: Render) -> N
     assert notes.read_text(encoding="utf-8") == "ours"
     assert [path.name for path in notes.parent.iterdir()] == ["notes.md"]
     assert elsewhere.exists()
+
+
+def test_what_a_person_wrote_is_neither_stale_nor_removed(tmp_path: Path, render_all: Render) -> None:
+    write_rendered(render_all(), prune=False)
+    folder = tmp_path / "out" / "111122223333"
+    rendered = (folder / "eu-west-1.tfvars").read_text(encoding="utf-8")
+    written = {"eu-west-3.tfvars": 'account_id = "111122223333"\n', "common.tfvars": rendered}
+    for name, text in written.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "us-west-2.tfvars").mkdir()
+    (folder / "us-west-1.tfvars").write_text(rendered, encoding="utf-8")
+
+    files = render_all("Management")
+    write_rendered(files, prune=True)
+
+    assert {f"111122223333/{region}" for region in ("eu-west-1", "us-east-1", "us-west-1")} == {
+        key for key, state in states(files).items() if state == "stale" and key.startswith("1111")
+    }
+    assert {path.name for path in folder.iterdir()} == {*written, "us-west-2.tfvars"}
+
+
+def test_the_built_in_template_begins_as_rendered_files_do() -> None:
+    assert (Path(tfvars.__file__).parent / "templates" / TEMPLATE).read_text(encoding="utf-8").startswith(HEADER)
+
+
+@pytest.mark.parametrize(
+    ("current", "text", "lines"),
+    [
+        ("a\nb", "a\nb\n", [" a", "-b", "\\ No newline at end of file", "+b"]),
+        ("a\n", "a\nb", [" a", "+b", "\\ No newline at end of file"]),
+        ("a\x0bb\r\n", "a\x0bc\n", ["-a\x0bb\r", "+a\x0bc"]),
+        (None, "a\n", ["+a"]),
+    ],
+)
+def test_a_difference_is_shown_line_by_line(current: str | None, text: str, lines: list[str]) -> None:
+    assert RenderedFile(Path("a.tfvars"), text, current).diff()[3:] == lines
 
 
 def test_other_line_ends_are_a_difference(tmp_path: Path, render_all: Render) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 
@@ -21,6 +22,7 @@ SettingsFile = Callable[[str], Path]
 PROD = Account("111122223333", "Payments Prod", ou="Workloads/Prod", tags={"data": "restricted"})
 DEV = Account("222233334444", "payments-dev", ou="Workloads/NonProd")
 HOME, OTHER = "eu-west-1", "us-east-1"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 @pytest.fixture
@@ -236,13 +238,20 @@ def test_accepted_tolerances(make_settings: MakeSettings, written: str, toleranc
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("waves: [{name: a}, {name: a}]", "(waves): Two waves have the same name."),
+        ("waves: [{name: a}, {name: a}]", '(waves[1].name): Two waves have the same name "a".'),
+        ("waves: [{name: foundation}]", '(waves[0].name): The wave "foundation" exists already'),
+        ("waves: [{name: rest, match: {ou: A}}, {name: b}]", '(waves[0].name): The wave "rest" holds what no wave'),
         ("waves: [{name: 'a b'}]", "(waves[0].name): "),
         ("waves: [{}]", '(waves[0]): The key "name" is missing.'),
         ("overrides: [{match: {ou: A}}]", '(overrides[0]): The key "set" is missing.'),
         ("overrides: [{set: {}}]", '(overrides[0]): The key "match" is missing.'),
         ("overrides: {match: {}, set: {}}", "(overrides): "),
         ("exceptions: [{match: {}, owner: '', reason: a, expires: 2027-01-01}]", "(exceptions[0].owner): "),
+        ('exceptions: [{match: {}, owner: " \\t\\u200b", reason: a, expires: 2027-01-01}]', "(exceptions[0].owner): "),
+        (
+            "exceptions: [{match: {}, owner: a, reason: ' ', expires: 2027-01-01}]",
+            "(exceptions[0].reason): This must say ",
+        ),
         ("exceptions: [{match: {}, owner: a, reason: '', expires: 2027-01-01}]", "(exceptions[0].reason): "),
         ("exceptions: [{match: {}, owner: a, reason: a, expires: never}]", "(exceptions[0].expires): "),
         ("exceptions: [{match: {}, owner: a, reason: a, expires: 2027-01-01 10:00:00}]", "(exceptions[0].expires): "),
@@ -266,8 +275,8 @@ def test_an_emptied_condition_does_not_come_to_mean_every_target(refusal: Callab
 
     key = condition.partition(":")[0]
     assert refusal(rest) == (
-        f'organization.yaml:10 (exceptions[0].match): The condition "{key}" is empty; remove it if every target is '
-        "meant."
+        f'organization.yaml:10 (exceptions[0].match.{key}): The condition "{key}" is empty; remove it if every target '
+        "is meant."
     )
 
 
@@ -432,10 +441,16 @@ def test_a_merged_anchor_keeps_the_line_of_the_anchor(make_settings: MakeSetting
         ("max_session_duration: 20", "max_session_duration must be greater than idle_session_timeout"),
         ("s3: {enabled: true}", "s3.enabled needs s3.bucket_name"),
         ("run_as: {enabled: true}", "run_as.enabled needs run_as.default_user"),
-        ("session_key: {enabled: false, kms_key_arn: 'arn:aws:kms:eu-west-1:111122223333:key/a'}", "has no effect"),
+        (f"session_key: {{enabled: false, kms_key_arn: 'arn:aws:kms:{HOME}:111122223333:key/{KEY_ID}'}}", "no effect"),
         ("cloudwatch: {log_group_name: '', create_log_group: false}", "Sessions would not be logged at all"),
         ("cloudwatch: {log_group_name: ''}, s3: {enabled: true, bucket_name: logs-of-all}", "must be false when"),
-        ("cloudwatch: {log_group_name: '', create_log_group: false, streaming_enabled: true}", "must be false when"),
+        ("cloudwatch: {log_group_name: ''}, waive: [no_log_destination]", "cloudwatch.create_log_group must be false"),
+        (f"shell_profile: {{linux: {'é' * 15_001}, windows: {'b' * 29_999}}}", "have 60,001 bytes together"),
+        (f"session_key: {{kms_key_arn: 'arn:aws:kms:{OTHER}:111122223333:key/{KEY_ID}'}}", "be a key of eu-west-1"),
+        (
+            f"cloudwatch: {{kms_key_arn: 'arn:aws:kms:{OTHER}:111122223333:key/a'}}",
+            "a key of eu-west-1, not of us-east",
+        ),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused_for_the_target(
@@ -450,6 +465,96 @@ def test_values_that_do_not_fit_together_are_refused_for_the_target(
     assert "organization.yaml:9 (defaults.preferences" in problem.location
     assert problem.message.startswith("For 111122223333 (Payments Prod) in eu-west-1: ")
     assert message in problem.message
+
+
+def test_all_that_does_not_fit_together_is_told_at_once_each_with_its_line(make_settings: MakeSettings) -> None:
+    settings = make_settings("""\
+        defaults:
+          preferences:
+            idle_session_timeout: 60
+            max_session_duration: 30
+            s3: {enabled: true}
+        overrides:
+          - match: {ou: Workloads/Prod}
+            set:
+              preferences:
+                run_as: {enabled: true}
+                session_key: {organization_id: o-exampleorgid, enabled: false}
+        """)
+
+    with pytest.raises(InputError) as caught:
+        settings.effective(PROD, HOME)
+
+    assert [problem.location.partition("organization.yaml:")[2] for problem in caught.value.problems] == [
+        "11 (defaults.preferences.max_session_duration)",
+        "12 (defaults.preferences.s3.enabled)",
+        "18 (overrides[0].set.preferences.session_key.organization_id)",
+        "17 (overrides[0].set.preferences.run_as.enabled)",
+    ]
+
+
+def test_what_cannot_be_read_does_not_hide_what_else_is_wrong(refusal: Callable[[str], str]) -> None:
+    told = refusal("""\
+        defaults:
+          preferences: {idle_session_timeout: 99, idle_session_timeot: 1}
+        overrides:
+          - match: {accounts: [], ous: "Workloads/**", tags: {}}
+            set: {}
+        exceptions:
+          - {match: {}, owner: a, reason: b, expires: 2027-02-30}
+          - {match: {}, owner: a, owner: b, reason: " ", expires: 2027-02-28}
+        """)
+
+    assert [line.partition(": ")[0].removeprefix("organization.yaml:") for line in told.splitlines()] == [
+        "14 (exceptions[0].expires)",
+        "15 (exceptions[1].owner)",
+        "9 (defaults.preferences.idle_session_timeout)",
+        "9 (defaults.preferences.idle_session_timeot)",
+        "11 (overrides[0].match.accounts)",
+        "11 (overrides[0].match.tags)",
+        "11 (overrides[0].match.ous)",
+        "15 (exceptions[1].reason)",
+    ]
+
+
+def test_all_that_does_not_fit_together_in_a_section_is_told_at_once(refusal: Callable[[str], str]) -> None:
+    told = refusal("""\
+        log_archive:
+          existing_bucket_name: session-logs
+          bucket_name: other-logs
+          object_lock: {days: 400}
+          retention: {days: 30}
+        guardrails:
+          deny: {other_documents: false}
+          other_session_documents: [Team-Session]
+          attach_to: [r-abcd]
+        """)
+
+    assert [line.partition(": ")[0].removeprefix("organization.yaml:") for line in told.splitlines()] == [
+        "10 (log_archive.bucket_name)",
+        "11 (log_archive.object_lock)",
+        "12 (log_archive.retention.days)",
+        "15 (guardrails.other_session_documents)",
+    ]
+
+
+def test_a_key_is_one_of_the_region_where_it_is_used(make_settings: MakeSettings) -> None:
+    settings = make_settings(f"""\
+        defaults:
+          preferences: {{session_key: {{kms_key_arn: "arn:aws:kms:eu-west-1:111122223333:key/{KEY_ID}"}}}}
+        exceptions:
+          - {{match: {{accounts: [Dev]}}, skip: [preferences], owner: a, reason: b, expires: 2027-01-01}}
+        """)
+
+    settings.effective(PROD, HOME)
+    settings.effective(replace(DEV, name="Dev"), "us-east-1")
+    with pytest.raises(InputError) as caught:
+        settings.effective(PROD, "us-east-1")
+    assert str(caught.value).endswith(
+        "organization.yaml:9 (defaults.preferences.session_key.kms_key_arn): For 111122223333 (Payments Prod) in "
+        "us-east-1: preferences.session_key.kms_key_arn must be a key of us-east-1, not of eu-west-1: give every "
+        "region its own, with an override that names the region."
+    )
 
 
 def test_layers_that_fit_only_together_are_accepted(make_settings: MakeSettings) -> None:
@@ -471,7 +576,8 @@ def test_layers_that_contradict_each_other_name_the_later_line(make_settings: Ma
 
     assert settings.effective(DEV, HOME).values.preferences.idle_session_timeout == 20
     with pytest.raises(
-        InputError, match=r"organization\.yaml:11 \(overrides\[0\]\.set\.preferences\): For 111122223333"
+        InputError,
+        match=r"organization\.yaml:11 \(overrides\[0\]\.set\.preferences\.idle_session_timeout\): For 111122",
     ):
         settings.effective(PROD, HOME)
 
@@ -588,6 +694,26 @@ def test_what_is_allowed_but_does_hardly_what_was_meant_is_told(
     assert warnings[0].message == 'No account has the tag "env" with the value "qa"; nothing is matched here.'
     assert warnings[1].message.startswith("This is for us-east-1 only, but the instance policy exists once per account")
     assert "from the home region eu-west-1" in warnings[2].message
+
+
+def test_a_session_key_of_one_region_is_warned_of_unless_the_instance_policy_allows_it(
+    make_settings: MakeSettings, organization: Organization
+) -> None:
+    regions = [HOME, OTHER, "eu-north-1"]
+    keys = [f"arn:aws:kms:{region}:111122223333:key/{KEY_ID}" for region in regions]
+    settings = make_settings(f"""
+        defaults: {{instance_policy: {{session_key_arns: ["{keys[1]}"]}}}}
+        overrides:
+          - {{match: {{regions: [{HOME}]}}, set: {{preferences: {{session_key: {{kms_key_arn: "{keys[0]}"}}}}}}}}
+          - {{match: {{regions: [{OTHER}]}}, set: {{preferences: {{session_key: {{kms_key_arn: "{keys[1]}"}}}}}}}}
+          - {{match: {{regions: [eu-north-1]}}, set: {{preferences: {{session_key: {{kms_key_arn: "{keys[2]}"}}}}}}}}
+        """)
+
+    warnings = settings.warnings(organization, HOME, regions)
+
+    assert [warning.location.rpartition("organization.yaml:")[2] for warning in warnings] == [
+        "13 (overrides[2].set.preferences.session_key.kms_key_arn)"
+    ]
 
 
 @pytest.mark.parametrize("written", ["2027-03-31", '"2027-03-31"'])

@@ -85,7 +85,7 @@ ACCEPTED: Mapping[str, Values] = {
     },
     "excluded roles": {
         "config_rule": {
-            "excluded_role_names": ["break-glass", "legacy-*", "node?", "a+=,.@-_", "*" * 64],
+            "excluded_role_names": ["break-glass", "legacy-*", "node?", "a+=,.@-_", "*" * 63 + "a"],
             "excluded_role_paths": ["/platform/", "/a+=,.@-_/b/"],
         }
     },

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet.errors import InputError
@@ -203,6 +203,46 @@ def test_the_first_wave_that_matches_takes_a_target(organization: Organization) 
 
     assert {target.account.name for target in selected.targets if target.wave == "first"} == {"Management"}
     assert not any(target.wave == "rest" for target in selected.targets)
+
+
+def test_no_target_comes_before_the_home_region_of_its_account(
+    organization: Organization, make_settings: Callable[[str], Settings]
+) -> None:
+    waves = make_settings("""
+        waves:
+          - {name: elsewhere, match: {regions: [eu-west-1]}}
+          - {name: canary, match: {accounts: [payments-dev]}}
+          - {name: management, match: {roles: [management]}}
+        """).waves
+
+    placed = {(target.account.name, target.region): target.wave for target in select(organization, waves=waves).targets}
+
+    assert placed["payments-dev", HOME] == "canary"
+    assert placed["payments-dev", "eu-west-1"] == "canary"
+    assert placed["Management", "eu-west-1"] == "management"
+    assert placed["Payments Prod", "eu-west-1"] == "rest"
+    assert "elsewhere" not in placed.values()
+
+
+WAVE_CONDITIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "accounts": st.lists(st.sampled_from(["Payments*", "payments-dev", "Log Archive"]), min_size=1),
+        "regions": st.lists(st.sampled_from(REGIONS), min_size=1),
+    },
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(WAVE_CONDITIONS, max_size=4))
+def test_the_home_region_is_first_within_an_account_across_all_waves(
+    organization: Organization, conditions: list[dict[str, list[str]]]
+) -> None:
+    waves = [Wave(name=f"wave-{number}", match=Match.model_validate(given)) for number, given in enumerate(conditions)]
+
+    first = {target.account.id: target for target in reversed(select(organization, waves=waves).targets)}
+
+    assert all(target.is_home for target in first.values())
 
 
 def test_workspace_and_key_of_a_target() -> None:

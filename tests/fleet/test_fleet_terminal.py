@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fleet.audit import LivePreferences
 from fleet.organization import Account
-from fleet.plans import SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
+from fleet.plans import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.reports import terminal
 from fleet.results import Failure, Status, Step, TargetResult
@@ -278,6 +278,33 @@ def test_equal_adoptions_are_told_once(console: Console) -> None:
         "Existing preferences that would be taken over, in A1 eu-west-1, A2 eu-west-1:",
         '  inputs.s3KeyPrefix: "shell" → "logs/<account>/<region>"',
         '  inputs.kmsKeyId: "" → "arn:aws:kms:<region>:<account>:key/<id 1>"',
+    ]
+
+
+def test_marks_of_an_adoption_are_shown_as_marks(console: Console) -> None:
+    lost = (
+        AttributeChange("inputs.shellProfile.linux", SENSITIVE, SENSITIVE),
+        AttributeChange("inputs.kmsKeyId", "", UNKNOWN),
+    )
+
+    terminal.print_notes(console, summary(TargetResult(target(), Status.CHANGES, Step.PLAN, preview=lost)))
+
+    assert printed(console).splitlines()[2:4] == [
+        "  inputs.shellProfile.linux: (sensitive) → (sensitive)",
+        '  inputs.kmsKeyId: "" → (known after apply)',
+    ]
+
+
+def test_quiet_results_are_failures_and_counts(console: Console) -> None:
+    failed = TargetResult(target("Bad"), Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed.", ("why",)))
+
+    terminal.print_results(console, summary(failed, finished("Good")), quiet=True)
+
+    assert printed(console).splitlines() == [
+        "111122223333 Bad eu-west-1: plan: terraform failed",
+        "  It failed.",
+        "  why",
+        "2 targets: 1 no changes, 1 failed",
     ]
 
 

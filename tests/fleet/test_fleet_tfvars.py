@@ -36,10 +36,13 @@ LETTERS = st.characters(exclude_categories=["Cs"])
 TEXTS = st.lists(st.sampled_from(TROUBLE) | st.text(LETTERS, max_size=5), max_size=8).map(
     lambda parts: unicodedata.normalize("NFC", "".join(parts))
 )
+# Words that HCL reads as something else where they are not quoted.
+KEYWORDS = ["for", "in", "if", "else", "endif", "endfor", "null", "true", "false"]
+KEYS = st.sampled_from(KEYWORDS) | TEXTS
 SCALARS = st.none() | st.booleans() | st.integers(-(10**12), 10**12) | TEXTS
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS | st.lists(SCALARS, max_size=3),
-    lambda inner: st.dictionaries(TEXTS, inner, max_size=5),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=5),
     max_leaves=12,
 )
 # Each example is a run of terraform with many values: few examples, and no time for making them smaller.
@@ -98,7 +101,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @ONE_RUN_EACH
 @given(
     st.lists(TEXTS, min_size=20, max_size=60),
-    st.dictionaries(TEXTS, TEXTS, min_size=5, max_size=20),
+    st.dictionaries(KEYS, TEXTS, min_size=5, max_size=20),
 )
 @example(
     ["${a}", "$${a}", "$$${a}", "$", "$$", "${", "%{if}", "%%{if}", "$%{", "%${", "$\\{", '\\"', '"', "\\${", "~{"]
@@ -110,6 +113,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     {"a": "b", "with blank": "", "é": "x", "${a}": "${b}", "": "empty", '"': "quote", "a.b:c/d=e+f-g@h": "aws"},
 )
+@example(KEYWORDS, dict.fromkeys(KEYWORDS, "keyword"))
 def test_any_text_survives_as_value_and_as_key(echo: Path, texts: list[str], tags: dict[str, str]) -> None:
     outputs = read_back(echo, f"texts = {hcl(texts)}\ntags  = {hcl(tags)}\n")
 
@@ -152,6 +156,7 @@ def test_rendered_values_are_formatted_as_terraform_fmt_does(echo: Path, variabl
             {"a": 1, "long": {"b": []}, "c": 2, "dd": 3},
             "{\n  a = 1\n  long = {\n    b = []\n  }\n  c  = 2\n  dd = 3\n}",
         ),
+        ({"for": 1, "format": 2}, '{\n  "for"  = 1\n  format = 2\n}'),
         ({"a b": 1, "c-d": 2, "1e": 3}, '{\n  "a b" = 1\n  c-d   = 2\n  "1e"  = 3\n}'),
     ],
 )
@@ -211,7 +216,7 @@ def root_variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @ONE_RUN_EACH
-@given(TEXTS, st.dictionaries(TEXTS, TEXTS, min_size=5, max_size=40), TEXTS, TEXTS)
+@given(TEXTS, st.dictionaries(KEYS, TEXTS, min_size=5, max_size=40), TEXTS, TEXTS)
 def test_what_stands_in_the_settings_arrives_whatever_the_account_is_called(
     root_variables: Path, name: str, tags: dict[str, str], linux: str, windows: str
 ) -> None:

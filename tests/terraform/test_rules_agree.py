@@ -57,6 +57,9 @@ CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "no logs, waived": ({"cloudwatch": NOWHERE, "waive": ["no_log_destination"]}, True),
     "no logs, another rule waived": ({"cloudwatch": NOWHERE, "waive": ["run_as_by_tag"]}, False),
     "key": ({"session_key": {"kms_key_arn": KEY}}, True),
+    "multi-region key": ({"session_key": {"kms_key_arn": f"{KEY.partition('key/')[0]}key/mrk-{'0' * 32}"}}, True),
+    "key with an id that no key has": ({"session_key": {"kms_key_arn": f"{KEY.partition('key/')[0]}key/mine"}}, False),
+    "key with an id in capitals": ({"session_key": {"kms_key_arn": KEY.replace("abcd", "ABCD")}}, False),
     "key that is none": ({"session_key": {"kms_key_arn": "my key"}}, False),
     "run as": ({"run_as": {"enabled": True, "default_user": "operator"}}, True),
     "run as a service account": ({"run_as": {"enabled": True, "default_user": "_host.name$"}}, True),
@@ -67,6 +70,10 @@ CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "run as root, waived": ({"run_as": {"enabled": True, "default_user": "root"}, "waive": ["run_as_by_tag"]}, False),
     "run as a command": ({"run_as": {"enabled": True, "default_user": "a;id"}}, False),
     "run as capitals": ({"run_as": {"enabled": True, "default_user": "Admin"}}, False),
+    "shell profiles": ({"shell_profile": {"linux": "exec bash", "windows": "cd \\"}}, True),
+    "longest shell profiles": ({"shell_profile": {"linux": "x" * 30_000, "windows": "y" * 30_000}}, True),
+    "shell profiles too long together": ({"shell_profile": {"linux": "x" * 30_000, "windows": "y" * 30_001}}, False),
+    "shell profile of letters with two bytes": ({"shell_profile": {"linux": "é" * 30_001}}, False),
     "unchecked destinations": ({"waive": ["preflight_permissions"]}, True),
     "everything waived": (
         {"cloudwatch": NOWHERE, "waive": ["preflight_permissions", "no_log_destination", "run_as_by_tag"]},
@@ -116,6 +123,8 @@ RULE_CASES: Mapping[str, tuple[dict[str, Any], bool]] = {
     "more than all at once": ({"concurrent_execution_rate_percentage": 101}, False),
     "no failure": ({"error_percentage": 0}, False),
     "names": ({"excluded_role_names": ["batch-*", "one?"]}, True),
+    "names of wildcards and more": ({"excluded_role_names": ["*a", "??b*"]}, True),
+    "names of wildcards only": ({"excluded_role_names": ["batch", "*?"]}, False),
     "name with a path": ({"excluded_role_names": ["platform/batch"]}, False),
     "path": ({"excluded_role_paths": ["/platform/"]}, True),
     "path without an end": ({"excluded_role_paths": ["/platform"]}, False),
@@ -290,7 +299,7 @@ def event_of(preferences: dict[str, Any]) -> dict[str, Any]:
         "runAsDefaultUser": run_as["default_user"] or None,
         "idleSessionTimeout": full["idle_session_timeout"],
         "maxSessionDuration": full["max_session_duration"] or None,
-        "shellProfile": {"linux": None, "windows": None},
+        "shellProfile": {system: text or None for system, text in full["shell_profile"].items()},
     }
     return {
         "tf": {"action": "create"},

@@ -20,6 +20,7 @@ from fleet.options import load_context, today
 from fleet.organization import Account, find_account
 from fleet.register import RegisteredException, register
 from fleet.reports import terminal
+from fleet.reports.text import visible
 from fleet.settings_schema import settings_schema
 from fleet.targets import Selection
 
@@ -55,9 +56,9 @@ def explain(
 
 
 def _print_explanations(console: Console, account: Account, explanations: list[Explanation]) -> None:
-    console.print(Text(f"{account.id} {account.name}, {account.ou}", style="bold"))
+    console.print(Text(f"{account.id} {visible(account.name)}, {visible(account.ou)}", style="bold"))
     if account.skip_reason:
-        console.print(f"[magenta]No target is made of it: {escape(account.skip_reason)}.[/magenta]")
+        console.print(f"[magenta]No target is made of it: {escape(visible(account.skip_reason))}.[/magenta]")
     for group in explaining.equal_explanations(explanations):
         console.print()
         for explanation in group:
@@ -73,9 +74,11 @@ def _print_explanations(console: Console, account: Account, explanations: list[E
                 origin += f" of {value.owner}"
             if value.unset_by:
                 origin += f", since {value.unset_by} unset it"
+            if value.placed_by:
+                origin += f", placed by role {value.placed_by}"
             style = "dim" if value.layer == explaining.BUILT_IN else ""
-            shown = json.dumps(value.value, ensure_ascii=False)
-            table.add_row(value.key, Text(shown), Text(origin), Text(value.where), style=style)
+            shown = visible(json.dumps(value.value, ensure_ascii=False))
+            table.add_row(Text(visible(value.key)), Text(shown), Text(visible(origin)), Text(value.where), style=style)
         console.print(table)
         for entry in group[0].exceptions:
             console.print(Text(_sentence(entry), style="yellow"))
@@ -86,7 +89,7 @@ def _sentence(entry: RegisteredException) -> str:
     what += [f"sets {', '.join(entry.set)}"] if entry.set else []
     end = f"expired on {entry.expires}" if entry.expired else f"expires on {entry.expires}, in {entry.days_left} days"
     does = " and ".join(what) or "changes nothing"
-    return f"{entry.where}: the exception of {entry.owner} {does}; it {end}. Reason: {entry.reason}"
+    return visible(f"{entry.where}: the exception of {entry.owner} {does}; it {end}. Reason: {entry.reason}")
 
 
 def exceptions(context: typer.Context, output: FormatOption = "table") -> int:
@@ -106,11 +109,11 @@ def exceptions(context: typer.Context, output: FormatOption = "table") -> int:
         table.add_row(
             days_left,
             entry.expires.isoformat(),
-            Text(entry.owner),
+            Text(visible(entry.owner)),
             ", ".join(entry.skip),
-            ", ".join(entry.set),
+            Text(visible(", ".join(entry.set))),
             str(len(entry.targets)),
-            Text(entry.reason),
+            Text(visible(entry.reason)),
             Text(entry.where),
         )
     console.print(table)

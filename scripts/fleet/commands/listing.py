@@ -19,6 +19,7 @@ from fleet.options import load, load_context, selecting
 from fleet.rendering import render as render_files
 from fleet.rendering import renderer_of, write_rendered
 from fleet.reports import terminal
+from fleet.reports.text import visible
 from fleet.saved_organization import save
 from fleet.targets import Selection, Target, occupied_shards
 
@@ -45,7 +46,8 @@ def discover(
         return ExitCode.DONE
     table = Table("Account", "Name", "Organizational unit", "Role", "Skipped because")
     for account in organization.accounts:
-        table.add_row(account.id, Text(account.name), Text(account.ou), account.role, account.skip_reason)
+        shown = (Text(visible(text)) for text in (account.name, account.ou, account.role, account.skip_reason))
+        table.add_row(account.id, *shown)
     console.print(table)
     console.print(f"{len(organization.accounts)} accounts")
     return ExitCode.DONE
@@ -132,13 +134,13 @@ def render(
         raise InputError("What is stale can be told only with --all, and nothing else.", "--prune")
     if prune and check:
         raise InputError("A check removes nothing; leave one of both away.", "--prune")
-    loaded, selected = load(context.obj, selection, errors)
+    loaded, selected = load(context.obj, selection, errors, empty_when_whole=True)
     renderer = renderer_of(loaded.settings, templates)
     files = render_files(renderer, loaded.settings, selected.targets, folder, find_stale=selection.whole)
     differing = [file for file in files if file.differs]
     if check:
         for file in differing:
-            sys.stdout.write(file.diff())
+            sys.stdout.writelines(f"{visible(line)}\n" for line in file.diff())
         console.print(f"{len(differing)} of {len(files)} files differ")
         return ExitCode.CHANGES_PENDING if differing else ExitCode.DONE
     write_rendered(files, prune=prune)
