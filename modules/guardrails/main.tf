@@ -30,13 +30,6 @@ resource "aws_organizations_policy" "this" {
   content     = data.aws_iam_policy_document.this.minified_json
 
   tags = var.tags
-
-  lifecycle {
-    precondition {
-      condition     = local.scp_length <= local.longest_scp
-      error_message = "The SCP would have ${local.scp_length} characters and AWS Organizations takes ${local.longest_scp}: exempt fewer roles or by shorter patterns, or switch off statements of deny."
-    }
-  }
 }
 
 resource "aws_organizations_policy_attachment" "this" {

@@ -19,6 +19,13 @@ output "policy_id" {
 output "scp_json" {
   description = "Text of the SCP, attached or not."
   value       = data.aws_iam_policy_document.this.minified_json
+
+  # Here and not in the policy, which is not created when somebody else attaches this text. Who wants the boundary only may
+  # exceed it.
+  precondition {
+    condition     = local.scp_length <= local.longest_scp || (length(var.attach_to) == 0 && var.boundary.enabled)
+    error_message = "The SCP would have ${local.scp_length} characters and AWS Organizations takes ${local.longest_scp}: exempt fewer roles or by shorter patterns, or switch off statements of deny."
+  }
 }
 
 output "scp_length" {

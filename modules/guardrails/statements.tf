@@ -7,11 +7,10 @@ locals {
     "ssm:CreateDocument",
     "ssm:DeleteDocument",
     "ssm:ModifyDocumentPermission",
-    "ssm:UpdateDocument",
-    "ssm:UpdateDocumentDefaultVersion",
+    "ssm:UpdateDocument*",
   ]
 
-  key_aliases = compact([var.names.data_key_alias, var.names.logs_key_alias, try(var.log_archive.key_alias, "")])
+  key_aliases = concat([var.names.data_key_alias, var.names.logs_key_alias], try(sort(var.log_archive.key_aliases), []))
 
   # What can be named, by the switches of deny. It makes one statement, because each would repeat the exempt roles. That denies
   # nothing more: a call and the ARN of a resource go together only if they are of one kind.
@@ -119,18 +118,23 @@ locals {
     }
   }
 
+  # Of a bucket that others use, too, the session logs only: its settings are not ours.
   log_archive = [
     for archive in var.log_archive[*] : {
-      actions = [
-        "s3:BypassGovernanceRetention",
-        "s3:DeleteBucket*",
-        "s3:DeleteObject*",
-        "s3:PutBucket*",
-        "s3:PutEncryptionConfiguration",
-        "s3:PutLifecycleConfiguration",
-        "s3:PutReplicationConfiguration",
+      actions = concat(
+        ["s3:BypassGovernanceRetention", "s3:DeleteObject*"],
+        archive.key_prefix != null ? [] : [
+          "s3:DeleteBucket*",
+          "s3:PutBucket*",
+          "s3:PutEncryptionConfiguration",
+          "s3:PutLifecycleConfiguration",
+          "s3:PutReplicationConfiguration",
+        ],
+      )
+      resources = [
+        for path in archive.key_prefix != null ? ["/${archive.key_prefix}/*"] : ["", "/*"] :
+        "arn:${local.partition}:s3:::${archive.bucket_name}${path}"
       ]
-      resources = [for path in ["", "/*"] : "arn:${local.partition}:s3:::${archive.bucket_name}${path}"]
     }
   ]
 
@@ -265,6 +269,12 @@ data "aws_iam_policy_document" "this" {
         test     = "Null"
         variable = "aws:ResourceAccount"
         values   = ["false"]
+      }
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = concat(local.exempt_role_arns, sort(var.unlogged_session_role_arns))
       }
     }
   }

@@ -96,10 +96,11 @@ variable "exempt_role_arns" {
 }
 
 variable "log_archive" {
-  description = "Bucket of the session logs and alias of its key, in the account of the log archive: `null` leaves them out."
+  description = "Bucket of the session logs and aliases of the keys, in the account of the log archive: `null` leaves them out. With a `key_prefix` only the objects below it are protected: for a bucket that others use, too."
   type = object({
     bucket_name = string
-    key_alias   = optional(string)
+    key_prefix  = optional(string)
+    key_aliases = optional(set(string), [])
   })
   default = null
 
@@ -109,8 +110,13 @@ variable "log_archive" {
   }
 
   validation {
-    condition     = try(var.log_archive.key_alias, null) == null || can(regex("^alias/[\\w/-]{1,250}$", var.log_archive.key_alias))
-    error_message = "The log_archive.key_alias must begin with alias/ and go on with letters, digits or characters of _/-."
+    condition     = try(var.log_archive.key_prefix, null) == null || can(regex("^[\\w.=-]+(/[\\w.=-]+)*$", var.log_archive.key_prefix))
+    error_message = "The log_archive.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end; null protects the whole bucket."
+  }
+
+  validation {
+    condition     = alltrue([for alias in try(var.log_archive.key_aliases, []) : can(regex("^alias/[\\w/-]{1,250}$", alias))])
+    error_message = "The log_archive.key_aliases must begin with alias/ and go on with letters, digits or characters of _/-."
   }
 }
 

@@ -118,6 +118,25 @@ data "aws_iam_policy_document" "sessions" {
       values   = ["false"]
     }
   }
+
+  # The function of every account looks whether the key exists and is enabled before it names it in the preferences. This call
+  # has no encryption context.
+  statement {
+    sid       = "LookAtTheSessionKey"
+    actions   = ["kms:DescribeKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalOrgID"
+      values   = [var.organization_id]
+    }
+  }
 }
 
 # What others need on the key of the bucket, without the administration of the key.

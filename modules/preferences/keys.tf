@@ -55,6 +55,28 @@ data "aws_iam_policy_document" "session_data_key" {
       }
     }
   }
+
+  # Before a document names the key, the function of its account looks whether the key is enabled.
+  dynamic "statement" {
+    for_each = var.session_key.organization_id[*]
+
+    content {
+      sid       = "LookAtTheSessionKey"
+      actions   = ["kms:DescribeKey"]
+      resources = ["*"]
+
+      principals {
+        type        = "AWS"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "StringEquals"
+        variable = "aws:PrincipalOrgID"
+        values   = [statement.value]
+      }
+    }
+  }
 }
 
 data "aws_iam_policy_document" "logs_key" {

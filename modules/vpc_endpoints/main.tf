@@ -2,10 +2,32 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
+# What exists of what is named: the data sources of single things say of one that is missing nothing but that.
+data "aws_vpcs" "named" {
+  filter {
+    name   = "vpc-id"
+    values = [var.vpc_id]
+  }
+}
+
+data "aws_subnets" "named" {
+  count = length(var.subnet_ids) > 0 ? 1 : 0
+
+  filter {
+    name   = "subnet-id"
+    values = var.subnet_ids
+  }
+}
+
 data "aws_vpc" "this" {
   id = var.vpc_id
 
   lifecycle {
+    precondition {
+      condition     = contains(data.aws_vpcs.named.ids, var.vpc_id)
+      error_message = "There is no VPC ${var.vpc_id} in ${local.region} of this account."
+    }
+
     postcondition {
       condition     = !var.private_dns_enabled || (self.enable_dns_support && self.enable_dns_hostnames)
       error_message = "The VPC ${var.vpc_id} needs DNS support and DNS hostnames, or instances do not find the endpoints: enable both, or set private_dns_enabled to false."
@@ -20,6 +42,11 @@ data "aws_subnet" "this" {
   id = var.subnet_ids[count.index]
 
   lifecycle {
+    precondition {
+      condition     = contains(data.aws_subnets.named[0].ids, var.subnet_ids[count.index])
+      error_message = "There is no subnet ${var.subnet_ids[count.index]} in ${local.region} of this account: correct the subnet_ids."
+    }
+
     postcondition {
       condition     = self.vpc_id == var.vpc_id
       error_message = "The subnet ${self.id} is in VPC ${self.vpc_id}, not in ${var.vpc_id}: name subnets of that VPC."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
 
@@ -14,6 +15,7 @@ from pydantic import (
 
 from fleet.settings_types import (
     BucketName,
+    Contradiction,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
@@ -21,6 +23,7 @@ from fleet.settings_types import (
     RoleArn,
     RoleArnPattern,
     StrictModel,
+    refuse,
 )
 
 # S3 moves objects down this list only (S3 user guide, "Transitioning objects").
@@ -130,26 +133,29 @@ class LogArchive(StrictModel):
         return name
 
     @model_validator(mode="after")
-    def _one_bucket(self) -> Self:
-        if self.existing_bucket_name is None:
-            return self
-        if self.bucket_name:
-            raise ValueError("bucket_name names a bucket to create and existing_bucket_name one that exists: give one")
-        if not self.key_prefix:
-            raise ValueError("a bucket that exists needs a key_prefix: the rules would guard all of it")
-        if self.object_lock or self.access_logging:
-            raise ValueError("object_lock and access_logging have no effect on a bucket that exists")
+    def _consistent(self) -> Self:
+        refuse(self._contradictions())
         return self
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if self.existing_bucket_name is not None:
+            if self.bucket_name:
+                message = "bucket_name names a bucket to create and existing_bucket_name one that exists: give one"
+                yield Contradiction(message, (("bucket_name",),))
+            if not self.key_prefix:
+                message = "a bucket that exists needs a key_prefix: the rules would guard all of it"
+                yield Contradiction(message, (("key_prefix",),))
+            for key in ("object_lock", "access_logging"):
+                if getattr(self, key):
+                    yield Contradiction(f"{key} has no effect on a bucket that exists", ((key,),))
         if self.session_key.alias == self.bucket_key.alias:
-            raise ValueError("session_key.alias and bucket_key.alias must differ")
+            yield Contradiction("session_key.alias and bucket_key.alias must differ", (("session_key", "alias"),))
         if self.access_logging and self.access_logging.bucket_name == self.bucket_name:
-            raise ValueError("access_logging.bucket_name must be another bucket: every access log would be logged")
+            message = "access_logging.bucket_name must be another bucket: every access log would be logged"
+            yield Contradiction(message, (("access_logging", "bucket_name"),))
         if self.object_lock and 0 < self.retention.days < self.object_lock.days:
-            raise ValueError("retention.days must not be fewer than object_lock.days: locked logs cannot be deleted")
-        return self
+            message = "retention.days must not be fewer than object_lock.days: locked logs cannot be deleted"
+            yield Contradiction(message, (("retention", "days"),))
 
     def bucket_in(self, account_id: str, region: str) -> str:
         """Return the name of the bucket."""
@@ -201,9 +207,14 @@ class Guardrails(StrictModel):
     """Name of the policy."""
 
     @model_validator(mode="after")
-    def _something_denied(self) -> Self:
-        if not any(self.deny.model_dump().values()):
-            raise ValueError("deny must leave something on; without any denials, leave the guardrails out")
-        if self.other_session_documents and not self.deny.other_documents:
-            raise ValueError("other_session_documents have no effect unless deny.other_documents is true")
+    def _consistent(self) -> Self:
+        refuse(self._contradictions())
         return self
+
+    def _contradictions(self) -> Iterator[Contradiction]:
+        if not any(self.deny.model_dump().values()):
+            message = "deny must leave something on; without any denials, leave the guardrails out"
+            yield Contradiction(message, (("deny",),))
+        if self.other_session_documents and not self.deny.other_documents:
+            message = "other_session_documents have no effect unless deny.other_documents is true"
+            yield Contradiction(message, (("other_session_documents",),))

@@ -69,12 +69,7 @@ def place(parsed: SettingsFile, document: YamlDocument, organization: Organizati
         role = f"arn:{partitions()[home_region]}:iam::*:role/{parsed.organization.deployment_role.name}"
         given = _guardrails(parsed.guardrails, role)
         if parsed.log_archive is not None and archive is not None:
-            bucket = parsed.log_archive.bucket_in(archive.id, home_region)
-            own_key = parsed.log_archive.bucket_key.kms_key_arn is None
-            given["log_archive"] = {
-                "bucket_name": bucket,
-                **({"key_alias": parsed.log_archive.bucket_key.alias} if own_key else {}),
-            }
+            given["log_archive"] = _guarded(parsed.log_archive, archive.id, home_region)
         variables.setdefault(management.id, {})[GUARDRAILS_SECTION] = given
         # An SCP can keep this setting of every account and region, not make it.
         layers[GUARDRAILS_SECTION] = {"preferences": {"block_public_sharing": parsed.guardrails.deny.public_sharing}}
@@ -104,6 +99,19 @@ def _account(organization: Organization, role: str, where: str, advice: str) -> 
 def _log_archive(archive: LogArchive, organization_id: str) -> dict[str, Any]:
     given = archive.model_dump(exclude_none=True)
     return {"organization_id": organization_id, **given}
+
+
+def _guarded(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
+    """Return what the guardrails keep of the log archive: of a bucket that others use, too, the session logs only."""
+    created = {
+        archive.bucket_key.alias: archive.bucket_key.kms_key_arn is None,
+        archive.session_key.alias: archive.session_key.mode == "separate",
+    }
+    return {
+        "bucket_name": archive.bucket_in(account_id, region),
+        "key_aliases": [alias for alias, made in created.items() if made],
+        **({"key_prefix": archive.key_prefix} if archive.existing_bucket_name else {}),
+    }
 
 
 def _guardrails(guardrails: Guardrails, deployment_role: str) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from pydantic import (
 from fleet.foundation_settings import Guardrails, LogArchive
 from fleet.matching import Matcher
 from fleet.settings_types import (
-    ORGANIZATION_ID,
     AccountPattern,
     Contradiction,
     Date,
     KmsKeyArn,
+    OrganizationId,
     Region,
     StrictModel,
     Text,
@@ -84,7 +84,7 @@ class State(StrictModel):
 class OrganizationSettings(StrictModel):
     """The organization and how to enter it."""
 
-    id: str = Field(pattern=ORGANIZATION_ID)
+    id: OrganizationId
     """Id of the organization; credentials of another one are refused."""
     home_region: Region | None = None
     """Region of what exists once per account."""

@@ -14,13 +14,13 @@ from pydantic import (
 )
 
 from fleet.settings_types import (
-    ORGANIZATION_ID,
     AccountId,
     BucketName,
     Contradiction,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
+    OrganizationId,
     Region,
     RetentionDays,
     RoleName,
@@ -169,7 +169,7 @@ class SessionKey(StrictModel):
     """Whether session data is encrypted with a KMS key."""
     kms_key_arn: SessionKeyArn | None = None
     """A key of your own in the region; without one, a key is created."""
-    organization_id: str | None = Field(None, pattern=ORGANIZATION_ID)
+    organization_id: OrganizationId | None = None
     """Organization whose principals may use a created key, too."""
 
 

@@ -14,9 +14,11 @@ import pytest
 
 from fleet.cli import run
 from fleet.context import Context
+from fleet.foundation_settings import LogArchive
 from fleet.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from fleet.targets import Selection
+from fleet.verification.bucket_policy import wanted_statements
 from fleet.wanted import wanted_preferences
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
@@ -26,6 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 ARCHIVE, MEMBER = "583920174652", "640281937465"
 BUCKET = "central-session-logs"
+READER = f"arn:aws:iam::{ARCHIVE}:role/SessionLogAuditor"
 PREFIX = f"sessionmanager/{MEMBER}/{REGION}"
 ORGANIZATION = SandboxOrganization(
     id="o-verified12345",
@@ -51,9 +54,7 @@ organization:
   regions: [{REGION}]
   deployment_role: {{name: {ORGANIZATION.deployment_role}}}
   log_archive_account: LogArchive
-defaults:
-  preferences:
-    s3: {{enabled: true, bucket_name: {BUCKET}, kms_key_account_id: "{ARCHIVE}"}}
+log_archive: {{bucket_name: {BUCKET}, reader_role_arns: ["{READER}"]}}
 """
 
 
@@ -125,20 +126,25 @@ class Member:
         reconcile(request, caller(self.client, budget), budget, REGION)
 
     def _make_bucket(self) -> None:
-        key = self.archive_session.client("kms").create_key()["KeyMetadata"]["Arn"]
+        kms = self.archive_session.client("kms")
+        uploads = {"Effect": "Allow", "Principal": "*", "Action": ["kms:*"], "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [uploads]})
+        key = kms.create_key(Policy=document)["KeyMetadata"]["Arn"]
+        kms.create_alias(AliasName="alias/session-manager/log-archive", TargetKeyId=key)
         self.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.encrypt_bucket("aws:kms", key)
-        reading = {
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": "s3:GetEncryptionConfiguration",
-            "Resource": f"arn:aws:s3:::{BUCKET}",
-            "Condition": {"StringEquals": {"aws:PrincipalOrgID": ORGANIZATION.id}},
-        }
-        self.archive.put_bucket_policy(
-            Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [reading]})
-        )
+        wanted = LogArchive(bucket_name=BUCKET, reader_role_arns=[READER])
+        self.statements = wanted_statements(wanted, ORGANIZATION.id, f"arn:aws:s3:::{BUCKET}", key)
+        self.protect_bucket(self.statements)
         self.bucket_key = key
+
+    def protect_bucket(self, statements: list[dict[str, Any]]) -> None:
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.archive.put_bucket_policy(Bucket=BUCKET, Policy=document)
+
+    def upload(self, key: str) -> None:
+        """Write a log into the folder of the account."""
+        self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"log")
 
     def encrypt_bucket(self, algorithm: str, key: str | None) -> None:
         default = {"SSEAlgorithm": algorithm, **({"KMSMasterKeyID": key} if key else {})}
@@ -191,6 +197,7 @@ def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
         "preferences": "ok",
         "log_group": "ok",
         "bucket": "ok",
+        "bucket_policy": "ok",
         "endpoints": "not_needed",
         "logs": "not_needed",
         "instance_policy": "ok",
@@ -224,7 +231,8 @@ def test_a_document_that_somebody_changed(member: Member, verify: Callable[..., 
         ("aws:kms", None, "the one that AWS manages"),
         ("aws:kms", "alias/session-logs", "not by the full ARN"),
         ("aws:kms:dsse", "own", "which the agent refuses"),
-        ("aws:kms", f"arn:aws:kms:{REGION}:{MEMBER}:key/11111111-2222-3333-4444-555555555555", "a key of account"),
+        # Of the account of the log archive, but not the key that the readers may use.
+        ("aws:kms", f"arn:aws:kms:{REGION}:{ARCHIVE}:key/11111111-2222-3333-4444-555555555555", "is wanted"),
     ],
 )
 def test_the_bucket_encryption(
@@ -235,6 +243,60 @@ def test_the_bucket_encryption(
     member.encrypt_bucket("aws:kms", member.bucket_key)
     assert (code, checks["bucket"]["verdict"]) == (2, "finding")
     assert message in checks["bucket"]["message"]
+
+
+def test_the_key_of_the_bucket_is_going(member: Member, verify: Callable[..., Any]) -> None:
+    kms, key = member.archive_session.client("kms"), member.bucket_key.rpartition("/")[2]
+    kms.disable_key(KeyId=key)
+    disabled = verify()
+    kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7)
+    going = verify()
+    kms.cancel_key_deletion(KeyId=key)
+    kms.enable_key(KeyId=key)
+    assert [(code, checks["bucket"]["verdict"]) for code, checks in (disabled, going)] == [(2, "finding")] * 2
+    assert "is Disabled: no log can be written" in disabled[1]["bucket"]["message"]
+    assert "is PendingDeletion" in going[1]["bucket"]["message"]
+
+
+def test_the_key_of_the_log_archive_is_missing(member: Member, verify: Callable[..., Any]) -> None:
+    kms = member.archive_session.client("kms")
+    kms.delete_alias(AliasName="alias/session-manager/log-archive")
+    code, checks = verify()
+    kms.create_alias(AliasName="alias/session-manager/log-archive", TargetKeyId=member.bucket_key.rpartition("/")[2])
+    assert (code, checks["bucket"]["verdict"], checks["bucket_policy"]["verdict"]) == (2, "finding", "finding")
+    assert f"does not exist in account {ARCHIVE}" in checks["bucket"]["message"]
+
+
+def test_a_key_that_is_given(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
+    config, key = member.config.with_name("given-key.yaml"), f"bucket_key: {{kms_key_arn: {member.bucket_key}}}"
+    config.write_text(member.config.read_text().replace("log_archive: {", f"log_archive: {{{key}, "))
+    code = run(["-c", str(config), "verify", "--account", "Member", "--format", "json"])
+    (target,) = json.loads(capsys.readouterr().out)["targets"]
+    assert [check for check in target["checks"] if check["verdict"] not in {"ok", "not_needed"}] == []
+    assert code == 0
+
+
+def test_what_the_policy_of_the_bucket_lacks(member: Member, verify: Callable[..., Any]) -> None:
+    missing = {"WriteOwnFolder", "NoDeletion"}
+    member.protect_bucket([each for each in member.statements if each["Sid"] not in missing])
+    code, checks = verify()
+    member.archive.delete_bucket_policy(Bucket=BUCKET)
+    _, without = verify()
+    member.protect_bucket(member.statements)
+    assert (code, checks["bucket_policy"]["verdict"]) == (2, "finding")
+    assert f"The policy of the bucket {BUCKET} lacks WriteOwnFolder, NoDeletion." == checks["bucket_policy"]["message"]
+    assert "ReadEncryption" in without["bucket_policy"]["message"]
+
+
+def test_a_bucket_that_is_gone(member: Member, verify: Callable[..., Any]) -> None:
+    member.archive.delete_bucket(Bucket=BUCKET)
+    code, checks = verify()
+    member.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    member.encrypt_bucket("aws:kms", member.bucket_key)
+    member.protect_bucket(member.statements)
+    assert code == 2
+    gone = {name: check["message"] for name, check in checks.items() if check["verdict"] == "finding"}
+    assert gone == dict.fromkeys(["bucket", "bucket_policy", "logs"], f"The bucket {BUCKET} does not exist.")
 
 
 def test_a_log_group_without_key_and_with_another_retention(member: Member, verify: Callable[..., Any]) -> None:
@@ -308,6 +370,15 @@ class TestInstances:
         yield vpc
         ec2.terminate_instances(InstanceIds=[instance])
 
+    @pytest.fixture
+    def log(self, member: Member) -> Iterator[str]:
+        """A key for a log; what is there is taken away at the end, from which the bucket's policy keeps everybody."""
+        key = f"{PREFIX}/jane-0123.log"
+        yield key
+        member.archive.delete_bucket_policy(Bucket=BUCKET)
+        member.archive.delete_object(Bucket=BUCKET, Key=key)
+        member.protect_bucket(member.statements)
+
     def test_no_way_to_the_services(self, member: Member, verify: Callable[..., Any], instance: str) -> None:
         _, checks = verify()
         assert checks["endpoints"]["verdict"] == "finding"
@@ -315,7 +386,10 @@ class TestInstances:
         ec2 = member.client("ec2")
         for service in ("ssm", "ssmmessages", "ec2", "kms", "s3", "logs"):
             ec2.create_vpc_endpoint(
-                VpcId=instance, ServiceName=f"com.amazonaws.{REGION}.{service}", VpcEndpointType="Interface"
+                VpcId=instance,
+                ServiceName=f"com.amazonaws.{REGION}.{service}",
+                VpcEndpointType="Interface",
+                PrivateDnsEnabled=True,
             )
         assert verify()[1]["endpoints"]["verdict"] == "ok"
 
@@ -325,21 +399,56 @@ class TestInstances:
         ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=instance)
         tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [instance]}])["RouteTables"]
         ec2.create_route(RouteTableId=tables[0]["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        assert verify()[1]["endpoints"]["verdict"] == "finding", "the instance has no public address"
+        here = [{"Name": "vpc-id", "Values": [instance]}]
+        (found,) = ec2.describe_instances(Filters=here)["Reservations"]
+        address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+        ec2.associate_address(AllocationId=address, InstanceId=found["Instances"][0]["InstanceId"])
         assert verify()[1]["endpoints"]["verdict"] == "ok"
 
-    def test_logs_arrive(self, member: Member, verify: Callable[..., Any]) -> None:
+    def test_logs_arrive(
+        self, member: Member, verify: Callable[..., Any], log: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         code, checks = verify()
         assert (code, checks["logs"]["verdict"]) == (2, "finding")
         assert "No log has ever arrived" in checks["logs"]["message"]
-        timer = threading.Timer(
-            2, lambda: member.archive.put_object(Bucket=BUCKET, Key=f"{PREFIX}/jane-0123.log", Body=b"log")
-        )
+        timer = threading.Timer(2, lambda: member.upload(log))
         timer.start()
         _, checks = verify("--watch", "30")
         timer.join()
-        assert checks["logs"]["message"] == f"{PREFIX}/jane-0123.log has arrived."
-        assert verify("--max-log-age", "1h")[1]["logs"]["verdict"] == "ok"
-        member.archive.delete_object(Bucket=BUCKET, Key=f"{PREFIX}/jane-0123.log")
+        assert checks["logs"]["message"] == f"{log} has arrived."
+        assert checks["logs"]["newest_log"]["key"] == log
+        found = verify("--max-log-age", "1h")[1]["logs"]
+        assert found["verdict"] == "ok"
+        assert found["newest_log"]["key"] == log
+        assert 0 <= found["newest_log"]["age_seconds"] < 60
+        run(["-c", str(member.config), "verify", "--account", "Member"])
+        table = capsys.readouterr().out
+        assert "newest log" in table
+        assert "jane-0123.log" in table
+
+    def test_a_watch_goes_on_where_another_account_cannot_be_listed(
+        self, member: Member, log: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        location: Any = {"LocationConstraint": REGION}
+        member.archive.create_bucket(Bucket="closed-session-logs", CreateBucketConfiguration=location)
+        config = member.config.with_name("closed.yaml")
+        closed = "{match: {accounts: [Second]}, set: {preferences: {s3: {bucket_name: closed-session-logs}}}}"
+        config.write_text(f"{member.config.read_text()}overrides: [{closed}]\n")
+        timer = threading.Timer(2, lambda: member.upload(log))
+        timer.start()
+        accounts = ["--account", "Member", "--account", "Second"]
+        code = run(["-c", str(config), "verify", *accounts, "--watch", "30", "--format", "json"])
+        timer.join()
+        member.archive.delete_bucket(Bucket="closed-session-logs")
+        targets = {each["account_name"]: each for each in json.loads(capsys.readouterr().out)["targets"]}
+        logs = {
+            name: next(check for check in target["checks"] if check["name"] == "logs")
+            for name, target in targets.items()
+        }
+        assert code == 1
+        assert (logs["Second"]["verdict"], logs["Member"]["verdict"]) == ("not_checked", "ok")
+        assert "Cannot list the logs in closed-session-logs/" in logs["Second"]["message"]
 
 
 def test_an_account_that_cannot_be_entered(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,7 +466,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert code == 2
     assert "what to do" in out
-    assert "1 targets: 4 ok, 2 finding, 2 not needed" in out
+    assert "1 targets: 5 ok, 2 finding, 2 not needed" in out
 
 
 @pytest.mark.parametrize(

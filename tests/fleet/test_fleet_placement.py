@@ -90,7 +90,31 @@ def test_the_guardrails_exempt_who_deploys(settings_file: SettingsFile) -> None:
         "arn:aws:iam::*:role/BreakGlass",
     ]
     assert found["attach_to"] == ["r-abcd"]
-    assert found["log_archive"] == {"bucket_name": BUCKET, "key_alias": "alias/session-manager/log-archive"}
+    assert found["log_archive"] == {"bucket_name": BUCKET, "key_aliases": ["alias/session-manager/log-archive"]}
+
+
+@pytest.mark.parametrize(
+    ("archive", "guarded"),
+    [
+        (
+            "session_key: {mode: separate, alias: alias/ours}",
+            {"bucket_name": BUCKET, "key_aliases": ["alias/session-manager/log-archive", "alias/ours"]},
+        ),
+        (
+            "session_key: {mode: shared}",
+            {"bucket_name": BUCKET, "key_aliases": ["alias/session-manager/log-archive"]},
+        ),
+        (
+            f"existing_bucket_name: our-logs, bucket_key: {{kms_key_arn: 'arn:aws:kms:{HOME}:{ARCHIVE.id}:key/0123'}}",
+            {"bucket_name": "our-logs", "key_prefix": "sessionmanager", "key_aliases": []},
+        ),
+    ],
+)
+def test_the_guardrails_keep_what_the_log_archive_makes(
+    settings_file: SettingsFile, archive: str, guarded: dict[str, object]
+) -> None:
+    settings = placed(settings_file, f"log_archive: {{{archive}}}\nguardrails: {{}}\n")
+    assert settings.effective(MANAGER, HOME).placed["guardrails"]["log_archive"] == guarded
 
 
 def test_with_guardrails_nobody_shares_documents_with_everybody(settings_file: SettingsFile) -> None:
@@ -157,7 +181,9 @@ def test_an_account_that_is_not_known(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("log_archive: {bucket_name: our.logs}\n", "does not have the form"),
+        ("log_archive: {bucket_name: our.logs}\n", '"our.logs" cannot be the name of a bucket here: that has 3 to 63'),
+        ("log_archive: {existing_bucket_name: our.logs}\n", "and no dots, which break TLS host names"),
+        ("log_archive: {bucket_name: our-logs-s3alias}\n", "are reserved for S3"),
         ("log_archive: {bucket_name: a-a-a, existing_bucket_name: b-b-b}\n", "give one"),
         ("log_archive: {retention: {transitions: [{days: 1, storage_class: TAPE}]}}\n", "STANDARD_IA"),
         ("log_archive: {reader_role_arns: ['arn:aws:iam::111122223333:role/*']}\n", "does not have the form"),

@@ -176,7 +176,10 @@ VALID = "id: o-exampleorgid\nhome_region: eu-west-1\nregions: [eu-west-1]\ndeplo
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (VALID.replace("o-exampleorgid", "example"), '(organization.id): "example" does not have the form'),
+        (
+            VALID.replace("o-exampleorgid", "example"),
+            '(organization.id): "example" is not the id of an organization, such as o-exampleorgid',
+        ),
         (VALID.replace("o-exampleorgid", '"o-exampleorgid\\n"'), "(organization.id): "),
         (VALID.replace("home_region: eu-west-1\n", ""), '"home_region" and "regions" are needed'),
         (VALID.replace("[eu-west-1]", "[us-east-1]"), 'the home region "eu-west-1" must be one of "regions"'),

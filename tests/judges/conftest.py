@@ -119,7 +119,11 @@ module "operator_access_forwarding" {
 module "guardrails" {
   source           = "MODULES/guardrails"
   exempt_role_arns = ["arn:aws:iam::*:role/AWSControlTowerExecution", "arn:aws:iam::*:role/break-glass"]
-  log_archive      = { bucket_name = "example-session-logs", key_alias = "alias/session-manager/log-archive" }
+
+  log_archive = {
+    bucket_name = "example-session-logs"
+    key_aliases = ["alias/session-manager/log-archive", "alias/session-manager/organization-data"]
+  }
 
   unlogged_session_role_arns = ["arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_DatabaseSupport_*"]
 }
@@ -135,6 +139,13 @@ module "guardrails_any_document" {
   source           = "MODULES/guardrails"
   exempt_role_arns = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
   deny             = merge(local.nothing, { ssh = true, port_forwarding = true })
+}
+
+module "guardrails_shared_bucket" {
+  source           = "MODULES/guardrails"
+  exempt_role_arns = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
+  log_archive      = { bucket_name = "example-shared-bucket", key_prefix = "sessionmanager" }
+  deny             = merge(local.nothing, { instance_policy = true })
 }
 
 locals {
@@ -161,6 +172,16 @@ module "config_rule" {
 
   excluded_role_names = ["break-glass", "legacy-*", "node?.prod+1"]
   excluded_role_paths = ["/platform/"]
+}
+
+module "preferences_merged" {
+  source = "MODULES/preferences"
+  adopt  = "merge"
+}
+
+module "preferences_organization_key" {
+  source      = "MODULES/preferences"
+  session_key = { kms_key_arn = "arn:aws:kms:eu-west-1:LOG_ARCHIVE:key/5e55105e-cb57-4552-8153-5e55105e5510" }
 }
 
 module "preferences" {
@@ -192,12 +213,15 @@ TARGETS = [
     "module.guardrails.data.aws_iam_policy_document.boundary",
     "module.guardrails_more_documents.data.aws_iam_policy_document.this",
     "module.guardrails_any_document.data.aws_iam_policy_document.this",
+    "module.guardrails_shared_bucket.data.aws_iam_policy_document.this",
     "module.config_rule.data.aws_iam_policy_document.permissions",
     "module.config_rule.data.aws_iam_policy_document.trust",
     "module.config_rule.aws_config_config_rule.this",
     "module.config_rule.aws_ssm_document.this",
     "module.preferences.data.aws_iam_policy_document.function",
+    "module.preferences_merged.data.aws_iam_policy_document.function",
     "module.preferences.data.aws_iam_policy_document.trust",
+    "module.preferences_organization_key.data.aws_iam_policy_document.function",
 ]
 
 

@@ -185,16 +185,85 @@ def may_decide(statement: dict[str, Any], request: Request) -> bool:
     return matches and (statement["Effect"] == "Allow") == (request.result == RESULTS["allow"])
 
 
+def with_statement(products: Products, policy: str, number: int, changed: dict[str, Any]) -> Products:
+    """The products with one statement of a policy changed."""
+    document = products.policies[policy]
+    statements = [changed if at == number else each for at, each in enumerate(document["Statement"])]
+    return replace(products, policies={**products.policies, policy: {**document, "Statement": statements}})
+
+
 def without(products: Products, policy: str, number: int) -> Products:
     """The products with one statement of a policy about something that nobody asks for."""
-    document = products.policies[policy]
-    statements = [
-        {**{key: value for key, value in statement.items() if key != "NotAction"}, "Action": "sts:GetFederationToken"}
-        if at == number
-        else statement
-        for at, statement in enumerate(document["Statement"])
-    ]
-    return replace(products, policies={**products.policies, policy: {**document, "Statement": statements}})
+    statement = products.policies[policy]["Statement"][number]
+    kept = {key: value for key, value in statement.items() if key != "NotAction"}
+    return with_statement(products, policy, number, {**kept, "Action": "sts:GetFederationToken"})
+
+
+@dataclass(frozen=True)
+class Omission:
+    """A statement of a policy from which one condition, action or resource is missing.
+
+    Attributes:
+        policy: Name of the policy.
+        number: Which of its statements it is.
+        element: What it is taken from: `Action`, `Resource`, `NotResource` or `Condition`.
+        value: What is missing: an action, a resource, or operator and key of a condition.
+        changed: The statement without it.
+        original: The statement as it was.
+    """
+
+    policy: str
+    number: int
+    element: str
+    value: str
+    changed: dict[str, Any]
+    original: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What is missing where, the same for all forms in which a module is judged."""
+        module, _, document = self.policy.partition(".")
+        family = next(family for family in HARDENED if module.startswith(family))
+        return f"{family}.{document} {self.original['Sid']}: {self.element} {self.value}"
+
+    def concerns(self, request: Request, products: Products) -> bool:
+        """Whether it could change the answer to a request."""
+        if self.policy not in policies_of(request, products):
+            return False
+        # Without a condition, or an exception, a statement says more, and otherwise less.
+        says_more = self.element in {"Condition", "NotResource"}
+        effect = "Allowed" if self.original["Effect"] == "Allow" else "ExplicitlyDenied"
+        if says_more == (request.result == effect):
+            return False
+        actions = [self.value] if self.element == "Action" else many(self.original["Action"])
+        resources = (
+            [self.value] if self.element in {"Resource", "NotResource"} else many(self.original.get("Resource", "*"))
+        )
+        asked = products.fill(request.resource)
+        # IAM fills in the variables of a policy: whatever they may stand for.
+        return any(fnmatchcase(request.action.lower(), each.lower()) for each in actions) and any(
+            fnmatchcase(asked, re.sub(r"\$\{[^}]+\}", "*", each)) for each in resources
+        )
+
+
+def omissions(policy: str, number: int, statement: dict[str, Any]) -> Iterator[Omission]:
+    """Every condition of a statement left out, and every action and resource of those that have others."""
+    for element in {"Action", "Resource", "NotResource"} & statement.keys():
+        values = many(statement[element])
+        for value in values if len(values) > 1 else []:
+            changed = {**statement, element: [each for each in values if each != value]}
+            yield Omission(policy, number, element, value, changed, statement)
+    conditions = statement.get("Condition", {})
+    for operator, keys in conditions.items():
+        for key in keys:
+            rest = {each: value for each, value in keys.items() if each != key}
+            others = {name: values for name, values in {**conditions, operator: rest}.items() if values}
+            changed = {**statement, "Condition": others}
+            yield Omission(policy, number, "Condition", f"{operator} {key}", changed, statement)
+
+
+def many(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def principal_context(principal: str) -> dict[str, str]:
@@ -276,3 +345,55 @@ def test_no_statement_can_go_unnoticed(
     ]
     unnoticed = [(policy, each["Sid"]) for (policy, _), each in statements.items() if each not in noticed]
     assert sorted(unnoticed) == []
+
+
+# The modules whose policies may lose no condition, action or resource without somebody noticing.
+HARDENED = ("log_archive", "operator_access", "guardrails", "vpc_endpoints")
+
+# What may go unnoticed, and why.
+_AGAIN = "said again by a Deny, which also holds when somebody adds a wider statement:"
+_TOGETHER = "the statement is one for all that can be named, and says iam:Delete* for other resources:"
+_IDENTITY_CENTER = "the simulator lets nobody change or pass roles of IAM Identity Center"
+_SUPPORT = "arn:aws:iam::*:role/aws-reserved/sso.amazonaws.com/*AWSReservedSSO_DatabaseSupport_*"
+UNNOTICED = {
+    "guardrails.boundary KeepAsDeployed: Action iam:DeletePolicy*": f"{_TOGETHER} exempt_roles",
+    f"guardrails.boundary KeepAsDeployed: Resource {_SUPPORT}": _IDENTITY_CENTER,
+    "guardrails.this KeepAsDeployed: Action iam:DeletePolicy*": f"{_TOGETHER} exempt_roles",
+    f"guardrails.this KeepAsDeployed: Resource {_SUPPORT}": _IDENTITY_CENTER,
+    "log_archive.bucket ReadLogs: Condition ArnEquals aws:PrincipalArn": f"{_AGAIN} NamedReadersOnly",
+    "log_archive.bucket ReadLogs: Condition StringEquals aws:PrincipalOrgID": f"{_AGAIN} OrganizationOnly",
+    "log_archive.bucket WriteOwnFolder: Condition StringEquals aws:PrincipalOrgID": f"{_AGAIN} OrganizationOnly",
+    "operator_access.operator OwnSessionsById: Action ssmmessages:OpenDataChannel": (
+        "the simulator knows no resource of this action, IAM the session"
+    ),
+}
+
+
+def test_no_part_of_a_statement_can_go_unnoticed(
+    judge: Judge, products: Products, answers: dict[Request, dict[str, Any]]
+) -> None:
+    found = [
+        omission
+        for policy in sorted({policy for request in REQUESTS for policy in policies_of(request, products)})
+        if policy.startswith(HARDENED)
+        for number, statement in enumerate(products.policies[policy]["Statement"])
+        for omission in omissions(policy, number, statement)
+    ]
+    asked = [(omission, request) for omission in found for request in REQUESTS if omission.concerns(request, products)]
+    changed = [
+        simulation(request, with_statement(products, omission.policy, omission.number, omission.changed))
+        for omission, request in asked
+    ]
+    results = judge("simulate_requests.mjs", changed)
+
+    assert {json.dumps(answer["errors"]) for answer in results} == {"null"}
+    noticed = [
+        omission
+        for (omission, request), answer in zip(asked, results, strict=True)
+        if answer["result"] != answers[request]["result"]
+    ]
+    # Modules in several forms repeat statements, and so does a boundary: one of the same ones is enough.
+    names = {omission.name for omission in noticed}
+    statements = {json.dumps(omission.changed) for omission in noticed}
+    unnoticed = {each.name for each in found if each.name not in names and json.dumps(each.changed) not in statements}
+    assert sorted(unnoticed) == sorted(UNNOTICED)

@@ -63,7 +63,14 @@ REFUSED = {
             'log_archive = { bucket_name = "with.dots" }',
             "The log_archive.bucket_name must be a bucket's name without dots",
         ),
-        ('log_archive = { bucket_name = "logs", key_alias = "x" }', "The log_archive.key_alias must begin with alias/"),
+        (
+            'log_archive = { bucket_name = "logs", key_prefix = "logs/" }',
+            "The log_archive.key_prefix must be letters, digits",
+        ),
+        (
+            'log_archive = { bucket_name = "logs", key_aliases = ["x"] }',
+            "The log_archive.key_aliases must begin with alias/",
+        ),
         ('name = "a:b"', "The name must have 1 to 128"),
         ('names = { function = "session-*" }', "The names must have letters, digits or characters of"),
         (
@@ -81,6 +88,7 @@ REFUSED = {
             "The other_session_documents have no effect unless deny.other_documents is true",
         ),
         (f'attach_to = ["r-abcd"]\n{MANY}', "and AWS Organizations takes 5120: exempt fewer roles"),
+        (MANY, "and AWS Organizations takes 5120: exempt fewer roles"),
         (f"boundary = {{ enabled = true }}\n{MANY}", "and IAM takes 6144: exempt fewer roles"),
     ],
 }

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
+
+from fleet.foundation_settings import LogArchive
+from fleet.sandbox import Sandbox
+from fleet.verification.bucket_policy import missing_statements, wanted_statements
+from session_preferences.aws import Budget, caller
+from session_preferences.document import build
+from session_preferences.preflight import preflight
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Terraform
@@ -16,6 +26,7 @@ pytestmark = pytest.mark.terraform
 
 ORGANIZATION = "o-exampleorgid"
 KEY = "arn:aws:kms:eu-west-1:614208975316:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
+FUNCTION_ROLE = "session-manager-preferences-eu-west-1"
 LOCK = "object_lock = { days = %d }"
 
 TRANSITIONS = "retention = { transitions = [%s] }"
@@ -162,6 +173,13 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
         "kms_key_account_id": "614208975316",
     }
     assert archive["session_key_arn"] == archive["bucket_key_arn"] == KEY
+    existing = LogArchive(
+        existing_bucket_name="shared-archive",
+        key_prefix="sessions",
+        reader_role_arns=["arn:aws:iam::111122223333:role/SessionLogAuditor"],
+    )
+    made = json.loads(archive["bucket_policy_statements_json"])["Statement"]
+    same_meaning(made, wanted_statements(existing, ORGANIZATION, "arn:aws:s3:::shared-archive", KEY))
     guarded = {
         statement["Resource"]
         for statement in json.loads(archive["bucket_policy_statements_json"])["Statement"]
@@ -173,11 +191,14 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
         "UploadsOfTheOrganization",
         "ReadersOfTheLogs",
         "SessionsOfTheOrganization",
+        "LookAtTheSessionKey",
     }
     assert "no-archive" in missing
 
 
-def test_log_archive(applied: Callable[..., dict[str, Any]], member: boto3.Session) -> None:
+def test_log_archive(
+    applied: Callable[..., dict[str, Any]], sandbox: Sandbox, member: boto3.Session, tmp_path: Path
+) -> None:
     outputs = applied("log_archive")
 
     s3, kms = member.client("s3"), member.client("kms")
@@ -203,10 +224,65 @@ def test_log_archive(applied: Callable[..., dict[str, Any]], member: boto3.Sessi
     assert logs["NoncurrentVersionExpiration"]["NoncurrentDays"] == 90
     assert [(step["Days"], step["StorageClass"]) for step in logs["Transitions"]] == [(90, "GLACIER_IR")]
     assert markers["Expiration"]["ExpiredObjectDeleteMarker"] is True
-    assert json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"]) == json.loads(outputs["bucket_policy"])
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    assert policy == json.loads(outputs["bucket_policy"])
+    wanted = wanted_statements(
+        LogArchive(reader_role_arns=["arn:aws:iam::111122223333:role/SessionLogAuditor"]),
+        ORGANIZATION,
+        f"arn:aws:s3:::{bucket}",
+        outputs["bucket_key_arn"],
+    )
+    same_meaning(policy["Statement"], wanted)
 
     aliases = {alias["AliasName"]: alias.get("TargetKeyId") for alias in kms.list_aliases()["Aliases"]}
     assert outputs["bucket_key_arn"].endswith(f"/{aliases['alias/session-manager/log-archive']}")
     assert outputs["session_key_arn"].endswith(f"/{aliases['alias/session-manager/organization-data']}")
     for arn in (outputs["bucket_key_arn"], outputs["session_key_arn"]):
         assert kms.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"] is True
+    policy = kms.get_key_policy(KeyId=outputs["session_key_arn"], PolicyName="default")["Policy"]
+    organization = replace(sandbox.organization, id=ORGANIZATION)
+    with Sandbox.start(organization, tmp_path / "enforcing", enforce_iam=True) as enforcing:
+        the_session_key_serves_members(enforcing, policy)
+
+
+def same_meaning(made: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    """What `verify` wants of the bucket's policy is what the module makes, no more and no less."""
+    assert missing_statements({"Statement": made}, wanted) == []
+    assert missing_statements({"Statement": wanted}, made) == []
+    assert {each["Sid"] for each in wanted} == {each["Sid"] for each in made}
+
+
+def the_session_key_serves_members(sandbox: Sandbox, policy: str) -> None:
+    """The function of a member sees the key, and session data goes through it; nobody outside the organization does."""
+    archive, member, *_ = sandbox.organization.members
+    region = sandbox.organization.home_region
+    key = sandbox.session(archive.id, region).client("kms").create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    iam, role = sandbox.session(member.id, region).client("iam"), f"arn:aws:iam::{member.id}:role/{FUNCTION_ROLE}"
+    management = sandbox.organization.management_account_id
+    trust = {"Effect": "Allow", "Principal": {"AWS": management}, "Action": "sts:AssumeRole"}
+    actions = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": key}
+    iam.create_role(RoleName=FUNCTION_ROLE, AssumeRolePolicyDocument=document(trust))
+    iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="least", PolicyDocument=document(allowed))
+    sts = sandbox.session(management, region).client("sts")
+    credentials = sts.assume_role(RoleArn=role, RoleSessionName="preflight")["Credentials"]
+
+    def client(service: str) -> Any:  # noqa: ANN401 - one kind for each service
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=sandbox.endpoint_url,
+            region_name=region,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+
+    preflight(build({"kmsKeyId": key}), caller(client, Budget(60)), region)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client("kms").generate_data_key(KeyId=key, KeySpec="AES_256")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sandbox.outsider_session(region).client("kms").describe_key(KeyId=key)
+
+
+def document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statement})

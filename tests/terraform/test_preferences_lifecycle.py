@@ -333,12 +333,15 @@ def example_preferences_all(place: Place) -> None:
     policy = json.loads(
         place.session.client("kms").get_key_policy(KeyId=live["kmsKeyId"], PolicyName="default")["Policy"]
     )
-    (shared,) = [statement for statement in policy["Statement"] if statement["Sid"] == "SessionsOfTheOrganization"]
+    statements = {statement["Sid"]: statement for statement in policy["Statement"]}
+    shared, looked_at = statements["SessionsOfTheOrganization"], statements["LookAtTheSessionKey"]
     assert set(shared["Action"]) == {"kms:GenerateDataKey", "kms:Decrypt"}
     assert shared["Condition"] == {
         "StringEquals": {"aws:PrincipalOrgID": organization},
         "Null": {"kms:EncryptionContext:aws:ssm:TargetId": "false"},
     }
+    assert looked_at["Action"] == "kms:DescribeKey"
+    assert looked_at["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": organization}}
 
     def messages(url: str) -> list[Any]:
         got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])

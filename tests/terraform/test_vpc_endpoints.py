@@ -87,6 +87,9 @@ BROKEN_RULES_OVER_SEVERAL_VALUES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+NO_INTERFACES = dict.fromkeys(("ec2", "kms", "logs", "ssm", "ssmmessages"), "none")
+
+
 def module(**arguments: object) -> dict[str, Any]:
     """A module call as JSON, with no more than the required arguments unless others are given."""
     required = {
@@ -131,12 +134,18 @@ def test_the_plan_refuses_what_does_not_fit_the_network(caller: Terraform, netwo
             services={"s3": "none"},
         ),
     }
-    write(caller, cases)
+    missing = {
+        "no_vpc": module(subnet_ids=[], services=NO_INTERFACES),
+        "no_subnet": module(**there, subnet_ids=[network.first, "subnet-0a1b2c3d"]),
+    }
+    write(caller, {**cases, **missing})
 
     errors = caller.refusals()
 
-    assert len(errors) == len(cases)
+    assert len(errors) == len(cases) + len(missing)
     told = " ".join(errors)
+    assert "There is no VPC vpc-0a1b2c3d in eu-west-1 of this account." in told
+    assert "There is no subnet subnet-0a1b2c3d in eu-west-1 of this account" in told
     assert f"The subnet {network.elsewhere} is in VPC" in told
     assert "The subnet_ids must be in one availability zone each, but are in eu-west-1a, eu-west-1a" in told
     assert (
@@ -189,12 +198,11 @@ def test_existing_endpoints_are_recognised_and_not_made_again(caller: Terraform,
 
 
 def test_s3_can_have_an_interface_in_security_groups_that_exist(caller: Terraform, network: Network) -> None:
-    others = dict.fromkeys(("ec2", "kms", "logs", "ssm", "ssmmessages"), "none")
     endpoints = module(
         vpc_id=network.vpc,
         route_table_ids=[],
         subnet_ids=[network.first],
-        services={"s3": "interface", **others},
+        services={"s3": "interface", **NO_INTERFACES},
         security_group_ids=["sg-0a1b2c3d"],
         aws_bucket_names=[],
     )

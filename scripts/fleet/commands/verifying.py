@@ -36,6 +36,7 @@ def verify(
     ] = 0,
 ) -> int:
     """Check keys, log groups, buckets, preferences, endpoints, policies, and whether logs arrive."""
+    begun = datetime.datetime.now(datetime.UTC)
     if output not in {"table", "json"}:
         raise InputError(f'Unknown format "{output}"; use table or json.', "--format")
     if watch and watch < SHORTEST_WATCH_SECONDS:
@@ -48,7 +49,8 @@ def verify(
     with operations.handled_signals(lambda *_: stop.set()), VerificationProgress(errors, len(selected.targets)) as told:
         verified = verifier.verify(selected.targets, told.finished, stop=stop)
         if watch and not stop.is_set():
-            verified = with_arrivals(verified, verifier.watch(selected.targets, watch, told.arrived, stop=stop))
+            arrived = verifier.watch(selected.targets, watch, told.arrived, since=begun, stop=stop)
+            verified = with_arrivals(verified, arrived)
     if stop.is_set():
         raise KeyboardInterrupt
     if output == "json":

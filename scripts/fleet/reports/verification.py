@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.reports.text import visible
+from fleet.verification.arrivals import told
 from fleet.verification.model import TargetVerification, Verdict
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
@@ -71,7 +72,7 @@ class VerificationProgress:
 
 
 def print_verification(console: Console, verified: Sequence[TargetVerification]) -> None:
-    """Print what is wrong and how to mend it, and count what is right."""
+    """Print what is wrong and how to mend it, the newest logs, and count what is right."""
     rows = [
         (one.target, check)
         for one in verified
@@ -89,9 +90,27 @@ def print_verification(console: Console, verified: Sequence[TargetVerification])
                 Text(visible(check.fix)),
             )
         console.print(table)
+    _print_newest_logs(console, verified)
     for one in verified:
         if one.failure:
             console.print(Text(f"{one.target.key} could not be entered: {visible(one.failure)}", style="bold red"))
     counts = Counter(check.verdict for one in verified for check in one.checks)
     told = ", ".join(f"{counts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict if counts[verdict])
     console.print(f"{len(verified)} targets: {told or 'nothing was checked'}")
+
+
+def _print_newest_logs(console: Console, verified: Sequence[TargetVerification]) -> None:
+    """Print the newest log of every target that has any."""
+    found = [
+        (one.target, check.newest_log)
+        for one in verified
+        for check in one.checks
+        if check.name == "logs" and check.newest_log
+    ]
+    if not found:
+        return
+    table = Table("account", "region", "newest log", "age")
+    for target, log in found:
+        account = Text(f"{target.account.id} {visible(target.account.name)}")
+        table.add_row(account, Text(target.region), Text(visible(log.key)), Text(told(log.age_seconds)))
+    console.print(table)

@@ -61,8 +61,8 @@ def install() -> None:
 
 
 def bucket_of(call: Call) -> FakeBucket | None:
-    """Return the bucket that a call names, whatever account it belongs to."""
-    name = call.parameters.get("Bucket") if call.service == "s3" else None
+    """Return the bucket that a call is about, whatever account it belongs to; who creates one asks none that exists."""
+    name = call.parameters.get("Bucket") if call.service == "s3" and call.operation != "CreateBucket" else None
     if not name:
         return None
     try:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fleet.verification.model import Check, Verdict
+from botocore.exceptions import ClientError
+
+from fleet.verification.model import Check, NewestLog, Verdict
 
 if TYPE_CHECKING:
     from fleet.verification.reading import Reader
@@ -31,10 +33,15 @@ class Newest:
     complete: bool = True
 
 
-def newest_log(reader: Reader, region: str, bucket: str, prefix: str) -> Newest:
-    """Return the newest object below a prefix."""
+def newest_log(reader: Reader, region: str, bucket: str, prefix: str) -> Newest | None:
+    """Return the newest object below a prefix, or None when there is no such bucket."""
     objects = reader.pages("s3", region, "list_objects_v2", "Contents", Bucket=bucket, Prefix=f"{prefix}/")
-    return newest_of(objects)
+    try:
+        return newest_of(objects)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        return None
 
 
 def newest_of(objects: Iterable[Mapping[str, Any]]) -> Newest:
@@ -71,17 +78,29 @@ def logs(
             f"No log has ever arrived in {where}, and there are {instances} managed instances.",
             "Open and end a session; if nothing arrives, check the role of the instance and the agent's log.",
         )
-    age = now - newest.at
+    log = _log(newest.key, newest.at, now)
     seen = "" if newest.complete else f" among the first {_MOST_OBJECTS:,} objects"
-    message = f"The newest log in {where}{seen} is {told(age)} old."
-    if max_age is not None and age > max_age:
-        return Check("logs", Verdict.FINDING, message, "Open and end a session, and watch with --watch.")
-    return Check("logs", Verdict.OK, message)
+    message = f"The newest log in {where}{seen} is {told(log.age_seconds)} old."
+    if max_age is not None and now - newest.at > max_age:
+        return Check("logs", Verdict.FINDING, message, "Open and end a session, and watch with --watch.", log)
+    return Check("logs", Verdict.OK, message, newest_log=log)
 
 
-def told(age: datetime.timedelta) -> str:
+def arrived(newest: Newest | None, since: datetime.datetime) -> Check | None:
+    """Return what is said of a log that has arrived since a time, or None when none has."""
+    if newest is None or newest.at is None or newest.at < since:
+        return None
+    log = _log(newest.key, newest.at, datetime.datetime.now(datetime.UTC))
+    return Check("logs", Verdict.OK, f"{newest.key} has arrived.", newest_log=log)
+
+
+def _log(key: str, at: datetime.datetime, now: datetime.datetime) -> NewestLog:
+    # The clock of S3 may be ahead of this one.
+    return NewestLog(key, max(0, int((now - at).total_seconds())))
+
+
+def told(seconds: int) -> str:
     """Write an age for people: in its largest unit."""
-    seconds = max(0, int(age.total_seconds()))
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"

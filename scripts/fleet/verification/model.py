@@ -21,20 +21,36 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class NewestLog:
+    """The newest log object of a target.
+
+    Attributes:
+        key: Its key in the bucket.
+        age_seconds: How long ago it was written.
+    """
+
+    key: str
+    age_seconds: int
+
+
+@dataclass(frozen=True)
 class Check:
     """One thing that was looked at.
 
     Attributes:
-        name: `preferences`, `session_key`, `log_group`, `bucket`, `instance_policy`, `recorder`, `endpoints`, `logs`.
+        name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `instance_policy`, `recorder`,
+            `endpoints`, `logs`.
         verdict: What came of it.
         message: What was seen, in one sentence.
         fix: What to do about a finding; else empty.
+        newest_log: Of `logs`, where there is one.
     """
 
     name: str
     verdict: Verdict
     message: str
     fix: str = ""
+    newest_log: NewestLog | None = None
 
 
 @dataclass(frozen=True)

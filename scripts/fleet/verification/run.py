@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from fleet.audit import VerificationError, verify_preferences
 from fleet.aws import partitions, translated_errors
 from fleet.errors import AccessError
-from fleet.organization import LOG_ARCHIVE, Account
+from fleet.organization import LOG_ARCHIVE
 from fleet.recorder import read_recorder
-from fleet.verification import arrivals, network, policies, storage
+from fleet.verification import archive, arrivals, network, policies, storage
 from fleet.verification.model import Check, TargetVerification, Verdict
 from fleet.verification.reading import Reader
 from fleet.wanted import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
     from fleet.context import Context
-    from fleet.target_settings import TargetSettings
+    from fleet.organization import Account
+    from fleet.target_settings import S3Logging, TargetSettings
     from fleet.targets import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.
@@ -44,8 +45,12 @@ class Verifier:
     def __init__(self, context: Context, max_log_age: datetime.timedelta | None = None) -> None:
         self._context = context
         self._max_log_age = max_log_age
-        archives = [account for account in context.organization.accounts if account.role == LOG_ARCHIVE]
-        self._archive: Account | None = archives[0] if archives else None
+        accounts = context.organization.accounts
+        self._archive_account = next((account for account in accounts if account.role == LOG_ARCHIVE), None)
+        self._archive = archive.archive_of(context, self._archive_account)
+        # Read once for all targets: the key of the archive's bucket, or why it is not known, and the bucket's policy.
+        self._archive_key: storage.Key | Check | None = None
+        self._archive_policy: Check | None = None
 
     def verify(
         self,
@@ -63,6 +68,7 @@ class Verifier:
         """
         results: dict[Target, TargetVerification] = {}
         lock = threading.Lock()
+        self._read_archive(targets)
 
         def work(chain: list[Target]) -> None:
             if stop.is_set():
@@ -79,6 +85,40 @@ class Verifier:
                 future.result()
         return [results[target] for target in targets if target in results]
 
+    def _read_archive(self, targets: Sequence[Target]) -> None:
+        """Read what is the same for all targets that log to the archive."""
+        wanted = self._archive
+        if wanted is None or not any(wanted.holds_logs_of(self._values(target).preferences.s3) for target in targets):
+            return
+        key: storage.Key | None = None
+
+        def bucket_key() -> Check:
+            nonlocal key
+            owner = next(
+                (each for each in self._context.organization.accounts if each.id == wanted.key_account_id),
+                wanted.account,
+            )
+            reader = Reader(self._context.session(owner, wanted.region))
+            key = storage.find_key(reader, wanted.region, wanted.key)
+            if key is None:
+                message = f"The key {wanted.key} of the log archive does not exist in account {owner.id}."
+                return Check("bucket", Verdict.FINDING, message, "Apply the log archive, or correct its bucket_key.")
+            return Check("bucket", Verdict.OK, f"{key.arn} is {key.state}.")
+
+        def policy() -> Check:
+            if key is None:
+                message = "The policy of the bucket cannot be compared before its key is known."
+                return Check("bucket_policy", found.verdict, message, found.fix)
+            reader = Reader(self._context.session(wanted.account, wanted.region))
+            return archive.policy(reader, wanted, key.arn)
+
+        found = _guarded("bucket", bucket_key)
+        self._archive_key = key or found
+        self._archive_policy = _guarded("bucket_policy", policy)
+
+    def _values(self, target: Target) -> TargetSettings:
+        return self._context.settings.effective(target.account, target.region).values
+
     def _account(self, targets: list[Target]) -> list[TargetVerification]:
         account = targets[0].account
         try:
@@ -88,8 +128,7 @@ class Verifier:
         return [TargetVerification(target, tuple(self._target(target, reader))) for target in targets]
 
     def _target(self, target: Target, reader: Reader) -> list[Check]:
-        effective = self._context.settings.effective(target.account, target.region)
-        values, region = effective.values, target.region
+        values, region = self._values(target), target.region
         checks: list[Check] = []
         if values.preferences.enabled:
             checks += self._preferences(target, values, reader)
@@ -130,12 +169,18 @@ class Verifier:
             message = "The document cannot be compared before the session key is known."
             checks.append(Check("preferences", Verdict.FINDING, message, "Mend the session key first."))
         checks.append(_guarded("log_group", lambda: storage.log_group(reader, region, values, group)))
-        checks.append(_guarded("bucket", lambda: storage.bucket(reader, region, s3)))
+        checks.append(_guarded("bucket", lambda: self._bucket(target, s3, reader)))
+        archived = self._archive is not None and self._archive.holds_logs_of(s3)
+        if archived and self._archive_policy:
+            checks.append(self._archive_policy)
         instances: list[str] = []
 
         def endpoints() -> Check:
             instances.extend(network.managed_instances(reader, region))
-            needed = network.needed_services(values.preferences, logs_to_cloudwatch=bool(group))
+            bucket_region = self._archive.region if self._archive and archived else region
+            needed = network.needed_services(
+                values.preferences, region, logs_to_cloudwatch=bool(group), bucket_region=bucket_region
+            )
             return network.endpoints(reader, region, instances, needed)
 
         checks.append(_guarded("endpoints", endpoints))
@@ -143,18 +188,43 @@ class Verifier:
             checks.append(_guarded("logs", lambda: self._logs(target, values, reader, len(instances))))
         return checks
 
+    def _bucket(self, target: Target, s3: S3Logging, reader: Reader) -> Check:
+        """Check the bucket; its key is known where the archive made it, and looked at there and in the own account."""
+        given, key = s3.kms_key_arn, None
+        if self._archive and self._archive.holds_logs_of(s3):
+            if isinstance(self._archive_key, Check):
+                return self._archive_key
+            key = self._archive_key
+        elif s3.enabled and given is not None and given.split(":")[4] == target.account.id:
+            key = storage.find_key(reader, given.split(":")[3], given)
+            if key is None:
+                message = f"The key {given} of the bucket {s3.bucket_name} does not exist."
+                return Check("bucket", Verdict.FINDING, message, "Create the key, or correct s3.kms_key_arn.")
+        return storage.bucket(reader, target.region, s3, key)
+
     def _logs(self, target: Target, values: TargetSettings, reader: Reader, instances: int) -> Check:
         bucket, prefix = _where(target, values)
-        newest = arrivals.newest_log(self._bucket_reader(values, reader), target.region, bucket, prefix)
+        account, region = self._lister(target, values)
+        if account is not target.account:
+            reader = Reader(self._context.session(account, region))
+        newest = arrivals.newest_log(reader, region, bucket, prefix)
+        if newest is None:
+            return storage.missing_bucket("logs", bucket)
         now = datetime.datetime.now(datetime.UTC)
         return arrivals.logs(newest, f"{bucket}/{prefix}", now, instances=instances, max_age=self._max_log_age)
 
-    def _bucket_reader(self, values: TargetSettings, reader: Reader) -> Reader:
-        """Return a reader of the account that may list the bucket: the log archive's where the key is there."""
-        archive = self._archive
-        if archive is None or values.preferences.s3.kms_key_account_id != archive.id:
-            return reader
-        return Reader(self._context.session(archive, self._context.home_region))
+    def _lister(self, target: Target, values: TargetSettings) -> tuple[Account, str]:
+        """Return the account, and the region, from which the bucket is listed: those of the log archive for its bucket.
+
+        Where the settings make no log archive, a bucket with a key of that account is taken for one that is there.
+        """
+        s3 = values.preferences.s3
+        if self._archive and self._archive.holds_logs_of(s3):
+            return self._archive.account, self._archive.region
+        owner = s3.kms_key_arn.split(":")[4] if s3.kms_key_arn else s3.kms_key_account_id
+        if self._archive is None and self._archive_account and owner == self._archive_account.id:
+            return self._archive_account, self._context.home_region
+        return target.account, target.region
 
     def watch(
         self,
@@ -162,6 +232,7 @@ class Verifier:
         seconds: float,
         progress: Callable[[int, int, float], None],
         *,
+        since: datetime.datetime,
         stop: threading.Event,
     ) -> list[tuple[Target, Check]]:
         """Wait until a new log has arrived for every target, or the time is over.
@@ -170,33 +241,25 @@ class Verifier:
             targets: Those whose logs go to S3 are watched.
             seconds: How long, at least SHORTEST_WATCH_SECONDS.
             progress: Is told how many of how many have arrived, and how many seconds are left.
+            since: What counts as new; S3 tells whole seconds.
             stop: Ends the wait early.
 
-        Raises:
-            AccessError: An account cannot be entered, or its logs cannot be listed.
+        Returns:
+            What came of each; where an account cannot be entered or its logs cannot be listed, that.
         """
-        begun = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        since = since.replace(microsecond=0)
         deadline = time.monotonic() + max(seconds, SHORTEST_WATCH_SECONDS)
-        waiting: dict[Target, tuple[Reader, str, str]] = {}
+        watched = [target for target in targets if _logs_to_s3(self._values(target))]
+        said: dict[Target, Check] = {}
         readers: dict[str, Reader] = {}
-        for target in targets:
-            values = self._context.settings.effective(target.account, target.region).values
-            if values.preferences.enabled and values.preferences.s3.enabled:
-                account = target.account
-                if account.id not in readers:
-                    readers[account.id] = Reader(self._context.session(account, target.region))
-                waiting[target] = (self._bucket_reader(values, readers[account.id]), *_where(target, values))
-        watched, arrived = list(waiting), {}
-        while waiting:
-            for target, (reader, bucket, prefix) in list(waiting.items()):
-                with translated_errors(f"list the logs of {target.key} in {bucket}/{prefix}"):
-                    newest = arrivals.newest_log(reader, target.region, bucket, prefix)
-                if newest.at is not None and newest.at >= begun:
-                    arrived[target] = Check("logs", Verdict.OK, f"{newest.key} has arrived.")
-                    del waiting[target]
+        while len(said) < len(watched):
+            for target in watched:
+                if target not in said and (check := self._look(target, readers, since)):
+                    said[target] = check
             left = deadline - time.monotonic()
-            progress(len(arrived), len(watched), max(0.0, left))
-            if left <= 0 or not waiting or stop.wait(min(_LOOK_EVERY_SECONDS, left)):
+            arrived = sum(check.verdict is Verdict.OK for check in said.values())
+            progress(arrived, len(watched), max(0.0, left))
+            if left <= 0 or len(said) == len(watched) or stop.wait(min(_LOOK_EVERY_SECONDS, left)):
                 break
         late = Check(
             "logs",
@@ -204,7 +267,21 @@ class Verifier:
             "No new log has arrived.",
             "Open and end a session while this waits; logs may take more than 30 seconds.",
         )
-        return [(target, arrived.get(target, late)) for target in watched]
+        return [(target, said.get(target, late)) for target in watched]
+
+    def _look(self, target: Target, readers: dict[str, Reader], since: datetime.datetime) -> Check | None:
+        """Return what is to be said of a target's logs, or None as long as none has arrived."""
+        values = self._values(target)
+        bucket, prefix = _where(target, values)
+        account, region = self._lister(target, values)
+        try:
+            if account.id not in readers:
+                readers[account.id] = Reader(self._context.session(account, region))
+            with translated_errors(f"list the logs in {bucket}/{prefix}"):
+                newest = arrivals.newest_log(readers[account.id], region, bucket, prefix)
+        except AccessError as error:
+            return _not_checked("logs", error)
+        return arrivals.arrived(newest, since)
 
 
 def with_arrivals(
@@ -238,4 +315,12 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         with translated_errors(f"check the {name.replace('_', ' ')}"):
             return look()
     except AccessError as error:
-        return Check(name, Verdict.NOT_CHECKED, str(error), "Give the deployment role the permission to read it.")
+        return _not_checked(name, error)
+
+
+def _not_checked(name: str, error: AccessError) -> Check:
+    return Check(name, Verdict.NOT_CHECKED, str(error), "Give the deployment role the permission to read it.")
+
+
+def _logs_to_s3(values: TargetSettings) -> bool:
+    return values.preferences.enabled and values.preferences.s3.enabled

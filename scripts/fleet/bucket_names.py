@@ -1,0 +1,57 @@
+"""Whether the names of buckets that are to be created are free: they are taken worldwide, and a plan does not ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from fleet.aws import CLIENT_CONFIG, translated_errors
+from fleet.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    import boto3
+
+_NOT_OURS = {301, 403}
+_FREE = 404
+
+
+def created_buckets(plan: Mapping[str, Any]) -> list[str]:
+    """Return the names of the buckets that a plan, as `terraform show -json` gives it, creates."""
+    changes = (item["change"] for item in plan.get("resource_changes", []) if item["type"] == "aws_s3_bucket")
+    names = (change["after"].get("bucket") for change in changes if change["actions"] == ["create"])
+    return [name for name in names if name]
+
+
+def refuse_taken_names(session: boto3.Session, region: str, names: Iterable[str]) -> None:
+    """Refuse to create buckets whose names are taken.
+
+    Args:
+        session: In the account in which they are to be created.
+        region: The region in which they are to be created.
+        names: Their names.
+
+    Raises:
+        InputError: A bucket of that name exists, here or elsewhere.
+        AccessError: S3 cannot be asked.
+    """
+    client = session.client("s3", region_name=region, config=CLIENT_CONFIG)
+    problems = []
+    for name in names:
+        with translated_errors(f"ask whether the bucket name {name} is free"):
+            try:
+                client.head_bucket(Bucket=name)
+            except ClientError as error:
+                status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                if status in _NOT_OURS:
+                    problems.append(f"The bucket name {name} is taken by somebody else: choose another bucket_name.")
+                elif status != _FREE:
+                    raise
+            else:
+                problems.append(
+                    f"The bucket {name} exists already, but not in this Terraform state: import it, or name it as "
+                    "existing_bucket_name."
+                )
+    if problems:
+        raise InputError([Problem(problem) for problem in problems])

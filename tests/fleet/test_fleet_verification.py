@@ -1,0 +1,184 @@
+"""What `verify` makes of what it reads: ways of instances to the services, and the policy of the bucket."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from fleet.foundation_settings import LogArchive
+from fleet.verification.bucket_policy import missing_statements, wanted_statements
+from fleet.verification.network import endpoints, has_way_out, missing_services
+from fleet.verification.reading import Reader
+
+REGION = "eu-west-1"
+NEEDED = {"ssm": REGION, "s3": REGION}
+BUCKET = "arn:aws:s3:::session-logs"
+KEY = f"arn:aws:kms:{REGION}:200000000002:key/0123"
+
+
+def interface(service: str, **more: object) -> dict[str, Any]:
+    named = {"ServiceName": f"com.amazonaws.{REGION}.{service}", "VpcEndpointType": "Interface"}
+    return {**named, "State": "available", "PrivateDnsEnabled": True, **more}
+
+
+def gateway(*tables: str, **more: object) -> dict[str, Any]:
+    return interface("s3", VpcEndpointType="Gateway", PrivateDnsEnabled=False, RouteTableIds=list(tables), **more)
+
+
+@pytest.mark.parametrize(
+    ("found", "missing"),
+    [
+        ([], ["ssm", "s3"]),
+        ([interface("ssm"), interface("s3")], []),
+        ([interface("ssm"), gateway("rtb-1", "rtb-2")], []),
+        ([interface("ssm", PrivateDnsEnabled=False), gateway("rtb-1", "rtb-2")], ["ssm"]),
+        ([interface("ssm", State="pending"), gateway("rtb-1", "rtb-2")], ["ssm"]),
+        ([interface("ssm"), gateway("rtb-1")], ["s3"]),
+        ([interface("ssm"), gateway()], ["s3"]),
+        ([interface("ssm", ServiceName="com.amazonaws.us-east-1.ssm"), interface("s3")], ["ssm"]),
+        ([interface("ssm", ServiceName="cn.com.amazonaws.eu-west-1.ssm"), interface("s3")], []),
+    ],
+)
+def test_what_the_endpoints_of_a_vpc_serve(found: list[dict[str, Any]], missing: list[str]) -> None:
+    assert missing_services(found, NEEDED, {"rtb-1", "rtb-2"}) == missing
+
+
+def test_no_endpoint_of_this_region_leads_to_a_bucket_of_another() -> None:
+    found = [interface("ssm"), gateway("rtb-1")]
+    assert missing_services(found, {"ssm": REGION, "s3": "us-east-1"}, {"rtb-1"}) == ["s3"]
+
+
+PUBLIC = {"PublicIpAddress": "203.0.113.7"}
+EVERYWHERE = {"DestinationCidrBlock": "0.0.0.0/0", "State": "active"}
+
+
+@pytest.mark.parametrize(
+    ("route", "instance", "way_out"),
+    [
+        ({**EVERYWHERE, "GatewayId": "igw-1"}, PUBLIC, True),
+        ({**EVERYWHERE, "GatewayId": "igw-1"}, {}, False),
+        ({**EVERYWHERE, "NatGatewayId": "nat-1"}, {}, True),
+        ({**EVERYWHERE, "NatGatewayId": "nat-1", "State": "blackhole"}, {}, False),
+        ({**EVERYWHERE, "TransitGatewayId": "tgw-1"}, {}, True),
+        ({**EVERYWHERE, "GatewayId": "local"}, PUBLIC, False),
+        ({"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": "tgw-1"}, PUBLIC, False),
+        ({"DestinationIpv6CidrBlock": "::/0", "EgressOnlyInternetGatewayId": "eigw-1"}, PUBLIC, False),
+    ],
+)
+def test_ways_out_of_a_vpc(route: dict[str, Any], instance: dict[str, Any], *, way_out: bool) -> None:
+    assert has_way_out({"Routes": [route]}, instance) is way_out
+
+
+class Recorded(Reader):
+    """Answers from lists, by the method that is called."""
+
+    def __init__(self, **answers: list[dict[str, Any]]) -> None:
+        self.answers = answers
+        self.asked: list[dict[str, Any]] = []
+
+    def pages(self, service: str, region: str, method: str, key: str, **arguments: Any) -> Any:  # noqa: ANN401, ARG002
+        self.asked.append({"method": method, **arguments})
+        return iter(self.answers.get(method, []))
+
+
+def instance(name: str, subnet: str, **more: object) -> dict[str, Any]:
+    return {"InstanceId": name, "VpcId": "vpc-1", "SubnetId": subnet, **more}
+
+
+def table(name: str, *routes: dict[str, Any], subnet: str | None = None) -> dict[str, Any]:
+    association = {"SubnetId": subnet} if subnet else {"Main": True}
+    return {"RouteTableId": name, "Associations": [association], "Routes": list(routes)}
+
+
+def test_the_gateway_must_be_in_the_tables_of_those_that_have_no_other_way() -> None:
+    nat = {**EVERYWHERE, "NatGatewayId": "nat-1"}
+    reader = Recorded(
+        describe_instances=[{"Instances": [instance("i-1", "subnet-1"), instance("i-2", "subnet-2")]}],
+        describe_route_tables=[table("rtb-1", subnet="subnet-1"), table("rtb-2", nat)],
+        describe_vpc_endpoints=[interface("ssm"), gateway("rtb-1")],
+    )
+    check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
+    assert check.verdict == "ok", check.message
+    reader.answers["describe_vpc_endpoints"] = [interface("ssm"), gateway("rtb-2")]
+    check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
+    assert "vpc-1 lacks s3." in check.message
+
+
+def test_instances_that_are_gone_are_no_error() -> None:
+    reader = Recorded(describe_instances=[])
+    check = endpoints(reader, REGION, ["i-gone"], NEEDED)
+    assert check.verdict == "not_needed"
+    assert reader.asked == [
+        {"method": "describe_instances", "Filters": [{"Name": "instance-id", "Values": ["i-gone"]}]}
+    ]
+
+
+def test_a_bucket_of_another_region_is_told() -> None:
+    reader = Recorded(
+        describe_instances=[{"Instances": [instance("i-1", "subnet-1")]}],
+        describe_vpc_endpoints=[interface("ssm"), gateway("")],
+    )
+    check = endpoints(reader, REGION, ["i-1"], {"ssm": REGION, "s3": "us-east-1"})
+    assert "vpc-1 lacks s3 of us-east-1" in check.message
+
+
+ARCHIVES = {
+    "made": LogArchive(reader_role_arns=["arn:aws:iam::300000000003:role/Auditor"]),
+    "existing": LogArchive(existing_bucket_name="session-logs", key_prefix="logs"),
+}
+
+
+def wanted(archive: LogArchive) -> list[dict[str, Any]]:
+    return wanted_statements(archive, "o-exampleorgid", BUCKET, KEY)
+
+
+@pytest.mark.parametrize("archive", ARCHIVES.values(), ids=ARCHIVES)
+def test_each_statement_that_is_missing_is_named(archive: LogArchive) -> None:
+    statements = wanted(archive)
+    assert missing_statements({"Statement": statements}, statements) == []
+    for number, statement in enumerate(statements):
+        rest = [*statements[:number], *statements[number + 1 :]]
+        assert missing_statements({"Statement": rest}, statements) == [statement["Sid"]]
+
+
+def changes(statement: dict[str, Any]) -> list[dict[str, Any]]:
+    """A statement with one thing taken away or changed, that makes it say less."""
+    found = []
+    for operator, keys in statement.get("Condition", {}).items():
+        for key in keys:
+            narrower = copy.deepcopy(statement)
+            narrower["Condition"][operator][key] = "something-else"
+            found.append(narrower)
+    found.append({**statement, "Condition": {**statement.get("Condition", {}), "Bool": {"aws:ViaAWSService": "true"}}})
+    found.append({**statement, "Action": "s3:PutObjectTagging"})
+    found.append({**statement, "Principal": {"AWS": "arn:aws:iam::300000000003:root"}})
+    about = "NotResource" if "NotResource" in statement else "Resource"
+    found.append({**statement, about: f"{BUCKET}-of-others/*"})
+    found.append({**statement, "Effect": "Allow" if statement["Effect"] == "Deny" else "Deny"})
+    return found
+
+
+def test_what_says_less_than_a_statement_is_not_taken_for_it() -> None:
+    statements = wanted(ARCHIVES["made"])
+    for number, statement in enumerate(statements):
+        for change in changes(statement):
+            policy = [*statements[:number], change, *statements[number + 1 :]]
+            assert statement["Sid"] in missing_statements({"Statement": policy}, statements), change
+
+
+def test_other_words_for_the_same_are_understood() -> None:
+    archive = ARCHIVES["existing"]
+    statements = wanted(archive)
+    reading, writing, *rest = statements
+    together = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "*"},
+        "Action": [reading["Action"], *writing["Action"]],
+        "Resource": [reading["Resource"], writing["Resource"]],
+        "Condition": {"StringEquals": {"AWS:PrincipalOrgId": ["o-exampleorgid"]}},
+    }
+    wider = [{**each, "Sid": "", "Resource": [BUCKET, f"{BUCKET}/*"], "Action": "s3:*"} for each in rest]
+    assert missing_statements({"Statement": [together, *wider]}, statements) == []
+    assert missing_statements({"Statement": together}, [reading, writing]) == []
