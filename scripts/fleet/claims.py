@@ -7,12 +7,13 @@ Runs that do not share the folder are kept apart by the locks of terraform's sta
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import json
 import os
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,8 @@ _SHOWN = 3
 
 
 @dataclass
-class Claim:
-    """The targets of a run that is at work.
+class Claim(AbstractContextManager["Claim"]):
+    """A run that is at work, and its targets; as a context manager it is released at the end.
 
     Attributes:
         path: The file that says so.
@@ -35,8 +36,8 @@ class Claim:
     _handle: int
 
     @classmethod
-    def take(cls, runs: Path, run_id: str, targets: Collection[str]) -> Claim:
-        """Claim targets for a run.
+    def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> Claim:
+        """Claim a run, and targets for it.
 
         Args:
             runs: Folder of the runs.
@@ -44,20 +45,46 @@ class Claim:
             targets: Keys of the targets, as `111122223333/eu-west-1`.
 
         Raises:
-            InputError: Another run works on one of them, or on the same run.
+            InputError: Another run works on one of them, or another process on the same run.
         """
         folder = runs / FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = folder / f"{run_id}.json"
         with _locked(folder / _MUTEX):
-            for path in folder.glob("*.json"):
-                _refuse_overlap(path, run_id, set(targets))
-            path = folder / f"{run_id}.json"
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-            content = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "targets": sorted(targets)}
-            os.write(handle, json.dumps(content).encode())
-        return cls(path, handle)
+            for other in folder.glob("*.json"):
+                _refuse_overlap(other, run_id, set(targets))
+            claim = cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            try:
+                fcntl.flock(claim._handle, fcntl.LOCK_EX)
+                claim._write(targets)
+            except BaseException:
+                claim.release()
+                raise
+        return claim
+
+    def hold(self, targets: Collection[str]) -> None:
+        """Claim targets for the run, in place of those that it holds.
+
+        Raises:
+            InputError: Another run works on one of them.
+        """
+        with _locked(self.path.parent / _MUTEX):
+            for other in self.path.parent.glob("*.json"):
+                if other != self.path:
+                    _refuse_overlap(other, self.path.stem, set(targets))
+            self._write(targets)
+
+    def _write(self, targets: Collection[str]) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        content = {"pid": os.getpid(), "host": socket.gethostname(), "since": now, "targets": sorted(targets)}
+        text = json.dumps(content).encode()
+        if os.pwrite(self._handle, text, 0) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        os.truncate(self._handle, len(text))
+
+    def __exit__(self, *_: object) -> None:
+        """Release it, whatever happened."""
+        self.release()
 
     def release(self) -> None:
         """Give the targets free; once is enough."""

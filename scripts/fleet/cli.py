@@ -72,12 +72,23 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _carry_out(program: typer.Typer, arguments: list[str], name: str) -> int:
+    try:
+        code = int(program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # Whoever reads has enough, as `head` does. Typer exits by itself for this reason only.
+        terminal.discard_output(sys.stdout)
+        return ExitCode.DONE
+    return code
+
+
 def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.py") -> int:
     """Run a command and return its exit code; every expected error has been told in words."""
     errors = terminal.make_console(stderr=True)
     try:
         with operations.handled_signals(_raise_interrupt):
-            return int(program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE)
+            return _carry_out(program, arguments, name)
     except FleetError as error:
         errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):

@@ -71,7 +71,7 @@ def local_workers(
         try:
             folder = run.target_folder(job.target)
         except OSError as error:
-            return Performed(failed(job.target, job.step, error))
+            return Performed(failed(job.target, job.step, error, run.path))
         return Performed(perform(job, folder, terraform[job.target.region]))
 
     def interrupt() -> None:

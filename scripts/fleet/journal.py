@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +100,8 @@ class Beginning(BaseModel):
     """Exceptions that apply."""
     warnings: tuple[str, ...] = ()
     """What should be looked after."""
+    missing_shards: tuple[str, ...] = ()
+    """Parts of the accounts, as `2/5`, that hold targets and whose runs were not there when all were merged."""
 
     def means(self, target: Target) -> bool:
         """Tell whether the command works on a target of the run."""
@@ -114,6 +119,7 @@ class RunState:
         started_at: When the run began.
         finished_at: When its last command ended; None while it goes on, and when it died.
         exit_code: What that command returned.
+        torn_lines: How many lines of the journal could not be written to their ends.
         results: What became of every target, in the order of work.
     """
 
@@ -122,6 +128,7 @@ class RunState:
     started_at: datetime.datetime
     finished_at: datetime.datetime | None = None
     exit_code: int | None = None
+    torn_lines: int = 0
     _results: dict[str, TargetResult] = field(default_factory=dict)
     _change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     _touched: set[str] = field(default_factory=set)
@@ -155,24 +162,44 @@ class RunState:
             change_sets=self._change_sets.values(),
             skipped=self.beginning.skipped,
             exceptions=self.beginning.exceptions,
-            warnings=self.beginning.warnings,
+            warnings=self._warnings(),
             shard=self.beginning.shard,
+            missing_shards=self.beginning.missing_shards,
         )
 
+    def _warnings(self) -> Iterator[str]:
+        yield from self.beginning.warnings
+        for shard in self.beginning.missing_shards:
+            yield f"Shard {shard} is missing."
+        if self.torn_lines:
+            lines = "1 torn line" if self.torn_lines == 1 else f"{self.torn_lines} torn lines"
+            yield (
+                f"The journal holds {lines}, as a crash or a full disk leaves: what was to be said there counts as not "
+                "done."
+            )
+
     @classmethod
-    def replay(cls, events: Iterator[Mapping[str, Any]]) -> RunState:
+    def replay(cls, events: Iterator[Mapping[str, Any] | None]) -> RunState:
         """Tell from its journal where a run stands.
 
+        Args:
+            events: What its lines say, None for a torn one.
+
         Raises:
-            StopIteration, KeyError, ValueError: The journal is damaged.
+            StopIteration, LookupError, TypeError, ValueError: The journal is damaged.
         """
         first = next(events)
+        if first is None:
+            raise ValueError("it does not say what the run set out to do")
         beginning = Beginning.model_validate(first)
         state = cls(beginning, beginning, datetime.datetime.fromisoformat(first["at"]))
         for key in state.beginning.targets:
             state._add(key.target)
         for event in events:
-            state._take(event)
+            if event is None:
+                state.torn_lines += 1
+            else:
+                state._take(event)
         return state
 
     def _add(self, target: Target) -> None:
@@ -244,11 +271,21 @@ class RunFolder:
 
     @classmethod
     def create(cls, parent: Path) -> RunFolder:
-        """Make a folder with a name of its own, which sorts by time."""
+        """Make a folder with a name of its own, which sorts by time.
+
+        Raises:
+            JournalError: The disk is full, or the like.
+        """
         now = datetime.datetime.now(datetime.UTC)
-        path = parent / f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-        path.mkdir(parents=True, mode=0o700)
-        return cls(path)
+        run = cls(parent / f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}")
+        with run.writing():
+            run.path.mkdir(parents=True, mode=0o700)
+        return run
+
+    def discard(self) -> None:
+        """Remove the folder of a run that was never begun; where terraform has left a log, it stays."""
+        if not any(self.path.glob("*.log")):
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @property
     def run_id(self) -> str:
@@ -274,20 +311,16 @@ class RunFolder:
             JournalError: The disk is full, or the like.
         """
         for name, content in artifacts.items():
-            path = self.path / target.key / name
             how = os.O_APPEND if name.endswith(".log") else os.O_TRUNC
-            try:
-                self.target_folder(target)
+            with self.writing():
+                path = self.target_folder(target) / name
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb") as file:
                     file.write(content)
-            except OSError as error:
-                raise JournalError(self._unwritable(path, error)) from error
 
     # --- Writing -----------------------------------------------------------------------------------------------
 
     def begin(self, beginning: Beginning) -> None:
         """Note that a command begins to work on this run."""
-        self._drop_torn_line()
         self._record(
             "begin", host=socket.gethostname(), pid=os.getpid(), **beginning.model_dump(mode="json", by_alias=True)
         )
@@ -300,9 +333,9 @@ class RunFolder:
         """Note what became of a target; a change set is told in full when it comes for the first time."""
         change_set = result.change_set
         if change_set is not None and change_set.fingerprint not in self._told:
-            self._told.add(change_set.fingerprint)
             content = _CHANGE_SET.dump_python(change_set, mode="json")
             self._record("change_set", fingerprint=change_set.fingerprint, change_set=content)
+            self._told.add(change_set.fingerprint)
         entry = TargetEntry.of(result, log=self.relative_log(result.target))
         self._record("finished", target=result.target.key, result=entry.as_dict())
 
@@ -318,43 +351,59 @@ class RunFolder:
         """
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         entry = {"schema_version": SCHEMA_VERSION, "at": at, "event": event, **details}
-        line = (json.dumps(entry, separators=(",", ":")) + "\n").encode()
-        path = self.path / JOURNAL
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                if os.write(handle, line) < len(line):
-                    raise OSError("no space left on the device")
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise JournalError(self._unwritable(path, error)) from error
-
-    def _drop_torn_line(self) -> None:
-        """Cut off what a crash left of a last line."""
-        path = self.path / JOURNAL
-        if path.exists():
-            content = path.read_bytes()
-            if not content.endswith(b"\n"):
-                os.truncate(path, content.rfind(b"\n") + 1)
+        with self.writing():
+            _append(self.path / JOURNAL, (json.dumps(entry, separators=(",", ":")) + "\n").encode())
 
     def write_summary(self) -> Summary:
-        """Write summary.json as the journal tells, and return it."""
+        """Write summary.json as the journal tells, and return it.
+
+        Raises:
+            JournalError: The disk is full, or the like.
+        """
         summary = self.read().summary(self)
-        try:
+        with self.writing():
             write_private(self.path / SUMMARY, summary.to_json())
-        except OSError as error:
-            raise JournalError(self._unwritable(self.path / SUMMARY, error)) from error
         return summary
 
-    def _unwritable(self, path: Path, error: OSError) -> str:
-        return (
-            f"{path} cannot be written ({error.strerror or error}); nothing more was started. Nothing is lost: make "
-            f"room there, then `rollout.py resume {self.run_id}`."
-        )
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Tell what keeps the folder from being written in a sentence.
+
+        Raises:
+            JournalError: The disk is full, or the like.
+        """
+        try:
+            yield
+        except OSError as error:
+            rest = "nothing was started."
+            if self.begun:
+                rest = (
+                    "nothing more was started. Nothing is lost: make room there, then `rollout.py resume "
+                    f"{self.run_id}`."
+                )
+            raise JournalError(
+                f"{error.filename or self.path} cannot be written ({error.strerror or error}); {rest}"
+            ) from error
 
     # --- Reading -----------------------------------------------------------------------------------------------
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a journal, and anything in it."""
+        try:
+            return (self.path / JOURNAL).stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def refuse_if_absent(self) -> None:
+        """Refuse a folder that is not that of a run.
+
+        Raises:
+            InputError: There is no journal.
+        """
+        if not self.begun:
+            message = "There is no run here; run ids are the names of the folders in --runs."
+            raise InputError(message, str(self.path))
 
     def read(self) -> RunState:
         """Tell where the run stands, whether it has been finished or not.
@@ -364,24 +413,49 @@ class RunFolder:
         """
         path = self.path / JOURNAL
         try:
+            self.refuse_if_absent()
             return RunState.replay(_events(path))
-        except FileNotFoundError:
-            raise InputError(
-                "There is no run here; run ids are the names of the folders in --runs.", str(self.path)
-            ) from None
         except OSError as error:
             raise InputError(f"The journal cannot be read: {error}.", str(path)) from error
         except (StopIteration, LookupError, TypeError, ValueError) as error:
             raise InputError(f"The journal is damaged ({_first_line(error)}); plan again.", str(path)) from error
 
 
-def _events(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the events of a journal, but for a last one that a crash tore."""
+def _append(path: Path, line: bytes) -> None:
+    """Append a line to a file, wholly or not at all; it is on the disk when this returns."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            # What a crash left of the last line keeps a line of its own.
+            line = b"\n" + line
+        try:
+            while line:
+                line = line[os.write(handle, line) :]
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _events(path: Path) -> Iterator[Mapping[str, Any] | None]:
+    """Yield the events of a journal, and None for every torn line; the last line may still be being written."""
     with path.open("rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            event = json.loads(line)
+            try:
+                event = json.loads(line)
+            except ValueError:
+                # No write of a whole record makes such a line, and nothing was done before its record was on the disk.
+                yield None
+                continue
             if event["schema_version"] != SCHEMA_VERSION:
                 raise ValueError(f"schema version {event['schema_version']}; {SCHEMA_VERSION} is understood")
             yield event

@@ -51,12 +51,13 @@ class Part:
 
 
 def read_parts(paths: Sequence[Path]) -> list[Part]:
-    """Read the runs of shards that belong together.
+    """Read the runs of shards that belong together; of a folder without a journal no run ever began.
 
     Raises:
-        InputError: They do not belong together.
+        InputError: They do not belong together, or none is there.
     """
-    parts = [Part.read(path) for path in paths]
+    there = [path for path in paths if RunFolder(path).begun or not path.is_dir()]
+    parts = [Part.read(path) for path in there or paths]
     first = parts[0]
     seen: dict[int, Part] = {}
     for part in parts:
@@ -81,11 +82,11 @@ def _difference(one: Part, other: Part) -> str:
     return next((what for what, differs in differences.items() if differs), "")
 
 
-def missing(parts: Sequence[Part]) -> list[Shard]:
-    """Return the shards that hold targets and whose runs are not there."""
+def missing(parts: Sequence[Part]) -> tuple[str, ...]:
+    """Return the shards that hold targets and whose runs are not there, as `2/5`."""
     there = {part.shard.index for part in parts}
     wanted = {number for part in parts for number in part.state.beginning.shards}
-    return [Shard(number, parts[0].shard.count) for number in sorted(wanted - there)]
+    return tuple(f"{number}/{parts[0].shard.count}" for number in sorted(wanted - there))
 
 
 def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
@@ -113,15 +114,14 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
             targets=tuple(keys[result.target.key] for result in results),
             skipped=_distinct(entry for part in parts for entry in part.state.beginning.skipped),
             exceptions=_distinct(entry for part in parts for entry in part.state.beginning.exceptions),
-            warnings=(
-                *_distinct(text for part in parts for text in part.state.beginning.warnings),
-                *(f"Shard {shard.index}/{shard.count} is missing." for shard in missing(parts)),
-            ),
+            warnings=_distinct(text for part in parts for text in part.state.beginning.warnings),
+            missing_shards=missing(parts),
         )
     )
     for part in parts:
         for result in part.results:
-            _copy(part.folder.path / result.target.key, run.target_folder(result.target))
+            with run.writing():
+                _copy(part.folder.path / result.target.key, run.target_folder(result.target))
             run.finished(result)
     return run
 

@@ -80,10 +80,10 @@ class Operation:
         capacity: How much to do at once.
         observer: Is told about progress.
         workers: Opens what does the jobs.
-        claim: Keeps other runs away from the targets.
         terms: What holds for all jobs.
         revisions: Numbers of the last failures, by target.
         destroys: Plans are made to destroy everything.
+        missing_shards: Parts of a merged run that were not there.
         doubtful: Keys of the targets of which an earlier command does not know how their apply ended.
         stop: Set as soon as the user asks to stop.
     """
@@ -94,10 +94,10 @@ class Operation:
     capacity: Capacity
     observer: Observer
     workers: Opener
-    claim: Claim
     terms: Terms
     revisions: dict[str, int]
     destroys: bool = False
+    missing_shards: tuple[str, ...] = ()
     doubtful: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
     _interrupt: Callable[[], None] = lambda: None
@@ -107,16 +107,18 @@ class Operation:
         cls,
         context: Context,
         run: RunFolder,
+        claim: Claim,
         beginning: Beginning,
         targets: Sequence[Target],
         observer: Observer,
         options: Options,
     ) -> Operation:
-        """Claim the targets, check terraform, the provider and the state bucket, and initialize terraform.
+        """Claim the targets for the run, check terraform, the provider and the state bucket, and initialize terraform.
 
         Args:
             context: The organization and its settings.
             run: Where everything is kept.
+            claim: That of the run.
             beginning: What the command sets out to do.
             targets: What it works on.
             observer: Is told about progress.
@@ -129,42 +131,51 @@ class Operation:
             JournalError: The folder of the run cannot be written.
         """
         address = dask_address(options.executor)
-        claim = Claim.take(run.path.parent, run.run_id, [target.key for target in targets])
-        try:
-            binary = find_terraform()
-            capacity = _capacity(options, shared=address is not None)
-            environment = child_environment(os.environ, run.path, capacity.gogc)
-            settings = context.settings.organization
-            shared = state_backend(settings, context.home_region)
-            terms = Terms(
-                tools=Tools.of(ROOT_MODULE, terraform_version(binary)),
-                role=settings.deployment_role,
-                backend=shared,
-                key_prefix=settings.state.key_prefix,
-                max_plan_age=options.max_plan_age,
-                allow_destroy=options.allow_destroy,
-            )
-            regions = dict.fromkeys(target.region for target in targets)
-            backends = {region: backend_of(shared, settings, region) for region in regions}
-            secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
-            site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
-            if address is None:
+        with run.writing():
+            claim.hold([target.key for target in targets])
+        binary = find_terraform()
+        capacity = _capacity(options, shared=address is not None)
+        settings = context.settings.organization
+        shared = state_backend(settings, context.home_region)
+        terms = Terms(
+            tools=Tools.of(ROOT_MODULE, terraform_version(binary)),
+            role=settings.deployment_role,
+            backend=shared,
+            key_prefix=settings.state.key_prefix,
+            max_plan_age=options.max_plan_age,
+            allow_destroy=options.allow_destroy,
+        )
+        regions = dict.fromkeys(target.region for target in targets)
+        backends = {region: backend_of(shared, settings, region) for region in regions}
+        secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
+        site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
+        if address is None:
+            with run.writing():
+                environment = child_environment(os.environ, run.path, capacity.gogc)
                 terraform = _initialize(binary, environment, run, site)
-                count = max(capacity.plan_workers, capacity.apply_workers)
-                workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
-            else:
-                version = terms.tools.terraform_version
-                workers = dask_opener(address, run, site, pack_root(ROOT_MODULE), version)
-                with workers():
-                    pass  # The cluster is there and can be used.
-            revisions = read_revisions(shared, settings.state.key_prefix)
-            run.begin(beginning)
+            count = max(capacity.plan_workers, capacity.apply_workers)
+            workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
+        else:
+            version = terms.tools.terraform_version
+            workers = dask_opener(address, run, site, pack_root(ROOT_MODULE), version)
+            with workers():
+                pass  # The cluster is there and can be used.
+        revisions = read_revisions(shared, settings.state.key_prefix)
+        run.begin(beginning)
+        with run.writing():
             save(context.organization, run.path / ORGANIZATION)
-        except BaseException:
-            claim.release()
-            raise
-        destroys = beginning.command == DESTROY
-        return cls(context, run, options, capacity, observer, workers, claim, terms, revisions, destroys=destroys)
+        return cls(
+            context,
+            run,
+            options,
+            capacity,
+            observer,
+            workers,
+            terms,
+            revisions,
+            destroys=beginning.command == DESTROY,
+            missing_shards=beginning.missing_shards,
+        )
 
     def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
         """Plan targets."""
@@ -188,12 +199,10 @@ class Operation:
         self.terms = replace(self.terms, allow_destroy=True)
 
     def finish(self, results: Sequence[TargetResult]) -> tuple[ExitCode, Summary]:
-        """Write the summary, give the targets free, and return what the process says of these results."""
-        code = exit_code(results, interrupted=self.stop.is_set())
+        """Write the summary, and return what the process says of these results."""
+        code = exit_code(results, interrupted=self.stop.is_set(), missing_shards=self.missing_shards)
         self.run.end(code)
-        summary = self.run.write_summary()
-        self.claim.release()
-        return code, summary
+        return code, self.run.write_summary()
 
     @contextmanager
     def _rollout(self) -> Iterator[Rollout]:
@@ -336,6 +345,7 @@ def go_on(
         organization_id=before.organization_id,
         configuration_sha256=sha256_of(context.settings.document.path),
         wave=selection.wave or before.wave,
+        missing_shards=before.missing_shards,
         **(_shards(targets, selection.shard) or shards),
     )
 
@@ -359,6 +369,17 @@ def refuse_other_configuration(context: Context, state: RunState) -> None:
         raise InputError(
             "It is not what it was when this run began: plan anew, what is done already is found so.", str(path)
         )
+
+
+def refuse_missing_shards(state: RunState) -> None:
+    """Refuse to apply a merged run that does not hold all plans that were meant: its review was not whole.
+
+    Raises:
+        InputError: A shard is missing.
+    """
+    if missing := state.first.missing_shards:
+        message = f"Shard {', '.join(missing)} is missing from this run: make it, and merge all shards again."
+        raise InputError(message, "RUN")
 
 
 def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
@@ -387,12 +408,14 @@ def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
     return [result for result in results if is_pending(result)]
 
 
-def exit_code(results: Sequence[TargetResult], *, interrupted: bool) -> ExitCode:
-    """Return what the process says of these results; failure outweighs changes."""
+def exit_code(
+    results: Sequence[TargetResult], *, interrupted: bool = False, missing_shards: Sequence[str] = ()
+) -> ExitCode:
+    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure."""
     statuses = {result.status for result in results}
     if interrupted:
         return ExitCode.INTERRUPTED
-    if statuses & {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}:
+    if missing_shards or statuses & {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}:
         return ExitCode.TARGET_FAILED
     return ExitCode.CHANGES_PENDING if Status.CHANGES in statuses else ExitCode.DONE
 

@@ -46,6 +46,9 @@ _SET_BY_AWS: Mapping[str, frozenset[str]] = {
     "aws_ssm_parameter": frozenset({"version"}),
 }
 
+# What may hold secrets wherever preferences are passed on, in JSON or in a template around it.
+_SHELL_PROFILE = "shellProfile"
+
 _ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 _WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
 _KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
@@ -246,10 +249,20 @@ def _attributes(entry: Mapping[str, Any], names: Names) -> Iterator[AttributeCha
         hidden = path[:1] and path[0] in set_by_aws and old is not None
         yield AttributeChange(
             names.with_ids(_path_text(path, names)),
-            SET_BY_AWS if hidden else names.value(old),
-            names.value(new),
+            SET_BY_AWS if hidden else _shown(path, old, names),
+            _shown(path, new, names),
             any(path[: len(start)] == start for start in forcing),
         )
+
+
+def _shown(path: Path, value: Any, names: Names) -> JsonValue:  # noqa: ANN401
+    """Return a value as it may be shown; of a shell profile only that it differs."""
+    text = value.text if isinstance(value, JsonText) else value
+    if _SHELL_PROFILE in path and text not in (None, {}):
+        return SENSITIVE
+    if isinstance(text, str) and _SHELL_PROFILE in text:
+        return SENSITIVE
+    return names.value(value)
 
 
 def _path_text(path: Path, names: Names) -> str:

@@ -71,6 +71,8 @@ def _without_marker(environment: Mapping[str, str]) -> dict[str, str]:
 def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a guarded child in a process group of its own, without standard input; its output comes through a pipe.
 
+    Whatever it writes can be read by its owner only.
+
     The child holds the reading end of the pipe, too: otherwise the first line that it writes after its parent has gone
     would kill it.
 
@@ -96,6 +98,7 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
                 stderr=subprocess.STDOUT,
                 pass_fds=(reading,),
                 start_new_session=True,
+                umask=0o077,
             )
         except BaseException:
             os.close(reading)

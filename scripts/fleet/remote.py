@@ -110,7 +110,7 @@ def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes]) -> Perfo
         result = perform(job, folder, terraform)
         artifacts = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     except (FleetError, OSError) as error:
-        result, artifacts = failed(job.target, job.step, error), {}
+        result, artifacts = failed(job.target, job.step, error, folder or Path(tempfile.gettempdir())), {}
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

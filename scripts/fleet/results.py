@@ -31,7 +31,7 @@ class Step(StrEnum):
     APPLY = "apply"
 
 
-FailureKind = Literal["access", "terraform", "verification", "input"]
+FailureKind = Literal["access", "terraform", "verification", "input", "machine"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Failure:
 
     Attributes:
         kind: `access` (the account could not be entered), `terraform` (terraform failed), `verification` (the live
-            preferences are not what was applied) or `input` (refused before anything was touched).
+            preferences are not what was applied), `input` (refused before anything was touched) or `machine` (a full
+            disk or the like where the work is done).
         message: What happened, in one sentence.
         diagnostics: Terraform's own errors, or what differs.
     """

@@ -295,7 +295,7 @@ class Rollout:
             job = self._make_job(step, target, task.plan_sha256, again=task.again)
             return self._workers.submit(job)
         except (FleetError, OSError) as error:
-            future.set_result(Performed(failed(target, step, error)))
+            future.set_result(Performed(failed(target, step, error, self._run.path)))
         except self._workers.lost as error:
             future.set_exception(error)
         return future

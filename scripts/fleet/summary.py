@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticSerializationError
 
 from fleet.errors import InputError
 from fleet.plans import ChangeSet, ResourceChange
@@ -189,6 +191,8 @@ class Summary(_Entry):
     """As `o-exampleorgid`."""
     shard: str | None = None
     """Which part of the accounts this run had, as `2/5`."""
+    missing_shards: tuple[str, ...] = ()
+    """Parts, as `2/5`, whose runs were not there when all were merged: this run is not the whole."""
     totals: Totals
     """How many targets have which status."""
     targets: tuple[TargetEntry, ...]
@@ -216,6 +220,7 @@ class Summary(_Entry):
         exceptions: Iterable[RegisteredException] = (),
         warnings: Iterable[str] = (),
         shard: str | None = None,
+        missing_shards: Iterable[str] = (),
         finished_at: datetime.datetime | None = None,
         exit_code: int | None = None,
     ) -> Summary:
@@ -232,6 +237,7 @@ class Summary(_Entry):
             exceptions: Those of the register that apply to the targets.
             warnings: Sentences.
             shard: Which part of the accounts this run had.
+            missing_shards: Parts whose runs were not there when all were merged.
             finished_at: When it was over; None for a run that is not.
             exit_code: What the process returns; None for a run that is not over.
         """
@@ -244,6 +250,7 @@ class Summary(_Entry):
             exit_code=exit_code,
             organization_id=organization_id,
             shard=shard,
+            missing_shards=tuple(missing_shards),
             totals=Totals.of(entries),
             targets=entries,
             skipped=tuple(skipped),
@@ -258,8 +265,11 @@ class Summary(_Entry):
         return self.finished_at is not None
 
     def to_json(self) -> str:
-        """Return the content of `summary.json`."""
-        return self.model_dump_json(by_alias=True, indent=2, ensure_ascii=True) + "\n"
+        """Return the content of `summary.json`; a lone surrogate, which no JSON may hold, is spelled out."""
+        try:
+            return self.model_dump_json(by_alias=True, indent=2, ensure_ascii=True) + "\n"
+        except PydanticSerializationError:
+            return json.dumps(_spelled_out(self.model_dump(mode="json", by_alias=True)), indent=2) + "\n"
 
     @classmethod
     def read(cls, path: Path) -> Summary:
@@ -278,6 +288,17 @@ class Summary(_Entry):
             return cls.model_validate_json(content)
         except pydantic.ValidationError as error:
             raise InputError(_what_is_wrong(error), str(path)) from error
+
+
+def _spelled_out(value: JsonValue) -> JsonValue:
+    """Write lone surrogates as their escapes, in a value and in whatever it holds."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_spelled_out(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_spelled_out(key)): _spelled_out(item) for key, item in value.items()}
+    return value
 
 
 def schema() -> dict[str, Any]:

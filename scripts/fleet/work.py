@@ -20,6 +20,7 @@ from fleet.audit import (
     verify_preferences,
     writes_preferences,
 )
+from fleet.bucket_names import created_buckets, refuse_taken_names
 from fleet.bundles import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
 from fleet.context import account_session
 from fleet.errors import AccessError, FleetError, TerraformError
@@ -125,7 +126,7 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     try:
         result = {Step.PLAN: _plan, Step.APPLY: _apply}[job.step](job, folder, terraform)
     except (FleetError, OSError) as error:
-        result = failed(job.target, job.step, error)
+        result = failed(job.target, job.step, error, folder)
     return replace(result, seconds=time.monotonic() - begun)
 
 
@@ -138,6 +139,8 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return TargetResult(job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified)
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
+    if buckets := created_buckets(shown):
+        refuse_taken_names(_session(job), job.target.region, buckets)
     changes = change_set(shown, job.target)
     protected = [change.address for change in protected_destructions(changes)]
     sha256 = seal(folder, terraform.root, job.origin, protected=protected, created_at=_now())
@@ -222,15 +225,25 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
-def failed(target: Target, step: Step, error: FleetError | OSError) -> TargetResult:
-    """Return the result of a target for an error: in which bucket it belongs, and what to tell."""
+def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path) -> TargetResult:
+    """Return the result of a target for an error: in which bucket it belongs, and what to tell.
+
+    Args:
+        target: The target.
+        step: What was being done.
+        error: What went wrong.
+        folder: Where it was done, for an error that names no file.
+    """
     told = error.diagnostics if isinstance(error, TerraformError | VerificationError) else ()
     kind = _kind_of(error)
     message = str(error)
     if kind == "access" and isinstance(error, TerraformError):
         message = "The account could not be entered."
-    elif isinstance(error, OSError) and error.filename:
-        message = f"{error.filename}: {error.strerror}."
+    elif isinstance(error, OSError):
+        what = error.strerror or error
+        message = (
+            f"{error.filename or folder} cannot be used ({what}): repair that, then `resume` plans the target again."
+        )
     failure = Failure(kind, message, (*told, *getattr(error, "__notes__", ())))
     verified = False if isinstance(error, VerificationError) else None
     return TargetResult(target, Status.FAILED, step, failure=failure, verified=verified)
@@ -243,4 +256,4 @@ def _kind_of(error: FleetError | OSError) -> FailureKind:
         return "access"
     if isinstance(error, TerraformError) and not isinstance(error, StalePlanError):
         return "access" if any(_ACCESS.search(text) for text in error.diagnostics) else "terraform"
-    return "input"
+    return "machine" if isinstance(error, OSError) else "input"

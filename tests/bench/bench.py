@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from rich.table import Table
 from fleet import lambda_package, operations
 from fleet.bundles import VARIABLES
 from fleet.capacity import available_cores
+from fleet.claims import Claim
 from fleet.context import Context, backend_of, state_backend
 from fleet.journal import RunFolder
 from fleet.matching import Matcher
@@ -95,28 +97,30 @@ def bench_plans(console: Console, table: Table) -> None:
         selected = context.select(Selection(include=Matcher(accounts=["Webshop"])))
         progress = TerminalProgress(console)
 
-        def prepare(chosen: TargetList = selected) -> Operation:
+        @contextmanager
+        def prepared(chosen: TargetList = selected) -> Iterator[Operation]:
             run = RunFolder.create(Path(scratch))
             beginning = operations.begin_run(context, "plan", chosen, operations.EVERYTHING)
-            return Operation.prepare(context, run, beginning, chosen.targets, progress, operations.Options())
+            with Claim.take(run.path.parent, run.run_id) as claim:
+                options = operations.Options()
+                yield Operation.prepare(context, run, claim, beginning, chosen.targets, progress, options)
 
-        operation = prepare()
-        operation.finish(operation.apply(operation.plan(selected.targets)))
-        check = prepare()
-        measured = [children_cpu(lambda: unchanged(check.plan(selected.targets))) for _ in range(_ROUNDS)]
-        per_target = min(measured) / len(selected.targets)
-        naive = Path(scratch) / "naive"
-        naive.mkdir()
-        baseline = children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / len(selected.targets)
+        with prepared() as operation:
+            operation.finish(operation.apply(operation.plan(selected.targets)))
+        with prepared() as check:
+            measured = [children_cpu(lambda: unchanged(check.plan(selected.targets))) for _ in range(_ROUNDS)]
+            per_target = min(measured) / len(selected.targets)
+            naive = Path(scratch) / "naive"
+            naive.mkdir()
+            baseline = children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / len(selected.targets)
         table.add_row(
             "no-change plan, CPU-s per target", f"{per_target:.2f}", f"{baseline:.2f}", ratio(per_target, baseline)
         )
-        check.claim.release()
         everything = context.select(operations.EVERYTHING)
-        whole = prepare(everything)
-        begun = time.perf_counter()
-        processors = children_cpu(lambda: whole.plan(everything.targets))
-        wall, ideal = time.perf_counter() - begun, processors / available_cores()
+        with prepared(everything) as whole:
+            begun = time.perf_counter()
+            processors = children_cpu(lambda: whole.plan(everything.targets))
+            wall, ideal = time.perf_counter() - begun, processors / available_cores()
         count = len(everything.targets)
         table.add_row(
             f"wall of {count} plans, s (baseline: CPU-s ÷ cores)", f"{wall:.1f}", f"{ideal:.1f}", ratio(wall, ideal)

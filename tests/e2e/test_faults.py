@@ -10,6 +10,7 @@ import datetime
 import json
 import os
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -319,7 +320,11 @@ def settings_file(sandbox: Sandbox, tmp_path: Path, idle_timeout: int = 20, **ro
             "deployment_role": {"name": sandbox.organization.deployment_role, **role},
         },
         "defaults": {
-            "preferences": {"idle_session_timeout": idle_timeout, "drift_repair": {"enabled": False}},
+            "preferences": {
+                "idle_session_timeout": idle_timeout,
+                "drift_repair": {"enabled": False},
+                "shell_profile": {"linux": f"echo profile-canary-{idle_timeout}"},
+            },
             "config_rule": {"enabled": False},
         },
     }
@@ -415,6 +420,11 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     (entry,) = failed.summary["targets"]
     assert (entry["failure"]["kind"], idle_timeout()) == ("terraform", "20")
     assert entry["failure"]["diagnostics"][-1] == "The next plan writes the preferences anew."
+    [change_set] = failed.summary["change_sets"]
+    [call] = [change for change in change_set["changes"] if "aws_lambda_invocation" in change["address"]]
+    values = {attribute["path"]: (attribute["before"], attribute["after"]) for attribute in call["attributes"]}
+    assert values["jsondecode(input).preferences.shellProfile.linux"] == ("(sensitive)", "(sensitive)")
+    assert values["jsondecode(input).preferences.idleSessionTimeout"] == (20, 7)
 
     planned = rollout("plan", *selection, config=config)
     assert planned.code == 2, planned.output
@@ -430,7 +440,15 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     assert not [found for found in ssm.list_documents()["DocumentIdentifiers"] if found["Name"] == DOCUMENT]
     assert logs.describe_log_groups(logGroupNamePrefix="ssm-sessionmanager-logs")["logGroups"] == []
 
-    secrets = [canary, sandbox.environment()["AWS_SECRET_ACCESS_KEY"]]
+    for folder, folders, files in os.walk(tmp_path / "runs" / planned.summary["run_id"]):
+        # Of a mirror, terraform's data folder holds links to the provider.
+        paths = [path for name in (*folders, *files) if not (path := Path(folder, name)).is_symlink()]
+        assert {(path, stat.S_IMODE(path.stat().st_mode)) for path in paths} == {
+            (path, 0o700 if path.is_dir() else 0o600) for path in paths
+        }
+    assert (tmp_path / "runs" / planned.summary["run_id"] / ".terraform").is_dir()
+
+    secrets = [canary, "profile-canary", sandbox.environment()["AWS_SECRET_ACCESS_KEY"]]
     # The inputs of terraform, and what it makes of them, hold what is put into them.
     inputs = {"terraform.tfvars", "tfplan", "plan.json"}
     told = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and path.name not in inputs]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,24 @@ import pytest
 import yaml
 
 from fleet.processes import MARKER
-from fleet.sandbox import Sandbox
+from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")
+DOCUMENT = "SSM-SessionManagerRunShell"
+CHANCE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|\+[0-9:]+)?"
+    # Ids of keys and the like, of roles and policies.
+    r"|mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\bA[A-Z]{3}[A-Z0-9]{16,17}\b"
+    # Who calls, of which every sandbox makes a name up.
+    r'|(?<="user_id": ")[^"]+'
+    # Digests of what holds such ids: of policies and of calls.
+    r'|(?<=")[0-9]{6,10}(?=")|(?<=_)[0-9a-f]{32}(?=")'
+)
 TARGETS = 12
 KILLS = 10
+# In the accounts behind the first one is something else than in all others.
+MODELS = ("Plain1", "Management", "Payments", "Webshop", "Legacy")
 
 # A terraform whose resources are lines of a file. Like the real one it locks its state, refuses a stale plan, and saves
 # what it has done so far when it is interrupted. It notes when it is asked to apply where there is nothing to do.
@@ -93,6 +106,7 @@ class Killable:
     config: Path
     environment: dict[str, str]
     random: random.Random
+    delay: float
     kills: int = 0
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -107,9 +121,9 @@ class Killable:
             check=False,
         )
 
-    def kill(self, run_id: str, *arguments: str) -> None:
-        """Start a command and kill it a while after it has begun to apply; it may be faster."""
-        before = self.applies(run_id)
+    def kill(self, run_id: str, *arguments: str, step: str = "apply") -> None:
+        """Start a command and kill it a while after it has begun with a step of a target; it may be faster."""
+        before = self.begun(run_id, step)
         with subprocess.Popen(
             self._command(arguments),
             cwd=self.folder,
@@ -118,19 +132,22 @@ class Killable:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
-            while process.poll() is None and self.applies(run_id) == before:
+            while process.poll() is None and self.begun(run_id, step) == before:
                 time.sleep(0.02)
             time.sleep(self.random.uniform(0, self.delay))
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 self.kills += 1
 
-    delay: float = 1.0
-
-    def applies(self, run_id: str) -> int:
-        """How many applies the journal of a run has seen begin."""
+    def begun(self, run_id: str, step: str) -> int:
+        """How many plans or applies the journal of a run has seen begin."""
         journal = self.folder / "runs" / run_id / "journal.jsonl"
-        return journal.read_text().count('"step":"apply","attempt"') if journal.exists() else 0
+        return journal.read_text().count(f'"step":"{step}","attempt"') if journal.exists() else 0
+
+    @property
+    def last_run(self) -> str:
+        """Id of the run that was begun last."""
+        return max(path.name for path in (self.folder / "runs").iterdir() if path.name[0] != ".")
 
     def summary(self, run_id: str) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.folder / "runs" / run_id / "summary.json").read_text())
@@ -140,46 +157,47 @@ class Killable:
         return [sys.executable, str(PROJECT / "scripts" / "rollout.py"), "-c", str(self.config), *arguments]
 
 
-@pytest.fixture
-def killable(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Killable]:
-    """Commands over all accounts and regions, with as little in each target as possible."""
+def commands_of(sandbox: Sandbox, folder: Path, path: str = "", delay: float = 1.0) -> Killable:
+    """Commands over all accounts and regions of a sandbox, with as little in each target as possible."""
     settings = yaml.safe_load(EXAMPLE.read_text())
     settings = {key: settings[key] for key in ("schema_version", "organization")}
-    settings["defaults"] = {"preferences": {"drift_repair": {"enabled": False}}, "config_rule": {"enabled": False}}
-    # This account has a policy of that name already.
-    settings["overrides"] = [{"match": {"accounts": ["Legacy"]}, "set": {"instance_policy": {"enabled": False}}}]
-    config = tmp_path / "organization.yaml"
+    settings["organization"]["regions"] = list(sandbox.organization.regions)
+    settings["defaults"] = {
+        "preferences": {"drift_repair": {"enabled": False}},
+        "config_rule": {"enabled": False},
+        # One account has a policy of that name already.
+        "instance_policy": {"enabled": False},
+    }
+    folder.mkdir(exist_ok=True)
+    config = folder / "organization.yaml"
     config.write_text(yaml.safe_dump(settings))
     environment = {name: value for name, value in os.environ.items() if name != MARKER and not name.startswith("AWS_")}
     environment.update(sandbox.environment())
-
-    def make(path: str = "", seed: int = 7) -> Killable:
-        own = {"PATH": f"{path}:{environment['PATH']}"} if path else {}
-        return Killable(tmp_path, config, {**environment, **own}, random.Random(seed))  # noqa: S311 - moments, no secrets
-
-    return make
+    if path:
+        environment["PATH"] = f"{path}:{environment['PATH']}"
+    return Killable(folder, config, environment, random.Random(7), delay)  # noqa: S311 - moments, no secrets
 
 
-def test_ten_kills_of_an_apply_with_a_stand_in(killable: Callable[..., Killable], tmp_path: Path) -> None:
+def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path) -> None:
     states = tmp_path / "states"
     states.mkdir()
     binary = tmp_path / "bin" / "terraform"
     binary.parent.mkdir()
     binary.write_text(STAND_IN.replace("@PYTHON@", sys.executable).replace("@STATES@", str(states)))
     binary.chmod(0o755)
-    commands = killable(str(binary.parent))
+    commands = commands_of(sandbox, tmp_path, str(binary.parent))
 
     while commands.kills < KILLS:
         for path in states.iterdir():
             path.unlink()
         planned = commands.run("plan", "--all", "--workers", "4", "--quiet")
         assert planned.returncode == 2, planned.stdout + planned.stderr
-        run_id = max(path.name for path in (tmp_path / "runs").iterdir() if path.name[0] != ".")
+        run_id = commands.last_run
         targets = commands.summary(run_id)["totals"]["targets"]
         assert targets >= TARGETS
 
         commands.kill(run_id, "apply", run_id, "--workers", "3")
-        while commands.kills < KILLS and commands.applies(run_id) and "end" not in last_event(tmp_path, run_id):
+        while commands.kills < KILLS and commands.begun(run_id, "apply") and "end" not in last_event(tmp_path, run_id):
             commands.kill(run_id, "resume", run_id, "--yes", "--workers", "3")
         finished = commands.run("resume", run_id, "--yes", "--workers", "4")
 
@@ -195,32 +213,107 @@ def test_ten_kills_of_an_apply_with_a_stand_in(killable: Callable[..., Killable]
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_ten_kills_of_an_apply(killable: Callable[..., Killable], sandbox: Sandbox, tmp_path: Path) -> None:
-    commands = killable()
-    commands.delay = 8.0
+def test_ten_kills_of_an_apply(tmp_path: Path) -> None:
+    with (
+        Sandbox.start(one_region(), tmp_path / "killed-sandbox") as killed,
+        Sandbox.start(one_region(), tmp_path / "undisturbed-sandbox") as undisturbed,
+    ):
+        commands = commands_of(killed, tmp_path / "killed", delay=2.0)
+        reference = commands_of(undisturbed, tmp_path / "undisturbed")
+        with ThreadPoolExecutor() as pool:
+            selection = [argument for name in MODELS for argument in ("--account", name)]
+            other = pool.submit(reference.run, "apply", *selection, "--yes", "--quiet")
+            run_id = kill_ten_times(commands)
+            ended = other.result()
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+        assert commands.kills == KILLS
+        done: set[str] = set()
+        for event in map(json.loads, (commands.folder / "runs" / run_id / "journal.jsonl").read_text().splitlines()):
+            if event["event"] == "started":
+                assert event["target"] not in done
+            elif event["event"] == "finished" and event["result"]["status"] in {"applied", "no_changes"}:
+                done.add(event["target"])
+        assert len(done) == TARGETS
+        state = killed.session(killed.organization.management_account_id, killed.organization.home_region).client("s3")
+        keys = {entry["Key"] for entry in state.list_objects_v2(Bucket=killed.state_bucket)["Contents"]}
+        assert not any(key.endswith(".tflock") for key in keys)
+        models = {account.name: account for account in undisturbed.organization.accounts if account.name in MODELS}
+        for account in killed.organization.active_accounts:
+            model = models.get(account.name, models[MODELS[0]])
+            assert end_state(killed, account) == end_state(undisturbed, model), account.name
+
+
+def kill_ten_times(commands: Killable) -> str:
+    """Apply to all targets, one after another, so that something is left to do after every kill."""
     planned = commands.run("plan", "--all", "--quiet")
     assert planned.returncode == 2, planned.stdout + planned.stderr
-    run_id = max(path.name for path in (tmp_path / "runs").iterdir() if path.name[0] != ".")
+    run_id = commands.last_run
     assert commands.summary(run_id)["totals"]["changes"] == TARGETS
-
-    commands.kill(run_id, "apply", run_id)
-    while commands.kills < KILLS and "end" not in last_event(tmp_path, run_id):
-        commands.kill(run_id, "resume", run_id, "--yes")
+    commands.kill(run_id, "apply", run_id, "--workers", "1")
+    while commands.kills < KILLS and last_event(commands.folder, run_id) != "end":
+        # What was interrupted is planned first; that is a moment like any other.
+        step = commands.random.choice(["plan", "apply"])
+        commands.kill(run_id, "resume", run_id, "--yes", "--workers", "1", step=step)
     finished = commands.run("resume", run_id, "--yes")
     assert finished.returncode == 0, finished.stdout + finished.stderr
+    return run_id
 
-    again = commands.run("plan", "--all", "--quiet")
-    assert again.returncode == 0, again.stdout + again.stderr
-    done: set[str] = set()
-    for event in map(json.loads, (tmp_path / "runs" / run_id / "journal.jsonl").read_text().splitlines()):
-        if event["event"] == "started":
-            assert event["target"] not in done
-        elif event["event"] == "finished" and event["result"]["status"] in {"applied", "no_changes"}:
-            done.add(event["target"])
-    assert len(done) == TARGETS
-    state = sandbox.session(sandbox.organization.management_account_id, "eu-west-1").client("s3")
-    keys = {entry["Key"] for entry in state.list_objects_v2(Bucket=sandbox.state_bucket)["Contents"]}
-    assert not any(key.endswith(".tflock") for key in keys)
+
+def one_region() -> SandboxOrganization:
+    """Twelve accounts in one region: terraform is initialized once after each kill."""
+    whole = default_organization()
+    active = whole.active_accounts
+    more = [
+        replace(active[1], id=f"9{number:011}", name=f"Plain{number}", email=f"plain{number}@example.com", tags={})
+        for number in range(1, TARGETS - len(active) + 1)
+    ]
+    # What some accounts have already is in the last ones.
+    return replace(whole, accounts=(active[0], *more, *active[1:]), regions=(whole.home_region,))
+
+
+def end_state(sandbox: Sandbox, account: SandboxAccount) -> object:
+    """What terraform remembers of an account and what is there, without what no two runs have in common."""
+    region = sandbox.organization.home_region
+    s3 = sandbox.session(sandbox.organization.management_account_id, region).client("s3")
+    key = f"session-manager/{region}/{account.id}/terraform.tfstate"
+    state = json.loads(s3.get_object(Bucket=sandbox.state_bucket, Key=key)["Body"].read())
+    session = sandbox.session(account.id, region)
+    ssm, kms, iam = session.client("ssm"), session.client("kms"), session.client("iam")
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    versions = ssm.list_document_versions(Name=DOCUMENT)["DocumentVersions"]
+    functions = session.client("lambda").list_functions()["Functions"]
+    found = {
+        "state": {**state, "serial": 0, "lineage": ""},
+        "document": sorted(
+            (each["DocumentVersion"], each["IsDefaultVersion"], document_of(ssm, each["DocumentVersion"]))
+            for each in versions
+        ),
+        "keys": sorted((key["KeyManager"], key["KeyState"], key["Description"]) for key in keys),
+        "aliases": sorted(alias["AliasName"] for alias in kms.list_aliases()["Aliases"]),
+        "parameters": sorted(entry["Name"] for entry in ssm.describe_parameters()["Parameters"]),
+        "groups": sorted(entry["logGroupName"] for entry in session.client("logs").describe_log_groups()["logGroups"]),
+        "functions": sorted((entry["FunctionName"], entry["CodeSha256"]) for entry in functions),
+        "roles": sorted(role["RoleName"] for role in iam.list_roles()["Roles"]),
+        "policies": sorted(policy["Arn"] for policy in iam.list_policies(Scope="Local")["Policies"]),
+    }
+    return without_chance(found, account)
+
+
+def document_of(ssm: Any, version: str) -> str:  # noqa: ANN401 - boto3's client
+    return str(ssm.get_document(Name=DOCUMENT, DocumentVersion=version)["Content"])
+
+
+def without_chance(found: object, account: SandboxAccount) -> object:
+    """Leave out ids, times, the account, and the order of lists: terraform itself sorts not all of them."""
+    text = CHANCE.sub("<chance>", json.dumps(found).replace(account.id, "<account>"))
+    return in_order(json.loads(text))
+
+
+def in_order(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, list):
+        return sorted((in_order(item) for item in value), key=json.dumps)
+    return {key: in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
 def last_event(folder: Path, run_id: str) -> str:

@@ -54,6 +54,30 @@ def test_a_run_is_at_work_once_only(tmp_path: Path) -> None:
     Claim.take(tmp_path, "one", ["b/1"]).release()
 
 
+def test_a_run_is_claimed_before_its_targets(tmp_path: Path) -> None:
+    other = Claim.take(tmp_path, "other", ["a/1", "a/2"])
+    with Claim.take(tmp_path, "one") as claim:
+        with pytest.raises(InputError, match="The run one is at work on this run"):
+            Claim.take(tmp_path, "one")
+        with pytest.raises(InputError, match="The run other is at work on a/1 "):
+            claim.hold(["a/1", "b/1"])
+        claim.hold(["b/1", "b/2", "b/3"])
+        claim.hold(["b/3"])
+        Claim.take(tmp_path, "two", ["b/1"]).release()
+        with pytest.raises(InputError, match="The run one is at work on b/3 "):
+            Claim.take(tmp_path, "two", ["b/3"])
+
+    Claim.take(tmp_path, "two", ["b/3"]).release()
+    other.release()
+
+
+def test_a_claim_ends_with_whatever_was_done_under_it(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), Claim.take(tmp_path, "one", ["a/1"]):
+        raise ZeroDivisionError
+
+    assert list((tmp_path / ".active").glob("*.json")) == []
+
+
 def test_claims_are_private(tmp_path: Path) -> None:
     claim = Claim.take(tmp_path, "one", ["a/1"])
 

@@ -99,6 +99,16 @@ def refused(outcome: Outcome, *messages: str) -> None:
         assert message in outcome.err
 
 
+def test_a_reader_that_has_enough_is_no_failure() -> None:
+    command = [sys.executable, str(SCRIPTS / "rollout.py"), "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
 # --- Refusals ----------------------------------------------------------------------------------------------------
 
 

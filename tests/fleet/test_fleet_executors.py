@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_made_is_the_targets_failure(tmp_path: Path) -> 
     with local_workers(run, {}, 1) as workers:
         result = workers.submit(Job(Step.PLAN, target(1), "", terms())).result().result
 
-    assert (result.status, result.failure and result.failure.kind) == (Status.FAILED, "input")
+    assert (result.status, result.failure and result.failure.kind) == (Status.FAILED, "machine")
 
 
 # --- A cluster ---------------------------------------------------------------------------------------------------

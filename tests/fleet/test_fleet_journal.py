@@ -6,9 +6,11 @@ import datetime
 import json
 import os
 import re
+import resource
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,20 +172,65 @@ def test_every_event_is_on_the_disk_before_the_run_goes_on(run: RunFolder, monke
     assert sizes == [(run.path / JOURNAL).stat().st_size]
 
 
-def test_a_full_disk_is_told_in_a_sentence_and_what_was_written_is_still_read(
-    run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run.finished(PLANNED)
-    write = os.write
-    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
-    with pytest.raises(JournalError, match=rf"no space left .* `rollout\.py resume {run.run_id}`"):
-        run.finished(FAILED)
-    monkeypatch.undo()
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a full disk: the last write is short, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    assert [result.status for result in run.read().results] == [Status.CHANGES, *[Status.NOT_STARTED] * 3]
-    run.begin(BEGINNING)
-    run.finished(FAILED)
-    assert run.read().results[2].status is Status.FAILED
+
+@pytest.mark.parametrize("room", [0, 1, 20, 200])
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_part_of_an_event(run: RunFolder, room: int) -> None:
+    run.finished(PLANNED)
+    path = run.path / JOURNAL
+    before = path.read_bytes()
+
+    message = rf"journal\.jsonl cannot be written \(File too large\); .* `rollout\.py resume {run.run_id}`"
+    with largest_file(len(before) + room), pytest.raises(JournalError, match=message):
+        run.finished(FAILED)
+
+    assert path.read_bytes() == before
+    # What was at work meanwhile ends, when there is room again: its event is not lost, and nothing is damaged.
+    run.finished(replace(SAME, change_set=None))
+    state = run.read()
+    assert [result.status for result in state.results] == [Status.CHANGES] * 2 + [Status.NOT_STARTED] * 2
+    assert state.torn_lines == 0
+
+
+def test_a_change_set_that_could_not_be_written_is_told_with_the_next_target(run: RunFolder) -> None:
+    with largest_file((run.path / JOURNAL).stat().st_size + 20), pytest.raises(JournalError):
+        run.finished(PLANNED)
+
+    run.finished(SAME)
+
+    assert run.read().results[1] == SAME
+
+
+def test_an_event_after_a_torn_one_has_a_line_of_its_own(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the part of an event can be taken back, it costs nothing but itself."""
+    run.finished(PLANNED)
+    monkeypatch.setattr(os, "ftruncate", lambda *_: None)
+    with largest_file((run.path / JOURNAL).stat().st_size + 20), pytest.raises(JournalError):
+        run.finished(FAILED)
+
+    run.finished(replace(SAME, change_set=None))
+    run.end(ExitCode.TARGET_FAILED)
+
+    state = run.read()
+    assert [result.status for result in state.results] == [Status.CHANGES] * 2 + [Status.NOT_STARTED] * 2
+    assert state.torn_lines == 1
+    assert "The journal holds 1 torn line, as a crash or a full disk leaves:" in run.write_summary().warnings[-1]
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("in the way")
+
+    with pytest.raises(JournalError, match=r"/runs.* cannot be written \(Not a directory\); nothing was started"):
+        RunFolder.create(tmp_path / "runs")
 
 
 # --- Reading -----------------------------------------------------------------------------------------------------
@@ -234,7 +281,7 @@ def test_an_apply_that_was_begun_is_doubtful_until_one_succeeds(run: RunFolder) 
     assert run.read().doubtful == set()
 
 
-def test_a_last_line_that_a_crash_tore_is_left_out_and_cut_off(run: RunFolder) -> None:
+def test_a_last_line_that_a_crash_tore_is_left_out(run: RunFolder) -> None:
     run.finished(PLANNED)
     path = run.path / JOURNAL
     whole = path.read_bytes()
@@ -243,21 +290,36 @@ def test_a_last_line_that_a_crash_tore_is_left_out_and_cut_off(run: RunFolder) -
         assert run.read().results[0] == PLANNED
 
     run.begin(BEGINNING)
+    run.finished(SAME)
 
     assert path.read_bytes().startswith(whole)
-    assert [entry["event"] for entry in events(run)][-2:] == ["finished", "begin"]
+    state = run.read()
+    assert (state.results[:2], state.torn_lines) == ([PLANNED, SAME], 1)
+
+
+def test_torn_lines_are_skipped_wherever_they_are(run: RunFolder) -> None:
+    run.finished(PLANNED)
+    path = run.path / JOURNAL
+    begin, *others = path.read_bytes().splitlines(keepends=True)
+    torn = others[0][:70] + b"\n"
+    path.write_bytes(b"".join([begin, torn, b"\x00\xff\n", *others, b"\n"]))
+
+    state = run.read()
+
+    assert (state.results[0], state.torn_lines) == (PLANNED, 3)
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda lines: lines[:0], "damaged"),
+        (lambda lines: lines[:0], "There is no run here"),
         (lambda lines: ["{}", *lines], "damaged"),
         (lambda lines: ["nonsense", *lines], "damaged"),
         (lambda lines: lines[1:], "damaged"),
         (lambda lines: [lines[0].replace('"schema_version":1', '"schema_version":2')], "schema version 2; 1 is under"),
         (lambda lines: [lines[0], lines[2].replace('"region":"eu-west-1"', '"region":"eu-west-9"')], "damaged"),
-        (lambda lines: [*lines, "nonsense", *lines], "damaged"),
+        (lambda lines: [*lines, "{}", *lines], "damaged"),
+        (lambda lines: [*lines, "17", *lines], "damaged"),
         (lambda lines: [lines[0], lines[2].replace('"status":"changes"', '"status":"done"')], "damaged"),
     ],
 )
@@ -269,7 +331,7 @@ def test_a_damaged_journal_is_refused(run: RunFolder, damage: Any, message: str)
     with pytest.raises(InputError, match=message) as caught:
         run.read()
 
-    assert caught.value.problems[0].location == str(path)
+    assert caught.value.problems[0].location in {str(path), str(run.path)}
 
 
 def test_a_later_command_says_what_it_works_on(run: RunFolder) -> None:

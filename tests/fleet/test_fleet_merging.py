@@ -17,7 +17,9 @@ from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.merging import Part, merge, missing, read_parts
 from fleet.organization import Account
 from fleet.plans import ChangeSet, ResourceChange
+from fleet.reports.formats import REPORTS
 from fleet.results import Failure, Status, Step, TargetResult
+from fleet.summary import Summary
 from fleet.targets import Shard, Target
 from fleet.terraform import PlanOutcome
 
@@ -80,7 +82,7 @@ def test_all_shards_become_one_run(shards: list[Path], tmp_path: Path) -> None:
     run = merge(parts, tmp_path / "runs")
 
     state = run.read()
-    assert missing(parts) == []
+    assert missing(parts) == ()
     assert {result.target for result in state.results} == set(TARGETS)
     assert [result.target.wave for result in state.results] == ["canary"] * 6 + ["rest"] * 24
     assert all(result == planned(result.target) for result in state.results)
@@ -106,7 +108,7 @@ def test_links_are_not_followed(shards: list[Path], tmp_path: Path) -> None:
 def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> None:
     paths = [make_shard(tmp_path, number, shards=(1, 3)).path for number in (1, 3)]
 
-    assert missing(read_parts(paths)) == []
+    assert missing(read_parts(paths)) == ()
 
 
 @pytest.mark.parametrize(
@@ -203,6 +205,42 @@ def test_a_missing_shard_is_a_failure(shards: list[Path], tmp_path: Path, capsys
     output = " ".join(capsys.readouterr().out.split())
     assert "Shard 2/3 is missing." in output
     assert "2 of 3 shards" in output
+
+
+def test_a_shard_that_never_began_is_missing_and_the_others_are_merged(
+    shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = RunFolder.create(tmp_path / "dead").path
+    (dead / "init-eu-west-1.log").touch()
+    for journal in (None, ""):
+        if journal is not None:
+            (dead / "journal.jsonl").write_text(journal)
+
+        assert merge_command(tmp_path, shards[0], dead, shards[1]) == 1
+
+        output = " ".join(capsys.readouterr().out.split())
+        assert "Shard 2/3 is missing." in output
+        assert "2 of 3 shards" in output
+    assert merge_command(tmp_path, dead) == 64
+
+
+def test_a_missing_shard_stays_a_failure_in_all_that_is_told_of_the_run(
+    shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert merge_command(tmp_path, *shards[:2]) == 1
+    [run] = (tmp_path / "runs").glob("2*")
+
+    assert command(["resume", run.name, "--runs", str(run.parent)]) == 1
+    assert "Shard 2/3 is missing from this run." in capsys.readouterr().out
+    assert command(["apply", run.name, "--runs", str(run.parent), "--yes"]) == 64
+    assert "Shard 2/3 is missing from this run: make it, and merge" in capsys.readouterr().err
+
+    summary = Summary.read(run / "summary.json")
+    assert (summary.exit_code, summary.missing_shards) == (1, ("2/3",))
+    for name, report in REPORTS.items():
+        text = report.render(summary)
+        assert ("shard 2/3" if name == "junit" else "2/3") in text
+    assert 'errors="1"' in REPORTS["junit"].render(summary)
 
 
 def test_a_run_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

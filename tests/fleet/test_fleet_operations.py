@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from moto import mock_aws
 
 from fleet import operations
 from fleet.audit import LivePreferences
+from fleet.claims import Claim
 from fleet.context import Context
 from fleet.errors import ExitCode, InputError
 from fleet.executors import Workers
-from fleet.journal import RunFolder
+from fleet.journal import JournalError, RunFolder
 from fleet.operations import (
     EVERYTHING,
     Operation,
@@ -75,7 +77,8 @@ def result(status: Status, target: Target | None = None, step: Step = Step.PLAN)
 def test_failure_beats_changes(statuses: list[Status], code: ExitCode) -> None:
     results = [result(status) for status in statuses]
 
-    assert exit_code(results, interrupted=False) is code
+    assert exit_code(results) is code
+    assert exit_code(results, missing_shards=["2/3"]) is ExitCode.TARGET_FAILED
     assert exit_code(results, interrupted=True) is ExitCode.INTERRUPTED
 
 
@@ -178,8 +181,16 @@ def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
 
 
 @pytest.fixture
+def claims() -> Iterator[ExitStack]:
+    """What prepared operations have claimed, until it is closed."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def prepare(
     context: Context,
+    claims: ExitStack,
     tmp_path: Path,
     stand_in: Callable[[str], Path],
     monkeypatch: pytest.MonkeyPatch,
@@ -197,7 +208,8 @@ def prepare(
         run = RunFolder.create(tmp_path / "runs")
         selected = everything(context)
         beginning = begin_run(context, command, selected, EVERYTHING)
-        return Operation.prepare(context, run, beginning, selected.targets, Silent(), options)
+        claim = claims.enter_context(Claim.take(run.path.parent, run.run_id))
+        return Operation.prepare(context, run, claim, beginning, selected.targets, Silent(), options)
 
     return prepare
 
@@ -229,25 +241,28 @@ def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Opera
     assert operation.run.read().results == [replace(each, seconds=round(each.seconds, 2)) for each in results]
 
 
-def test_targets_at_work_are_refused_until_the_operation_is_over(prepare: Callable[..., Operation]) -> None:
+def test_targets_at_work_are_refused_until_their_claim_is_released(
+    prepare: Callable[..., Operation], claims: ExitStack
+) -> None:
     operation = prepare()
-    with pytest.raises(InputError, match=f"The run {operation.run.run_id} is at work on "):
+    with pytest.raises(InputError, match=f"The run {operation.run.run_id} is at work on {PAYMENTS.id}/{HOME}"):
         prepare()
 
-    operation.finish([])
+    claims.close()
 
     prepare().finish([])
 
 
-def test_a_preparation_that_fails_gives_the_targets_free(
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(
     prepare: Callable[..., Operation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setenv("PATH", "/nowhere")
-        with pytest.raises(InputError, match="no terraform is on the PATH"):
-            prepare()
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    prepare().finish([])
+    monkeypatch.setattr("fleet.operations.child_environment", full)
+
+    with pytest.raises(JournalError, match=r"/runs/\S+ cannot be written \(No space left on device\); nothing was"):
+        prepare()
 
 
 def test_one_after_another_means_one_worker(prepare: Callable[..., Operation]) -> None:
@@ -317,7 +332,6 @@ def test_the_first_signal_stops_and_the_second_interrupts_terraform(
 
     assert [line.split(":")[0].split(";")[0] for line in told] == ["Stopping", "Interrupting terraform"]
     assert signal.getsignal(number) is before
-    operation.claim.release()
 
 
 def test_handlers_are_put_back_after_an_error_too() -> None:

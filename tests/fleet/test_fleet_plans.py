@@ -341,6 +341,43 @@ def test_secrets_do_not_reach_the_change_set() -> None:
     )
 
 
+def preferences(profile: str | None, idle: int = 20) -> str:
+    """What modules/preferences passes on."""
+    shell_profile = {"linux": profile, "windows": None}
+    return json.dumps({"preferences": {"idleSessionTimeout": idle, "shellProfile": shell_profile}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "path"),
+    [
+        ("aws_lambda_invocation", "input", "jsondecode(input).preferences.shellProfile.linux"),
+        ("aws_cloudwatch_event_target", "input", "jsondecode(input).preferences.shellProfile.linux"),
+        ("terraform_data", "input_template", "input_template"),
+    ],
+)
+def test_a_shell_profile_is_a_secret_whose_change_counts(kind: str, attribute: str, path: str) -> None:
+    template = "" if attribute == "input" else '{"cause": <cause>, '  # no JSON before AWS has filled it in
+
+    def told(before: str, after: str) -> list[tuple[str, object, object]]:
+        old, new = ({attribute: template + preferences(text)} if text else None for text in (before, after))
+        entry = change(f"{kind}.b", "update", before=old, after=new)
+        return [(each.path, each.before, each.after) for each in one({**entry, "type": kind})]
+
+    assert told("old canary", "old canary") == []
+    assert told("old canary", "new canary") == [(path, SENSITIVE, SENSITIVE)]
+    assert "canary" not in str(told("", "new canary"))
+    assert (path, None, SENSITIVE) in told("", "new canary")
+    assert (path, SENSITIVE, None) in told("old canary", "")
+
+
+def test_what_stands_beside_a_shell_profile_is_shown() -> None:
+    before, after = ({"input": preferences("canary", idle)} for idle in (20, 10))
+
+    assert differences(before, after) == [("jsondecode(x.input).preferences.idleSessionTimeout", 20, 10)]
+    # Written differently, the same JSON is compared as a text.
+    assert differences(before, {"input": before["input"] + " "}) == [("x.input", SENSITIVE, SENSITIVE)]
+
+
 def test_a_whole_resource_may_be_a_secret() -> None:
     changes = one(change("a.b", "create", after={"token": "secret"}, before_sensitive=False, after_sensitive=True))
 

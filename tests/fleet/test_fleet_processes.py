@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -145,6 +146,13 @@ def test_a_child_has_no_standard_input_and_a_group_of_its_own(tmp_path: Path) ->
 
     assert os.getpgid(process.pid) == process.pid != os.getpgid(0)
     assert process.communicate(timeout=30)[0] == b"done\n"
+
+
+def test_what_a_child_writes_is_private(tmp_path: Path) -> None:
+    start(tmp_path, "mkdir -p a/b; echo x >a/b/file", PATH=os.environ["PATH"]).wait(30)
+
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b")} == {0o700}
+    assert stat.S_IMODE((tmp_path / "a" / "b" / "file").stat().st_mode) == 0o600
 
 
 def test_there_is_one_guard_whatever_is_started(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable
@@ -512,6 +514,27 @@ def test_chromium_would_tell_of_a_foreign_script_or_request(browse: Callable[[st
     assert len(console) == 2
 
 
+def test_half_a_character_is_spelled_out() -> None:
+    """A lone surrogate comes from an escape in somebody's JSON, or from bytes that are no UTF-8."""
+    half = "half \ud800\udc80"
+    change = ResourceChange("update", f'a.b["{half}"]', (AttributeChange(half, {half: [half]}, half),))
+    results = [
+        TargetResult(target(half, number=1, wave=half), Status.CHANGES, Step.PLAN, FOUND, ChangeSet((change,))),
+        TargetResult(
+            target(half, number=2, wave=half), Status.FAILED, Step.PLAN, failure=Failure("machine", half, (half,))
+        ),
+        TargetResult(target(half, number=3, wave=half), Status.NOT_STARTED, Step.APPLY, reason=half),
+    ]
+    others = [TargetResult(target("x", number=number), Status.NO_CHANGES, Step.PLAN) for number in range(4, 64)]
+
+    for summary in (summary_of(*results), summary_of(*results, *others)):
+        for report in REPORTS.values():
+            text = report.render(summary)
+            assert "ud800" in text
+            assert text.encode() == text.encode("utf-8", "backslashreplace")
+        assert Summary.model_validate_json(summary.to_json()).targets[0].account_name == r"half \ud800\udc80"
+
+
 # --- The command ---------------------------------------------------------------------------------------------------
 
 
@@ -576,6 +599,24 @@ def test_a_run_that_died_is_reported_from_its_journal(tmp_path: Path, capsys: py
     assert not summary.finished
     for name in REPORTS:
         assert "unfinished" in REPORTS[name].render(summary)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_reader_may_stop_reading(saved: Path, name: str) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "rollout.py"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, str(script), "report", str(saved), "--format", name],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (ExitCode.DONE, b"")
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+import errno
+import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -118,6 +124,25 @@ def test_targets_that_another_run_works_on_are_refused(
     claim.release()
 
 
+def test_a_start_that_is_refused_leaves_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mirror = tmp_path / "mirror"
+    (mirror / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
+    monkeypatch.setenv("TF_PLUGIN_MIRROR", str(mirror))
+    monkeypatch.setattr("fleet.operations._initialize", _full)
+
+    assert command("plan", "--all") == 1
+
+    assert re.search(r"cannot be written \(No space left on device\); nothing was started\.", capsys.readouterr().err)
+    assert list((tmp_path / "runs").glob("2*")) == []
+    assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,6 +181,169 @@ def test_too_many_failures_in_all_stop_a_plan(command: Command, tmp_path: Path) 
     assert command("plan", "--all", "--debug", "--max-failures", "25%") == 1
 
     assert totals(tmp_path) == {"targets": 4, "failed": 2, "not_started": 2}
+
+
+def test_a_saved_run_is_applied_once_however_many_apply_it(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a run holds is read when nobody else can change it any more."""
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+    take, first = Claim.take, [True]
+
+    def after_another(*arguments: Any) -> Claim:  # noqa: ANN401
+        if first.pop() if first else False:
+            assert command("apply", run) == 0
+        return take(*arguments)
+
+    monkeypatch.setattr("fleet.claims.Claim.take", after_another)
+
+    assert command("apply", run) == 0
+
+    assert len(traced(tmp_path, "apply")) == 4
+    assert "This run holds nothing to apply." in capsys.readouterr().out
+
+
+def test_a_run_at_work_is_refused_to_a_second_command(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+
+    with Claim.take(tmp_path / "runs", run):
+        assert command("apply", run) == 64
+        assert command("resume", run) == 64
+
+    assert capsys.readouterr().err.count(f"The run {run} is at work on this run (process {os.getpid()} on ") == 2
+    assert traced(tmp_path, "apply") == []
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply", "resume"])
+def test_targets_are_free_after_whatever_went_wrong(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    (tmp_path / f"fail-plan-{DEV}").touch()
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fleet.operations.Operation._rollout", broken)
+        assert command(*{"plan": ["plan", "--all"], "apply": ["apply", run], "resume": ["resume", run]}[verb]) == 1
+
+    assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
+
+
+def seal_of(folder: Path, account: str) -> Path:
+    return folder / account / "eu-west-1" / "bundle.json"
+
+
+def forge(folder: Path) -> None:
+    """Seal other content as `plan` would have."""
+    seal = seal_of(folder, DEV)
+    (seal.parent / "tfplan").write_text("another plan")
+    digest = hashlib.sha256(b"another plan").hexdigest()
+    content = json.loads(seal.read_text())
+    seal.write_text(json.dumps({**content, "files": {**content["files"], "tfplan": digest}}, indent=2) + "\n")
+
+
+def swap(folder: Path) -> None:
+    """Put the bundle of one account into the folder of another, and let the journal say so."""
+    shutil.rmtree(seal_of(folder, DEV).parent)
+    shutil.copytree(seal_of(folder, PROD).parent, seal_of(folder, DEV).parent)
+    digest = hashlib.sha256(seal_of(folder, PROD).read_bytes()).hexdigest()
+    journal = folder / "journal.jsonl"
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    for event in events:
+        if event["event"] == "finished" and event["target"] == f"{DEV}/eu-west-1":
+            event["result"]["plan_sha256"] = digest
+    journal.write_text("".join(f"{json.dumps(event)}\n" for event in events))
+
+
+def age(folder: Path) -> None:
+    """Let a day and a minute pass since the plan, as its seal tells; whoever could write both could also plan."""
+    seal = seal_of(folder, DEV)
+    content = json.loads(seal.read_text())
+    made = datetime.datetime.fromisoformat(content["created_at"]) - datetime.timedelta(days=1, minutes=1)
+    old = hashlib.sha256(seal.read_bytes()).hexdigest()
+    seal.write_text(json.dumps({**content, "created_at": made.isoformat()}))
+    journal = folder / "journal.jsonl"
+    journal.write_text(journal.read_text().replace(old, hashlib.sha256(seal.read_bytes()).hexdigest()))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (forge, r"The seal of the saved plan \(\S+\) is not the one that was made; plan again\."),
+        (swap, f"Since the plan was made the account has changed \\({PROD} then, {DEV} now\\); plan again"),
+        (age, r"The plan is 24 hours old, and 24 hours are allowed; plan again\."),
+    ],
+)
+def test_a_plan_that_is_not_the_one_that_was_reviewed_is_refused(
+    command: Command, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    spoil(folder)
+
+    assert command("apply", folder.name) == 1
+
+    failed = [entry for entry in Summary.read(folder / "summary.json").targets if entry.failure]
+    assert [(entry.key, entry.failure and entry.failure.kind) for entry in failed] == [(f"{DEV}/eu-west-1", "input")]
+    assert re.search(message, str(failed[0].failure))
+    assert DEV not in traced(tmp_path, "apply")
+
+
+def test_a_plan_may_be_as_old_as_is_said(command: Command, tmp_path: Path) -> None:
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    age(folder)
+
+    assert command("apply", folder.name, "--max-plan-age", "25h") == 0
+
+
+# --- Little noise --------------------------------------------------------------------------------------------------
+
+
+def test_quiet_shows_failures_and_the_result_only(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lines() -> list[str]:
+        return [line for line in capsys.readouterr().out.splitlines() if line]
+
+    assert command("plan", "--all", "--quiet") == 2
+    run = run_folder(tmp_path).name
+    assert lines() == ["4 targets: 4 changes", f"Run {run}: runs/{run}/summary.json"]
+
+    (tmp_path / f"fail-apply-{DEV}").touch()
+    assert command("apply", run, "--quiet") == 1
+    progress, heading, *_, why, waiting, totals, _ = lines()
+    assert re.match(rf"\[1/2\] {DEV} eu-west-1 +failed", progress)
+    assert heading == f"{DEV} Dev eu-west-1: apply: terraform failed"
+    assert why == "  denied (a.b)"
+    assert waiting == "2 not started: 1 of 2 targets failed in the wave canary."
+    assert totals == "4 targets: 1 applied, 1 failed, 2 not started"
+
+    (tmp_path / f"fail-apply-{DEV}").unlink()
+    assert command("resume", run, "--yes", "--quiet") == 0
+    assert lines() == ["4 targets: 4 applied", f"Run {run}: runs/{run}/summary.json"]
+    assert command("apply", "--all", "--yes", "--quiet") == 0
+    assert lines()[0] == "4 targets: 4 applied"
+    assert command("resume", run, "--yes", "--quiet") == 0
+    assert lines() == []
+
+
+def test_who_is_asked_sees_what_about(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda _question: False)
+
+    assert command("apply", "--all", "--quiet") == 2
+
+    assert "Change set 1" in capsys.readouterr().out
 
 
 # --- Resume ------------------------------------------------------------------------------------------------------
@@ -241,6 +429,38 @@ def test_destruction_goes_backwards(command: Command, tmp_path: Path) -> None:
     applies = [line.split()[1] for line in lines if line.startswith("apply ")]
     assert applies == [f"{PROD}-us-east-1", PROD, f"{DEV}-us-east-1", DEV]
     assert Summary.read(run_folder(tmp_path) / "summary.json").command == "destroy"
+
+
+@pytest.mark.parametrize("verb", ["apply", "resume"])
+def test_a_saved_destruction_is_confirmed_as_one(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        patch.setattr("typer.prompt", lambda _question: "no")
+        assert command("destroy", "--all") == 2
+    run = run_folder(tmp_path).name
+
+    assert command(verb, run) == 64
+    assert command(verb, run, "--yes") == 64
+    errors = capsys.readouterr().err
+    assert "Nobody is there to be asked: use --yes" in errors
+    assert "add --allow-destroy" in errors
+    assert traced(tmp_path, "apply") == []
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        patch.setattr("typer.prompt", lambda _question: "yes")
+        assert command(verb, run) == 2
+        assert "Change set 1" in capsys.readouterr().out
+        assert traced(tmp_path, "apply") == []
+        patch.setattr("typer.prompt", lambda _question: "4")
+        assert command(verb, run) == 0
+    assert traced(tmp_path, "apply") == [f"{PROD}-us-east-1", PROD, f"{DEV}-us-east-1", DEV]
 
 
 @pytest.mark.parametrize(("answer", "destroyed"), [("4", 4), ("o-exampleorgid", 4), ("yes", 0), ("3", 0)])

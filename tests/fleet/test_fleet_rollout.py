@@ -67,7 +67,7 @@ class ObedientWork:
         self.order.append(f"end {workspace}")
         error = self.errors.get(workspace)
         if isinstance(error, FleetError | OSError):
-            return Performed(failed(job.target, job.step, error))
+            return Performed(failed(job.target, job.step, error, Path()))
         if error is not None:
             raise error
         self.ended.append(workspace)
@@ -209,7 +209,14 @@ def test_results_come_in_the_order_of_the_targets_whoever_is_first(stage: Stage)
             "The account could not be entered.",
         ),
         (TerraformError("failed", ["AWS account ID not allowed: 1"]), "access", "The account could not be entered."),
-        (OSError(28, "No space left on device"), "input", "[Errno 28] No space left on device"),
+        (
+            OSError(28, "No space left on device", "runs/1/tfplan"),
+            "machine",
+            (
+                "runs/1/tfplan cannot be used (No space left on device): repair that, then `resume` plans the target "
+                "again."
+            ),
+        ),
     ],
 )
 def test_a_target_that_fails_is_told_and_stops_no_other(

@@ -24,7 +24,7 @@ from fleet.context import account_session
 from fleet.errors import AccessError, FleetError, InputError, TerraformError
 from fleet.organization import Account
 from fleet.plans import AttributeChange
-from fleet.results import Status, Step, TargetResult
+from fleet.results import Failure, Status, Step, TargetResult
 from fleet.revisions import read_revisions, store_revision
 from fleet.settings_file import DeploymentRole
 from fleet.targets import Target
@@ -377,13 +377,13 @@ LOCK = {"ID": "1", "Path": "p", "Operation": "OperationTypeApply", "Who": "me@he
         (StalePlanError("The state has changed", ["Saved plan is stale"]), "input"),
         (BundleError("The plan is 25 hours old"), "input"),
         (InputError("The settings are wrong"), "input"),
-        (OSError(errno.ENOSPC, "No space left on device", "runs/1/tfplan"), "input"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/1/tfplan"), "machine"),
         (VerificationError("differs", ["inputs.kmsKeyId"]), "verification"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_every_failure_has_its_bucket(error: FleetError | OSError, kind: str) -> None:
-    result = failed(TARGET, Step.APPLY, error)
+    result = failed(TARGET, Step.APPLY, error, Path("runs/1"))
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, kind)
@@ -391,15 +391,17 @@ def test_every_failure_has_its_bucket(error: FleetError | OSError, kind: str) ->
     assert result.verified is (False if kind == "verification" else None)
 
 
-def test_a_full_disk_is_told_with_the_file(make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, _text: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+def test_a_full_disk_is_told_with_its_folder(make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write(2) says it
 
     monkeypatch.setattr(work, "write_private", full)
     result = perform(job(Step.PLAN), folder, make())
 
-    assert result.failure is not None
-    assert result.failure.message == f"{folder / 'terraform.tfvars'}: No space left on device."
+    assert result.failure == Failure(
+        "machine",
+        f"{folder} cannot be used (No space left on device): repair that, then `resume` plans the target again.",
+    )
 
 
 def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:

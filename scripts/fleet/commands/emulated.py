@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from fleet import operations
+from fleet.commands.reporting import write_reports
 from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
 from fleet.errors import ExitCode
 from fleet.operations import Options
@@ -43,17 +44,19 @@ def demo(
         loaded, selected = load(Source(sandbox.config), Selection(everything=True), console)
         terminal.print_targets(console, selected.targets)
         console.print("\n[bold]2. Plan[/bold]")
-        operation = start(loaded, "demo", selected, running, console)
-        results = plan_and_show(operation, selected.targets, console)
-        if not operation.stop.is_set():
-            console.print("\n[bold]3. Apply[/bold]")
-            results = apply_planned(operation, results, running, console)
-        code = finish(operation, results, console)
+        with start(loaded, "demo", selected, running, console) as operation:
+            results = plan_and_show(operation, selected.targets, console)
+            if not operation.stop.is_set():
+                console.print("\n[bold]3. Apply[/bold]")
+                results = apply_planned(operation, results, running, console)
+            code = finish(operation, results, console)
+        for path in write_reports(operation.run):
+            console.print(f"Report: {escape(os.path.relpath(path))}")
         if code != ExitCode.DONE:
             return code
         console.print("\n[bold]4. Plan again[/bold]")
-        check = start(loaded, "plan", selected, running, console)
-        code = finish(check, plan_and_show(check, selected.targets, console), console)
+        with start(loaded, "plan", selected, running, console) as check:
+            code = finish(check, plan_and_show(check, selected.targets, console), console)
         console.print("\n[bold]5. Read back[/bold]")
         live = operations.live_preferences(loaded, selected.targets)
         terminal.print_live(console, live)

@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 
 from fleet import merging, operations
-from fleet.errors import ExitCode
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
 from fleet.results import Status
@@ -30,14 +29,12 @@ def merge(
     console = terminal.make_console()
     parts = merging.read_parts(directories)
     run = merging.merge(parts, runs.resolve())
-    results = run.read().results
-    exceeded = merging.intolerable(results, parts[0].state.beginning)
-    code = operations.exit_code(results, interrupted=False)
-    if merging.missing(parts):
-        code = ExitCode.TARGET_FAILED
-    elif within_tolerance and code == ExitCode.TARGET_FAILED and not exceeded:
-        others = [result for result in results if result.status is not Status.FAILED]
-        code = operations.exit_code(others, interrupted=False)
+    state = run.read()
+    exceeded = merging.intolerable(state.results, state.first)
+    judged = state.results
+    if within_tolerance and not exceeded:
+        judged = [result for result in judged if result.status is not Status.FAILED]
+    code = operations.exit_code(judged, missing_shards=state.first.missing_shards)
     run.end(code)
     terminal.print_summary(console, run.write_summary())
     for sentence in exceeded:

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from fleet.errors import ExitCode, InputError
+from fleet.errors import ExitCode, FleetError, InputError
 from fleet.files import write_private
 from fleet.journal import JOURNAL, SUMMARY, RunFolder, find_run
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
-from fleet.reports.formats import REPORTS
+from fleet.reports.formats import FILES, REPORTS
 from fleet.summary import Summary
 
 FORMATS = "|".join(REPORTS)
@@ -32,12 +32,34 @@ def report(
         raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
     summary = _summary(find_run(run, runs))
     if output is not None:
-        write_private(output, REPORTS[output_format].render(summary))
+        content = REPORTS[output_format].render(summary)
+        try:
+            write_private(output, content)
+        except OSError as error:
+            raise FleetError(f"{output} cannot be written: {error.strerror or error}.") from error
     elif output_format == "table":
         terminal.print_summary(terminal.make_console(), summary)
     else:
-        sys.stdout.write(REPORTS[output_format].render(summary))
+        try:
+            sys.stdout.write(REPORTS[output_format].render(summary))
+            sys.stdout.flush()
+        except BrokenPipeError:
+            terminal.discard_output(sys.stdout)
     return ExitCode.DONE
+
+
+def write_reports(folder: RunFolder) -> list[Path]:
+    """Write the reports of a run for others beside its summary, for its owner only, and return where they are.
+
+    Raises:
+        JournalError: The folder of the run cannot be written.
+    """
+    summary, paths = _summary(folder), []
+    for name, file in FILES.items():
+        paths.append(folder.path / file)
+        with folder.writing():
+            write_private(paths[-1], REPORTS[name].render(summary))
+    return paths
 
 
 def _summary(folder: RunFolder) -> Summary:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fleet import operations
+from fleet.claims import Claim
 from fleet.context import Context
 from fleet.errors import FleetError, InputError
 from fleet.journal import SUMMARY, Beginning, RunFolder, find_run
@@ -33,9 +34,10 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or
 def plan(context: typer.Context, selection: Selection, running: Running) -> int:
     """Plan every target and show equal change sets once; nothing is changed."""
     console = terminal.make_console()
-    loaded, selected = load(context.obj, selection, console, refuse_expired=True)
-    operation = start(loaded, "plan", selected, running, console, selection)
-    return finish(operation, plan_and_show(operation, selected.targets, console), console)
+    loaded, selected = _load(context, selection, running, console, refuse_expired=True)
+    with start(loaded, "plan", selected, running, console, selection) as operation:
+        results = plan_and_show(operation, selected.targets, console, quiet=running.quiet)
+        return finish(operation, results, console, quiet=running.quiet)
 
 
 @applying
@@ -53,37 +55,56 @@ def apply(
     console = terminal.make_console()
     if run is not None:
         return _apply_run(context, run, selection, running, console)
-    loaded, selected = load(context.obj, selection, console, refuse_expired=True)
+    loaded, selected = _load(context, selection, running, console, refuse_expired=True)
     _refuse_silence(running)
-    operation = start(loaded, "apply", selected, running, console, selection)
-    planned = plan_and_show(operation, selected.targets, console)
-    return _ask_and_apply(operation, planned, running, console)
+    with start(loaded, "apply", selected, running, console, selection) as operation:
+        planned = plan_and_show(operation, selected.targets, console, quiet=_unasked(running))
+        return _ask_and_apply(operation, planned, running, console)
 
 
 def _apply_run(context: typer.Context, run: str, selection: Selection, running: Running, console: Console) -> int:
     if not selection.include.empty or selection.exclude or selection.everything:
         raise InputError("The targets are those of the run; only --wave and --shard may narrow them.", "RUN")
+    with _claimed(run, running) as (folder, claim):
+        state = folder.read()
+        operations.refuse_missing_shards(state)
+        waves = dict.fromkeys(result.target.wave for result in state.results)
+        if selection.wave is not None and selection.wave not in waves:
+            message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
+            raise InputError(message, "--wave")
+        destroys = state.beginning.command == DESTROY
+        if destroys:
+            _refuse_silence(running, destroys=True)
+        loaded = load_context(context.obj, refuse_expired=True)
+        command = DESTROY if destroys else "apply"
+        beginning = operations.go_on(loaded, state.first, _targets(state.results), command, selection)
+        results = [result for result in state.results if beginning.means(result.target)]
+        pending = operations.with_changes(results)
+        if not pending:
+            _say(console, "This run holds nothing to apply.", running)
+            return _nothing_to_do(folder, beginning, results)
+        operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
+        if destroys:
+            _show(operation, results, console, quiet=_unasked(running))
+            return _ask_and_apply(operation, results, running, console)
+        applied = apply_planned(operation, results, running, console)
+        return finish(operation, applied, console, quiet=running.quiet)
+
+
+@contextmanager
+def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, Claim]]:
+    """Find a run and claim it; only then its journal tells what is left to do."""
     folder = find_run(run, running.runs)
-    state = folder.read()
-    waves = dict.fromkeys(result.target.wave for result in state.results)
-    if selection.wave is not None and selection.wave not in waves:
-        message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
-        raise InputError(message, "--wave")
-    loaded = load_context(context.obj, refuse_expired=True)
-    command = DESTROY if state.beginning.command == DESTROY else "apply"
-    beginning = operations.go_on(loaded, state.first, _targets(state.results), command, selection)
-    results = [result for result in state.results if beginning.means(result.target)]
-    pending = operations.with_changes(results)
-    if not pending:
-        console.print("This run holds nothing to apply.")
-        return _nothing_to_do(folder, beginning, results)
-    operation = _take_up(loaded, folder, beginning, _targets(pending), running, console)
-    return finish(operation, apply_planned(operation, results, running, console), console)
+    folder.refuse_if_absent()
+    with folder.writing():
+        claim = Claim.take(folder.path.parent, folder.run_id)
+    with claim:
+        yield folder, claim
 
 
 def _nothing_to_do(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:
     """Note that a command had nothing to do: the run of a shard may be merged with others."""
-    code = operations.exit_code(results, interrupted=False)
+    code = operations.exit_code(results, missing_shards=beginning.missing_shards)
     folder.begin(beginning)
     folder.end(code)
     folder.write_summary()
@@ -94,30 +115,34 @@ def _nothing_to_do(folder: RunFolder, beginning: Beginning, results: Sequence[Ta
 def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
     """Do what a run has left undone: plan again what failed or was interrupted, apply what is planned, ask first."""
     console = terminal.make_console()
-    folder = find_run(run, running.runs)
-    state = folder.read()
-    command = state.beginning.command
-    applies = command != "plan"
-    if applies:
-        _refuse_silence(running)
-    again = operations.unfinished(state.scope)
-    pending = again + (operations.with_changes(state.scope) if applies else [])
-    if not pending:
-        console.print("This run is complete.")
-        return _nothing_to_do(folder, state.beginning.model_copy(update={"targets": ()}), state.scope)
-    loaded = load_context(context.obj, refuse_expired=True)
-    operations.refuse_other_configuration(loaded, state)
-    beginning = operations.go_on(loaded, state.beginning, _targets(state.results), command)
-    operation = _take_up(loaded, folder, beginning, _targets(pending), running, console)
-    operation.doubtful |= state.doubtful
-    doubtful = sum(result.target.key in state.doubtful for result in again)
-    nobody_knows = f", of {doubtful} of them nobody knows how their apply ended" if doubtful else ""
-    console.print(f"{len(again)} of {len(state.scope)} targets are planned again{nobody_knows}.")
-    with operation.interruptible(console.print):
-        renewed = {result.target: result for result in operation.plan(_targets(again))}
-    results = [renewed.get(result.target, result) for result in state.scope]
-    _show(operation, results, console)
-    return _ask_and_apply(operation, results, running, console) if applies else finish(operation, results, console)
+    with _claimed(run, running) as (folder, claim):
+        state = folder.read()
+        command = state.beginning.command
+        applies = command != "plan"
+        if applies:
+            _refuse_silence(running, destroys=command == DESTROY)
+        again = operations.unfinished(state.scope)
+        pending = again + (operations.with_changes(state.scope) if applies else [])
+        if not pending:
+            missing = state.first.missing_shards
+            told = f"Shard {', '.join(missing)} is missing from this run." if missing else "This run is complete."
+            _say(console, told, running)
+            return _nothing_to_do(folder, state.beginning.model_copy(update={"targets": ()}), state.scope)
+        loaded = load_context(context.obj, refuse_expired=True)
+        operations.refuse_other_configuration(loaded, state)
+        beginning = operations.go_on(loaded, state.beginning, _targets(state.results), command)
+        operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
+        operation.doubtful |= state.doubtful
+        doubtful = sum(result.target.key in state.doubtful for result in again)
+        nobody_knows = f", of {doubtful} of them nobody knows how their apply ended" if doubtful else ""
+        _say(console, f"{len(again)} of {len(state.scope)} targets are planned again{nobody_knows}.", running)
+        with operation.interruptible(console.print):
+            renewed = {result.target: result for result in operation.plan(_targets(again))}
+        results = [renewed.get(result.target, result) for result in state.scope]
+        _show(operation, results, console, quiet=_unasked(running) if applies else running.quiet)
+        if applies:
+            return _ask_and_apply(operation, results, running, console)
+        return finish(operation, results, console, quiet=running.quiet)
 
 
 @applying
@@ -128,26 +153,44 @@ def destroy(context: typer.Context, selection: Selection, running: Running) -> i
     What on_destroy says counts as it was last applied.
     """
     console = terminal.make_console()
-    loaded, selected = load(context.obj, selection, console)
-    _refuse_silence(running)
-    if running.yes and not running.options.allow_destroy:
-        message = "Keys, log groups and buckets would be deleted without anybody being asked: add --allow-destroy."
-        raise InputError(message, "--yes")
-    operation = start(loaded, DESTROY, selected, running, console, selection)
-    planned = plan_and_show(operation, selected.targets, console)
-    return _ask_and_apply(operation, planned, running, console)
+    loaded, selected = _load(context, selection, running, console)
+    _refuse_silence(running, destroys=True)
+    with start(loaded, DESTROY, selected, running, console, selection) as operation:
+        planned = plan_and_show(operation, selected.targets, console, quiet=_unasked(running))
+        return _ask_and_apply(operation, planned, running, console)
 
 
-def _refuse_silence(running: Running) -> None:
+def _load(
+    context: typer.Context, selection: Selection, running: Running, console: Console, *, refuse_expired: bool = False
+) -> tuple[Context, TargetList]:
+    shown = Console(quiet=True) if running.quiet else console
+    return load(context.obj, selection, shown, refuse_expired=refuse_expired)
+
+
+def _refuse_silence(running: Running, *, destroys: bool = False) -> None:
+    """Refuse to change anything that nobody is asked about."""
     if not running.yes and not sys.stdin.isatty():
         raise InputError("Nobody is there to be asked: use --yes, or plan first and apply that run.", "--yes")
+    if destroys and running.yes and not running.options.allow_destroy:
+        message = "Keys, log groups and buckets would be deleted without anybody being asked: add --allow-destroy."
+        raise InputError(message, "--yes")
+
+
+def _unasked(running: Running) -> bool:
+    """Tell whether to be quiet about what is going to be done; whoever is asked has to see it."""
+    return running.quiet and running.yes
+
+
+def _say(console: Console, text: str, running: Running) -> None:
+    if not running.quiet:
+        console.print(text)
 
 
 def _ask_and_apply(operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console) -> int:
     results, count = list(planned), len(operations.with_changes(planned))
     if count and not operation.stop.is_set() and (running.yes or _agreed(operation, count)):
         results = apply_planned(operation, results, running, console)
-    return finish(operation, results, console)
+    return finish(operation, results, console, quiet=running.quiet)
 
 
 def _agreed(operation: Operation, count: int) -> bool:
@@ -176,6 +219,7 @@ def _targets(results: Sequence[TargetResult]) -> list[Target]:
     return [result.target for result in results]
 
 
+@contextmanager
 def start(
     context: Context,
     command: str,
@@ -183,8 +227,8 @@ def start(
     running: Running,
     console: Console,
     selection: Selection = EVERYTHING,
-) -> Operation:
-    """Make the folder of a new run and get terraform ready for its targets."""
+) -> Iterator[Operation]:
+    """Make the folder of a new run, get terraform ready for its targets, and keep other runs away from them."""
     beginning = operations.begin_run(
         context,
         command,
@@ -194,36 +238,44 @@ def start(
         exceptions=[entry for entry in register(context.settings, selected.targets, today()) if entry.targets],
     )
     run = RunFolder.create(running.runs)
-    try:
-        return _take_up(context, run, beginning, selected.targets, running, console)
-    except FleetError:
-        with suppress(OSError):  # Where terraform has left a log, the folder stays.
-            run.path.rmdir()
-        raise
+    with ExitStack() as stack:
+        try:
+            with run.writing():
+                claim = stack.enter_context(Claim.take(running.runs, run.run_id))
+            operation = _take_up(context, run, claim, beginning, selected.targets, running, console)
+        except FleetError:
+            run.discard()
+            raise
+        yield operation
 
 
 def _take_up(
     context: Context,
     run: RunFolder,
+    claim: Claim,
     beginning: Beginning,
     targets: Sequence[Target],
     running: Running,
     console: Console,
 ) -> Operation:
     observer = terminal.TerminalProgress(console, quiet=running.quiet)
-    return Operation.prepare(context, run, beginning, targets, observer, running.options)
+    return Operation.prepare(context, run, claim, beginning, targets, observer, running.options)
 
 
-def plan_and_show(operation: Operation, targets: Sequence[Target], console: Console) -> list[TargetResult]:
+def plan_and_show(
+    operation: Operation, targets: Sequence[Target], console: Console, *, quiet: bool = False
+) -> list[TargetResult]:
     """Plan targets, and show equal change sets once."""
     with operation.interruptible(console.print):
         results = operation.plan(targets)
-    _show(operation, results, console)
+    _show(operation, results, console, quiet=quiet)
     return results
 
 
-def _show(operation: Operation, results: Sequence[TargetResult], console: Console) -> None:
+def _show(operation: Operation, results: Sequence[TargetResult], console: Console, *, quiet: bool) -> None:
     """Show what there is to apply, and what else should be known before."""
+    if quiet:
+        return
     summary = operation.run.read().summary(operation.run, operations.with_changes(results))
     terminal.print_change_sets(console, summary)
     terminal.print_notes(console, summary)
@@ -242,11 +294,12 @@ def apply_planned(
         return operation.apply(planned, between)
 
 
-def finish(operation: Operation, results: Sequence[TargetResult], console: Console) -> int:
+def finish(operation: Operation, results: Sequence[TargetResult], console: Console, *, quiet: bool = False) -> int:
     """Close the run, show what became of it, and return the exit code."""
     code, summary = operation.finish(results)
-    console.print()
-    terminal.print_results(console, summary)
+    if not quiet:
+        console.print()
+    terminal.print_results(console, summary, quiet=quiet)
     path = os.path.relpath(operation.run.path / SUMMARY)
     console.print(f"Run {operation.run.run_id}: {escape(path)}")
     return code

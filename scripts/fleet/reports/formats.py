@@ -27,3 +27,6 @@ REPORTS: Mapping[str, Report] = {
     "junit": JunitReport(),
     "html": HtmlReport(),
 }
+
+# What reports for others are called beside a summary.json.
+FILES: Mapping[str, str] = {"markdown": "report.md", "junit": "report.junit.xml", "html": "report.html"}

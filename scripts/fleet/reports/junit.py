@@ -12,14 +12,15 @@ from fleet.results import Status
 from fleet.summary import Summary, TargetEntry
 
 # Only what terraform or the verification says is about the target; these say that it could not be judged.
-_ERRORS = {"access", "input"}
+_ERRORS = {"access", "input", "machine"}
 
 
 class JunitReport:
     """One test suite for each wave, one test case for each target.
 
-    A failed target is a failure, or an error where the target could not be judged: the account could not be entered, or
-    the work was refused. What was not started is skipped. Pending changes are no failure; the output names them.
+    A failed target is a failure, or an error where the target could not be judged: the account could not be entered,
+    the work was refused, or the machine failed. What was not started is skipped. Pending changes are no failure; the
+    output names them. Shards that are missing from a merged run are errors in a suite of their own.
     """
 
     def render(self, summary: Summary) -> str:
@@ -32,10 +33,20 @@ class JunitReport:
             suite.add_property("organization_id", _text(summary.organization_id))
             suite.add_testcases([_test_case(entry) for entry in summary.targets if entry.wave == wave])
             document.add_testsuite(suite)
+        if summary.missing_shards:
+            suite = TestSuite("shards")
+            suite.add_testcases([_missing(shard) for shard in summary.missing_shards])
+            document.add_testsuite(suite)
         document.update_statistics()  # type: ignore[no-untyped-call]  # the package types the rest
         content = io.BytesIO()
         document.write(content)
         return content.getvalue().decode() + "\n"
+
+
+def _missing(shard: str) -> TestCase:
+    case = TestCase(name=_text(f"shard {shard}"), classname="shards")
+    case.result = [Error("Its run was not there when all were merged.", "missing")]
+    return case
 
 
 def _test_case(entry: TargetEntry) -> TestCase:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -72,9 +74,26 @@ _NARROW = 80
 _WIDE = 150
 
 
+class _Console(Console):
+    """A console whose reader may go away: the work goes on, and nobody is told any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Write no more; rich itself would end the process in the middle of its work."""
+        self.quiet = True
+        discard_output(self.file)
+
+
+def discard_output(file: IO[str]) -> None:
+    """Let what is still to be written to a closed pipe go nowhere; Python would fail on it once more at the end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, file.fileno())
+        os.close(nowhere)
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console; a pipe or file gets wide lines, since nobody can resize it."""
-    console = Console(stderr=stderr, highlight=False, emoji=False)
+    console = _Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal and console.width <= _NARROW:
         console.width = _WIDE
     return console
@@ -173,7 +192,12 @@ def print_targets(console: Console, targets: Sequence[Target]) -> None:
         region = f"{target.region} (home)" if target.is_home else target.region
         account = target.account
         table.add_row(
-            account.id, Text(visible(account.name)), Text(visible(account.ou)), region, target.wave, target.workspace
+            account.id,
+            Text(visible(account.name)),
+            Text(visible(account.ou)),
+            region,
+            Text(visible(target.wave)),
+            target.workspace,
         )
     console.print(table)
 
@@ -235,9 +259,17 @@ def print_summary(console: Console, summary: Summary) -> None:
     print_results(console, summary)
 
 
-def print_results(console: Console, summary: Summary) -> None:
-    """Show what became of every target, and why those that failed did; many targets only in numbers."""
-    if len(summary.targets) <= _TARGETS:
+def print_results(console: Console, summary: Summary, *, quiet: bool = False) -> None:
+    """Show what became of every target, and why those that failed did; many targets only in numbers.
+
+    Args:
+        console: Where to show it.
+        summary: What to show.
+        quiet: Leave out what became of each target.
+    """
+    if quiet:
+        pass
+    elif len(summary.targets) <= _TARGETS:
         _print_targets_table(console, summary.targets)
     else:
         _print_waves_table(console, summary.targets)
@@ -276,7 +308,7 @@ def _print_waves_table(console: Console, targets: Sequence[TargetEntry]) -> None
         table.add_column(status_words(status), justify="right", style=_STATUS_STYLES[status])
     for wave in dict.fromkeys(entry.wave for entry in targets):
         counts = Counter(entry.status for entry in targets if entry.wave == wave)
-        table.add_row(Text(wave), f"{counts.total():,}", *(f"{counts[status]:,}" for status in present))
+        table.add_row(Text(visible(wave)), f"{counts.total():,}", *(f"{counts[status]:,}" for status in present))
     console.print(table)
 
 
@@ -313,7 +345,7 @@ def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None
     for row in rows:
         state = row.state.lower().replace("_", " ")
         before, now = verdicts[row.before.compliant], verdicts[row.compliant]
-        table.add_row(Text(visible(row.target.account.name)), Text(row.before.name), before, state, now)
+        table.add_row(Text(visible(row.target.account.name)), Text(visible(row.before.name)), before, state, now)
     console.print(table)
 
 

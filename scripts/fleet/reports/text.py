@@ -33,6 +33,7 @@ FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "terraform": "terraform failed",
     "verification": "verification failed",
     "input": "refused",
+    "machine": "this machine failed",
 }
 
 # A value longer than this is cut for people.
@@ -195,8 +196,12 @@ def previews(entries: Iterable[TargetEntry]) -> list[tuple[tuple[PreviewEntry, .
 def _with_placeholders(entry: TargetEntry) -> tuple[PreviewEntry, ...]:
     content = [[change.before, change.after] for change in entry.preview]
     names = Names(entry.account_id, entry.region, entry.home_region, content)
+
+    def shown(value: JsonValue) -> JsonValue:
+        return value if value in MARKS else names.value(value)
+
     return tuple(
-        change.model_copy(update={"before": names.value(change.before), "after": names.value(change.after)})
+        change.model_copy(update={"before": shown(change.before), "after": shown(change.after)})
         for change in entry.preview
     )
 
