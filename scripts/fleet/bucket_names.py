@@ -19,7 +19,7 @@ _FREE = 404
 
 def created_buckets(plan: Mapping[str, Any]) -> list[str]:
     """Return the names of the buckets that a plan, as `terraform show -json` gives it, creates."""
-    changes = (item["change"] for item in plan.get("resource_changes", []) if item["type"] == "aws_s3_bucket")
+    changes = (item["change"] for item in plan.get("resource_changes", []) if item.get("type") == "aws_s3_bucket")
     names = (change["after"].get("bucket") for change in changes if change["actions"] == ["create"])
     return [name for name in names if name]
 
