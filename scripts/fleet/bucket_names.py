@@ -24,11 +24,12 @@ def created_buckets(plan: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name]
 
 
-def refuse_taken_names(session: boto3.Session, region: str, names: Iterable[str]) -> None:
+def refuse_taken_names(session: boto3.Session, account_id: str, region: str, names: Iterable[str]) -> None:
     """Refuse to create buckets whose names are taken.
 
     Args:
         session: In the account in which they are to be created.
+        account_id: That account.
         region: The region in which they are to be created.
         names: Their names.
 
@@ -41,7 +42,8 @@ def refuse_taken_names(session: boto3.Session, region: str, names: Iterable[str]
     for name in names:
         with translated_errors(f"ask whether the bucket name {name} is free"):
             try:
-                client.head_bucket(Bucket=name)
+                # A bucket of another account may let itself be seen.
+                client.head_bucket(Bucket=name, ExpectedBucketOwner=account_id)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
                 if status in _NOT_OURS:

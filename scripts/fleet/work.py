@@ -140,7 +140,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
     if buckets := created_buckets(shown):
-        refuse_taken_names(_session(job), job.target.region, buckets)
+        refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
     changes = change_set(shown, job.target)
     protected = [change.address for change in protected_destructions(changes)]
     sha256 = seal(folder, terraform.root, job.origin, protected=protected, created_at=_now())

@@ -169,6 +169,20 @@ def test_an_organization_that_is_not_the_callers_is_refused(rollout: Callable[..
     assert not (finished.folder / "runs").exists()
 
 
+def test_a_bucket_name_that_is_taken_is_refused_before_anything_is_made(
+    sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
+) -> None:
+    s3 = sandbox.session(account_of(sandbox, "Audit"), "eu-west-1").client("s3")
+    s3.create_bucket(Bucket="taken-session-logs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    config = with_changes(tmp_path, log_archive_account="LogArchive")
+    config.write_text(f"{config.read_text()}\nlog_archive: {{bucket_name: taken-session-logs}}\n")
+    finished = rollout("plan", "--account", "LogArchive", "--region", "eu-west-1", config=config)
+    assert finished.code == 1
+    (target,) = finished.summary["targets"]
+    assert target["failure"]["kind"] == "input"
+    assert "The bucket name taken-session-logs is taken by somebody else" in finished.plain
+
+
 def test_a_state_bucket_that_does_not_exist_is_refused(rollout: Callable[..., Any], tmp_path: Path) -> None:
     config = with_changes(tmp_path, state={"bucket": "no-such-state-bucket"})
     finished = rollout("plan", "--account", "Audit", config=config)

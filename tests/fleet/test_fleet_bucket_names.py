@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REGION = "eu-west-1"
+ACCOUNT = "111122223333"
 
 
 @pytest.fixture
@@ -29,15 +30,20 @@ def s3() -> Iterator[tuple[boto3.Session, Stubber]]:
 
 def answer(stubber: Stubber, name: str, status: int) -> None:
     if status == 200:
-        stubber.add_response("head_bucket", {}, {"Bucket": name})
+        stubber.add_response("head_bucket", {}, {"Bucket": name, "ExpectedBucketOwner": ACCOUNT})
     else:
-        stubber.add_client_error("head_bucket", str(status), http_status_code=status, expected_params={"Bucket": name})
+        stubber.add_client_error(
+            "head_bucket",
+            str(status),
+            http_status_code=status,
+            expected_params={"Bucket": name, "ExpectedBucketOwner": ACCOUNT},
+        )
 
 
 def test_a_free_name_passes(s3: tuple[boto3.Session, Stubber]) -> None:
     session, stubber = s3
     answer(stubber, "new-logs", 404)
-    refuse_taken_names(session, REGION, ["new-logs"])
+    refuse_taken_names(session, ACCOUNT, REGION, ["new-logs"])
     stubber.assert_no_pending_responses()
 
 
@@ -56,7 +62,7 @@ def test_a_taken_name_is_refused(s3: tuple[boto3.Session, Stubber], status: int,
     session, stubber = s3
     answer(stubber, "old-logs", status)
     with pytest.raises(InputError) as refused:
-        refuse_taken_names(session, REGION, ["old-logs"])
+        refuse_taken_names(session, ACCOUNT, REGION, ["old-logs"])
     assert str(refused.value).startswith(message)
 
 
@@ -65,7 +71,7 @@ def test_all_taken_names_are_told_at_once(s3: tuple[boto3.Session, Stubber]) -> 
     for name, status in (("one", 403), ("two", 404), ("three", 200)):
         answer(stubber, name, status)
     with pytest.raises(InputError) as refused:
-        refuse_taken_names(session, REGION, ["one", "two", "three"])
+        refuse_taken_names(session, ACCOUNT, REGION, ["one", "two", "three"])
     assert len(refused.value.problems) == 2
 
 
@@ -73,7 +79,7 @@ def test_what_s3_does_not_answer_is_no_free_name(s3: tuple[boto3.Session, Stubbe
     session, stubber = s3
     answer(stubber, "new-logs", 503)
     with pytest.raises(AccessError, match="Cannot ask whether the bucket name new-logs is free"):
-        refuse_taken_names(session, REGION, ["new-logs"])
+        refuse_taken_names(session, ACCOUNT, REGION, ["new-logs"])
 
 
 def test_only_buckets_that_a_plan_makes_anew_are_asked_for() -> None:

@@ -479,13 +479,13 @@ def test_a_key_that_does_not_name_the_account_is_closed_to_its_roles(role: Role,
 
 
 def test_names_of_buckets_are_taken_worldwide(enforcing: Sandbox, admin: boto3.Session) -> None:
-    other = enforcing.session("640281937466", REGION)
+    other = enforcing.session(SECOND, REGION)
     other.client("s3").create_bucket(Bucket="taken-by-somebody")
     with pytest.raises(ClientError) as taken:
         admin.client("s3").create_bucket(Bucket="taken-by-somebody")
     assert taken.value.response["Error"]["Code"] == "BucketAlreadyExists"
     with pytest.raises(InputError, match="taken-by-somebody is taken by somebody else"):
-        refuse_taken_names(admin, REGION, ["free-until-now", "taken-by-somebody"])
+        refuse_taken_names(admin, MEMBER, REGION, ["free-until-now", "taken-by-somebody"])
     with pytest.raises(InputError, match="taken-by-somebody exists already, but not in this Terraform state"):
-        refuse_taken_names(other, REGION, ["taken-by-somebody"])
+        refuse_taken_names(other, SECOND, REGION, ["taken-by-somebody"])
     other.client("s3").delete_bucket(Bucket="taken-by-somebody")

@@ -12,7 +12,7 @@ from moto.kms.models import kms_backends
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.s3.models import FakeBucket, s3_backends
 
-from fleet.sandbox.call import Call
+from fleet.sandbox.call import AwsError, Call
 from fleet.sandbox.policies import Document
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html: what S3 asks of KMS.
@@ -70,6 +70,17 @@ def bucket_of(call: Call) -> FakeBucket | None:
     except MissingBucket:
         return None
     return bucket
+
+
+def check_owner(call: Call) -> None:
+    """Refuse calls that expect a bucket to belong to another account than it does.
+
+    Raises:
+        AwsError: AccessDenied.
+    """
+    bucket = bucket_of(call)
+    if bucket and call.parameters.get("ExpectedBucketOwner") not in {None, bucket.account_id}:
+        raise AwsError("AccessDenied", "Access Denied")
 
 
 def key_of(named: str, account_id: str, region: str) -> Any:  # noqa: ANN401 - moto's key

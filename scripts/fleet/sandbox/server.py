@@ -140,6 +140,7 @@ def _gateway(
             faults.check,
             organizations.check,
             permissions.check,
+            resource_policies.check_owner,
             identity.check,
             iam_quotas.check,
             rules.check,
