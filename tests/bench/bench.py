@@ -243,6 +243,7 @@ def main() -> None:
     bench_function(table)
     bench_rendering(table)
     bench_organization(table)
+    bench_scheduling(table)
     bench_plans(console, table)
     console.print(table)
 
