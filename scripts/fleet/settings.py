@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from fleet.errors import InputError, Problem
+from fleet.foundation_settings import LogArchive
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
 from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
@@ -130,6 +131,11 @@ class Settings:
         """The folder with the user's own templates, if there is one."""
         given = self._parsed.rendering.templates
         return self.folder / given if given else None
+
+    @property
+    def log_archive(self) -> LogArchive | None:
+        """The settings of the log archive, if there is to be one."""
+        return self._parsed.log_archive
 
     @cached_property
     def uses_tags(self) -> bool:

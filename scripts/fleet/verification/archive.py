@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from fleet.aws import partitions
-from fleet.foundation_settings import LogArchive
-from fleet.placement import LOG_ARCHIVE_SECTION
 from fleet.verification.bucket_policy import missing_statements, wanted_statements
 from fleet.verification.model import Check, Verdict
 from fleet.verification.storage import missing_bucket
 
 if TYPE_CHECKING:
     from fleet.context import Context
+    from fleet.foundation_settings import LogArchive
     from fleet.organization import Account
     from fleet.target_settings import S3Logging
     from fleet.verification.reading import Reader
@@ -66,13 +65,10 @@ def archive_of(context: Context, account: Account | None) -> Archive | None:
         context: The organization and its settings.
         account: The log-archive account, if there is one.
     """
-    if account is None:
+    wanted = context.settings.log_archive
+    if account is None or wanted is None:
         return None
-    placed = context.settings.effective(account, context.home_region).placed.get(LOG_ARCHIVE_SECTION)
-    if placed is None:
-        return None
-    wanted = LogArchive.model_validate({key: value for key, value in placed.items() if key in LogArchive.model_fields})
-    return Archive(account, context.home_region, placed["organization_id"], wanted)
+    return Archive(account, context.home_region, context.settings.organization.id, wanted)
 
 
 def policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
