@@ -151,7 +151,7 @@ class Operation:
         site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
-                environment = child_environment(os.environ, run.path, capacity.gogc)
+                environment = child_environment(os.environ, run.path, capacity.go_runtime)
                 terraform = _initialize(binary, environment, run, site)
             count = max(capacity.plan_workers, capacity.apply_workers)
             workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
@@ -274,10 +274,10 @@ class Operation:
 def _capacity(options: Options, *, shared: bool) -> Capacity:
     """Return how much to do at once; a cluster says itself what it can carry."""
     if options.serial:
-        return Capacity(1, 1, None)
+        return Capacity(1, 1)
     if shared:
         most = options.workers or sys.maxsize
-        return Capacity(most, most, None)
+        return Capacity(most, most)
     return measure_capacity(options.workers)
 
 

@@ -134,7 +134,7 @@ def _terraform(site: Site, region: str) -> Terraform:
             binary=find_terraform(),
             root=_place.base() / site.root_sha256,
             data_folder=folder / ".terraform",
-            environment=child_environment(os.environ, folder, measure_capacity().gogc),
+            environment=child_environment(os.environ, folder, measure_capacity().go_runtime),
             timeout_seconds=site.timeout_seconds,
             secrets=site.secrets,
         )

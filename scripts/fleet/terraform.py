@@ -40,6 +40,20 @@ _PASSED_ON = re.compile(
     r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy"
 )
 
+# The provider writes all its traces as JSON and terraform parses them, only to drop them: a twentieth of a plan's
+# processor time. Each of its libraries has a level of its own (terraform-plugin-log, "Managing log output").
+_UNLOGGED = dict.fromkeys(
+    (
+        "TF_LOG_PROVIDER_AWS",
+        "TF_LOG_SDK",
+        "TF_LOG_SDK_FRAMEWORK",
+        "TF_LOG_SDK_HELPER_SCHEMA",
+        "TF_LOG_SDK_MUX",
+        "TF_LOG_SDK_PROTO",
+    ),
+    "OFF",
+)
+
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
@@ -87,20 +101,20 @@ def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**passed_on, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
 
 
-def child_environment(environment: Mapping[str, str], folder: Path, gogc: str | None = None) -> dict[str, str]:
+def child_environment(
+    environment: Mapping[str, str], folder: Path, go_runtime: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the environment for terraform in a run.
 
     Args:
         environment: The caller's environment.
         folder: Private folder for a command line configuration of our own.
-        gogc: Value of Go's GOGC, or None for its default.
+        go_runtime: What to tell Go's runtime, see `fleet.capacity`; None for its defaults.
 
     Raises:
         InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
     """
-    child = _base_environment(environment)
-    if gogc:
-        child["GOGC"] = gogc
+    child = {**_base_environment(environment), **_UNLOGGED, **(go_runtime or {})}
     mirror = environment.get(MIRROR_VARIABLE)
     own_configuration = environment.get("TF_CLI_CONFIG_FILE")
     if mirror:

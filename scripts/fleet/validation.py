@@ -27,7 +27,7 @@ def validate(root: Path) -> Iterator[tuple[Path, TerraformError | None]]:
     """
     binary, capacity = find_terraform(), measure_capacity()
     with tempfile.TemporaryDirectory() as scratch:
-        environment = child_environment(os.environ, Path(scratch), capacity.gogc)
+        environment = child_environment(os.environ, Path(scratch), capacity.go_runtime)
 
         def check(numbered: tuple[int, Path]) -> TerraformError | None:
             number, folder = numbered

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from fleet import capacity
-from fleet.capacity import Capacity, available_cores, available_memory, measure_capacity
+from fleet.capacity import COLLECT_LATE, Capacity, available_cores, available_memory, measure_capacity
 
 GIBIBYTE = 1024**3
 
@@ -17,13 +17,13 @@ GIBIBYTE = 1024**3
 @pytest.mark.parametrize(
     ("cores", "gibibytes", "expected"),
     [
-        (2, 16.0, Capacity(3, 6, "400")),
-        (2, 2.0, Capacity(2, 2, "400")),
-        (8, 4.0, Capacity(8, 8, None)),
-        (64, 256.0, Capacity(96, 192, "400")),
-        (2, 1.2, Capacity(1, 1, None)),
-        (2, 0.1, Capacity(1, 1, None)),
-        (1, 64.0, Capacity(1, 3, "400")),
+        (2, 16.0, Capacity(3, 6, COLLECT_LATE)),
+        (2, 2.0, Capacity(2, 2)),
+        (8, 4.0, Capacity(8, 8)),
+        (64, 256.0, Capacity(96, 192, COLLECT_LATE)),
+        (2, 1.2, Capacity(1, 1)),
+        (2, 0.1, Capacity(1, 1)),
+        (1, 64.0, Capacity(1, 3, COLLECT_LATE)),
     ],
 )
 def test_workers_are_bound_by_cores_and_by_memory(
@@ -41,8 +41,8 @@ def test_a_given_number_of_workers_wins_and_garbage_is_collected_more_where_memo
     monkeypatch.setattr(capacity, "available_cores", lambda: 2)
     monkeypatch.setattr(capacity, "available_memory", lambda: 4 * GIBIBYTE)
 
-    assert measure_capacity(20) == Capacity(20, 20, None)
-    assert measure_capacity(4) == Capacity(4, 4, "400")
+    assert measure_capacity(20) == Capacity(20, 20)
+    assert measure_capacity(3) == Capacity(3, 3, COLLECT_LATE)
 
 
 @pytest.mark.parametrize(

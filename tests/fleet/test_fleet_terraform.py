@@ -617,8 +617,11 @@ KEPT_OUT = {
 def test_the_environment_is_made_from_a_list_of_what_is_passed_on(tmp_path: Path) -> None:
     child = child_environment({**PASSED_ON, **KEPT_OUT}, tmp_path)
 
-    assert child == {**PASSED_ON, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-    assert child_environment({}, tmp_path, gogc="400")["GOGC"] == "400"
+    unlogged = {name: value for name, value in child.items() if re.fullmatch("TF_LOG_(PROVIDER|SDK)[A-Z_]*", name)}
+    assert len(unlogged) == 6
+    assert set(unlogged.values()) == {"OFF"}
+    assert child == {**PASSED_ON, **unlogged, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    assert child_environment(KEPT_OUT, tmp_path, {"GOGC": "800"})["GOGC"] == "800"
 
 
 def test_what_a_run_adds_to_the_environment(stand_in: StandIn, tmp_path: Path, log: Path) -> None:
@@ -633,7 +636,9 @@ def test_what_a_run_adds_to_the_environment(stand_in: StandIn, tmp_path: Path, l
     def seen() -> dict[str, str]:
         pairs = (line.partition("=") for line in trace.read_text().splitlines())
         return {
-            name: value for name, _, value in pairs if re.match("TF_|AWS_PROFILE|LD_|GITHUB|" + processes.MARKER, name)
+            name: value
+            for name, _, value in pairs
+            if re.match("TF_(?!LOG_)|TF_LOG_PATH|AWS_PROFILE|LD_|GITHUB|" + processes.MARKER, name)
         }
 
     adapter.init({}, log)

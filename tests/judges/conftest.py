@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from fleet.capacity import COLLECT_LATE
 from fleet.sandbox import Sandbox
 from fleet.terraform import child_environment, find_terraform
 
@@ -260,7 +261,7 @@ def products(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Prod
     (folder / "main.tf").write_text(text, encoding="utf-8")
     keys = _credentials(sandbox, member.id)
     environment = {
-        **child_environment({**os.environ, **sandbox.environment()}, folder, gogc="400"),
+        **child_environment({**os.environ, **sandbox.environment()}, folder, COLLECT_LATE),
         "HOME": str(folder),
         "AWS_ACCESS_KEY_ID": keys["access_key"],
         "AWS_SECRET_ACCESS_KEY": keys["secret_key"],

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+from fleet.capacity import COLLECT_LATE
 from fleet.sandbox import Sandbox
 from fleet.terraform import child_environment, find_terraform
 
@@ -63,7 +64,7 @@ def terraform_in(
         sandbox: Sandbox, files: Mapping[str, bytes], *arguments: str
     ) -> Callable[..., subprocess.CompletedProcess[str]]:
         home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("root")
-        environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, gogc="400")
+        environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, COLLECT_LATE)
         for name, content in files.items():
             (folder / name).write_bytes(content)
 

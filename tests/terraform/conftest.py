@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fleet.capacity import COLLECT_LATE
 from fleet.sandbox import Sandbox
 from fleet.terraform import child_environment, find_terraform
 
@@ -90,7 +91,7 @@ def in_account(
 ) -> Callable[[str], Terraform]:
     """Terraform in the copy, with credentials of an account."""
     binary, home = find_terraform(), tmp_path_factory.mktemp("home")
-    environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, gogc="400")
+    environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, COLLECT_LATE)
 
     def build(account_id: str) -> Terraform:
         credentials = sandbox.session(account_id, sandbox.organization.home_region).get_credentials()
