@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint bench clean lock
+.PHONY: help demo prepare test test-slow lint bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +15,8 @@ help: ## Show this help
 
 demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
+
+prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready ## Install what lint and the tests need
 
 test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import boto3
@@ -13,6 +14,11 @@ from fleet.sandbox import Sandbox, default_organization
 _ORDER = ("e2e", "terraform", "judges", "sandbox", "session_preferences", "fleet")
 # Files that meet in the same emulated organization, in this order.
 _SHARING = {"test_faults", "test_guards", "test_rollout"}
+
+
+# A shell that starts commands in the background makes them ignore Ctrl-C, and what they start as well; a user's terminal
+# and the tests of interruptions do not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
