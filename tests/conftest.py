@@ -16,8 +16,8 @@ _ORDER = ("e2e", "terraform", "judges", "sandbox", "session_preferences", "fleet
 _SHARING = {"test_faults", "test_guards", "test_rollout"}
 
 
-# A shell that starts commands in the background makes them ignore Ctrl-C, and what they start as well; a user's terminal
-# and the tests of interruptions do not.
+# A shell that starts commands in the background makes them ignore Ctrl-C, and all that they start; a terminal does not,
+# and neither must the tests of interruptions.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
