@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare test test-slow lint bench clean lock
+.PHONY: help demo prepare test lint bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,9 +20,6 @@ prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready ## Install what 
 
 test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
-
-test-slow: $(VENV)/.ready ## Kill the rollout of a real apply ten times, and resume it
-	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
 	$(BIN)/ruff check

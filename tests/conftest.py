@@ -10,7 +10,8 @@ import pytest
 
 from fleet.sandbox import Sandbox, default_organization
 
-# Folders in the order in which several processes take them up, the slow ones first.
+# In this order several processes take the tests up, so that none is left with minutes to go: first the longest files.
+_LONGEST = ("test_preferences_lifecycle", "test_demo", "test_readme", "test_resume")
 _ORDER = ("e2e", "terraform", "judges", "sandbox", "session_preferences", "fleet")
 # Files that meet in the same emulated organization, in this order.
 _SHARING = {"test_faults", "test_guards", "test_rollout"}
@@ -24,16 +25,21 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say which tests belong into one process when several run them: those that share what is expensive, or a state."""
-    items.sort(key=lambda item: _ORDER.index(item.path.parent.name))
+    items.sort(key=_turn)
     for item in items:
         folder, file = item.path.parent.name, item.path.stem
         if folder == "judges" or (folder == "e2e" and file in _SHARING):
             group = folder
-        elif file == "test_demo":
+        elif file in {"test_demo", "test_resume"}:
             group = item.name
         else:
             group = f"{folder}/{file}"
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _turn(item: pytest.Item) -> tuple[int, int]:
+    file = item.path.stem
+    return _LONGEST.index(file) if file in _LONGEST else len(_LONGEST), _ORDER.index(item.path.parent.name)
 
 
 @pytest.fixture(scope="session")

@@ -211,8 +211,8 @@ def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path)
         assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.terraform
+@pytest.mark.timeout(1200)
 def test_ten_kills_of_an_apply(tmp_path: Path) -> None:
     with (
         Sandbox.start(one_region(), tmp_path / "killed-sandbox") as killed,
