@@ -11,13 +11,15 @@ import hashlib
 import importlib.metadata
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from fleet.errors import FleetError
 from fleet.files import write_private
+from fleet.terraform import MODULES, ROOT_LOCK_FILE, root_files
 
 SCHEMA_VERSION = 1
 SEAL = "bundle.json"
@@ -27,7 +29,6 @@ VARIABLES = "terraform.tfvars"
 LOCK_FILE = "terraform.lock.hcl"
 FILES = (PLAN, PLAN_JSON, VARIABLES, LOCK_FILE)
 
-_ROOT_LOCK_FILE = ".terraform.lock.hcl"
 _LOCKED_PROVIDER = re.compile(r'provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"')
 # A clock that is not quite right must not make a plan of the next minute look forged.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
@@ -68,12 +69,14 @@ class Origin:
         account_id: The account.
         region: The region.
         workspace: Terraform workspace.
+        backend: Where the states are, as `s3://bucket/prefix in eu-west-1`.
         tools: What it is made with.
     """
 
     account_id: str
     region: str
     workspace: str
+    backend: str
     tools: Tools
 
 
@@ -82,6 +85,7 @@ _MEANING = {
     "account_id": "the account",
     "region": "the region",
     "workspace": "the workspace",
+    "backend": "the state backend",
     "terraform_version": "the version of terraform",
     "provider_version": "the version of the provider hashicorp/aws",
     "project_version": "the version of this project",
@@ -89,17 +93,29 @@ _MEANING = {
 }
 
 
-def _flat(origin: Mapping[str, Any]) -> dict[str, str]:
-    tools: Mapping[str, str] = origin["tools"]
-    return {**origin, **tools}
+def _flat(origin: Origin) -> dict[str, str]:
+    return {**asdict(origin), **asdict(origin.tools)}
+
+
+@dataclass(frozen=True)
+class _Seal:
+    """What is in a seal."""
+
+    schema_version: int
+    created_at: AwareDatetime
+    origin: Origin
+    protected: tuple[str, ...]
+    files: dict[str, str]
+
+
+_SEAL = TypeAdapter(_Seal)
 
 
 def module_digest(root: Path) -> str:
     """Return the digest of what terraform reads of a root module: its own files, its lock file and its modules."""
-    own = [path for path in root.iterdir() if path.suffix == ".tf" or path.name == _ROOT_LOCK_FILE]
-    modules = [path for path in (root / "modules").rglob("*") if ".terraform" not in path.parts and _is_source(path)]
+    modules = [path for path in (root / MODULES).rglob("*") if ".terraform" not in path.parts and _is_source(path)]
     digest = hashlib.sha256()
-    for path in sorted([*own, *modules]):
+    for path in sorted([*root_files(root), *modules]):
         digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
@@ -110,7 +126,7 @@ def _is_source(path: Path) -> bool:
 
 def provider_version(root: Path) -> str:
     """Return the version of hashicorp/aws that the lock file of a root module demands; empty without one."""
-    lock_file = root / _ROOT_LOCK_FILE
+    lock_file = root / ROOT_LOCK_FILE
     found = _LOCKED_PROVIDER.search(lock_file.read_text(encoding="utf-8")) if lock_file.is_file() else None
     return found[1] if found else ""
 
@@ -136,16 +152,16 @@ def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], 
         protected: Addresses of what holds keys or logs and is deleted or replaced by the plan.
         created_at: When the plan was made, with a time zone.
     """
-    lock_file = root / _ROOT_LOCK_FILE
+    lock_file = root / ROOT_LOCK_FILE
     write_private(folder / LOCK_FILE, lock_file.read_text(encoding="utf-8") if lock_file.is_file() else "")
-    content = {
-        "schema_version": SCHEMA_VERSION,
-        "created_at": created_at.isoformat(timespec="seconds"),
-        "origin": asdict(origin),
-        "protected": list(protected),
-        "files": {name: sha256_of(folder / name) for name in FILES},
-    }
-    text = json.dumps(content, indent=2) + "\n"
+    content = _Seal(
+        SCHEMA_VERSION,
+        created_at.replace(microsecond=0),
+        origin,
+        tuple(protected),
+        {name: sha256_of(folder / name) for name in FILES},
+    )
+    text = _SEAL.dump_json(content, indent=2).decode() + "\n"
     write_private(folder / SEAL, text)
     return sha256_of_text(text)
 
@@ -178,40 +194,55 @@ def check(folder: Path, demands: Demands) -> None:
         BundleError: With the first reason.
     """
     content = _unbroken(folder, demands.sha256)
-    made, wanted = _flat(content["origin"]), _flat(asdict(demands.origin))
+    made, wanted = _flat(content.origin), _flat(demands.origin)
     for name, meaning in _MEANING.items():
         then, now = made[name], wanted[name]
         if then != now:
             values = "" if name == "root_sha256" else f" ({then or 'none'} then, {now or 'none'} now)"
             raise BundleError(f"Since the plan was made {meaning} has changed{values}; plan again.")
-    if content["files"][VARIABLES] != sha256_of_text(demands.variables):
+    if content.files[VARIABLES] != sha256_of_text(demands.variables):
         raise BundleError(f"The settings render other variables than the plan was made with ({VARIABLES}); plan again.")
-    age = demands.now - datetime.datetime.fromisoformat(content["created_at"])
+    age = demands.now - content.created_at
     if age > demands.max_age:
         raise BundleError(f"The plan is {_hours(age)} old, and {_hours(demands.max_age)} are allowed; plan again.")
     if age < -_CLOCK_TOLERANCE:
-        raise BundleError(f"The plan is of the future ({content['created_at']}): set the clock right, or plan again.")
-    if content["protected"] and not demands.allow_destroy:
+        raise BundleError(f"The plan is of the future ({content.created_at}): set the clock right, or plan again.")
+    if content.protected and not demands.allow_destroy:
         raise BundleError(
-            f"The plan deletes or replaces {', '.join(content['protected'])}: keys, log groups and buckets hold what "
+            f"The plan deletes or replaces {', '.join(content.protected)}: keys, log groups and buckets hold what "
             "cannot be had again. If that is meant, repeat it with --allow-destroy."
         )
 
 
-def _unbroken(folder: Path, sha256: str) -> dict[str, Any]:
+def _unbroken(folder: Path, sha256: str) -> _Seal:
     """Read the seal and compare every file with it."""
+    path = folder / SEAL
     try:
-        text = (folder / SEAL).read_text(encoding="utf-8")
-        if sha256_of_text(text) != sha256:
-            raise BundleError(f"The seal of the saved plan ({folder / SEAL}) is not the one that was made; plan again.")
-        content: dict[str, Any] = json.loads(text)
-        if content["schema_version"] != SCHEMA_VERSION:
-            raise BundleError("The plan was saved by another version of this project; plan again.")
-        for name, digest in content["files"].items():
+        text = path.read_bytes()
+        if hashlib.sha256(text).hexdigest() != sha256:
+            raise BundleError(f"The seal of the saved plan ({path}) is not the one that was made; plan again.")
+        content = _read(text, path)
+        for name, digest in content.files.items():
             if sha256_of(folder / name) != digest:
                 raise BundleError(f"{folder / name} was changed after the plan was made; plan again.")
     except FileNotFoundError as error:
         raise BundleError(f"The saved plan is not complete: {error.filename} is missing; plan again.") from error
+    except IsADirectoryError as error:
+        raise BundleError(f"The saved plan is not complete: {error.filename} is no file; plan again.") from error
+    return content
+
+
+def _read(text: bytes, path: Path) -> _Seal:
+    """Read a seal that is the one that was made; by another version of this project it may look different."""
+    try:
+        version = json.loads(text)["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise BundleError("The plan was saved by another version of this project; plan again.")
+        content = _SEAL.validate_json(text)
+    except (ValueError, LookupError, TypeError, ValidationError) as error:
+        raise BundleError(f"The seal of the saved plan ({path}) cannot be read; plan again.") from error
+    if set(content.files) != set(FILES):
+        raise BundleError(f"The seal of the saved plan ({path}) names other files than a plan has; plan again.")
     return content
 
 

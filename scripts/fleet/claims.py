@@ -95,14 +95,18 @@ class Claim(AbstractContextManager["Claim"]):
 
 
 def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
-    """Refuse targets that a claim holds; a claim whose process is gone is removed."""
-    with path.open("rb") as file:
+    """Refuse targets that a claim holds; a claim whose process is gone is removed, unless it was released just now."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             held = json.loads(file.read())
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
             return
     common = sorted(targets & set(held["targets"]))
     if common or path.stem == run_id:

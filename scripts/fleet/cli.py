@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -74,13 +75,16 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 def _carry_out(program: typer.Typer, arguments: list[str], name: str) -> int:
     try:
-        code = int(program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE)
+        code = program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
         # Whoever reads has enough, as `head` does. Typer exits by itself for this reason only.
         terminal.discard_output(sys.stdout)
         return ExitCode.DONE
-    return code
+    if code == ExitCode.INTERRUPTED and not isinstance(code, ExitCode):
+        # That is what Typer makes of Ctrl-C. A command that ends so has said why, and returns an ExitCode.
+        raise KeyboardInterrupt
+    return int(code)
 
 
 def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.py") -> int:
@@ -95,7 +99,9 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
             errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
         return error.exit_code
     except TyperException as error:
-        errors.print(f"[bold red]Error:[/bold red] {escape(error.format_message())}", soft_wrap=True)
+        # Without arguments help was all that there is to say.
+        if message := error.format_message():
+            errors.print(f"[bold red]Error:[/bold red] {escape(message)}", soft_wrap=True)
         return ExitCode.INVALID_INPUT
     except (KeyboardInterrupt, typer.Abort):
         errors.print("Interrupted.")
@@ -119,9 +125,18 @@ def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> i
     """Run a program that is one command; what stands before commands elsewhere is among its own options."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     program.command()(giving("context", common)(command))
+    _accept_all_letters()
     return run(arguments, program, name)
+
+
+def _accept_all_letters() -> None:
+    """Let standard output and errors spell out what their encoding lacks: a name must not end a rollout."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> NoReturn:
     """Run the command line of this process."""
+    _accept_all_letters()
     sys.exit(run(sys.argv[1:]))

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from pathlib import Path
 
 import distributed
 from distributed.comm.core import CommClosedError
@@ -19,7 +20,7 @@ from fleet.executors import Workers
 from fleet.journal import RunFolder
 from fleet.remote import Site
 from fleet.results import Step
-from fleet.terraform import find_terraform, terraform_version
+from fleet.terraform import find_terraform, terraform_version, unsaved_state
 from fleet.work import Job, Performed
 
 _CONNECT_SECONDS = 20
@@ -65,7 +66,9 @@ def dask_workers(address: str, run: RunFolder, site: Site, archive: bytes, versi
         executor = client.get_executor(pure=False, retries=0)
 
         def submit(job: Job) -> Future[Performed]:
-            future: Future[Performed] = executor.submit(_perform_once, uuid.uuid4().hex, site, job, _inputs(run, job))
+            home = run.path / job.target.key
+            arguments = (uuid.uuid4().hex, site, job, _inputs(job, home), home)
+            future: Future[Performed] = executor.submit(_perform_once, *arguments)
             return future
 
         def interrupt() -> None:
@@ -121,18 +124,18 @@ class _RootModule(distributed.WorkerPlugin):
         remote.unpack_root(self._archive, self._root_sha256)
 
 
-def _inputs(run: RunFolder, job: Job) -> Mapping[str, bytes]:
-    """Return the files that a job needs: to apply a plan, its bundle."""
-    if job.step is not Step.APPLY:
-        return {}
-    folder = run.target_folder(job.target)
-    return {name: (folder / name).read_bytes() for name in (*FILES, SEAL) if (folder / name).is_file()}
+def _inputs(job: Job, folder: Path) -> Mapping[str, bytes]:
+    """Return the files that a job needs: to apply a plan, its bundle; and a state that an apply could not save."""
+    paths = [folder / name for name in (*FILES, SEAL)] if job.step is Step.APPLY else []
+    if unsaved := unsaved_state(folder):
+        paths.append(unsaved)
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
-def _perform_once(ticket: str, site: Site, job: Job, inputs: Mapping[str, bytes]) -> Performed:
+def _perform_once(ticket: str, site: Site, job: Job, inputs: Mapping[str, bytes], home: Path) -> Performed:
     """Do a job on a worker, unless a worker has begun with it before."""
     begun = distributed.Event(f"session-manager-{ticket}")
     if begun.is_set():
         raise BegunElsewhereError
     begun.set()
-    return remote.perform_remotely(site, job, inputs)
+    return remote.perform_remotely(site, job, inputs, home)

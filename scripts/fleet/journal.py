@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import socket
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -90,6 +91,8 @@ class Beginning(BaseModel):
     """The numbers of the parts that hold any target."""
     wave: str | None = None
     """The only wave that is worked on."""
+    selection: tuple[str, ...] = ()
+    """What the targets were narrowed to, but for the shard, as `--region eu-west-1`."""
     tolerances: Mapping[str, int | str] = {}
     """Failed targets that each wave tolerates, in the order of the waves."""
     targets: tuple[TargetKey, ...] = ()
@@ -209,8 +212,8 @@ class RunState:
         kind = event["event"]
         if kind == "begin":
             now = Beginning.model_validate(event)
-            kept = {"command": now.command, "shard": now.shard, "shards": now.shards, "wave": now.wave}
-            self.beginning = self.beginning.model_copy(update=kept)
+            kept = {"command", "configuration_sha256", "shard", "shards", "wave"}
+            self.beginning = self.beginning.model_copy(update={name: getattr(now, name) for name in kept})
             self.finished_at, self.exit_code = None, None
         elif kind == "change_set":
             change_set = _CHANGE_SET.validate_python(event["change_set"])
@@ -282,10 +285,29 @@ class RunFolder:
             run.path.mkdir(parents=True, mode=0o700)
         return run
 
-    def discard(self) -> None:
-        """Remove the folder of a run that was never begun; where terraform has left a log, it stays."""
-        if not any(self.path.glob("*.log")):
+    def discard(self, *, with_logs: bool = False) -> None:
+        """Remove the folder of a run that was never begun.
+
+        Args:
+            with_logs: Also where terraform has left a log, which may tell more about an error.
+        """
+        if not self.begun and (with_logs or not any(self.path.glob("*.log"))):
             shutil.rmtree(self.path, ignore_errors=True)
+
+    def tighten(self) -> None:
+        """Take from everybody but the owner what a copy may have given; links are not followed.
+
+        Raises:
+            JournalError: A file belongs to somebody else, or the like.
+        """
+        try:
+            _tighten(self.path)
+            for folder, folders, files in os.walk(self.path):
+                for name in (*folders, *files):
+                    _tighten(Path(folder, name))
+        except OSError as error:
+            message = f"{error.filename} holds configurations and cannot be made private ({error.strerror})"
+            raise JournalError(f"{message}: make a copy of the run that is yours.") from error
 
     @property
     def run_id(self) -> str:
@@ -419,6 +441,12 @@ class RunFolder:
             raise InputError(f"The journal cannot be read: {error}.", str(path)) from error
         except (StopIteration, LookupError, TypeError, ValueError) as error:
             raise InputError(f"The journal is damaged ({_first_line(error)}); plan again.", str(path)) from error
+
+
+def _tighten(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode) and mode & 0o077:
+        path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def _append(path: Path, line: bytes) -> None:

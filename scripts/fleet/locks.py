@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import re
-import shlex
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from fleet.context import backend_of
+from fleet.terraform import commands_by_hand
 
 if TYPE_CHECKING:
     from fleet.settings_file import OrganizationSettings
@@ -28,10 +29,11 @@ class Lock:
 
     Attributes:
         target: The target.
-        lock_id: What `terraform force-unlock` wants to know; empty in a lock that cannot be read.
+        lock_id: What `terraform force-unlock` wants to know; empty in a lock that cannot be read. Whoever may write
+            into the state bucket chooses it, like all that follows.
         who: User and machine of the holder.
         operation: What the holder does, as `OperationTypeApply`.
-        since: When the lock was taken.
+        since: When the lock was taken, in UTC.
     """
 
     target: Target
@@ -39,6 +41,14 @@ class Lock:
     who: str
     operation: str
     since: datetime.datetime
+
+    @property
+    def is_terraforms(self) -> bool:
+        """Whether the lock has an id as terraform makes them; only then is it the argument of a command."""
+        try:
+            return str(uuid.UUID(self.lock_id)) == self.lock_id
+        except ValueError:
+            return False
 
     def age(self, now: datetime.datetime) -> datetime.timedelta:
         """Return how long it has been held, without fractions of a second."""
@@ -82,17 +92,14 @@ def _parse(target: Target, content: bytes, modified: datetime.datetime) -> Lock:
     try:
         told = json.loads(content)
         since = datetime.datetime.fromisoformat(_FRACTION.sub(r"\1", told["Created"]))
+        # What names no zone is taken for UTC, which terraform writes.
+        since = since.astimezone(datetime.UTC) if since.tzinfo else since.replace(tzinfo=datetime.UTC)
         return Lock(target, str(told["ID"]), str(told["Who"]), str(told["Operation"]), since)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         return Lock(target, "", "unknown", "unknown", modified)
 
 
 def release_commands(lock: Lock, backend: Mapping[str, str], settings: OrganizationSettings) -> tuple[str, str]:
     """Return the commands that release a lock, for the folder of the root module: initialize, unlock."""
     configuration = backend_of(backend, settings, lock.target.region)
-    options = [f"-backend-config={name}={value}" for name, value in configuration.items()]
-    unlock = ["terraform", "force-unlock", lock.lock_id]
-    return (
-        shlex.join(["terraform", "init", "-reconfigure", *options]),
-        f"TF_WORKSPACE={lock.target.workspace} {shlex.join(unlock)}",
-    )
+    return commands_by_hand(configuration, lock.target.workspace, "force-unlock", lock.lock_id)

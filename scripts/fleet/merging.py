@@ -77,6 +77,8 @@ def _difference(one: Part, other: Part) -> str:
         "command": ours.command != theirs.command,
         "organization": ours.organization_id != theirs.organization_id,
         "organization.yaml": ours.configuration_sha256 != theirs.configuration_sha256,
+        "selection of targets": ours.selection != theirs.selection,
+        "wave": ours.wave != theirs.wave,
         "number of shards": one.shard.count != other.shard.count,
     }
     return next((what for what, differs in differences.items() if differs), "")
@@ -97,8 +99,10 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
         runs: Folder of the runs.
 
     Raises:
-        JournalError: The folder of the run cannot be written.
+        JournalError: The folder of the run cannot be written, or that of a shard not be made private.
     """
+    for part in parts:
+        part.folder.tighten()
     first = parts[0].state.beginning
     run = RunFolder.create(runs)
     rank = {name: number for number, name in enumerate(first.tolerances)}
@@ -110,6 +114,7 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
             command=first.command,
             organization_id=first.organization_id,
             configuration_sha256=first.configuration_sha256,
+            selection=first.selection,
             tolerances=first.tolerances,
             targets=tuple(keys[result.target.key] for result in results),
             skipped=_distinct(entry for part in parts for entry in part.state.beginning.skipped),

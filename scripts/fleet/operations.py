@@ -23,7 +23,7 @@ from fleet.context import Context, backend_of, state_backend
 from fleet.errors import AccessError, ExitCode, InputError
 from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
 from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
-from fleet.organization import Account
+from fleet.organization import Organization
 from fleet.register import RegisteredException
 from fleet.remote import Site, pack_root
 from fleet.rendering import renderer_of
@@ -31,6 +31,7 @@ from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
 from fleet.saved_organization import save
+from fleet.settings_file import Wave
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
 from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
@@ -42,6 +43,7 @@ DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.
 ORGANIZATION = "organization.json"
 EVERYTHING = Selection(everything=True)
+_UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 
 @dataclass(frozen=True)
@@ -224,9 +226,7 @@ class Operation:
             )
 
     def _job(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
-        account = self._accounts.get(target.account.id)
-        if account is None:
-            raise InputError(f"The account {target.account.id} is not in the organization any more.")
+        account = self._current(target).account
         doubtful = again or target.key in self.doubtful
         if doubtful:
             # An apply that failed may have left a number for the next plan.
@@ -247,9 +247,23 @@ class Operation:
             verify=doubtful and not self.destroys,
         )
 
+    def _current(self, target: Target) -> Target:
+        """Return what settings and organization make of a target now.
+
+        Raises:
+            InputError: Nothing, or something else than when it was planned.
+        """
+        current = self._all_targets.get(target.key)
+        if current is None:
+            raise InputError(_why_gone(target, self.context.organization))
+        if current.home_region != target.home_region:
+            message = f"The home region of account {target.account.id} was {target.home_region} when it was planned"
+            raise InputError(f"{message}, and is {current.home_region} now; plan again.")
+        return current
+
     @cached_property
-    def _accounts(self) -> Mapping[str, Account]:
-        return {account.id: account for account in self.context.organization.accounts}
+    def _all_targets(self) -> Mapping[str, Target]:
+        return {target.key: target for target in self.context.select(EVERYTHING).targets}
 
     @cached_property
     def _renderer(self) -> TfvarsRenderer:
@@ -269,6 +283,15 @@ class Operation:
 
         with handled_signals(handle):
             yield
+
+
+def _why_gone(target: Target, organization: Organization) -> str:
+    account = next((account for account in organization.accounts if account.id == target.account.id), None)
+    if account is None:
+        return f"The account {target.account.id} is not in the organization any more."
+    if account.skip_reason:
+        return f"The account {account.id} is left out now: {account.skip_reason}."
+    return f"The settings leave the region {target.region} out now."
 
 
 def _capacity(options: Options, *, shared: bool) -> Capacity:
@@ -310,6 +333,7 @@ def begin_run(
         command=command,
         organization_id=context.settings.organization.id,
         configuration_sha256=sha256_of(context.settings.document.path),
+        selection=_conditions(selection),
         tolerances={wave.name: wave.max_failures for wave in context.settings.waves},
         targets=tuple(TargetKey.of(target) for target in targets.targets),
         skipped=tuple(SkippedEntry(**entry.as_dict()) for entry in targets.skipped),
@@ -350,6 +374,20 @@ def go_on(
     )
 
 
+def _conditions(selection: Selection) -> tuple[str, ...]:
+    """Return what narrows a selection, but for its shard, in one order however it was written."""
+    include = selection.include
+    given = {
+        "account": include.accounts,
+        "ou": include.ous,
+        "tag": [f"{key}={value}" for key, value in include.tags.items()],
+        "region": include.regions,
+        "exclude": selection.exclude,
+        "wave": [selection.wave] if selection.wave else [],
+    }
+    return tuple(f"--{option} {value}" for option, values in given.items() for value in sorted(set(values)))
+
+
 def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
     """Return which part of the targets a run has, and which parts there are."""
     if shard is None:
@@ -362,12 +400,13 @@ def refuse_other_configuration(context: Context, state: RunState) -> None:
     """Refuse to go on with a run whose settings have changed: its parts would not belong together.
 
     Raises:
-        InputError: organization.yaml is not what it was when the run began.
+        InputError: organization.yaml is not what the last command on the run worked with.
     """
     path = context.settings.document.path
     if sha256_of(path) != state.beginning.configuration_sha256:
         raise InputError(
-            "It is not what it was when this run began: plan anew, what is done already is found so.", str(path)
+            "It is not what the last command on this run worked with: plan anew, what is done already is found so.",
+            str(path),
         )
 
 
@@ -382,6 +421,36 @@ def refuse_missing_shards(state: RunState) -> None:
         raise InputError(message, "RUN")
 
 
+def refuse_skipped_waves(context: Context, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
+    """Refuse to go on to a wave before those that it follows, whichever command was to work on them.
+
+    Args:
+        context: The organization and its settings, which say what each wave tolerates.
+        state: Where the run stands.
+        pending: What the command works on.
+        reverse: The last wave of the run comes first.
+
+    Raises:
+        InputError: More targets of an earlier wave have failed than it tolerates, or some are not done.
+    """
+    worked_on = {target.key for target in pending}
+    waves: dict[str, list[TargetResult]] = {}
+    for result in reversed(state.results) if reverse else state.results:
+        waves.setdefault(result.target.wave, []).append(result)
+    tolerance = {wave.name: wave for wave in context.settings.waves}
+    order = list(waves)
+    last = max(order.index(target.wave) for target in pending)
+    for name in order[:last]:
+        results = waves[name]
+        failures = sum(result.status is Status.FAILED for result in results)
+        undone = sum(result.status in _UNDONE and result.target.key not in worked_on for result in results)
+        where = f"of {len(results)} targets of the wave {name}, which comes before {order[last]}"
+        if not tolerance.get(name, Wave(name=name)).tolerates(failures, len(results)):
+            raise InputError(f"{failures} {where}, failed: `resume` the run first.", "RUN")
+        if undone:
+            raise InputError(f"{undone} {where}, are not done: `apply` that wave, or `resume` the run first.", "RUN")
+
+
 def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
     """Return the results of targets that have to be planned anew when their run is resumed.
 
@@ -393,8 +462,14 @@ def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
 
 @contextmanager
 def handled_signals(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a function handle Ctrl-C, termination and hang-up for a while."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """Let a function handle Ctrl-C, termination and hang-up for a while.
+
+    A hang-up that is ignored stays so: `nohup` asks for that. Ctrl-C does not, as shells ignore it in the background
+    and CI systems cancel with it.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     previous = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
@@ -411,13 +486,15 @@ def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
 def exit_code(
     results: Sequence[TargetResult], *, interrupted: bool = False, missing_shards: Sequence[str] = ()
 ) -> ExitCode:
-    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure."""
-    statuses = {result.status for result in results}
+    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure.
+
+    A saved plan that waits for somebody to agree is a pending change.
+    """
     if interrupted:
         return ExitCode.INTERRUPTED
-    if missing_shards or statuses & {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}:
+    if missing_shards or unfinished(results):
         return ExitCode.TARGET_FAILED
-    return ExitCode.CHANGES_PENDING if Status.CHANGES in statuses else ExitCode.DONE
+    return ExitCode.CHANGES_PENDING if with_changes(results) else ExitCode.DONE
 
 
 def live_preferences(context: Context, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:

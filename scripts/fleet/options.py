@@ -48,7 +48,9 @@ AllOption = Annotated[bool, typer.Option("--all", help="Everything; nothing is s
 WorkersOption = Annotated[
     str, typer.Option("--workers", metavar="N|auto", help="Targets at once; auto measures this machine.")
 ]
-RunsOption = Annotated[Path, typer.Option("--runs", metavar="FOLDER", help="Where the folders of runs are kept.")]
+RunsOption = Annotated[
+    Path, typer.Option("--runs", metavar="FOLDER", file_okay=False, help="Where the folders of runs are kept.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Apply without asking.")]
 LzaOption = Annotated[
     Path | None,

@@ -19,8 +19,10 @@ from pathlib import Path
 from fleet.bundles import module_digest
 from fleet.capacity import measure_capacity
 from fleet.errors import FleetError, InputError
-from fleet.terraform import Terraform, child_environment, find_terraform
+from fleet.terraform import MODULES, Terraform, child_environment, find_terraform, root_files
 from fleet.work import Job, Performed, failed, perform
+
+_JOB_PREFIX = "job-"
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,9 @@ def pack_root(root: Path) -> bytes:
     """Return an archive of what terraform reads of a root module."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in sorted(root.iterdir()):
-            if path.suffix == ".tf" or path.name == ".terraform.lock.hcl":
-                archive.add(path, path.name)
-        archive.add(root / "modules", "modules", filter=_without_data_folders)
+        for path in sorted(root_files(root)):
+            archive.add(path, path.name)
+        archive.add(root / MODULES, MODULES, filter=_without_data_folders)
     return buffer.getvalue()
 
 
@@ -67,8 +68,14 @@ class _Place:
         """Return the private folder of this process, which goes with it."""
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="session-manager-fleet-"))
-            atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+            atexit.register(_remove, self.folder)
         return self.folder
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of this process, unless a job is still at work there: its terraform outlives this process."""
+    if not any(folder.glob(f"{_JOB_PREFIX}*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _place = _Place()
@@ -92,18 +99,19 @@ def unpack_root(archive: bytes, root_sha256: str) -> None:
         unpacked.rename(root)
 
 
-def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes]) -> Performed:
+def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes], home: Path) -> Performed:
     """Do a job in a folder of its own, and return the files that were made there.
 
     Args:
         site: What the run is about.
         job: What to do.
         inputs: Files of the target that the job needs, by name.
+        home: Folder of the target in the run, where the files are by the time that somebody reads of them.
     """
     folder = None
     try:
         terraform = _terraform(site, job.target.region)
-        folder = Path(tempfile.mkdtemp(dir=_place.base()))
+        folder = Path(tempfile.mkdtemp(dir=_place.base(), prefix=_JOB_PREFIX))
         for name, content in inputs.items():
             with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
                 file.write(content)
@@ -115,9 +123,10 @@ def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes]) -> Perfo
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
     if result.failure is not None:
-        # The log is at home by the time that somebody reads this.
-        message = result.failure.message.replace(f"{folder}/", f"{job.target.key}/")
-        result = replace(result, failure=replace(result.failure, message=message))
+        message, *diagnostics = (
+            text.replace(f"{folder}/", f"{home}/") for text in (result.failure.message, *result.failure.diagnostics)
+        )
+        result = replace(result, failure=replace(result.failure, message=message, diagnostics=tuple(diagnostics)))
     made = {name: content for name, content in artifacts.items() if inputs.get(name) != content}
     return Performed(result, made)
 

@@ -81,6 +81,22 @@ class Limits:
         return f"{failures} of all {targets} targets failed, and {self.max_failures} are tolerated"
 
 
+@dataclass
+class _WaveCount:
+    """How many targets of the wave that is worked on have failed, in the plan or in the apply."""
+
+    wave: Wave
+    targets: int
+    failures: int
+
+    @property
+    def exceeded(self) -> str:
+        """Why nothing more of it may be started, nor any later wave, or nothing."""
+        if self.wave.tolerates(self.failures, self.targets):
+            return ""
+        return f"{self.failures} of {self.targets} targets failed in the wave {self.wave.name}"
+
+
 @dataclass(frozen=True)
 class _Task:
     """One attempt at one step of a target."""
@@ -131,6 +147,7 @@ class Rollout:
         self._change_sets: dict[str, ChangeSet] = {}
         self._failures = 0
         self._targets = 0
+        self._wave: _WaveCount | None = None
 
     def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
         """Plan all targets; one that fails does not stop the others, unless more fail than are tolerated in all."""
@@ -149,7 +166,8 @@ class Rollout:
         """Apply the saved plans of the targets with changes, and return a result for each of these.
 
         It goes wave by wave, the regions of an account one after another, home region first. When more targets of a
-        wave have failed than it tolerates, whether in the plan or in the apply, later waves are not started.
+        wave have failed than it tolerates, whether in the plan or in the apply, nothing more is started, neither of
+        this wave nor of later ones.
 
         Args:
             planned: What the plans found, in the order of the waves.
@@ -166,24 +184,23 @@ class Rollout:
         for name, targets in reversed(order) if reverse else order:
             pending = [target for target in targets if is_pending(entries[target])]
             applied.extend(pending)
+            wave = tolerance.get(name) or Wave(name=name)
+            self._wave = _WaveCount(wave, len(targets), _failures(entries[target] for target in targets))
+            blocked = blocked or self._wave.exceeded
             if pending and done and not blocked:
                 blocked = self._pause(done, name, between)
-            chains = _by_account(pending, home_first=not reverse)
             if blocked:
                 for target in pending:
                     self._settle(_not_started(target, Step.APPLY, blocked))
             elif pending:
+                chains = _by_account(pending, home_first=not reverse)
                 lines = [self._applies([entries[target] for target in chain]) for chain in chains]
                 self._run_lines(Step.APPLY, lines, len(pending), self._limits.apply_workers)
-                done = name
-            failures = _failures(self._results.get(target, entries[target]) for target in targets)
-            wave = tolerance.get(name) or Wave(name=name)
-            if not blocked and not wave.tolerates(failures, len(targets)):
-                blocked = f"{failures} of {len(targets)} targets failed in the wave {name}"
+                blocked, done = self._wave.exceeded, name
         return [self._results[target] for target in applied]
 
     def _begin(self, *, targets: int, failures: int) -> None:
-        self._results, self._targets, self._failures = {}, targets, failures
+        self._results, self._targets, self._failures, self._wave = {}, targets, failures, None
 
     def _pause(self, done: str, following: str, between: Callable[[str, str], bool]) -> str:
         """Wait and ask before a wave, and return why it may not be started, or nothing."""
@@ -195,12 +212,17 @@ class Rollout:
 
     def _halted(self) -> str:
         """Return why nothing more may be started, or nothing."""
-        return INTERRUPTED if self._stop.is_set() else self._limits.exceeded(self._failures, self._targets)
+        if self._stop.is_set():
+            return INTERRUPTED
+        return self._limits.exceeded(self._failures, self._targets) or (self._wave.exceeded if self._wave else "")
 
     def _settle(self, result: TargetResult) -> None:
         """Keep what became of a target."""
         self._results[result.target] = result
-        self._failures += result.status is Status.FAILED
+        if result.status is Status.FAILED:
+            self._failures += 1
+            if self._wave:
+                self._wave.failures += 1
         if result.status is Status.NOT_STARTED:
             self._run.finished(result)
         else:
@@ -262,7 +284,8 @@ class Rollout:
         self._observer.begin(step, targets)
         try:
             while running or agenda:
-                while agenda and (reason := self._halted()):
+                # What runs is awaited first: how it ends may be part of the reason.
+                while agenda and not running and (reason := self._halted()):
                     number, task = agenda.take()
                     agenda.answer(number, _not_started(task.target, task.step, reason))
                 while len(running) < workers and agenda.seconds == 0 and not self._halted():
@@ -275,7 +298,8 @@ class Rollout:
                     self._stop.wait(agenda.seconds if agenda else 0)
                     continue
                 with suppress(queue.Empty):
-                    future = ended.get(timeout=agenda.seconds if len(running) < workers else None)
+                    idle = len(running) < workers and not self._halted()
+                    future = ended.get(timeout=agenda.seconds if idle else None)
                     number, task = running.pop(future)
                     agenda.answer(number, self._finish(task, future))
         finally:

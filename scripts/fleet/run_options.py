@@ -22,7 +22,8 @@ ExecutorOption = Annotated[
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="One target after another, without threads.")]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long one terraform command may take.")
+    float,
+    typer.Option("--timeout", metavar="SECONDS", help="How long one terraform command may take; at most 24 hours."),
 ]
 MaxFailuresOption = Annotated[
     str | None,
@@ -31,7 +32,8 @@ MaxFailuresOption = Annotated[
     ),
 ]
 WavePauseOption = Annotated[
-    float, typer.Option("--wave-pause", metavar="SECONDS", min=0, help="How long to wait between two waves.")
+    float,
+    typer.Option("--wave-pause", metavar="SECONDS", help="How long to wait between two waves; at most 24 hours."),
 ]
 MaxPlanAgeOption = Annotated[
     str, typer.Option("--max-plan-age", metavar="24h|90m", help="How old a saved plan may be when it is applied.")
@@ -41,6 +43,8 @@ AllowDestroyOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show failures and the result only.")]
 ConfirmWavesOption = Annotated[bool, typer.Option("--confirm-waves", help="Ask before every wave but the first.")]
+
+_DAY_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def _planning(
         workers=parse_workers(workers),
         executor=executor,
         serial=debug,
-        timeout_seconds=timeout,
+        timeout_seconds=_within_a_day(timeout, 1, "--timeout"),
         max_failures=parse_tolerance(max_failures),
     )
     return Running(options, runs.resolve(), quiet=quiet)
@@ -101,11 +105,18 @@ def _applying(
         raise InputError(message, "--confirm-waves")
     options = replace(
         running.options,
-        wave_pause_seconds=wave_pause,
+        wave_pause_seconds=_within_a_day(wave_pause, 0, "--wave-pause"),
         max_plan_age=parse_duration(max_plan_age),
         allow_destroy=allow_destroy,
     )
     return replace(running, options=options, yes=yes, confirm_waves=confirm_waves)
+
+
+def _within_a_day(seconds: float, least: int, option: str) -> float:
+    """Return seconds that are no fewer than the least; what is no number, as "nan", is refused, too."""
+    if not least <= seconds <= _DAY_SECONDS:
+        raise InputError(f"{seconds:g} is not between {least} and {_DAY_SECONDS} seconds.", option)
+    return seconds
 
 
 planning = giving("running", _planning)

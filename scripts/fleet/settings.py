@@ -98,6 +98,10 @@ class _Layer:
     owner: str = ""
 
 
+# Where nobody has told waves, nobody has told how many failures they tolerate either.
+_EVERYTHING_AT_ONCE = Wave(name="all", max_failures="100%")
+
+
 class Settings:
     """organization.yaml, read and checked."""
 
@@ -105,7 +109,7 @@ class Settings:
         self.document = document
         self.organization = parsed.organization
         self._placement = placement or Placement()
-        self.waves: Sequence[Wave] = (*self._placement.waves, *(parsed.waves or (Wave(name="all"),)))
+        self.waves: Sequence[Wave] = (*self._placement.waves, *(parsed.waves or (_EVERYTHING_AT_ONCE,)))
         self.exceptions = parsed.exceptions
         self._parsed = parsed
         # Few combinations of layers serve thousands of targets.

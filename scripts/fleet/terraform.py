@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +33,10 @@ from fleet.tfvars import quote
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
+ROOT_LOCK_FILE = ".terraform.lock.hcl"
+MODULES = "modules"
+# How terraform calls what it has of a state that it cannot save; it writes that into its working folder.
+UNSAVED_STATE = "errored.tfstate"
 
 _NO_CHANGES, _CHANGES = 0, 2
 
@@ -57,6 +63,7 @@ _UNLOGGED = dict.fromkeys(
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
+_WORKING_PREFIX = "apply-"
 
 
 def find_terraform() -> str:
@@ -130,6 +137,42 @@ def child_environment(
     return child
 
 
+def root_files(root: Path) -> list[Path]:
+    """Return the files that terraform reads in the folder of a root module itself; its modules come beside them."""
+    return [path for path in root.iterdir() if path.suffix == ".tf" or path.name == ROOT_LOCK_FILE]
+
+
+def unsaved_state(folder: Path) -> Path | None:
+    """Return what an apply could not save of a target's state, if there is such a thing in the target's folder.
+
+    An apply that went on after its rollout was killed has left it in its working folder.
+    """
+    kept = folder / UNSAVED_STATE
+    for left in folder.glob(f"{_WORKING_PREFIX}*/{UNSAVED_STATE}"):
+        if not kept.exists():
+            left.chmod(0o600)
+            left.replace(kept)
+    return kept if kept.exists() else None
+
+
+def commands_by_hand(backend: Mapping[str, str], workspace: str, *arguments: str) -> tuple[str, str]:
+    """Return what a person types in the folder of the root module to work on one state.
+
+    Args:
+        backend: Backend configuration of the state.
+        workspace: Terraform workspace.
+        arguments: The terraform command, after `terraform`.
+
+    Returns:
+        The command that initializes the backend, and the command itself.
+    """
+    options = [f"-backend-config={name}={value}" for name, value in backend.items()]
+    return (
+        shlex.join(["terraform", "init", "-reconfigure", *options]),
+        f"TF_WORKSPACE={workspace} {shlex.join(['terraform', *arguments])}",
+    )
+
+
 @dataclass(frozen=True)
 class PlanOutcome:
     """What a plan found.
@@ -180,6 +223,10 @@ class Terraform:
         timeout_seconds: How long one command may take before it is interrupted.
         lock_timeout_seconds: How long to wait for a state that somebody else has locked.
         secrets: What logs and errors must not show, beside the credentials in the environment.
+
+    Attributes:
+        root: Folder of the root module.
+        backend: Backend configuration that it is initialized for; empty before.
     """
 
     def __init__(
@@ -199,6 +246,7 @@ class Terraform:
         self._timeout_seconds = timeout_seconds
         self._lock_timeout = f"{lock_timeout_seconds}s"
         self._hide = hiding([*secrets, *secrets_of(environment)])
+        self.backend: Mapping[str, str] = {}
         self._running: set[_Running] = set()
         self._lock = threading.Lock()
 
@@ -221,6 +269,7 @@ class Terraform:
             "init", backend_config=dict(backend), input=False, no_color=_FLAG, lockfile="readonly"
         )
         self._init(arguments, log)
+        self.backend = dict(backend)
 
     def _init(self, arguments: list[str], log: Path) -> None:
         lines: list[str] = []
@@ -310,6 +359,8 @@ class Terraform:
     def apply(self, workspace: str, plan: Path, log: Path) -> dict[str, Any]:
         """Apply exactly a saved plan, and return the values of the root's outputs but for sensitive ones.
 
+        A state that cannot be saved is kept in the folder of the plan, see `unsaved_state`.
+
         Raises:
             StateLockedError: Somebody else holds the lock of the state.
             StalePlanError: The state has changed since the plan was made.
@@ -319,7 +370,8 @@ class Terraform:
             "apply", str(plan), json=_FLAG, input=False, lock_timeout=self._lock_timeout
         )
         messages = Messages(self._hide)
-        code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take)
+        with _working_folder(self.root, plan.parent) as folder:
+            code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take, folder)
         if code != 0:
             raise failure("apply", code, messages.errors, log)
         return messages.outputs
@@ -338,8 +390,11 @@ class Terraform:
         extra: Mapping[str, str],
         log: Path | None,
         take: Callable[[str], str | None],
+        folder: Path | None = None,
     ) -> int:
         """Run a command to its end; every line of output goes through `take` and, as it returns it, into the log.
+
+        The working folder is that of the root module, unless another is given.
 
         Raises:
             StoppedError: The command took too long and did not succeed.
@@ -347,7 +402,7 @@ class Terraform:
         with _log_writer(log) as write:
             process = processes.start(
                 arguments,
-                folder=self.root,
+                folder=folder or self.root,
                 environment={**self._environment, **extra},
             )
             command = _Running(process)
@@ -397,7 +452,7 @@ class _Running:
 
         A terraform that is killed while it applies forgets what it just created, and leaves its lock behind.
         """
-        self.late = not self.wake.wait(seconds)
+        self.late = not self.wake.wait(min(threading.TIMEOUT_MAX, seconds))
         for step in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.finished.is_set():
                 return
@@ -410,6 +465,23 @@ def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> Non
         os.killpg(process.pid, step)
     except ProcessLookupError:
         return
+
+
+@contextmanager
+def _working_folder(root: Path, place: Path) -> Iterator[Path]:
+    """Make a working folder for one apply, with links to all that terraform reads of the root module.
+
+    A state that terraform cannot save is written there, always under the same name: applies that run at the same time
+    must not share it. It is taken out before the folder goes.
+    """
+    folder = Path(tempfile.mkdtemp(dir=place, prefix=_WORKING_PREFIX))
+    try:
+        for source in (*root_files(root), root / MODULES):
+            (folder / source.name).symlink_to(source.resolve())
+        yield folder
+    finally:
+        unsaved_state(place)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -436,7 +508,7 @@ def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _without_new_lock_file(folder: Path) -> Iterator[bool]:
     """Remove the lock file that `terraform init` writes where there was none; yields whether there was one."""
-    lock_file = folder / ".terraform.lock.hcl"
+    lock_file = folder / ROOT_LOCK_FILE
     existed = lock_file.exists()
     yield existed
     if not existed:

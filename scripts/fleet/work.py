@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from fleet.files import write_private
 from fleet.plans import AttributeChange, change_set, protected_destructions
 from fleet.results import Failure, FailureKind, Status, Step, TargetResult
 from fleet.revisions import store_revision
+from fleet.terraform import commands_by_hand, unsaved_state
 from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
 
 if TYPE_CHECKING:
@@ -46,6 +48,24 @@ _ACCESS = re.compile(
     r"|The credentials are those of account"
 )
 _INVOCATION = "aws_lambda_invocation."
+_MENDING = (
+    "Only that file tells what was made: push it with the commands below, in the folder of the root module, and remove "
+    "it. Until then this target is neither planned nor applied."
+)
+
+
+class UnsavedStateError(FleetError):
+    """A state that terraform could not save must be pushed before anything else is done with its target.
+
+    Attributes:
+        kind: The kind of failure that this is.
+        diagnostics: Terraform's own errors, and the commands that mend it.
+    """
+
+    def __init__(self, message: str, diagnostics: Sequence[str], kind: FailureKind) -> None:
+        super().__init__(message)
+        self.diagnostics = tuple(diagnostics)
+        self.kind = kind
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,13 @@ class Terms:
     key_prefix: str
     max_plan_age: datetime.timedelta
     allow_destroy: bool
+
+    @property
+    def backend_address(self) -> str:
+        """Where the states are and what encrypts them, in words."""
+        key = self.backend.get("kms_key_id")
+        address = f"s3://{self.backend['bucket']}/{self.key_prefix} in {self.backend['region']}"
+        return f"{address}, encrypted with {key}" if key else address
 
 
 @dataclass(frozen=True)
@@ -98,7 +125,7 @@ class Job:
     def origin(self) -> Origin:
         """What a plan for this job is made of and for."""
         target = self.target
-        return Origin(target.account.id, target.region, target.workspace, self.terms.tools)
+        return Origin(target.account.id, target.region, target.workspace, self.terms.backend_address, self.terms.tools)
 
 
 @dataclass(frozen=True)
@@ -124,16 +151,36 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     """
     begun = time.monotonic()
     try:
+        _refuse_unsaved_state(job, folder, terraform)
         result = {Step.PLAN: _plan, Step.APPLY: _apply}[job.step](job, folder, terraform)
     except (FleetError, OSError) as error:
         result = failed(job.target, job.step, error, folder)
     return replace(result, seconds=time.monotonic() - begun)
 
 
+def _refuse_unsaved_state(job: Job, folder: Path, terraform: Terraform) -> None:
+    """Refuse to work with a state that does not tell what an earlier apply has made.
+
+    Raises:
+        UnsavedStateError: An apply of this target could not save its state.
+    """
+    if unsaved := unsaved_state(folder):
+        message = f"An earlier apply could not save its state, which is kept in {unsaved}. {_MENDING}"
+        raise UnsavedStateError(message, _mending_commands(job, unsaved, terraform), "input")
+
+
+def _mending_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, ...]:
+    path = str(unsaved)
+    push = commands_by_hand(terraform.backend, job.target.workspace, "state", "push", path)
+    return (*push, shlex.join(["rm", path]))
+
+
 def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     variables, plan, log = folder / VARIABLES, folder / PLAN, folder / LOG
     write_private(variables, job.variables)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
+    # An apply whose rollout was killed may have failed while this plan waited for its lock.
+    _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
         verified = _verify(job, planned_preferences(terraform.show(plan, log))) if job.verify else None
         return TargetResult(job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified)
@@ -181,6 +228,10 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         # A failed deletion stays in the plan by itself.
         if not job.destroy and _may_have_called(error):
             _call_again(job, error)
+        if unsaved := unsaved_state(folder):
+            message = f"{error} It could not save its state, which is kept in {unsaved}. {_MENDING}"
+            told = (*error.diagnostics, *_notes(error), *_mending_commands(job, unsaved, terraform))
+            raise UnsavedStateError(message, told, "terraform") from error
         raise
     return TargetResult(job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT)))
 
@@ -234,7 +285,7 @@ def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path
         error: What went wrong.
         folder: Where it was done, for an error that names no file.
     """
-    told = error.diagnostics if isinstance(error, TerraformError | VerificationError) else ()
+    told: tuple[str, ...] = getattr(error, "diagnostics", ())
     kind = _kind_of(error)
     message = str(error)
     if kind == "access" and isinstance(error, TerraformError):
@@ -244,12 +295,18 @@ def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path
         message = (
             f"{error.filename or folder} cannot be used ({what}): repair that, then `resume` plans the target again."
         )
-    failure = Failure(kind, message, (*told, *getattr(error, "__notes__", ())))
+    failure = Failure(kind, message, (*told, *_notes(error)))
     verified = False if isinstance(error, VerificationError) else None
     return TargetResult(target, Status.FAILED, step, failure=failure, verified=verified)
 
 
+def _notes(error: Exception) -> tuple[str, ...]:
+    return tuple(getattr(error, "__notes__", ()))
+
+
 def _kind_of(error: FleetError | OSError) -> FailureKind:
+    if isinstance(error, UnsavedStateError):
+        return error.kind
     if isinstance(error, VerificationError):
         return "verification"
     if isinstance(error, AccessError):

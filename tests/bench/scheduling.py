@@ -111,7 +111,8 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     settings = load_settings(_SETTINGS)
     renderer, role = renderer_of(settings), settings.organization.deployment_role
     tools = Tools("1.11.4", "5.100.0", "0.1.0", "")
-    terms = Terms(tools, role, {}, "session-manager", datetime.timedelta(hours=1), allow_destroy=False)
+    backend = {"bucket": "session-manager-state-123456789012", "region": "eu-west-1"}
+    terms = Terms(tools, role, backend, "session-manager", datetime.timedelta(hours=1), allow_destroy=False)
     (folder / "root").mkdir()
     terraform = Terraform(
         binary=str(binary),

@@ -11,9 +11,11 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -259,6 +261,60 @@ def test_a_log_on_a_full_disk_does_not_stop_an_apply(workshop: Workshop) -> None
     log.symlink_to("/dev/full")
 
     assert workshop.apply(planned).status is Status.APPLIED
+
+
+# What it makes takes until the test says go.
+SLOW = """
+resource "terraform_data" "slow" {
+  input = terraform.workspace
+
+  provisioner "local-exec" {
+    command = "touch {folder}/$TF_WORKSPACE; while [ ! -e {folder}/go ]; do sleep 0.05; done"
+  }
+}
+"""
+
+
+def test_states_that_cannot_be_saved_are_kept_and_pushed_before_the_run_goes_on(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    signals, root = tmp_path / "signals", workshop.terraform.root
+    signals.mkdir()
+    (root / "main.tf").write_text(ROOT + SLOW.replace("{folder}", str(signals)))
+    other = next(account for account in workshop.sandbox.organization.accounts if account.name == "Webshop")
+    (tmp_path / "other").mkdir(mode=0o700)
+    target = Target(Account(other.id, other.name), HOME, HOME)
+    both = [workshop, replace(workshop, target=target, folder=tmp_path / "other")]
+    plans = [one.plan() for one in both]
+
+    with ThreadPoolExecutor() as threads:
+        applies = [threads.submit(one.apply, plan) for one, plan in zip(both, plans, strict=True)]
+        wait_until(lambda: len(list(signals.iterdir())) == len(both))
+        workshop.sandbox.inject_fault("s3", "PutObject", code="AccessDenied", times=-1)
+        (signals / "go").touch()
+        lost = [apply.result() for apply in applies]
+    workshop.sandbox.clear_faults()
+
+    assert not list(root.glob("errored*"))
+    for one, result in zip(both, lost, strict=True):
+        kept = one.folder / "errored.tfstate"
+        assert bucket_of(result) == "terraform"
+        assert result.failure is not None
+        assert f"It could not save its state, which is kept in {kept}." in result.failure.message
+        made = {resource["name"]: resource["instances"] for resource in json.loads(kept.read_text())["resources"]}
+        assert made["slow"][0]["attributes"]["output"]["value"] == one.target.workspace
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert not list(one.folder.glob("apply-*"))
+        assert not one.is_locked()
+
+        refused = perform(one.job(Step.PLAN), one.folder, one.terraform)
+        assert bucket_of(refused) == "input"
+        assert refused.failure is not None
+        for command in refused.failure.diagnostics:
+            environment = child_environment(os.environ, tmp_path)
+            subprocess.run(command, shell=True, cwd=root, env=environment, check=True, capture_output=True)  # noqa: S602 - as a person would
+
+        assert perform(one.job(Step.PLAN), one.folder, one.terraform).status is Status.NO_CHANGES
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,13 @@ from fleet.bundles import BundleError, Demands, Origin, Tools, check, module_dig
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
-ORIGIN = Origin(account_id="111122223333", region="eu-west-1", workspace="111122223333", tools=TOOLS)
+ORIGIN = Origin(
+    account_id="111122223333",
+    region="eu-west-1",
+    workspace="111122223333",
+    backend="s3://states/session-manager in eu-west-1",
+    tools=TOOLS,
+)
 VARIABLES = 'account_id = "111122223333"\n'
 LOCK = """\
 provider "registry.terraform.io/hashicorp/aws" {
@@ -154,6 +161,64 @@ def test_keys_logs_and_buckets_are_destroyed_only_if_that_is_meant(folder: Path,
     ):
         check(folder, demands)
     check(folder, replace(demands, allow_destroy=True))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe junk", b"", b"{}"])
+def test_a_seal_that_was_overwritten_is_refused(folder: Path, sealed: Sealed, content: bytes) -> None:
+    demands = sealed()
+    (folder / "bundle.json").write_bytes(content)
+
+    with pytest.raises(BundleError, match="is not the one that was made; plan again"):
+        check(folder, demands)
+
+
+@pytest.mark.parametrize("name", [*bundles.FILES, bundles.SEAL])
+def test_a_folder_in_place_of_a_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
+    demands = sealed()
+    (folder / name).unlink()
+    (folder / name).mkdir()
+
+    with pytest.raises(BundleError, match=rf"{name} is no file; plan again"):
+        check(folder, demands)
+
+
+def altered(name: str, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda content: content.update({name: value})
+
+
+@pytest.mark.parametrize(
+    ("alter", "told"),
+    [
+        (lambda content: content.pop("schema_version"), "cannot be read"),
+        (lambda content: content.pop("created_at"), "cannot be read"),
+        (lambda content: content.pop("protected"), "cannot be read"),
+        (lambda content: content["origin"].pop("backend"), "cannot be read"),
+        (altered("origin", []), "cannot be read"),
+        (altered("created_at", "2026-11-21T12:00:00"), "cannot be read"),
+        (altered("files", {"tfplan": 1}), "cannot be read"),
+        (altered("files", {}), "names other files than a plan has"),
+    ],
+)
+def test_a_seal_that_is_none_is_refused(
+    folder: Path, sealed: Sealed, alter: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    """Where its digest was changed with it."""
+    demands = sealed()
+    content = json.loads((folder / "bundle.json").read_text())
+    alter(content)
+    (folder / "bundle.json").write_text(json.dumps(content))
+
+    with pytest.raises(BundleError, match=rf"{told}.*plan again"):
+        check(folder, replace(demands, sha256=bundles.sha256_of(folder / "bundle.json")))
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"1", b"[]", b"{"])
+def test_a_seal_that_is_no_json_object_is_refused(folder: Path, sealed: Sealed, text: bytes) -> None:
+    demands = sealed()
+    (folder / "bundle.json").write_bytes(text)
+
+    with pytest.raises(BundleError, match="cannot be read; plan again"):
+        check(folder, replace(demands, sha256=bundles.sha256_of(folder / "bundle.json")))
 
 
 def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:

@@ -78,6 +78,25 @@ def test_a_claim_ends_with_whatever_was_done_under_it(tmp_path: Path) -> None:
     assert list((tmp_path / ".active").glob("*.json")) == []
 
 
+@pytest.mark.parametrize("moment", ["before it is opened", "before it is removed"])
+def test_a_claim_that_is_released_while_others_are_looked_at_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path = tmp_path / "other.json"
+    path.touch()
+
+    def release(*_: object) -> None:
+        path.unlink()
+
+    if moment == "before it is opened":
+        path.unlink()
+    else:
+        monkeypatch.setattr("fcntl.flock", release)
+    claims._refuse_overlap(path, "mine", {"111122223333/eu-west-1"})
+
+    assert not path.exists()
+
+
 def test_claims_are_private(tmp_path: Path) -> None:
     claim = Claim.take(tmp_path, "one", ["a/1"])
 

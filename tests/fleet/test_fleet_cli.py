@@ -773,6 +773,7 @@ def test_an_apply_plans_first_and_goes_wave_by_wave(command: Command, ready: Pat
 
 
 def test_a_target_that_fails_is_reported_and_the_others_go_on(command: Command, ready: Path) -> None:
+    edit(ready / "organization.yaml", "[Dev]}}]", "[Dev]}}, {name: everyone, max_failures: 1}]")
     (ready / "fail-apply-111122223333").touch()
 
     outcome = command("apply", "--all", "--yes")
@@ -786,17 +787,18 @@ def test_a_target_that_fails_is_reported_and_the_others_go_on(command: Command, 
     assert str(log) in re.sub(r"\s+", "", outcome.out)
 
 
-def test_a_failed_wave_stops_the_next_one(command: Command, ready: Path) -> None:
+def test_a_failed_wave_stops_and_the_next_one_is_not_started(command: Command, ready: Path) -> None:
     (ready / "fail-apply-222233334444").touch()
 
     outcome = command("apply", "--all", "--yes")
 
     assert outcome.code == 1
-    assert trace(ready, "apply") == ["222233334444", "222233334444-us-east-1"]
-    assert "4 not started: 1 of 2 targets failed in the wave canary." in outcome.out
+    assert trace(ready, "apply") == ["222233334444"]
+    assert "5 not started: 1 of 2 targets failed in the wave canary." in outcome.out
 
 
 def test_a_failed_plan_is_not_applied(command: Command, ready: Path) -> None:
+    edit(ready / "organization.yaml", "[Dev]}}]", "[Dev]}}, {name: everyone, max_failures: 1}]")
     (ready / "fail-plan-111122223333").touch()
 
     outcome = command("apply", "--all", "--yes")
@@ -807,6 +809,7 @@ def test_a_failed_plan_is_not_applied(command: Command, ready: Path) -> None:
 
 
 def test_a_tampered_plan_is_refused(command: Command, ready: Path) -> None:
+    edit(ready / "organization.yaml", "[Dev]}}]", "[Dev]}, max_failures: 1}]")
     command("plan", "--account", "Dev")
     folder, _ = last_run(ready)
     (folder / "222233334444" / "eu-west-1" / "tfplan").write_text("something else\n")
@@ -816,6 +819,29 @@ def test_a_tampered_plan_is_refused(command: Command, ready: Path) -> None:
     assert outcome.code == 1
     assert "was changed after the plan was made; plan again." in " ".join(outcome.out.split())
     assert trace(ready, "apply") == ["222233334444-us-east-1"]
+
+
+def test_a_run_is_resumed_once_a_state_that_could_not_be_saved_is_pushed(command: Command, ready: Path) -> None:
+    fails = ready / "fail-apply-222233334444"
+    fails.touch()
+    command("apply", "--account", "Dev", "--yes")
+    folder, _ = last_run(ready)
+    kept = folder / "222233334444" / "eu-west-1" / "errored.tfstate"
+    kept.write_text("{}")
+    fails.unlink()
+
+    refused = command("resume", folder.name, "--yes")
+
+    assert refused.code == 1
+    assert "222233334444 Dev eu-west-1: plan: refused" in refused.out
+    told = re.sub(r"\s+", "", refused.out)
+    assert f"keptin{kept}." in told
+    assert f"TF_WORKSPACE=222233334444terraformstatepush{kept}" in told
+    assert trace(ready, "plan").count("222233334444") == 1
+
+    kept.unlink()
+    assert command("resume", folder.name, "--yes").code == 0
+    assert trace(ready, "apply").count("222233334444") == 2
 
 
 def test_ctrl_c_lets_finish_what_runs_and_starts_nothing_more(command: Command, ready: Path) -> None:
@@ -884,6 +910,7 @@ def test_a_signal_outside_a_run_ends_the_command(
     outcome = command("render", "--all")
 
     assert outcome.code == 130
+    assert outcome.err.endswith("Interrupted.\n")
     assert "Traceback" not in outcome.err
     assert "bug" not in outcome.err
 
@@ -919,6 +946,28 @@ def test_without_credentials_one_sentence_says_so(project: Path) -> None:
         "Error: Cannot describe the organization: no usable AWS credentials (Unable to locate credentials); "
         "set AWS_PROFILE or sign in.\n"
     )
+
+
+def test_without_arguments_help_is_all(project: Path) -> None:
+    done = script("rollout.py", folder=project)
+
+    assert done.returncode == 64
+    assert "Usage: rollout.py [OPTIONS] COMMAND [ARGS]..." in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("name", ["rollout.py", "render_tfvars.py"])
+def test_letters_that_an_encoding_lacks_are_spelled_out(project: Path, encoding: str, name: str) -> None:
+    edit(project / "accounts.yaml", "name: Old", "name: Old → Ω")
+    edit(project / "accounts.yaml", "name: Payments", "name: New → Ω")
+    verb = ["targets"] if name == "rollout.py" else []
+
+    done = script(name, *verb, "--all", folder=project, HOME=str(project), PYTHONIOENCODING=encoding)
+
+    assert done.returncode == 0, done.stderr
+    assert r"Old \u2192 \u03a9" in done.stderr
+    assert (r"New \u2192 \u03a9" in done.stdout) is (name == "rollout.py")
 
 
 @pytest.mark.parametrize("environment", [{"AWS_PROFILE": "nobody"}, {"AWS_CONFIG_FILE": "accounts.yaml"}])

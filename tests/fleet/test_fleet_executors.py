@@ -29,7 +29,7 @@ from fleet.organization import Account
 from fleet.remote import Site, pack_root, unpack_root
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
-from fleet.settings_file import DeploymentRole
+from fleet.settings_file import DeploymentRole, Wave
 from fleet.targets import Target
 from fleet.work import Job, Terms
 
@@ -108,7 +108,8 @@ def terms(root: Path | None = None) -> Terms:
     digest = module_digest(root) if root else ""
     tools = Tools("1.11.4", "5.100.0", "0.1.0", digest)
     day = datetime.timedelta(hours=24)
-    return Terms(tools, DeploymentRole(name="Deployment"), {}, "session-manager", day, allow_destroy=False)
+    backend = {"bucket": "states", "region": HOME}
+    return Terms(tools, DeploymentRole(name="Deployment"), backend, "session-manager", day, allow_destroy=False)
 
 
 @dataclass
@@ -228,7 +229,7 @@ def test_a_lost_worker_is_reported_and_nothing_is_done_twice(
 
             killer = threading.Thread(target=kill_the_worker_that_hangs, args=(cluster,))
             killer.start()
-            applied = rolling.apply(planned, [])
+            applied = rolling.apply(planned, [Wave(name=targets[0].wave, max_failures=1)])
             killer.join()
 
     lost, *others = applied
@@ -256,7 +257,8 @@ def test_a_job_that_dask_hands_out_again_is_not_begun_again(
         Client(cluster.address, set_as_default=False) as client,
     ):
         first, second = (
-            client.submit(_perform_once, "ticket", site, job, {}, key=key, pure=False) for key in ("first", "second")
+            client.submit(_perform_once, "ticket", site, job, {}, tmp_path, key=key, pure=False)
+            for key in ("first", "second")
         )
         outcomes = [future.exception() or future.result().result.status for future in (first, second)]
 

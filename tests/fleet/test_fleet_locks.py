@@ -76,7 +76,31 @@ def test_locks_of_other_targets_are_left_out(lock: Callable[..., None], settings
     assert read_locks(BACKEND, settings.organization, TARGETS[:1]) == []
 
 
-@pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"ID": "1", "Who": "me", "Operation": "x", "Created": "?"}'])
+@pytest.mark.parametrize(
+    ("created", "since"),
+    [
+        ("2026-11-21T20:00:00.123456789", SINCE),
+        ("2026-11-21T22:00:00.123456+02:00", SINCE),
+        ("2026-11-21", SINCE.replace(hour=0, microsecond=0)),
+    ],
+)
+def test_the_time_of_a_lock_is_in_utc(
+    lock: Callable[..., None], settings: Settings, created: str, since: datetime.datetime
+) -> None:
+    lock(TARGETS[0], json.dumps({**CONTENT, "Created": created}))
+
+    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+
+    assert (found.since, found.since.tzinfo) == (since, datetime.UTC)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", "{", "[]", "{}", '{"ID": "1", "Who": "me", "Operation": "x", "Created": "?"}'),
+        '{"ID": "1", "Who": "me", "Operation": "x", "Created": "0001-01-01T00:00:00+14:00"}',
+    ],
+)
 def test_a_lock_that_cannot_be_read_is_a_lock(lock: Callable[..., None], settings: Settings, body: str) -> None:
     lock(TARGETS[0], body)
 
@@ -142,4 +166,25 @@ def test_the_command_says_when_nothing_is_locked(
     assert cli.run(["-c", str(config), "unlock", "--all"]) == ExitCode.DONE
     shown = capsys.readouterr().out
     assert "The lock cannot be read" in shown
+    assert "force-unlock" not in shown
+
+
+def test_nothing_in_a_lock_reaches_the_terminal_or_a_command_unseen(
+    lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hostile = {
+        "ID": "1; \x1b]0;owned\x07\nrm -rf ~",
+        "Who": "me\x1b[2J\n  rm -rf / [bold]",
+        "Operation": "x\u202ey",
+        "Created": "2026-11-21T20:00:00",
+    }
+    lock(TARGETS[0], json.dumps({**CONTENT, **hostile}))
+
+    assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
+
+    shown = capsys.readouterr().out
+    assert r"locked by me\x1b[2J\n  rm -rf / [bold] for " in shown
+    assert r"since 2026-11-21 20:00:00 UTC (x\u202ey)" in shown
+    assert r"Its id is none that terraform makes (1; \x1b]0;owned\x07\nrm -rf ~)" in shown
+    assert not {letter for letter in shown if not letter.isprintable()} - {"\n"}
     assert "force-unlock" not in shown

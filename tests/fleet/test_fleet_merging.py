@@ -94,6 +94,16 @@ def test_all_shards_become_one_run(shards: list[Path], tmp_path: Path) -> None:
     assert len(group.targets) == 30
 
 
+def test_the_runs_of_shards_are_made_private(shards: list[Path], tmp_path: Path) -> None:
+    for path in shards:
+        path.chmod(0o755)
+
+    merge(read_parts(shards), tmp_path / "runs")
+
+    for path in shards:
+        assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in (path, *path.rglob("*"))} == {0}
+
+
 def test_links_are_not_followed(shards: list[Path], tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -117,6 +127,8 @@ def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> Non
         ({"configuration_sha256": "00"}, "Its organization.yaml is not that of "),
         ({"organization_id": "o-other"}, "Its organization is not that of "),
         ({"command": "apply"}, "Its command is not that of "),
+        ({"selection": ("--region eu-west-1",)}, "Its selection of targets is not that of "),
+        ({"wave": "canary"}, "Its wave is not that of "),
         ({"shard": "2/4"}, "Its number of shards is not that of "),
         ({"shard": None}, "This run is not that of a shard"),
         ({"shard": "1/3"}, "This is shard 1/3 again"),

@@ -23,6 +23,7 @@ from fleet.context import Context
 from fleet.errors import ExitCode, InputError
 from fleet.executors import Workers
 from fleet.journal import JournalError, RunFolder
+from fleet.matching import Matcher
 from fleet.operations import (
     EVERYTHING,
     Operation,
@@ -72,6 +73,7 @@ def result(status: Status, target: Target | None = None, step: Step = Step.PLAN)
         ([Status.CHANGES, Status.FAILED], ExitCode.TARGET_FAILED),
         ([Status.APPLIED, Status.NOT_STARTED], ExitCode.TARGET_FAILED),
         ([Status.APPLIED, Status.UNFINISHED], ExitCode.TARGET_FAILED),
+        ([Status.APPLIED, Status.UNFINISHED, Status.CHANGES], ExitCode.TARGET_FAILED),
     ],
 )
 def test_failure_beats_changes(statuses: list[Status], code: ExitCode) -> None:
@@ -80,6 +82,13 @@ def test_failure_beats_changes(statuses: list[Status], code: ExitCode) -> None:
     assert exit_code(results) is code
     assert exit_code(results, missing_shards=["2/3"]) is ExitCode.TARGET_FAILED
     assert exit_code(results, interrupted=True) is ExitCode.INTERRUPTED
+
+
+def test_a_saved_plan_that_waits_is_a_pending_change() -> None:
+    waiting = result(Status.NOT_STARTED, step=Step.APPLY)
+
+    assert exit_code([result(Status.APPLIED), waiting]) is ExitCode.CHANGES_PENDING
+    assert exit_code([result(Status.FAILED), waiting]) is ExitCode.TARGET_FAILED
 
 
 def test_the_exit_codes_are_the_documented_ones() -> None:
@@ -117,6 +126,26 @@ def test_a_new_run_says_everything_about_itself(context: Context) -> None:
     assert [key.target.key for key in beginning.targets] == [each.key for each in everything(context).targets]
     assert len(beginning.configuration_sha256) == 64
     assert beginning.warnings == ("Look.",)
+
+
+def test_a_selection_is_told_the_same_however_it_was_written(context: Context) -> None:
+    include = Matcher(accounts=["Payments", "Dev"], ous=["Root"], tags={"a": "b"}, regions=[HOME, HOME])
+    same = replace(include, accounts=["Dev", "Payments"], regions=[HOME])
+
+    def told(selection: Selection) -> tuple[str, ...]:
+        return begin_run(context, "plan", everything(context), selection).selection
+
+    assert told(Selection(include, exclude=["region=us-east-1"], wave="canary", shard=Shard(1, 2))) == (
+        "--account Dev",
+        "--account Payments",
+        "--ou Root",
+        "--tag a=b",
+        f"--region {HOME}",
+        "--exclude region=us-east-1",
+        "--wave canary",
+    )
+    assert told(Selection(include)) == told(Selection(same, everything=True))
+    assert told(EVERYTHING) == ()
 
 
 def test_a_shard_knows_which_shards_hold_anything(context: Context) -> None:
@@ -158,7 +187,7 @@ def test_a_run_is_not_resumed_with_other_settings(context: Context, tmp_path: Pa
     path = context.settings.document.path
     path.write_text(path.read_text() + "# changed\n")
 
-    with pytest.raises(InputError, match="not what it was when this run began"):
+    with pytest.raises(InputError, match="not what the last command on this run worked with"):
         operations.refuse_other_configuration(context, run.read())
 
 
@@ -332,6 +361,21 @@ def test_the_first_signal_stops_and_the_second_interrupts_terraform(
 
     assert [line.split(":")[0].split(";")[0] for line in told] == ["Stopping", "Interrupting terraform"]
     assert signal.getsignal(number) is before
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    """As `nohup` wants it; Ctrl-C is handled also where a shell has made background jobs ignore it."""
+    ignored = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGHUP, signal.SIGINT)}
+    heard: list[int] = []
+    try:
+        with handled_signals(lambda number, _: heard.append(number)):
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        for number, handler in ignored.items():
+            signal.signal(number, handler)
+
+    assert heard == [signal.SIGINT]
 
 
 def test_handlers_are_put_back_after_an_error_too() -> None:

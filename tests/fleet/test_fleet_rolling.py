@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from moto import mock_aws
 
 from fleet import cli
 from fleet.claims import Claim
+from fleet.journal import RunFolder
 from fleet.summary import Summary
+from fleet.targets import shard_index
 
 DEV, PROD = "222233334444", "111122223333"
 TERRAFORM = """
@@ -112,6 +115,222 @@ def test_only_waves_and_shards_narrow_a_saved_run(
     assert traced(tmp_path, "apply") == []
 
 
+# --- The order of the waves, across commands ---------------------------------------------------------------------
+
+
+def test_a_wave_waits_for_the_ones_before_it_in_a_command_of_its_own_too(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+
+    assert command("apply", run, "--wave", "everyone") == 64
+    message = "2 of 2 targets of the wave canary, which comes before everyone, are not done: `apply` that wave, or"
+    assert message in " ".join(capsys.readouterr().err.split())
+
+    (tmp_path / f"fail-apply-{DEV}-us-east-1").touch()
+    assert command("apply", run, "--wave", "canary") == 1
+    traced(tmp_path, "apply")
+    for narrowed in ([], ["--wave", "everyone"]):
+        assert command("apply", run, *narrowed) == 64
+        message = "1 of 2 targets of the wave canary, which comes before everyone, failed: `resume` the run first."
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert traced(tmp_path, "apply") == []
+
+    (tmp_path / f"fail-apply-{DEV}-us-east-1").unlink()
+    assert command("resume", run, "--yes") == 0
+    assert traced(tmp_path, "apply") == [f"{DEV}-us-east-1"]
+    assert command("apply", run, "--wave", "everyone") == 0
+    assert traced(tmp_path, "apply") == [PROD, f"{PROD}-us-east-1"]
+
+
+def test_failures_that_an_earlier_wave_tolerates_hold_nothing_back(command: Command, tmp_path: Path) -> None:
+    config = tmp_path / "organization.yaml"
+    config.write_text(config.read_text().replace("{name: canary,", "{name: canary, max_failures: 50%,"))
+    (tmp_path / f"fail-apply-{DEV}").touch()
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+    assert command("apply", run, "--wave", "canary") == 1
+    traced(tmp_path, "apply")
+
+    assert command("apply", run, "--wave", "everyone") == 0
+
+    assert traced(tmp_path, "apply") == [PROD, f"{PROD}-us-east-1"]
+
+
+def test_a_wave_of_which_another_shard_is_not_done_holds_back_the_later_ones(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = next(number for number in range(2, 9) if shard_index(DEV, number) != shard_index(PROD, number))
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+    others = f"{shard_index(PROD, count)}/{count}"
+
+    assert command("apply", run, "--shard", others) == 64
+    assert "2 of 2 targets of the wave canary, which comes before everyone, are not done" in capsys.readouterr().err
+    assert command("apply", run, "--wave", "canary") == 0
+    assert command("apply", run, "--shard", others) == 0
+
+
+def test_a_saved_destruction_keeps_its_order_too(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        patch.setattr("typer.prompt", lambda _question: "no")
+        command("destroy", "--all")
+    run, agreed = run_folder(tmp_path).name, ("--yes", "--allow-destroy")
+
+    assert command("apply", run, "--wave", "canary", *agreed) == 64
+    assert "2 of 2 targets of the wave everyone, which comes before canary, are not done" in capsys.readouterr().err
+    assert command("apply", run, "--wave", "everyone", *agreed) == 0
+    assert command("apply", run, "--wave", "canary", *agreed) == 0
+
+
+# --- Who says no ---------------------------------------------------------------------------------------------------
+
+
+def test_a_no_between_two_waves_leaves_changes_pending(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("plan", "--all")
+    run = run_folder(tmp_path).name
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        patch.setattr("typer.confirm", lambda _question: False)
+
+        assert command("apply", run, "--confirm-waves") == 2
+        assert traced(tmp_path, "apply") == [DEV, f"{DEV}-us-east-1"]
+        assert Summary.read(run_folder(tmp_path) / "summary.json").exit_code == 2
+        # The same to the question of `resume`, though nothing has been asked about single waves.
+        assert command("resume", run) == 2
+        assert traced(tmp_path, "apply") == []
+
+    assert command("resume", run, "--yes") == 0
+    assert traced(tmp_path, "apply") == [PROD, f"{PROD}-us-east-1"]
+
+
+@pytest.mark.parametrize("verb", [["apply"], ["destroy", "--allow-destroy"]])
+def test_nobody_is_asked_about_nothing(command: Command, tmp_path: Path, verb: list[str]) -> None:
+    assert command(*verb, "--all", "--yes") == 0
+    run = run_folder(tmp_path).name
+
+    assert command("resume", run) == 0
+    assert command("apply", run) == 0
+
+
+# --- What has changed since the plan -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "refused", "message"),
+    [
+        (
+            "organization.yaml",
+            "regions: [eu-west-1, us-east-1]",
+            "regions: [eu-west-1]",
+            [f"{DEV}/us-east-1", f"{PROD}/us-east-1"],
+            "The settings leave the region us-east-1 out now.",
+        ),
+        (
+            "accounts.yaml",
+            "name: Prod}",
+            "name: Prod, state: SUSPENDED}",
+            [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
+            f"The account {PROD} is left out now: the account is suspended.",
+        ),
+        (
+            "accounts.yaml",
+            f"  - {{id: {PROD}, name: Prod}}\n",
+            "",
+            [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
+            f"The account {PROD} is not in the organization any more.",
+        ),
+        (
+            "organization.yaml",
+            "home_region: eu-west-1",
+            "home_region: us-east-1",
+            [f"{account}/{region}" for account in (DEV, PROD) for region in ("eu-west-1", "us-east-1")],
+            f"The home region of account {DEV} was eu-west-1 when it was planned, and is us-east-1 now; plan again.",
+        ),
+    ],
+    ids=["region", "suspended", "gone", "home region"],
+)
+def test_what_the_settings_do_not_yield_any_more_is_refused(
+    command: Command, tmp_path: Path, file: str, before: str, after: str, refused: list[str], message: str
+) -> None:
+    config = tmp_path / "organization.yaml"
+    tolerant = "max_failures: 100%"
+    waves = f"waves: [{{name: canary, match: {{accounts: [Dev]}}, {tolerant}}}, {{name: everyone, {tolerant}}}]"
+    config.write_text(re.sub("waves: .*", waves, config.read_text()))
+    command("plan", "--all")
+    run = run_folder(tmp_path)
+    path = tmp_path / file
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+
+    assert command("apply", run.name) == 1
+
+    failures = {entry.key: entry.failure for entry in Summary.read(run / "summary.json").targets if entry.failure}
+    assert sorted(failures) == sorted(refused)
+    assert {failure.kind for failure in failures.values()} == {"input"}
+    assert failures[refused[0]].message == message
+    assert len(traced(tmp_path, "apply")) == 4 - len(refused)
+
+
+def test_what_an_apply_accepted_is_what_its_resume_compares_with(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A comment in organization.yaml changes no plan; after a crash the run must not be stuck for it."""
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    with (tmp_path / "organization.yaml").open("a") as file:
+        file.write("# a comment\n")
+    assert command("apply", folder.name, "--wave", "canary") == 0
+    journal = folder / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    died = next(number for number, line in enumerate(lines) if '"step":"apply","attempt"' in line)
+    journal.write_text("".join(lines[: died + 1]))
+    traced(tmp_path, "apply")
+
+    assert command("resume", folder.name, "--yes") == 0
+    assert traced(tmp_path, "apply") == [DEV, f"{DEV}-us-east-1"]
+
+    with (tmp_path / "organization.yaml").open("a") as file:
+        file.write("# another one\n")
+    (tmp_path / f"fail-apply-{PROD}").touch()
+    assert command("apply", folder.name) == 1
+    with (tmp_path / "organization.yaml").open("a") as file:
+        file.write("# a third one\n")
+    assert command("resume", folder.name, "--yes") == 64
+    assert "not what the last command on this run worked with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["apply", "resume"])
+def test_a_run_that_comes_from_elsewhere_is_made_private(command: Command, tmp_path: Path, verb: str) -> None:
+    """The storage of a CI system, or a copy, keeps no permissions; programs stay programs."""
+    (tmp_path / f"fail-plan-{PROD}").touch()
+    command("plan", "--all")
+    (tmp_path / f"fail-plan-{PROD}").unlink()
+    folder = run_folder(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch(mode=0o644)
+    (folder / "link").symlink_to(elsewhere)
+    program = folder / ".terraform" / "eu-west-1" / "provider"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.touch()
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path == program else 0o644)
+
+    assert command(verb, folder.name) in {1, 2}
+
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
+    assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
+    assert modes[program] == 0o700
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o644
+
+
 def test_targets_that_another_run_works_on_are_refused(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +358,23 @@ def test_a_start_that_is_refused_leaves_nothing(
     assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
 
 
+def test_an_interruption_before_the_beginning_leaves_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the log of terraform's start: nothing was wrong with that."""
+
+    def interrupted(_binary: str, _environment: object, run: RunFolder, _site: object) -> None:
+        (run.path / "init-eu-west-1.log").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fleet.operations._initialize", interrupted)
+
+    assert command("plan", "--all") == 130
+
+    assert list((tmp_path / "runs").glob("2*")) == []
+    assert list((tmp_path / "runs" / ".active").glob("*.json")) == []
+
+
 def _full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -155,6 +391,12 @@ def _full(*_: object) -> None:
         (["destroy", "--all", "--yes"], "add --allow-destroy"),
         (["resume", "nothing"], "There is no run here"),
         (["plan", "--all", "--executor", "dask://127.0.0.1:1"], "No Dask scheduler answers"),
+        (["plan", "--all", "--timeout", "inf"], "inf is not between 1 and 86400 seconds"),
+        (["plan", "--all", "--timeout", "nan"], "nan is not between 1 and 86400 seconds"),
+        (["plan", "--all", "--timeout", "0"], "0 is not between 1 and 86400 seconds"),
+        (["apply", "--all", "--yes", "--wave-pause", "1e10"], "1e+10 is not between 0 and 86400 seconds"),
+        (["apply", "--all", "--yes", "--wave-pause", "-1"], "-1 is not between 0 and 86400 seconds"),
+        (["plan", "--all", "--runs", "accounts.yaml"], "accounts.yaml' is a file"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_touched(
@@ -222,7 +464,7 @@ def test_a_run_at_work_is_refused_to_a_second_command(
 def test_targets_are_free_after_whatever_went_wrong(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
-    (tmp_path / f"fail-plan-{DEV}").touch()
+    (tmp_path / f"fail-plan-{PROD}").touch()
     command("plan", "--all")
     run = run_folder(tmp_path).name
 
@@ -323,8 +565,8 @@ def test_quiet_shows_failures_and_the_result_only(
     assert re.match(rf"\[1/2\] {DEV} eu-west-1 +failed", progress)
     assert heading == f"{DEV} Dev eu-west-1: apply: terraform failed"
     assert why == "  denied (a.b)"
-    assert waiting == "2 not started: 1 of 2 targets failed in the wave canary."
-    assert totals == "4 targets: 1 applied, 1 failed, 2 not started"
+    assert waiting == "3 not started: 1 of 2 targets failed in the wave canary."
+    assert totals == "4 targets: 1 failed, 3 not started"
 
     (tmp_path / f"fail-apply-{DEV}").unlink()
     assert command("resume", run, "--yes", "--quiet") == 0
@@ -352,7 +594,7 @@ def test_who_is_asked_sees_what_about(
 def test_a_failed_apply_is_resumed_where_it_stopped(command: Command, tmp_path: Path) -> None:
     (tmp_path / f"fail-apply-{DEV}").touch()
     assert command("apply", "--all", "--yes") == 1
-    assert totals(tmp_path) == {"targets": 4, "applied": 1, "failed": 1, "not_started": 2}
+    assert totals(tmp_path) == {"targets": 4, "failed": 1, "not_started": 3}
     (tmp_path / f"fail-apply-{DEV}").unlink()
     (tmp_path / "trace").unlink()
 
@@ -362,6 +604,7 @@ def test_a_failed_apply_is_resumed_where_it_stopped(command: Command, tmp_path: 
     assert [line.split()[:2] for line in lines] == [
         ["plan", DEV],
         ["apply", DEV],
+        ["apply", f"{DEV}-us-east-1"],
         ["apply", PROD],
         ["apply", f"{PROD}-us-east-1"],
     ]
@@ -399,7 +642,7 @@ def test_a_resumed_apply_keeps_to_its_wave(command: Command, tmp_path: Path) -> 
 
     assert command("resume", run, "--yes") == 0
 
-    assert traced(tmp_path, "apply") == [DEV]
+    assert traced(tmp_path, "apply") == [DEV, f"{DEV}-us-east-1"]
     assert totals(tmp_path) == {"targets": 4, "applied": 2, "changes": 2}
 
 
@@ -413,7 +656,7 @@ def test_a_run_is_not_resumed_with_other_settings(
 
     assert command("resume", run_folder(tmp_path).name) == 64
 
-    assert "not what it was when this run began: plan anew" in capsys.readouterr().err
+    assert "not what the last command on this run worked with: plan anew" in capsys.readouterr().err
 
 
 # --- Destroy -----------------------------------------------------------------------------------------------------

@@ -333,11 +333,11 @@ def test_accounts_are_worked_on_at_the_same_time(stage: Stage) -> None:
     assert set(statuses(stage.apply(planned, workers=3))) == {Status.APPLIED}
 
 
-def test_a_failed_home_region_stops_neither_the_other_regions_nor_the_other_accounts(stage: Stage) -> None:
+def test_a_failed_home_region_that_is_tolerated_stops_nothing_else(stage: Stage) -> None:
     planned = stage.plan(target(1), target(1, OTHER), target(2))
     stage.work.errors = {target(1).workspace: TerraformError("failed", ["Error: denied"])}
 
-    results = {result.target.key: result for result in stage.apply(planned)}
+    results = {result.target.key: result for result in stage.apply(planned, Wave(name="rest", max_failures=1))}
 
     failed = results[target(1).key]
     assert failed.failure is not None
@@ -380,6 +380,37 @@ def test_a_wave_beyond_its_tolerance_stops_the_later_ones(
         assert len(stage.work.begun) == 4
 
 
+@pytest.mark.parametrize(
+    ("tolerance", "attempts", "workers"), [(0, 1, 1), (2, 3, 1), ("25%", 3, 1), ("100%", 8, 1), (0, 3, 3)]
+)
+@pytest.mark.parametrize("regions", [(HOME,), (HOME, OTHER)])
+def test_a_wave_beyond_its_tolerance_starts_nothing_more_itself(
+    stage: Stage, tolerance: int | str, attempts: int, workers: int, regions: tuple[str, ...]
+) -> None:
+    """Also in the last wave, which has none after it, and also within an account."""
+    planned = stage.plan(*(target(number, region) for number in range(8 // len(regions)) for region in regions))
+    stage.work.errors = {entry.target.workspace: TerraformError("failed") for entry in planned}
+    everybody = threading.Barrier(workers, timeout=20)
+    stage.work.on_begin = lambda _: everybody.wait()
+
+    results = stage.apply(planned, Wave(name="rest", max_failures=tolerance), workers=workers)
+
+    assert len(stage.work.begun) == attempts
+    assert statuses(results).count(Status.FAILED) == attempts
+    reasons = {result.reason for result in results if result.status is Status.NOT_STARTED}
+    assert reasons == ({f"{attempts} of 8 targets failed in the wave rest"} if attempts < 8 else set())
+
+
+def test_the_failures_of_one_wave_do_not_count_in_the_next(stage: Stage) -> None:
+    planned = waves_of(stage, failing=1)
+    stage.work.errors[planned[4].target.workspace] = TerraformError("failed")
+
+    results = stage.apply(planned, Wave(name="canary", max_failures=1), Wave(name="middle", max_failures=1))
+
+    assert [number for number, result in enumerate(results) if result.status is Status.FAILED] == [0, 4]
+    assert statuses(results).count(Status.APPLIED) == 10
+
+
 def test_what_was_not_started_is_told_by_the_journal_and_may_be_applied_later(stage: Stage) -> None:
     planned = waves_of(stage, failing=1)
     stage.apply(planned, Wave(name="canary"))
@@ -400,9 +431,9 @@ def test_a_plan_that_failed_counts_for_its_wave(stage: Stage) -> None:
     results = stage.apply([failed, *planned[1:]], Wave(name="canary"), Wave(name="middle"))
 
     assert failed.target not in [result.target for result in results]
-    assert statuses(results[:3]) == [Status.APPLIED] * 3
-    assert set(statuses(results[3:])) == {Status.NOT_STARTED}
-    assert {result.reason for result in results[3:]} == {"1 of 4 targets failed in the wave canary"}
+    assert set(statuses(results)) == {Status.NOT_STARTED}
+    assert {result.reason for result in results} == {"1 of 4 targets failed in the wave canary"}
+    assert stage.work.begun == []
 
 
 def test_a_wave_begins_when_the_one_before_is_through(stage: Stage) -> None:

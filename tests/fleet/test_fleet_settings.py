@@ -58,7 +58,7 @@ def test_the_smallest_file_has_all_defaults(make_settings: MakeSettings) -> None
     effective = settings.effective(PROD, HOME)
 
     assert effective == EffectiveSettings(TargetSettings(), {}, frozenset())
-    assert settings.waves == (Wave(name="all"),)
+    assert settings.waves == (Wave(name="all", max_failures="100%"),)
     assert settings.organization.deployment_role.session_name == "session-manager-rollout"
     assert not settings.uses_tags
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import re
 import shutil
@@ -13,13 +14,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fleet import processes, terraform
 from fleet.errors import InputError, TerraformError
-from fleet.terraform import PlanOutcome, Terraform, child_environment, find_terraform
+from fleet.terraform import PlanOutcome, Terraform, child_environment, find_terraform, unsaved_state
 from fleet.terraform_output import StalePlanError, StateLockedError, hiding
 
 StandIn = Callable[[str], Path]
@@ -98,7 +100,8 @@ def test_the_argument_list_of_every_verb(make: Make, tmp_path: Path, log: Path) 
         trace.unlink(missing_ok=True)
         call(make(RECORD))
         *arguments, place = trace.read_text().splitlines()
-        assert place == f"in {root}"
+        # An apply has a working folder of its own beside its plan.
+        assert re.fullmatch(f"in ({root}|{tmp_path}/apply-.*)" if "apply" in arguments else f"in {root}", place)
         return [argument for argument in arguments if argument != place]
 
     backend = {"bucket": "states", "region": "eu-west-1", "use_lockfile": "true"}
@@ -437,12 +440,12 @@ def test_the_log_is_readable_for_people_and_private(make: Make, tmp_path: Path, 
 
 
 def test_the_log_grows_while_terraform_runs(make: Make, tmp_path: Path, log: Path) -> None:
-    adapter = make("echo first\nwhile [ ! -e go ]; do sleep 0.02; done\n")
+    adapter = make("echo first\nwhile [ ! -e ../go ]; do sleep 0.02; done\n")
     thread = threading.Thread(target=adapter.apply, args=("111122223333", tmp_path / "tfplan", log))
 
     thread.start()
     wait_for(lambda: log.exists() and "first" in log.read_text())
-    (tmp_path / "root" / "go").touch()
+    (tmp_path / "go").touch()
     thread.join(10)
 
     assert not thread.is_alive()
@@ -454,6 +457,63 @@ def test_a_saved_plan_is_private_even_if_terraform_writes_it_anew(make: Make, tm
     make(f"rm -f '{plan}'\numask 0\necho secret >'{plan}'\nexit 2\n").plan("1", tmp_path / "v", plan, log)
 
     assert stat.S_IMODE(plan.stat().st_mode) == 0o600
+
+
+def test_an_apply_sees_the_root_module_in_a_working_folder_of_its_own(make: Make, tmp_path: Path, log: Path) -> None:
+    root, plan = tmp_path / "root", tmp_path / "target" / "tfplan"
+    plan.parent.mkdir()
+    (root / "modules" / "one").mkdir(parents=True)
+    for name in ("main.tf", ".terraform.lock.hcl", "modules/one/lambda.zip", "README.md", "organization.yaml"):
+        (root / name).write_text(f"content of {name}\n")
+
+    make('ls -A; cat main.tf modules/one/lambda.zip .terraform.lock.hcl; stat -c %a "$PWD"').apply("1", plan, log)
+
+    assert log.read_text().splitlines() == [
+        *(".terraform.lock.hcl", "main.tf", "modules"),
+        *("content of main.tf", "content of modules/one/lambda.zip", "content of .terraform.lock.hcl"),
+        "700",
+    ]
+    assert list(plan.parent.iterdir()) == []
+    assert (root / "modules" / "one" / "lambda.zip").exists()
+
+
+def test_states_that_cannot_be_saved_at_the_same_time_are_kept_apart(make: Make, tmp_path: Path) -> None:
+    adapter = make('umask 0; echo "state of $TF_WORKSPACE" >errored.tfstate; sleep 0.3; exit 1\n')
+    folders = {name: tmp_path / name for name in ("111122223333", "222233334444")}
+    threads = []
+    for name, folder in folders.items():
+        folder.mkdir()
+        run = partial(adapter.apply, name, folder / "tfplan", folder / "terraform.log")
+        threads.append(in_background(run)[0])
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    for name, folder in folders.items():
+        kept = unsaved_state(folder)
+        assert kept == folder / "errored.tfstate"
+        assert kept.read_text() == f"state of {name}\n"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert {path.name for path in folder.iterdir()} == {"errored.tfstate", "terraform.log"}
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+def test_a_state_that_was_left_after_the_rollout_was_killed_is_found(tmp_path: Path) -> None:
+    assert unsaved_state(tmp_path) is None
+    left = tmp_path / "apply-x" / "errored.tfstate"
+    left.parent.mkdir()
+    assert unsaved_state(tmp_path) is None
+    left.write_text("left\n")
+
+    assert unsaved_state(tmp_path) == tmp_path / "errored.tfstate"
+    assert (tmp_path / "errored.tfstate").read_text() == "left\n"
+
+    # What is kept already is not overwritten: its turn comes when the other is gone.
+    left.write_text("another\n")
+    unsaved_state(tmp_path)
+    assert (tmp_path / "errored.tfstate").read_text() == "left\n"
+    assert left.exists()
 
 
 # --- Time and interruption ---------------------------------------------------------------------------------------
@@ -513,6 +573,21 @@ def test_a_command_in_time_is_left_alone(make: Make, tmp_path: Path, log: Path) 
     make("trap 'echo INT >>\"$TRACE\"' INT\n", timeout_seconds=5).apply("1", tmp_path / "tfplan", log)
 
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("seconds", [1e10, math.inf, math.nan])
+def test_a_command_without_a_limit_can_be_interrupted(make: Make, tmp_path: Path, log: Path, seconds: float) -> None:
+    adapter = make(STUBBORN.format(on_interrupt="exit 1"), timeout_seconds=seconds)
+    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
+    thread.start()
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
+
+    adapter.interrupt()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert (tmp_path / "trace").read_text().split() == ["INT"]
 
 
 def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Path) -> None:

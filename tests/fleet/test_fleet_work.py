@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from fleet import work
+from fleet import remote, work
 from fleet.audit import VerificationError
 from fleet.aws import new_session
 from fleet.bundles import BundleError, Tools
@@ -24,12 +24,14 @@ from fleet.context import account_session
 from fleet.errors import AccessError, FleetError, InputError, TerraformError
 from fleet.organization import Account
 from fleet.plans import AttributeChange
+from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.revisions import read_revisions, store_revision
 from fleet.settings_file import DeploymentRole
 from fleet.targets import Target
 from fleet.terraform import Terraform
 from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
+from fleet.transient import is_transient
 from fleet.work import Job, Terms, failed, perform
 from session_preferences.document import build, render
 
@@ -45,6 +47,7 @@ TERMS = Terms(
     max_plan_age=datetime.timedelta(hours=24),
     allow_destroy=False,
 )
+STATES = f"s3://{BUCKET}/session-manager in us-east-1"
 DOCUMENT = "SSM-SessionManagerRunShell"
 PREFERENCES = {"cloudWatchLogGroupName": "logs", "idleSessionTimeout": 20}
 WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
@@ -97,6 +100,7 @@ def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  #
         code: int = 2,
         outputs: Mapping[str, Any] | None = None,
         apply: str = "exit 0",
+        plan_does: str = ":",
     ) -> Terraform:
         (tmp_path / "show.json").write_text(json.dumps(plan))
         values = {name: {"sensitive": False, "value": value} for name, value in (outputs or {}).items()}
@@ -105,7 +109,7 @@ def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  #
             echo "$1" >>'{tmp_path}/trace'
             for argument; do case $argument in -out=*) echo plan >"${{argument#-out=}}";; esac; done
             case $1 in
-            plan) exit {code};;
+            plan) {plan_does}; exit {code};;
             show) cat '{tmp_path}/show.json';;
             apply) cat '{tmp_path}/outputs.json'; {apply};;
             esac
@@ -329,6 +333,13 @@ def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[
         ({"terms": replace(TERMS, tools=replace(TERMS.tools, root_sha256="1" * 64))}, "the root module"),
         ({"terms": replace(TERMS, max_plan_age=datetime.timedelta(0))}, "0 hours are allowed"),
         ({"target": replace(TARGET, account=Account("222233334444", "Other"))}, "the account has changed"),
+        (
+            {"terms": replace(TERMS, key_prefix="other")},
+            f"the state backend has changed ({STATES} then, s3://{BUCKET}/other",
+        ),
+        ({"terms": replace(TERMS, backend={**TERMS.backend, "bucket": "b"})}, "s3://b/session-manager in us-east-1"),
+        ({"terms": replace(TERMS, backend={**TERMS.backend, "region": HOME})}, "session-manager in eu-west-1 now"),
+        ({"terms": replace(TERMS, backend={**TERMS.backend, "kms_key_id": "k"})}, "us-east-1, encrypted with k now"),
     ],
 )
 def test_a_plan_that_does_not_fit_any_more_is_refused(
@@ -354,6 +365,90 @@ def test_keys_are_destroyed_only_if_that_is_meant(make: Make, folder: Path, trac
 
     meant = replace(job(Step.APPLY, plan_sha256=sha256), terms=replace(TERMS, allow_destroy=True))
     assert perform(meant, folder, make()).status is Status.APPLIED
+
+
+# --- A state that could not be saved ------------------------------------------------------------------------------
+
+STATE_LOST = diagnostic("Failed to save state", "api error ExpiredToken: The provided token has expired.")
+KEEP_STATE = f"echo state >errored.tfstate; echo '{STATE_LOST}'; exit 1"
+
+
+@pytest.mark.parametrize("step", Step)
+def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
+    make: Make, folder: Path, trace: Callable[[], list[str]], step: Step
+) -> None:
+    sha256 = planned(make, folder).plan_sha256
+    terraform = make(apply=KEEP_STATE)
+    terraform.init({"bucket": "b", "workspace_key_prefix": "p/eu-west-1"}, folder / "init.log")
+    initialize = "terraform init -reconfigure -backend-config=bucket=b -backend-config=workspace_key_prefix=p/eu-west-1"
+    commands = (
+        initialize,
+        f"TF_WORKSPACE={TARGET.workspace} terraform state push {folder}/errored.tfstate",
+        f"rm {folder}/errored.tfstate",
+    )
+
+    lost = perform(job(Step.APPLY, plan_sha256=sha256), folder, terraform)
+
+    assert lost.failure is not None
+    # Expired credentials are the reason, and do not hide what became of the state.
+    assert lost.failure.kind == "terraform"
+    assert lost.failure.message.startswith(
+        f"terraform apply failed. Log: {folder}/terraform.log. It could not save its state, which is kept in "
+        f"{folder}/errored.tfstate. Only that file tells what was made: push it "
+    )
+    assert lost.failure.diagnostics[0].startswith("Failed to save state: api error ExpiredToken")
+    assert lost.failure.diagnostics[-3:] == commands
+    assert stat.S_IMODE((folder / "errored.tfstate").stat().st_mode) == 0o600
+    assert not is_transient(lost)
+
+    done = trace()
+    refused = perform(job(step, plan_sha256=sha256), folder, terraform)
+    assert refused.failure is not None
+    assert (refused.status, refused.step, refused.failure.kind) == (Status.FAILED, step, "input")
+    assert refused.failure.message.startswith(
+        f"An earlier apply could not save its state, which is kept in {folder}/errored.tfstate. Only that file "
+    )
+    assert refused.failure.diagnostics == commands
+    assert trace() == done
+
+    (folder / "errored.tfstate").unlink()
+    assert perform(job(Step.PLAN), folder, terraform).status is Status.CHANGES
+
+
+def test_a_state_that_is_left_while_a_plan_waits_for_its_lock_fails_the_plan(make: Make, folder: Path) -> None:
+    left = folder / "apply-of-a-killed-rollout"
+    left.mkdir()
+
+    result = perform(job(Step.PLAN), folder, make(plan_does=f"echo state >'{left}/errored.tfstate'"))
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, "input")
+    assert (folder / "errored.tfstate").read_text() == "state\n"
+
+
+def test_a_state_travels_home_from_a_worker_and_the_next_worker_knows_of_it(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "_place", remote._Place(folder=tmp_path))
+    monkeypatch.setattr(remote, "_terraform", lambda *_: make(apply=KEEP_STATE))
+    site, home = Site("", {}, 60.0), Path("/runs/1/111122223333/eu-west-1")
+
+    planned = remote.perform_remotely(site, job(Step.PLAN), {}, home)
+    apply = job(Step.APPLY, plan_sha256=planned.result.plan_sha256)
+    lost = remote.perform_remotely(site, apply, planned.artifacts or {}, home)
+    assert lost.artifacts is not None
+    kept = lost.artifacts["errored.tfstate"]
+    refused = remote.perform_remotely(site, job(Step.PLAN), {"errored.tfstate": kept}, home)
+
+    assert kept == b"state\n"
+    for performed, kind in ((lost, "terraform"), (refused, "input")):
+        failure = performed.result.failure
+        assert failure is not None
+        assert failure.kind == kind
+        assert f"is kept in {home}/errored.tfstate." in failure.message
+        assert failure.diagnostics[-1] == f"rm {home}/errored.tfstate"
+        assert str(tmp_path) not in f"{failure}"
+    assert not list(tmp_path.glob("job-*"))
 
 
 # --- Buckets of failures -----------------------------------------------------------------------------------------

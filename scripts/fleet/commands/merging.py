@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from fleet import merging, operations
+from fleet.errors import ExitCode
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
 from fleet.results import Status
@@ -35,6 +36,8 @@ def merge(
     if within_tolerance and not exceeded:
         judged = [result for result in judged if result.status is not Status.FAILED]
     code = operations.exit_code(judged, missing_shards=state.first.missing_shards)
+    if exceeded:
+        code = ExitCode.TARGET_FAILED
     run.end(code)
     terminal.print_summary(console, run.write_summary())
     for sentence in exceeded:

@@ -13,6 +13,7 @@ from fleet.errors import ExitCode
 from fleet.locks import read_locks, release_commands
 from fleet.options import load, selecting
 from fleet.reports import terminal
+from fleet.reports.text import visible
 from fleet.targets import Selection
 
 
@@ -30,14 +31,21 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     now = datetime.datetime.now(datetime.UTC)
     for lock in locks:
         account = lock.target.account
-        _tell(console, f"\n[bold]{escape(account.id)} {escape(account.name)} {lock.target.region}[/bold]")
+        _tell(console, f"\n[bold]{escape(account.id)} {escape(visible(account.name))} {lock.target.region}[/bold]")
         _tell(
             console,
-            f"locked by {escape(lock.who)} for {lock.age(now)}, since {lock.since:%Y-%m-%d %H:%M:%S} UTC "
-            f"({escape(lock.operation)})",
+            f"locked by {escape(visible(lock.who))} for {lock.age(now)}, since {lock.since:%Y-%m-%d %H:%M:%S} UTC "
+            f"({escape(visible(lock.operation))})",
         )
         if not lock.lock_id:
             _tell(console, "The lock cannot be read: look at the object in the state bucket.")
+            continue
+        if not lock.is_terraforms:
+            _tell(
+                console,
+                f"Its id is none that terraform makes ({escape(visible(lock.lock_id))}): "
+                "look at the object in the state bucket.",
+            )
             continue
         for command in release_commands(lock, backend, settings):
             _tell(console, f"  {escape(command)}")

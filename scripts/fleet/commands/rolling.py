@@ -73,8 +73,6 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
             message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
             raise InputError(message, "--wave")
         destroys = state.beginning.command == DESTROY
-        if destroys:
-            _refuse_silence(running, destroys=True)
         loaded = load_context(context.obj, refuse_expired=True)
         command = DESTROY if destroys else "apply"
         beginning = operations.go_on(loaded, state.first, _targets(state.results), command, selection)
@@ -83,6 +81,9 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
         if not pending:
             _say(console, "This run holds nothing to apply.", running)
             return _nothing_to_do(folder, beginning, results)
+        if destroys:
+            _refuse_silence(running, destroys=True)
+        operations.refuse_skipped_waves(loaded, state, _targets(pending), reverse=destroys)
         operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
         if destroys:
             _show(operation, results, console, quiet=_unasked(running))
@@ -93,12 +94,13 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
 
 @contextmanager
 def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, Claim]]:
-    """Find a run and claim it; only then its journal tells what is left to do."""
+    """Find a run, claim it and make it private; only then its journal tells what is left to do."""
     folder = find_run(run, running.runs)
     folder.refuse_if_absent()
     with folder.writing():
         claim = Claim.take(folder.path.parent, folder.run_id)
     with claim:
+        folder.tighten()
         yield folder, claim
 
 
@@ -119,8 +121,6 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
         state = folder.read()
         command = state.beginning.command
         applies = command != "plan"
-        if applies:
-            _refuse_silence(running, destroys=command == DESTROY)
         again = operations.unfinished(state.scope)
         pending = again + (operations.with_changes(state.scope) if applies else [])
         if not pending:
@@ -128,6 +128,8 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
             told = f"Shard {', '.join(missing)} is missing from this run." if missing else "This run is complete."
             _say(console, told, running)
             return _nothing_to_do(folder, state.beginning.model_copy(update={"targets": ()}), state.scope)
+        if applies:
+            _refuse_silence(running, destroys=command == DESTROY)
         loaded = load_context(context.obj, refuse_expired=True)
         operations.refuse_other_configuration(loaded, state)
         beginning = operations.go_on(loaded, state.beginning, _targets(state.results), command)
@@ -245,6 +247,9 @@ def start(
             operation = _take_up(context, run, claim, beginning, selected.targets, running, console)
         except FleetError:
             run.discard()
+            raise
+        except KeyboardInterrupt:
+            run.discard(with_logs=True)
             raise
         yield operation
 

@@ -320,7 +320,8 @@ def _print_failure(console: Console, entry: TargetEntry) -> None:
     for line in visible_lines(entry.failure.message):
         console.print(Text(f"  {line}"))
     for line in (line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)):
-        console.print(Text(f"  {line}", style="red"))
+        # Not wrapped: some are commands to copy.
+        console.print(Text(f"  {line}", style="red"), soft_wrap=True)
 
 
 def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
