@@ -17,9 +17,10 @@ _ORDER = ("e2e", "terraform", "judges", "sandbox", "session_preferences", "fleet
 _SHARING = {"test_faults", "test_guards", "test_rollout"}
 
 
-# A shell that starts commands in the background makes them ignore Ctrl-C, and all that they start; a terminal does not,
-# and neither must the tests of interruptions.
+# A shell that starts commands in the background makes them and all that they start ignore Ctrl-C, nohup hang-ups; a
+# terminal does not, and neither must the tests of interruptions.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)
