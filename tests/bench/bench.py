@@ -47,7 +47,7 @@ from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
 
-_ROUNDS = 3
+_ROUNDS = 5
 _ACCOUNTS = 5000
 _EXAMPLE = Path(__file__).resolve().parents[1] / "e2e" / "organization.yaml"
 
