@@ -7,7 +7,7 @@ import argparse
 import sys
 
 from fleet import module_docs
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 
 
 def main() -> int:

@@ -4,7 +4,7 @@
 import sys
 from pathlib import Path
 
-from fleet.errors import FleetError
+from session_manager_fleet.errors import FleetError
 from fleet.validation import validate
 
 

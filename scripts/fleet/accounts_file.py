@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fleet.errors import InputError, Problem
+from session_manager_fleet.errors import InputError, Problem
 from fleet.organization import ACCOUNT_ID, ACTIVE, ROLES, ROOT, STATES, Account, Organization
-from fleet.yaml_document import nearest, read_text, read_yaml
+from session_manager_fleet.yaml_source import nearest, read_text, read_yaml
 
 _TEXTS = ("name", "email", "ou", "state", "role")
 _KEYS = ("id", *_TEXTS, "tags")

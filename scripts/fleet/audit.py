@@ -11,8 +11,8 @@ import botocore.exceptions
 import tenacity
 from botocore.config import Config
 
-from fleet.aws import CLIENT_CONFIG, translated_errors
-from fleet.errors import AccessError, FleetError
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.errors import AccessError, FleetError
 from fleet.plans import SENSITIVE, UNKNOWN, AttributeChange
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change

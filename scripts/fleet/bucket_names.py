@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from fleet.aws import CLIENT_CONFIG, translated_errors
-from fleet.errors import InputError, Problem
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.errors import InputError, Problem
 
 if TYPE_CHECKING:
     import boto3

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from fleet.errors import FleetError
-from fleet.files import write_private
+from session_manager_fleet.errors import FleetError
+from session_manager_fleet.files import write_private
 from fleet.terraform import MODULES, ROOT_LOCK_FILE, root_files
 
 SCHEMA_VERSION = 1

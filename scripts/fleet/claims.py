@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 
 FOLDER = ".active"
 _MUTEX = "mutex"

@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from fleet import operations
 from fleet.commands import describing, emulated, listing, merging, recovering, reporting, rolling, verifying
-from fleet.errors import ExitCode, FleetError
+from session_manager_fleet.errors import ExitCode, FleetError
 from fleet.options import Source, giving
 from fleet.reports import terminal
 from fleet.reports.text import visible_lines

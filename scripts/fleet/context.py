@@ -10,8 +10,8 @@ import boto3
 import botocore.exceptions
 
 from fleet.accounts_file import from_file
-from fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
-from fleet.errors import InputError, Problem
+from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
+from session_manager_fleet.errors import InputError, Problem
 from fleet.landing_zone_accelerator import AwsDirectory, from_lza
 from fleet.organization import (
     AUDIT,

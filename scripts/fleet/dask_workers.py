@@ -15,7 +15,7 @@ from distributed.comm.core import CommClosedError
 
 from fleet import remote
 from fleet.bundles import FILES, SEAL
-from fleet.errors import FleetError, InputError
+from session_manager_fleet.errors import FleetError, InputError
 from fleet.executors import Workers
 from fleet.journal import RunFolder
 from fleet.remote import Site

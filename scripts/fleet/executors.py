@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.journal import RunFolder
 from fleet.remote import Site
 from fleet.terraform import Terraform

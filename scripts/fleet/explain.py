@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.register import RegisteredException, register
 from fleet.targets import Target, targets_of
 from fleet.tfvars import variables_of
-from fleet.yaml_document import KeyPath, format_key_path, nearest
+from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
     from fleet.context import Context

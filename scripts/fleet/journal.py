@@ -19,8 +19,8 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from fleet.errors import FleetError, InputError
-from fleet.files import write_private
+from session_manager_fleet.errors import FleetError, InputError
+from session_manager_fleet.files import write_private
 from fleet.organization import Account
 from fleet.plans import AttributeChange, ChangeSet
 from fleet.register import RegisteredException

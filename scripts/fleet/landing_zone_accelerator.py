@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from fleet.aws import CLIENT_CONFIG, new_session, translated_errors
-from fleet.errors import AccessError, InputError, Problem
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.errors import AccessError, InputError, Problem
 from fleet.lza_replacements import Replacements, unresolved
 from fleet.organization import (
     ACCOUNT_ID,
@@ -26,7 +26,7 @@ from fleet.organization import (
     ancestry,
     list_accounts,
 )
-from fleet.yaml_document import KeyPath, YamlDocument, nearest, read_yaml
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml
 
 # The accelerator knows these accounts by name (accounts-config.ts).
 _ROLES = {"Management": MANAGEMENT, "LogArchive": LOG_ARCHIVE, "Audit": AUDIT}

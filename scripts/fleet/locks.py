@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from fleet.context import backend_of
 from fleet.terraform import commands_by_hand
 

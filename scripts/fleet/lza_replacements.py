@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fleet.errors import InputError, Problem
-from fleet.yaml_document import KeyPath, YamlDocument, nearest, read_yaml
+from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml
 
 FILE_NAME = "replacements-config.yaml"
 

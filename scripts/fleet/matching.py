@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES, no_account
-from fleet.yaml_document import nearest
+from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, RunState
 from fleet.results import Status, TargetResult
 from fleet.settings_file import Wave

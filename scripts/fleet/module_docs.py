@@ -10,7 +10,7 @@ from pathlib import Path
 import hcl2
 from lark.exceptions import LarkError
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = REPOSITORY / "modules"

@@ -20,7 +20,7 @@ from fleet.bundles import Tools, sha256_of
 from fleet.capacity import Capacity, measure_capacity
 from fleet.claims import Claim
 from fleet.context import Context, backend_of, state_backend
-from fleet.errors import AccessError, ExitCode, InputError
+from session_manager_fleet.errors import AccessError, ExitCode, InputError
 from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
 from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
 from fleet.organization import Organization

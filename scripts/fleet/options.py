@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from fleet import register
 from fleet.context import Context
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.matching import Matcher
 from fleet.reports import terminal
 from fleet.reports.text import visible

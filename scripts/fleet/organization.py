@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from fleet.aws import CLIENT_CONFIG, translated_errors
-from fleet.errors import AccessError, InputError, Problem
-from fleet.yaml_document import nearest
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.errors import AccessError, InputError, Problem
+from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
     import boto3

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fleet.aws import partitions
-from fleet.errors import InputError
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.errors import InputError
 from fleet.foundation_settings import Guardrails, LogArchive
 from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.settings_file import FOUNDATION, Match, Wave
 
 if TYPE_CHECKING:
     from fleet.settings_file import SettingsFile
-    from fleet.yaml_document import YamlDocument
+    from session_manager_fleet.yaml_source import YamlDocument
 
 LOG_ARCHIVE_SECTION = "log_archive"
 GUARDRAILS_SECTION = "guardrails"

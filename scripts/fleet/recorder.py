@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 
 if TYPE_CHECKING:
     import boto3

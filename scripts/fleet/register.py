@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fleet.errors import InputError, Problem
-from fleet.yaml_document import KeyPath, format_key_path
+from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.yaml_source import KeyPath, format_key_path
 
 if TYPE_CHECKING:
     from fleet.settings import Settings

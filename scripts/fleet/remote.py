@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fleet.bundles import module_digest
 from fleet.capacity import measure_capacity
-from fleet.errors import FleetError, InputError
+from session_manager_fleet.errors import FleetError, InputError
 from fleet.terraform import MODULES, Terraform, child_environment, find_terraform, root_files
 from fleet.work import Job, Performed, failed, perform
 

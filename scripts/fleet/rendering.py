@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.aws import partitions
-from fleet.files import write_private
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.files import write_private
 from fleet.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

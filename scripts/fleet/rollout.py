@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fleet.errors import FleetError
+from session_manager_fleet.errors import FleetError
 from fleet.executors import Workers
 from fleet.journal import RunFolder
 from fleet.plans import ChangeSet

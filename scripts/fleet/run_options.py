@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.executors import THREADS
 from fleet.operations import Options
 from fleet.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers

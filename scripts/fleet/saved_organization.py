@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fleet.errors import InputError, Problem
-from fleet.files import write_private
+from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.files import write_private
 from fleet.organization import Account, Organization
-from fleet.yaml_document import format_key_path, read_text
+from session_manager_fleet.yaml_source import format_key_path, read_text
 
 SCHEMA_VERSION = 1
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fleet.errors import InputError, Problem
+from session_manager_fleet.errors import InputError, Problem
 from fleet.foundation_settings import LogArchive
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
@@ -21,7 +21,7 @@ from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
 from fleet.settings_file import Component, Exemption, Override, SettingsFile, Wave
 from fleet.settings_types import Contradiction, ContradictionError
 from fleet.target_settings import TargetSettings
-from fleet.yaml_document import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
 
 _SESSION_KEY: KeyPath = ("preferences", "session_key", "kms_key_arn")
 

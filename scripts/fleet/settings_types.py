@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from fleet.aws import partitions
-from fleet.yaml_document import KeyPath, nearest
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.yaml_source import KeyPath, nearest
 
 # CloudWatch Logs accepts these only (API reference, PutRetentionPolicy); 0 keeps logs for ever.
 RETENTION_DAYS = frozenset(

@@ -13,7 +13,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticSerializationError
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.plans import ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult

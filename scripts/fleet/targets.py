@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from fleet.errors import InputError, Problem
+from session_manager_fleet.errors import InputError, Problem
 from fleet.matching import Matcher
 from fleet.settings_file import REST
-from fleet.yaml_document import nearest
+from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
     from fleet.organization import Account, Organization

@@ -25,8 +25,8 @@ from typing import Any, NoReturn
 import python_terraform
 
 from fleet import processes
-from fleet.errors import InputError, TerraformError
-from fleet.files import write_private
+from session_manager_fleet.errors import InputError, TerraformError
+from session_manager_fleet.files import write_private
 from fleet.terraform_output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 from fleet.tfvars import quote
 

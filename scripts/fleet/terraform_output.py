@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fleet.errors import TerraformError
+from session_manager_fleet.errors import TerraformError
 
 # A shell in between reports the signal that ended its child this way.
 _SIGNAL_BASE = 128

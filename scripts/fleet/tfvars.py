@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import MANAGEMENT
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fleet.capacity import measure_capacity
-from fleet.errors import TerraformError
+from session_manager_fleet.errors import TerraformError
 from fleet.terraform import Terraform, child_environment, find_terraform
 
 

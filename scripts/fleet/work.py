@@ -24,8 +24,8 @@ from fleet.audit import (
 from fleet.bucket_names import created_buckets, refuse_taken_names
 from fleet.bundles import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
 from fleet.context import account_session
-from fleet.errors import AccessError, FleetError, TerraformError
-from fleet.files import write_private
+from session_manager_fleet.errors import AccessError, FleetError, TerraformError
+from session_manager_fleet.files import write_private
 from fleet.plans import AttributeChange, change_set, protected_destructions
 from fleet.results import Failure, FailureKind, Status, Step, TargetResult
 from fleet.revisions import store_revision

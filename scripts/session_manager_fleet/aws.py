@@ -14,7 +14,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.regions import EndpointResolver
 
-from fleet.errors import AccessError
+from session_manager_fleet.errors import AccessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from fleet.errors import InputError, Problem
+from session_manager_fleet.errors import InputError, Problem
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 # Rewrites the text of a file before it is parsed, line by line; the path is where it was read from.

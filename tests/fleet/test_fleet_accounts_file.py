@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.accounts_file import from_file
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import LOG_ARCHIVE, Account, Organization
 
 Write = Callable[[str, str], Path]

@@ -21,8 +21,8 @@ from fleet.audit import (
     verify_preferences,
     writes_preferences,
 )
-from fleet.aws import new_session
-from fleet.errors import AccessError
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.errors import AccessError
 from fleet.plans import UNKNOWN
 from session_preferences.document import build, render
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from fleet import aws
-from fleet.aws import new_session, partitions
+from session_manager_fleet import aws
+from session_manager_fleet.aws import new_session, partitions
 from fleet.context import account_session
-from fleet.errors import AccessError
+from session_manager_fleet.errors import AccessError
 from fleet.organization import MANAGEMENT, Account
 from fleet.settings_file import DeploymentRole
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from fleet.bucket_names import created_buckets, refuse_taken_names
-from fleet.errors import AccessError, InputError
+from session_manager_fleet.errors import AccessError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

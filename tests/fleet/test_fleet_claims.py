@@ -14,7 +14,7 @@ import pytest
 
 from fleet import claims
 from fleet.claims import Claim
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 
 SCRIPTS = Path(claims.__file__).parents[1]
 HOLD = """

@@ -12,9 +12,9 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from fleet.aws import assume_role, role_arn, translated_errors
+from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from fleet.context import Context, backend_of, state_backend
-from fleet.errors import AccessError, InputError
+from session_manager_fleet.errors import AccessError, InputError
 from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.saved_organization import save
 from fleet.settings_file import OrganizationSettings

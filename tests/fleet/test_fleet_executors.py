@@ -22,7 +22,7 @@ from distributed import Client
 from fleet import executors
 from fleet.bundles import FILES, SEAL, Tools, module_digest
 from fleet.dask_workers import BegunElsewhereError, _perform_once, dask_workers
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.executors import THREADS, SerialExecutor, Workers, dask_address, local_workers
 from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.organization import Account

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.context import Context
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.explain import Explanation, equal_explanations, explain
 from fleet.organization import Organization
 from fleet.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.files import write_private
+from session_manager_fleet.files import write_private
 
 
 def test_written_files_are_private_whatever_the_umask(tmp_path: Path) -> None:

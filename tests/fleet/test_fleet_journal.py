@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fleet.errors import ExitCode, InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from fleet.journal import JOURNAL, SUMMARY, Beginning, JournalError, RunFolder, TargetKey, find_run
 from fleet.organization import LOG_ARCHIVE, Account
 from fleet.plans import AttributeChange, ChangeSet, ResourceChange

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from fleet.errors import AccessError, InputError
+from session_manager_fleet.errors import AccessError, InputError
 from fleet.landing_zone_accelerator import AwsDirectory, DeploymentTargets, deployment_role, from_lza
 from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.sandbox.session import _organization_of

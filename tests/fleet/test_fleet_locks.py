@@ -12,8 +12,8 @@ import pytest
 from moto import mock_aws
 
 from fleet import cli
-from fleet.aws import new_session
-from fleet.errors import AccessError, ExitCode
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.errors import AccessError, ExitCode
 from fleet.locks import Lock, read_locks, release_commands
 from fleet.organization import Account, Organization
 from fleet.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.matching import Matcher, account_matches, ou_matches
 from fleet.organization import Account, Organization, find_account
 

@@ -12,7 +12,7 @@ import pytest
 
 from fleet import merging
 from fleet.cli import run as command
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.merging import Part, merge, missing, read_parts
 from fleet.organization import Account

@@ -20,7 +20,7 @@ from fleet import operations
 from fleet.audit import LivePreferences
 from fleet.claims import Claim
 from fleet.context import Context
-from fleet.errors import ExitCode, InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from fleet.executors import Workers
 from fleet.journal import JournalError, RunFolder
 from fleet.matching import Matcher

@@ -12,7 +12,7 @@ import pytest
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
-from fleet.errors import AccessError, InputError
+from session_manager_fleet.errors import AccessError, InputError
 from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, from_organizations, with_role
 
 if TYPE_CHECKING:

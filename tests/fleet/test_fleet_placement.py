@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.rendering import renderer_of
 from fleet.settings import Settings, load_settings

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import Organization
 from fleet.register import refuse_expired, register, soon_over
 from fleet.settings import Settings

@@ -26,7 +26,7 @@ from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
 from fleet.cli import run as run_command
-from fleet.errors import ExitCode
+from session_manager_fleet.errors import ExitCode
 from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.organization import Account
 from fleet.plans import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange

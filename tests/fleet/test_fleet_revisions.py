@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from moto import mock_aws
 
-from fleet.aws import new_session
-from fleet.errors import AccessError
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.errors import AccessError
 from fleet.organization import Organization
 from fleet.revisions import read_revisions, store_revision, with_revision
 from fleet.settings import Settings

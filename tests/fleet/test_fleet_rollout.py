@@ -18,7 +18,7 @@ import pytest
 
 from fleet import rollout
 from fleet.bundles import Tools
-from fleet.errors import FleetError, InputError, TerraformError
+from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from fleet.executors import Workers
 from fleet.journal import Beginning, JournalError, RunFolder, TargetKey
 from fleet.organization import Account

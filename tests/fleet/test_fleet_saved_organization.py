@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import ROLES, STATES, Account, Organization
 from fleet.saved_organization import from_saved, save
 

@@ -10,7 +10,7 @@ from textwrap import indent
 
 import pytest
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import Account, Organization
 from fleet.settings import EffectiveSettings, Origin, Settings, load_settings
 from fleet.settings_file import Wave

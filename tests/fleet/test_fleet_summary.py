@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning
 from fleet.organization import LOG_ARCHIVE, Account
 from fleet.plans import AttributeChange, ChangeSet, ResourceChange

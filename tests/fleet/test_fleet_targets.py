@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.matching import Matcher
 from fleet.organization import Account, Organization
 from fleet.settings import Settings

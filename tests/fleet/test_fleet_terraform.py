@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from fleet import processes, terraform
-from fleet.errors import InputError, TerraformError
+from session_manager_fleet.errors import InputError, TerraformError
 from fleet.terraform import PlanOutcome, Terraform, child_environment, find_terraform, unsaved_state
 from fleet.terraform_output import StalePlanError, StateLockedError, hiding
 

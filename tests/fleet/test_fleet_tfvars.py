@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.organization import MANAGEMENT, Account
 from fleet.rendering import renderer_of
 from fleet.settings import EffectiveSettings, Settings, load_settings

@@ -18,10 +18,10 @@ from moto import mock_aws
 
 from fleet import remote, work
 from fleet.audit import VerificationError
-from fleet.aws import new_session
+from session_manager_fleet.aws import new_session
 from fleet.bundles import BundleError, Tools
 from fleet.context import account_session
-from fleet.errors import AccessError, FleetError, InputError, TerraformError
+from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from fleet.organization import Account
 from fleet.plans import AttributeChange
 from fleet.remote import Site

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.errors import InputError
-from fleet.yaml_document import YamlDocument, format_key_path, nearest, parse_yaml, read_yaml
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.yaml_source import YamlDocument, format_key_path, nearest, parse_yaml, read_yaml
 
 PATH = Path("settings.yaml")
 
@@ -284,7 +284,7 @@ def test_files_that_include_each_other_end(tmp_path: Path) -> None:
 
 
 def test_files_that_are_included_again_and_again_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.yaml_document._MAX_INCLUDED", 100)
+    monkeypatch.setattr("session_manager_fleet.yaml_source._MAX_INCLUDED", 100)
     for number in range(9):
         (tmp_path / f"{number}.yaml").write_text(f"[{', '.join([f'!include {number + 1}.yaml'] * 10)}]")
     (tmp_path / "9.yaml").write_text("x")

@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from fleet.bucket_names import refuse_taken_names
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from fleet.errors import AccessError
+from session_manager_fleet.errors import AccessError
 from fleet.recorder import RecorderState, judge_recorder, read_recorder
 from fleet.sandbox import Sandbox
 

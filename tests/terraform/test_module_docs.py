@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet import module_docs
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 
 VARIABLES = """
 variable "b" {

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from fleet import explain as explaining
 from fleet import summary
-from fleet.errors import ExitCode, InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from fleet.explain import Explanation
 from fleet.options import load_context, today
 from fleet.organization import Account, find_account

@@ -12,7 +12,7 @@ from rich.markup import escape
 from fleet import operations
 from fleet.commands.reporting import write_reports
 from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
-from fleet.errors import ExitCode
+from session_manager_fleet.errors import ExitCode
 from fleet.operations import Options
 from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from fleet.reports import terminal

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fleet.errors import ExitCode, InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from fleet.options import load, load_context, selecting
 from fleet.rendering import render as render_files
 from fleet.rendering import renderer_of, write_rendered

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from fleet import merging, operations
-from fleet.errors import ExitCode
+from session_manager_fleet.errors import ExitCode
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
 from fleet.results import Status

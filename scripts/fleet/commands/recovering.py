@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from fleet.context import state_backend
-from fleet.errors import ExitCode
+from session_manager_fleet.errors import ExitCode
 from fleet.locks import read_locks, release_commands
 from fleet.options import load, selecting
 from fleet.reports import terminal

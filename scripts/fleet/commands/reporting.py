@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fleet.errors import ExitCode, FleetError, InputError
-from fleet.files import write_private
+from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.files import write_private
 from fleet.journal import JOURNAL, SUMMARY, RunFolder, find_run
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal

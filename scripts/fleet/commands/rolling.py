@@ -16,7 +16,7 @@ from rich.markup import escape
 from fleet import operations
 from fleet.claims import Claim
 from fleet.context import Context
-from fleet.errors import FleetError, InputError
+from session_manager_fleet.errors import FleetError, InputError
 from fleet.journal import SUMMARY, Beginning, RunFolder, find_run
 from fleet.operations import DESTROY, EVERYTHING, Operation, handled_signals
 from fleet.options import load, load_context, selecting, today, warnings_of

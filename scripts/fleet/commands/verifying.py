@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fleet import operations
-from fleet.errors import InputError
+from session_manager_fleet.errors import InputError
 from fleet.options import load, selecting
 from fleet.reports import terminal
 from fleet.reports.verification import VerificationProgress, print_verification

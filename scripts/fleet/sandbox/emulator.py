@@ -21,7 +21,7 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet.files import write_private
+from session_manager_fleet.files import write_private
 from fleet.sandbox.life import SandboxLife, seed
 from fleet.sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet.errors import ExitCode, FleetError
+from session_manager_fleet.errors import ExitCode, FleetError
 
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"

@@ -17,8 +17,8 @@ import yaml
 
 from fleet import processes
 from fleet.context import backend_of, state_backend
-from fleet.errors import AccessError, InputError
-from fleet.files import write_private
+from session_manager_fleet.errors import AccessError, InputError
+from session_manager_fleet.files import write_private
 from fleet.landing_zone_accelerator import deployment_role, from_lza
 from fleet.organization import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox

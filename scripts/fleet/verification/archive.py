@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from fleet.aws import partitions
+from session_manager_fleet.aws import partitions
 from fleet.verification.bucket_policy import missing_statements, wanted_statements
 from fleet.verification.model import Check, Verdict
 from fleet.verification.storage import missing_bucket

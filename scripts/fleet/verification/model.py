@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from fleet.errors import ExitCode
+from session_manager_fleet.errors import ExitCode
 from fleet.targets import Target
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 
-from fleet.aws import CLIENT_CONFIG
+from session_manager_fleet.aws import CLIENT_CONFIG
 
 
 class Reader:

@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from fleet.audit import VerificationError, verify_preferences
-from fleet.aws import partitions, translated_errors
-from fleet.errors import AccessError
+from session_manager_fleet.aws import partitions, translated_errors
+from session_manager_fleet.errors import AccessError
 from fleet.organization import LOG_ARCHIVE
 from fleet.recorder import read_recorder
 from fleet.verification import archive, arrivals, network, policies, storage
