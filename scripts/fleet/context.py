@@ -9,11 +9,11 @@ from pathlib import Path
 import boto3
 import botocore.exceptions
 
-from fleet.accounts_file import from_file
+from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
 from session_manager_fleet.errors import InputError, Problem
-from fleet.landing_zone_accelerator import AwsDirectory, from_lza
-from fleet.organization import (
+from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
+from session_manager_fleet.accounts.model import (
     AUDIT,
     LOG_ARCHIVE,
     MANAGEMENT,
@@ -22,7 +22,7 @@ from fleet.organization import (
     from_organizations,
     with_role,
 )
-from fleet.saved_organization import from_saved
+from session_manager_fleet.accounts.snapshot import from_saved
 from fleet.settings import Settings, load_settings
 from fleet.settings_file import DeploymentRole, OrganizationSettings
 from fleet.settings_types import region_problem

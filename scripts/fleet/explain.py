@@ -15,7 +15,7 @@ from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
     from fleet.context import Context
-    from fleet.organization import Account
+    from session_manager_fleet.accounts.model import Account
     from fleet.settings import Settings
 
 BUILT_IN = "built-in default"

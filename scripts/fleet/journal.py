@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import write_private
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import AttributeChange, ChangeSet
 from fleet.register import RegisteredException
 from fleet.results import Status, Step, TargetResult

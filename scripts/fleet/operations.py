@@ -23,14 +23,14 @@ from fleet.context import Context, backend_of, state_backend
 from session_manager_fleet.errors import AccessError, ExitCode, InputError
 from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
 from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
-from fleet.organization import Organization
+from session_manager_fleet.accounts.model import Organization
 from fleet.register import RegisteredException
 from fleet.remote import Site, pack_root
 from fleet.rendering import renderer_of
 from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
-from fleet.saved_organization import save
+from session_manager_fleet.accounts.snapshot import save
 from fleet.settings_file import Wave
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards

@@ -17,7 +17,7 @@ from rich.markup import escape
 from fleet import register
 from fleet.context import Context
 from session_manager_fleet.errors import InputError
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.reports import terminal
 from fleet.reports.text import visible
 from fleet.targets import Selection, Shard, TargetList, parse_tag

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.errors import InputError
 from fleet.foundation_settings import Guardrails, LogArchive
-from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.settings_file import FOUNDATION, Match, Wave
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from session_manager_fleet.errors import InputError, Problem
 from fleet.foundation_settings import LogArchive
-from fleet.matching import Matcher
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts.model import Account, Organization
 from fleet.placement import LOG_ARCHIVE_SECTION, Placement, place
 from fleet.settings_file import Component, Exemption, Override, SettingsFile, Wave
 from fleet.settings_types import Contradiction, ContradictionError

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from fleet.foundation_settings import Guardrails, LogArchive
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.settings_types import (
     AccountPattern,
     Contradiction,

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.errors import InputError, Problem
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.settings_file import REST
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from fleet.organization import Account, Organization
+    from session_manager_fleet.accounts.model import Account, Organization
     from fleet.settings_file import Wave
 
 

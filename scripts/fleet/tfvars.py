@@ -15,7 +15,7 @@ import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from session_manager_fleet.errors import InputError
-from fleet.organization import MANAGEMENT
+from session_manager_fleet.accounts.model import MANAGEMENT
 
 if TYPE_CHECKING:
     from fleet.settings import EffectiveSettings

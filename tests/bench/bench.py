@@ -33,9 +33,9 @@ from fleet.capacity import available_cores, measure_capacity
 from fleet.claims import Claim
 from fleet.context import Context, backend_of, state_backend
 from fleet.journal import RunFolder
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.operations import Operation
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.model import Account, Organization
 from fleet.reports.terminal import TerminalProgress, make_console
 from fleet.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed

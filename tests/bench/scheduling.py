@@ -22,7 +22,7 @@ from fleet.bundles import Tools
 from fleet.capacity import available_cores
 from fleet.executors import local_workers
 from fleet.journal import Beginning, RunFolder, TargetKey
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.rendering import renderer_of
 from fleet.reports.formats import REPORTS
 from fleet.results import Status, Step, TargetResult

@@ -26,7 +26,7 @@ import pytest
 import yaml
 
 from fleet.bundles import Tools
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions
 from fleet.sandbox import Sandbox

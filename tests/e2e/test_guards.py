@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.context import Context, backend_of, state_backend
-from fleet.organization import MANAGEMENT
+from session_manager_fleet.accounts.model import MANAGEMENT
 from fleet.sandbox import Sandbox
 from fleet.targets import Target
 from fleet.terraform import child_environment, find_terraform

@@ -15,7 +15,7 @@ import pytest
 from fleet.cli import run
 from fleet.context import Context
 from fleet.foundation_settings import LogArchive
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from fleet.targets import Selection
 from fleet.verification.bucket_policy import wanted_statements

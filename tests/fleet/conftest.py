@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.settings import Settings, load_settings
 
 HEAD = """\

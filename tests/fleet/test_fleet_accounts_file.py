@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.accounts_file import from_file
+from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.errors import InputError
-from fleet.organization import LOG_ARCHIVE, Account, Organization
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account, Organization
 
 Write = Callable[[str, str], Path]
 

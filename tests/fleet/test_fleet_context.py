@@ -15,8 +15,8 @@ from moto import mock_aws
 from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from fleet.context import Context, backend_of, state_backend
 from session_manager_fleet.errors import AccessError, InputError
-from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.saved_organization import save
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.snapshot import save
 from fleet.settings_file import OrganizationSettings
 from fleet.targets import Selection
 

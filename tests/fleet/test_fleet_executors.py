@@ -25,7 +25,7 @@ from fleet.dask_workers import BegunElsewhereError, _perform_once, dask_workers
 from session_manager_fleet.errors import InputError
 from fleet.executors import THREADS, SerialExecutor, Workers, dask_address, local_workers
 from fleet.journal import Beginning, RunFolder, TargetKey
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.remote import Site, pack_root, unpack_root
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout

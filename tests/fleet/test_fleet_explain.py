@@ -11,7 +11,7 @@ import pytest
 from fleet.context import Context
 from session_manager_fleet.errors import InputError
 from fleet.explain import Explanation, equal_explanations, explain
-from fleet.organization import Organization
+from session_manager_fleet.accounts.model import Organization
 from fleet.settings import Settings
 
 TODAY = datetime.date(2027, 3, 1)

@@ -10,8 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from session_manager_fleet.errors import AccessError, InputError
-from fleet.landing_zone_accelerator import AwsDirectory, DeploymentTargets, deployment_role, from_lza
-from fleet.organization import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.lza import AwsDirectory, DeploymentTargets, deployment_role, from_lza
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.sandbox.session import _organization_of
 
 REGION = "eu-west-1"

@@ -15,7 +15,7 @@ from fleet import cli
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, ExitCode
 from fleet.locks import Lock, read_locks, release_commands
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.model import Account, Organization
 from fleet.settings import Settings
 from fleet.targets import Target
 

@@ -15,7 +15,7 @@ from fleet.cli import run as command
 from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.merging import Part, merge, missing, read_parts
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import ChangeSet, ResourceChange
 from fleet.reports.formats import REPORTS
 from fleet.results import Failure, Status, Step, TargetResult

@@ -23,7 +23,7 @@ from fleet.context import Context
 from session_manager_fleet.errors import ExitCode, InputError
 from fleet.executors import Workers
 from fleet.journal import JournalError, RunFolder
-from fleet.matching import Matcher
+from session_manager_fleet.accounts.matching import Matcher
 from fleet.operations import (
     EVERYTHING,
     Operation,
@@ -35,7 +35,7 @@ from fleet.operations import (
     unfinished,
     with_changes,
 )
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.targets import Selection, Shard, Target, TargetList
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.errors import InputError
-from fleet.organization import LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.rendering import renderer_of
 from fleet.settings import Settings, load_settings
 from fleet.targets import Selection, select_targets

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import (
     ACTIONS,
     SENSITIVE,

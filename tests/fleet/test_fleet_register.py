@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from session_manager_fleet.errors import InputError
-from fleet.organization import Organization
+from session_manager_fleet.accounts.model import Organization
 from fleet.register import refuse_expired, register, soon_over
 from fleet.settings import Settings
 from fleet.targets import Selection, select_targets

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet import tfvars
-from fleet.organization import Organization
+from session_manager_fleet.accounts.model import Organization
 from fleet.rendering import RenderedFile, render, renderer_of, write_rendered
 from fleet.settings import Settings
 from fleet.targets import Selection, Target, select_targets

@@ -28,7 +28,7 @@ from pydantic import JsonValue
 from fleet.cli import run as run_command
 from session_manager_fleet.errors import ExitCode
 from fleet.journal import Beginning, RunFolder, TargetKey
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.reports.formats import REPORTS

@@ -10,7 +10,7 @@ from moto import mock_aws
 
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError
-from fleet.organization import Organization
+from session_manager_fleet.accounts.model import Organization
 from fleet.revisions import read_revisions, store_revision, with_revision
 from fleet.settings import Settings
 

@@ -21,7 +21,7 @@ from fleet.bundles import Tools
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from fleet.executors import Workers
 from fleet.journal import Beginning, JournalError, RunFolder, TargetKey
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import ChangeSet, ResourceChange
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout

@@ -11,7 +11,7 @@ from textwrap import indent
 import pytest
 
 from session_manager_fleet.errors import InputError
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.model import Account, Organization
 from fleet.settings import EffectiveSettings, Origin, Settings, load_settings
 from fleet.settings_file import Wave
 from fleet.target_settings import TargetSettings

@@ -12,7 +12,7 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning
-from fleet.organization import LOG_ARCHIVE, Account
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from fleet.plans import AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult

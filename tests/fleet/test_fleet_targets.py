@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from session_manager_fleet.errors import InputError
-from fleet.matching import Matcher
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts.model import Account, Organization
 from fleet.settings import Settings
 from fleet.settings_file import Match, Wave
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards, parse_tag, select_targets

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from fleet.audit import LivePreferences
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.reports import terminal

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from session_manager_fleet.errors import InputError
-from fleet.organization import MANAGEMENT, Account
+from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from fleet.rendering import renderer_of
 from fleet.settings import EffectiveSettings, Settings, load_settings
 from fleet.settings_file import DeploymentRole

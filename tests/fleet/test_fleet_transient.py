@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.targets import Target
 from fleet.transient import ATTEMPTS, backoff_seconds, is_transient

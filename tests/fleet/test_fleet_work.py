@@ -22,7 +22,7 @@ from session_manager_fleet.aws import new_session
 from fleet.bundles import BundleError, Tools
 from fleet.context import account_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
-from fleet.organization import Account
+from session_manager_fleet.accounts.model import Account
 from fleet.plans import AttributeChange
 from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult

@@ -17,7 +17,7 @@ from fleet import summary
 from session_manager_fleet.errors import ExitCode, InputError
 from fleet.explain import Explanation
 from fleet.options import load_context, today
-from fleet.organization import Account, find_account
+from session_manager_fleet.accounts.model import Account, find_account
 from fleet.register import RegisteredException, register
 from fleet.reports import terminal
 from fleet.reports.text import visible

@@ -20,7 +20,7 @@ from fleet.rendering import render as render_files
 from fleet.rendering import renderer_of, write_rendered
 from fleet.reports import terminal
 from fleet.reports.text import visible
-from fleet.saved_organization import save
+from session_manager_fleet.accounts.snapshot import save
 from fleet.targets import Selection, Target, occupied_shards
 
 # GitHub runs at most 256 jobs of one matrix (workflow syntax, jobs.<job_id>.strategy.matrix).

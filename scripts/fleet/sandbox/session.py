@@ -19,8 +19,8 @@ from fleet import processes
 from fleet.context import backend_of, state_backend
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.files import write_private
-from fleet.landing_zone_accelerator import deployment_role, from_lza
-from fleet.organization import MANAGEMENT, ROOT, Account
+from session_manager_fleet.accounts.lza import deployment_role, from_lza
+from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from fleet.settings import load_settings

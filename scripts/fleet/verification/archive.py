@@ -16,7 +16,7 @@ from fleet.verification.storage import missing_bucket
 if TYPE_CHECKING:
     from fleet.context import Context
     from fleet.foundation_settings import LogArchive
-    from fleet.organization import Account
+    from session_manager_fleet.accounts.model import Account
     from fleet.target_settings import S3Logging
     from fleet.verification.reading import Reader
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fleet.audit import VerificationError, verify_preferences
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
-from fleet.organization import LOG_ARCHIVE
+from session_manager_fleet.accounts.model import LOG_ARCHIVE
 from fleet.recorder import read_recorder
 from fleet.verification import archive, arrivals, network, policies, storage
 from fleet.verification.model import Check, TargetVerification, Verdict
@@ -23,7 +23,7 @@ from fleet.wanted import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
     from fleet.context import Context
-    from fleet.organization import Account
+    from session_manager_fleet.accounts.model import Account
     from fleet.target_settings import S3Logging, TargetSettings
     from fleet.targets import Target
 

@@ -13,8 +13,8 @@ from typing import Any, Protocol, Self
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import AccessError, InputError, Problem
-from fleet.lza_replacements import Replacements, unresolved
-from fleet.organization import (
+from session_manager_fleet.accounts.lza_replacements import Replacements, unresolved
+from session_manager_fleet.accounts.model import (
     ACCOUNT_ID,
     ACTIVE,
     AUDIT,

@@ -9,13 +9,13 @@ from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING
 
-from fleet.organization import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES, no_account
+from session_manager_fleet.accounts.model import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES, no_account
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fleet.organization import Account, Organization
+    from session_manager_fleet.accounts.model import Account, Organization
 
 
 @cache

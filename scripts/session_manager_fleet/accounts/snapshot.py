@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.files import write_private
-from fleet.organization import Account, Organization
+from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.yaml_source import format_key_path, read_text
 
 SCHEMA_VERSION = 1
