@@ -23,9 +23,9 @@ from session_manager_fleet.accounts.model import (
     with_role,
 )
 from session_manager_fleet.accounts.snapshot import from_saved
-from fleet.settings import Settings, load_settings
-from fleet.settings_file import DeploymentRole, OrganizationSettings
-from fleet.settings_types import region_problem
+from session_manager_fleet.settings.layers import Settings, load_settings
+from session_manager_fleet.settings.schema import DeploymentRole, OrganizationSettings
+from session_manager_fleet.settings.types import region_problem
 from fleet.targets import Selection, TargetList, select_targets
 
 

@@ -16,7 +16,7 @@ from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 if TYPE_CHECKING:
     from fleet.context import Context
     from session_manager_fleet.accounts.model import Account
-    from fleet.settings import Settings
+    from session_manager_fleet.settings.layers import Settings
 
 BUILT_IN = "built-in default"
 

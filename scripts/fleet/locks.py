@@ -15,7 +15,7 @@ from fleet.context import backend_of
 from fleet.terraform import commands_by_hand
 
 if TYPE_CHECKING:
-    from fleet.settings_file import OrganizationSettings
+    from session_manager_fleet.settings.schema import OrganizationSettings
     from fleet.targets import Target
 
 _SUFFIX = ".tflock"

@@ -11,7 +11,7 @@ from typing import TypeVar
 from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, RunState
 from fleet.results import Status, TargetResult
-from fleet.settings_file import Wave
+from session_manager_fleet.settings.schema import Wave
 from fleet.targets import Shard
 
 T = TypeVar("T")

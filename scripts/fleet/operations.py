@@ -31,7 +31,7 @@ from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
 from session_manager_fleet.accounts.snapshot import save
-from fleet.settings_file import Wave
+from session_manager_fleet.settings.schema import Wave
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
 from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version

@@ -13,7 +13,7 @@ from session_manager_fleet.files import write_private
 from fleet.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:
-    from fleet.settings import Settings
+    from session_manager_fleet.settings.layers import Settings
     from fleet.targets import Target
 
 

@@ -17,7 +17,7 @@ from fleet.executors import Workers
 from fleet.journal import RunFolder
 from fleet.plans import ChangeSet
 from fleet.results import Failure, Status, Step, TargetResult
-from fleet.settings_file import Wave
+from session_manager_fleet.settings.schema import Wave
 from fleet.targets import Target
 from fleet.transient import ATTEMPTS, backoff_seconds, is_transient
 from fleet.work import Job, Performed, failed

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.accounts.matching import Matcher
-from fleet.settings_file import REST
+from session_manager_fleet.settings.schema import REST
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
     from session_manager_fleet.accounts.model import Account, Organization
-    from fleet.settings_file import Wave
+    from session_manager_fleet.settings.schema import Wave
 
 
 @dataclass(frozen=True)

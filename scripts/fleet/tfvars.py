@@ -18,8 +18,8 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import MANAGEMENT
 
 if TYPE_CHECKING:
-    from fleet.settings import EffectiveSettings
-    from fleet.settings_file import DeploymentRole
+    from session_manager_fleet.settings.layers import EffectiveSettings
+    from session_manager_fleet.settings.schema import DeploymentRole
     from fleet.targets import Target
 
 TEMPLATE = "terraform.tfvars.j2"

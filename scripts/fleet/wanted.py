@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fleet.target_settings import TargetSettings
+    from session_manager_fleet.settings.target import TargetSettings
     from fleet.targets import Target
 
 

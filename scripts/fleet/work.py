@@ -35,7 +35,7 @@ from fleet.terraform_output import StalePlanError, StateLockedError, StoppedErro
 if TYPE_CHECKING:
     import boto3
 
-    from fleet.settings_file import DeploymentRole
+    from session_manager_fleet.settings.schema import DeploymentRole
     from fleet.targets import Target
     from fleet.terraform import Terraform
 

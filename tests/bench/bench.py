@@ -39,7 +39,7 @@ from session_manager_fleet.accounts.model import Account, Organization
 from fleet.reports.terminal import TerminalProgress, make_console
 from fleet.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
-from fleet.settings import load_settings
+from session_manager_fleet.settings.layers import load_settings
 from fleet.targets import Selection, TargetList, select_targets
 from fleet.terraform import child_environment, find_terraform
 from fleet.tfvars import TfvarsRenderer

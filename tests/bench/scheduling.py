@@ -27,7 +27,7 @@ from fleet.rendering import renderer_of
 from fleet.reports.formats import REPORTS
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
-from fleet.settings import load_settings
+from session_manager_fleet.settings.layers import load_settings
 from fleet.targets import Target
 from fleet.terraform import Terraform, child_environment
 from fleet.work import Job, Terms

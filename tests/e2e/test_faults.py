@@ -30,7 +30,7 @@ from session_manager_fleet.accounts.model import Account
 from fleet.results import Status, Step, TargetResult
 from fleet.revisions import read_revisions
 from fleet.sandbox import Sandbox
-from fleet.settings_file import DeploymentRole
+from session_manager_fleet.settings.schema import DeploymentRole
 from fleet.targets import Target
 from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
 from fleet.work import Job, Terms, perform

@@ -14,7 +14,7 @@ import pytest
 
 from fleet.cli import run
 from fleet.context import Context
-from fleet.foundation_settings import LogArchive
+from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from fleet.targets import Selection

@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.settings import Settings, load_settings
+from session_manager_fleet.settings.layers import Settings, load_settings
 
 HEAD = """\
 schema_version: 1

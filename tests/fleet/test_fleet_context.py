@@ -17,7 +17,7 @@ from fleet.context import Context, backend_of, state_backend
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.accounts.snapshot import save
-from fleet.settings_file import OrganizationSettings
+from session_manager_fleet.settings.schema import OrganizationSettings
 from fleet.targets import Selection
 
 Write = Callable[[str, str], Path]

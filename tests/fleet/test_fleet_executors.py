@@ -29,7 +29,7 @@ from session_manager_fleet.accounts.model import Account
 from fleet.remote import Site, pack_root, unpack_root
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
-from fleet.settings_file import DeploymentRole, Wave
+from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from fleet.targets import Target
 from fleet.work import Job, Terms
 

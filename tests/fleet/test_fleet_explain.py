@@ -12,7 +12,7 @@ from fleet.context import Context
 from session_manager_fleet.errors import InputError
 from fleet.explain import Explanation, equal_explanations, explain
 from session_manager_fleet.accounts.model import Organization
-from fleet.settings import Settings
+from session_manager_fleet.settings.layers import Settings
 
 TODAY = datetime.date(2027, 3, 1)
 HOME, OTHER = "eu-west-1", "us-east-1"

@@ -16,7 +16,7 @@ from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, ExitCode
 from fleet.locks import Lock, read_locks, release_commands
 from session_manager_fleet.accounts.model import Account, Organization
-from fleet.settings import Settings
+from session_manager_fleet.settings.layers import Settings
 from fleet.targets import Target
 
 HOME, OTHER = "eu-west-1", "us-east-1"

@@ -12,7 +12,7 @@ import pytest
 
 from fleet.cli import run
 from fleet.context import Context
-from fleet.settings import load_settings
+from session_manager_fleet.settings.layers import load_settings
 from fleet.targets import Selection
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "organization.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import pytest
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from fleet.rendering import renderer_of
-from fleet.settings import Settings, load_settings
+from session_manager_fleet.settings.layers import Settings, load_settings
 from fleet.targets import Selection, select_targets
 
 MANAGER = Account("100000000001", "Management", role=MANAGEMENT)

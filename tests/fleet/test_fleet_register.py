@@ -10,7 +10,7 @@ import pytest
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import Organization
 from fleet.register import refuse_expired, register, soon_over
-from fleet.settings import Settings
+from session_manager_fleet.settings.layers import Settings
 from fleet.targets import Selection, select_targets
 
 TODAY = datetime.date(2027, 3, 1)

@@ -10,7 +10,7 @@ import pytest
 from fleet import tfvars
 from session_manager_fleet.accounts.model import Organization
 from fleet.rendering import RenderedFile, render, renderer_of, write_rendered
-from fleet.settings import Settings
+from session_manager_fleet.settings.layers import Settings
 from fleet.targets import Selection, Target, select_targets
 from fleet.tfvars import HEADER, TEMPLATE
 

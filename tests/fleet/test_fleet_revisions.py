@@ -12,7 +12,7 @@ from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.accounts.model import Organization
 from fleet.revisions import read_revisions, store_revision, with_revision
-from fleet.settings import Settings
+from session_manager_fleet.settings.layers import Settings
 
 BACKEND = {"bucket": "session-manager-state-111122223333", "region": "eu-west-1", "key": "terraform.tfstate"}
 PREFIX = "session-manager"

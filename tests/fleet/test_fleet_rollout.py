@@ -25,7 +25,7 @@ from session_manager_fleet.accounts.model import Account
 from fleet.plans import ChangeSet, ResourceChange
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
-from fleet.settings_file import DeploymentRole, Wave
+from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from fleet.targets import Target
 from fleet.terraform import PlanOutcome
 from fleet.work import Job, Performed, Terms, failed

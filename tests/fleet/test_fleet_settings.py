@@ -12,9 +12,9 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import Account, Organization
-from fleet.settings import EffectiveSettings, Origin, Settings, load_settings
-from fleet.settings_file import Wave
-from fleet.target_settings import TargetSettings
+from session_manager_fleet.settings.layers import EffectiveSettings, Origin, Settings, load_settings
+from session_manager_fleet.settings.schema import Wave
+from session_manager_fleet.settings.target import TargetSettings
 
 MakeSettings = Callable[[str], Settings]
 SettingsFile = Callable[[str], Path]

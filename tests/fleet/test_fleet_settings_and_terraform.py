@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fleet.settings_file import DeploymentRole
-from fleet.target_settings import TargetSettings
+from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.target import TargetSettings
 from fleet.tfvars import hcl
 
 REPOSITORY = Path(__file__).parents[2]

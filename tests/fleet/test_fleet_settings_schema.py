@@ -12,9 +12,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from fleet.settings import load_settings
-from fleet.settings_file import SettingsFile
-from fleet.settings_schema import settings_schema
+from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.settings.schema import SettingsFile
+from session_manager_fleet.settings.json_schema import settings_schema
 
 ROOT = Path(__file__).parents[2]
 HEAD = {

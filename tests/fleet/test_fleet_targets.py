@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account, Organization
-from fleet.settings import Settings
-from fleet.settings_file import Match, Wave
+from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.settings.schema import Match, Wave
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards, parse_tag, select_targets
 
 HOME = "us-east-1"

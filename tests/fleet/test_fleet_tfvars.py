@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from fleet.rendering import renderer_of
-from fleet.settings import EffectiveSettings, Settings, load_settings
-from fleet.settings_file import DeploymentRole
-from fleet.target_settings import TargetSettings
+from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
+from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.target import TargetSettings
 from fleet.targets import Target
 from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of
 

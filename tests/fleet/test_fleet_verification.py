@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet.foundation_settings import LogArchive
+from session_manager_fleet.settings.foundation import LogArchive
 from fleet.verification.bucket_policy import missing_statements, wanted_statements
 from fleet.verification.network import endpoints, has_way_out, missing_services
 from fleet.verification.reading import Reader

@@ -27,7 +27,7 @@ from fleet.plans import AttributeChange
 from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.revisions import read_revisions, store_revision
-from fleet.settings_file import DeploymentRole
+from session_manager_fleet.settings.schema import DeploymentRole
 from fleet.targets import Target
 from fleet.terraform import Terraform
 from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.foundation_settings import LogArchive
+from session_manager_fleet.settings.foundation import LogArchive
 from fleet.sandbox import Sandbox
 from fleet.verification.bucket_policy import missing_statements, wanted_statements
 from session_preferences.aws import Budget, caller

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from fleet.foundation_settings import Denials, Guardrails, LogArchive
-from fleet.target_settings import ConfigRule, Preferences
+from session_manager_fleet.settings.foundation import Denials, Guardrails, LogArchive
+from session_manager_fleet.settings.target import ConfigRule, Preferences
 from fleet.terraform import find_terraform
 from fleet.tfvars import hcl
 from session_preferences.document import build, check

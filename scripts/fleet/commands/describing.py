@@ -21,7 +21,7 @@ from session_manager_fleet.accounts.model import Account, find_account
 from fleet.register import RegisteredException, register
 from fleet.reports import terminal
 from fleet.reports.text import visible
-from fleet.settings_schema import settings_schema
+from session_manager_fleet.settings.json_schema import settings_schema
 from fleet.targets import Selection
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print it.")]

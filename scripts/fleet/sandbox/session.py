@@ -23,7 +23,7 @@ from session_manager_fleet.accounts.lza import deployment_role, from_lza
 from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
-from fleet.settings import load_settings
+from session_manager_fleet.settings.layers import load_settings
 from fleet.terraform import child_environment
 from fleet.tfvars import quote
 

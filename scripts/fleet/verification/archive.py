@@ -15,9 +15,9 @@ from fleet.verification.storage import missing_bucket
 
 if TYPE_CHECKING:
     from fleet.context import Context
-    from fleet.foundation_settings import LogArchive
+    from session_manager_fleet.settings.foundation import LogArchive
     from session_manager_fleet.accounts.model import Account
-    from fleet.target_settings import S3Logging
+    from session_manager_fleet.settings.target import S3Logging
     from fleet.verification.reading import Reader
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.verification.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from fleet.target_settings import Preferences
+    from session_manager_fleet.settings.target import Preferences
     from fleet.verification.reading import Reader
 
 # A filter of EC2 takes 200 values.

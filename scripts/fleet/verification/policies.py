@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from fleet.verification.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from fleet.target_settings import TargetSettings
+    from session_manager_fleet.settings.target import TargetSettings
     from fleet.verification.reading import Reader
 
 _APPLY = "Plan and apply this target."

@@ -24,7 +24,7 @@ from fleet.wanted import log_group_name, wanted_preferences
 if TYPE_CHECKING:
     from fleet.context import Context
     from session_manager_fleet.accounts.model import Account
-    from fleet.target_settings import S3Logging, TargetSettings
+    from session_manager_fleet.settings.target import S3Logging, TargetSettings
     from fleet.targets import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from fleet.verification.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from fleet.target_settings import S3Logging, TargetSettings
+    from session_manager_fleet.settings.target import S3Logging, TargetSettings
     from fleet.verification.reading import Reader
 
 _APPLY = "Plan and apply this target."

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from fleet.settings_types import (
+from session_manager_fleet.settings.types import (
     BucketName,
     Contradiction,
     KeyAlias,

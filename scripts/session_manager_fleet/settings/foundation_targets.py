@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.errors import InputError
-from fleet.foundation_settings import Guardrails, LogArchive
+from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.settings_file import FOUNDATION, Match, Wave
+from session_manager_fleet.settings.schema import FOUNDATION, Match, Wave
 
 if TYPE_CHECKING:
-    from fleet.settings_file import SettingsFile
+    from session_manager_fleet.settings.schema import SettingsFile
     from session_manager_fleet.yaml_source import YamlDocument
 
 LOG_ARCHIVE_SECTION = "log_archive"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fleet.settings_file import Match, SettingsFile
+from session_manager_fleet.settings.schema import Match, SettingsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -13,9 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from fleet.foundation_settings import Guardrails, LogArchive
+from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.accounts.matching import Matcher
-from fleet.settings_types import (
+from session_manager_fleet.settings.types import (
     AccountPattern,
     Contradiction,
     Date,
@@ -26,7 +26,7 @@ from fleet.settings_types import (
     Text,
     refuse,
 )
-from fleet.target_settings import TargetSettings
+from session_manager_fleet.settings.target import TargetSettings
 
 Component = Literal["instance_policy", "config_rule", "preferences"]
 

@@ -1,0 +1,1 @@
+"""`organization.yaml` as typed, layered settings that know where each value comes from."""
