@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import AttributeChange, ChangeSet
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
 from fleet.register import RegisteredException
 from fleet.results import Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from fleet.plans import AttributeChange, ChangeSet
+    from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
     from fleet.targets import Target
     from fleet.terraform import PlanOutcome
 

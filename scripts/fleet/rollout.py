@@ -15,7 +15,7 @@ from typing import Protocol
 from session_manager_fleet.errors import FleetError
 from fleet.executors import Workers
 from fleet.journal import RunFolder
-from fleet.plans import ChangeSet
+from session_manager_fleet.changes.change_set import ChangeSet
 from fleet.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.settings.schema import Wave
 from fleet.targets import Target

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticSerializationError
 
 from session_manager_fleet.errors import InputError
-from fleet.plans import ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.terraform import PlanOutcome

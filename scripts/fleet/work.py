@@ -26,7 +26,7 @@ from fleet.bundles import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, ch
 from fleet.context import account_session
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
-from fleet.plans import AttributeChange, change_set, protected_destructions
+from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
 from fleet.results import Failure, FailureKind, Status, Step, TargetResult
 from fleet.revisions import store_revision
 from fleet.terraform import commands_by_hand, unsaved_state

@@ -23,7 +23,7 @@ from fleet.audit import (
 )
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError
-from fleet.plans import UNKNOWN
+from session_manager_fleet.changes.change_set import UNKNOWN
 from session_preferences.document import build, render
 
 DOCUMENT = "SSM-SessionManagerRunShell"

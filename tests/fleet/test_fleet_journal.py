@@ -20,7 +20,7 @@ import pytest
 from session_manager_fleet.errors import ExitCode, InputError
 from fleet.journal import JOURNAL, SUMMARY, Beginning, JournalError, RunFolder, TargetKey, find_run
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
-from fleet.plans import AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Target

@@ -16,7 +16,7 @@ from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, TargetKey
 from fleet.merging import Part, merge, missing, read_parts
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.reports.formats import REPORTS
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import Summary

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import (
+from session_manager_fleet.changes.change_set import (
     ACTIONS,
     SENSITIVE,
     SET_BY_AWS,

@@ -29,7 +29,7 @@ from fleet.cli import run as run_command
 from session_manager_fleet.errors import ExitCode
 from fleet.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.reports.formats import REPORTS
 from fleet.reports.markdown import LIMIT, MarkdownReport, code

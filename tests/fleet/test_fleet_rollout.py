@@ -22,7 +22,7 @@ from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from fleet.executors import Workers
 from fleet.journal import Beginning, JournalError, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave

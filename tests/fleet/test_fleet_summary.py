@@ -13,7 +13,7 @@ import pytest
 from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
-from fleet.plans import AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry, schema

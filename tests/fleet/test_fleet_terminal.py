@@ -11,7 +11,7 @@ from rich.console import Console
 
 from fleet.audit import LivePreferences
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.reports import terminal
 from fleet.results import Failure, Status, Step, TargetResult

@@ -23,7 +23,7 @@ from fleet.bundles import BundleError, Tools
 from fleet.context import account_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.accounts.model import Account
-from fleet.plans import AttributeChange
+from session_manager_fleet.changes.change_set import AttributeChange
 from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.revisions import read_revisions, store_revision

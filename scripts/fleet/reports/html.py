@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from fleet.plans import ACTIONS
+from session_manager_fleet.changes.change_set import ACTIONS
 from fleet.reports import text
 from fleet.results import Status
 

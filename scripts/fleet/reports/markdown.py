@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleet.plans import ACTIONS
+from session_manager_fleet.changes.change_set import ACTIONS
 from fleet.reports.text import (
     action_counts,
     change_counts,
@@ -29,7 +29,7 @@ from fleet.reports.text import (
 from fleet.results import Status
 
 if TYPE_CHECKING:
-    from fleet.plans import ResourceChange
+    from session_manager_fleet.changes.change_set import ResourceChange
     from fleet.summary import ChangeSetEntry, Summary, TargetEntry
 
 # GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").

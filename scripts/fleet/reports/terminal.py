@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from fleet.plans import ACTIONS
+from session_manager_fleet.changes.change_set import ACTIONS
 from fleet.register import WARNING_DAYS
 from fleet.reports.text import (
     action_counts,
@@ -42,7 +42,7 @@ from fleet.summary import TargetEntry
 if TYPE_CHECKING:
     from fleet.audit import LivePreferences
     from fleet.operations import RemediatedRole
-    from fleet.plans import ResourceChange
+    from session_manager_fleet.changes.change_set import ResourceChange
     from fleet.summary import Summary
     from fleet.targets import SkippedAccount, Target
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fleet.plans import (
+from session_manager_fleet.changes.change_set import (
     ACTIONS,
     MARKS,
     SET_BY_AWS,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from fleet.differences import Inside, JsonText, Mark, Path, differences, marked
+from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
 
 if TYPE_CHECKING:
     from fleet.targets import Target

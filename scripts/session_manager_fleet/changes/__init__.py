@@ -1,0 +1,1 @@
+"""A Terraform plan as a normalized change set with a fingerprint."""
