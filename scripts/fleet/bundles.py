@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.files import write_private
-from fleet.terraform import MODULES, ROOT_LOCK_FILE, root_files
+from session_manager_fleet.terraform.command import MODULES, ROOT_LOCK_FILE, root_files
 
 SCHEMA_VERSION = 1
 SEAL = "bundle.json"

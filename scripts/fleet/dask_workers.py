@@ -20,7 +20,7 @@ from fleet.executors import Workers
 from fleet.journal import RunFolder
 from fleet.remote import Site
 from fleet.results import Step
-from fleet.terraform import find_terraform, terraform_version, unsaved_state
+from session_manager_fleet.terraform.command import find_terraform, terraform_version, unsaved_state
 from fleet.work import Job, Performed
 
 _CONNECT_SECONDS = 20

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from session_manager_fleet.errors import InputError
 from fleet.journal import RunFolder
 from fleet.remote import Site
-from fleet.terraform import Terraform
+from session_manager_fleet.terraform.command import Terraform
 from fleet.work import Job, Performed, failed, perform
 
 P = ParamSpec("P")

@@ -28,13 +28,13 @@ from fleet.register import RegisteredException
 from fleet.remote import Site, pack_root
 from fleet.rendering import renderer_of
 from fleet.results import Status, Step, TargetResult
-from fleet.revisions import read_revisions, with_revision
+from session_manager_fleet.terraform.retry_tokens import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.settings.schema import Wave
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
-from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from fleet.tfvars import TfvarsRenderer
 from fleet.work import Job, Terms
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from fleet.bundles import module_digest
 from fleet.capacity import measure_capacity
 from session_manager_fleet.errors import FleetError, InputError
-from fleet.terraform import MODULES, Terraform, child_environment, find_terraform, root_files
+from session_manager_fleet.terraform.command import MODULES, Terraform, child_environment, find_terraform, root_files
 from fleet.work import Job, Performed, failed, perform
 
 _JOB_PREFIX = "job-"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
     from fleet.targets import Target
-    from fleet.terraform import PlanOutcome
+    from session_manager_fleet.terraform.command import PlanOutcome
 
 
 class Status(StrEnum):

@@ -17,7 +17,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 
 class _Entry(BaseModel):

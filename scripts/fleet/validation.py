@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fleet.capacity import measure_capacity
 from session_manager_fleet.errors import TerraformError
-from fleet.terraform import Terraform, child_environment, find_terraform
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
 
 
 def terraform_folders(root: Path) -> list[Path]:

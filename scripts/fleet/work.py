@@ -28,16 +28,16 @@ from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
 from fleet.results import Failure, FailureKind, Status, Step, TargetResult
-from fleet.revisions import store_revision
-from fleet.terraform import commands_by_hand, unsaved_state
-from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
+from session_manager_fleet.terraform.retry_tokens import store_revision
+from session_manager_fleet.terraform.command import commands_by_hand, unsaved_state
+from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 
 if TYPE_CHECKING:
     import boto3
 
     from session_manager_fleet.settings.schema import DeploymentRole
     from fleet.targets import Target
-    from fleet.terraform import Terraform
+    from session_manager_fleet.terraform.command import Terraform
 
 LOG = "terraform.log"
 

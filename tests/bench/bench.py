@@ -41,7 +41,7 @@ from fleet.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
 from session_manager_fleet.settings.layers import load_settings
 from fleet.targets import Selection, TargetList, select_targets
-from fleet.terraform import child_environment, find_terraform
+from session_manager_fleet.terraform.command import child_environment, find_terraform
 from fleet.tfvars import TfvarsRenderer
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile

@@ -29,7 +29,7 @@ from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.layers import load_settings
 from fleet.targets import Target
-from fleet.terraform import Terraform, child_environment
+from session_manager_fleet.terraform.command import Terraform, child_environment
 from fleet.work import Job, Terms
 
 TARGETS = 5000

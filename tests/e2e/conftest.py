@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fleet.processes import MARKER
+from session_manager_fleet.terraform.processes import MARKER
 from fleet.sandbox import Sandbox, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]

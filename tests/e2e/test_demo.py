@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleet.processes import MARKER
+from session_manager_fleet.terraform.processes import MARKER
 
 pytestmark = pytest.mark.terraform
 

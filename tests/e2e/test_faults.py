@@ -28,11 +28,11 @@ import yaml
 from fleet.bundles import Tools
 from session_manager_fleet.accounts.model import Account
 from fleet.results import Status, Step, TargetResult
-from fleet.revisions import read_revisions
+from session_manager_fleet.terraform.retry_tokens import read_revisions
 from fleet.sandbox import Sandbox
 from session_manager_fleet.settings.schema import DeploymentRole
 from fleet.targets import Target
-from fleet.terraform import Terraform, child_environment, find_terraform, terraform_version
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from fleet.work import Job, Terms, perform
 from session_preferences.document import build, render
 

@@ -13,7 +13,7 @@ from fleet.context import Context, backend_of, state_backend
 from session_manager_fleet.accounts.model import MANAGEMENT
 from fleet.sandbox import Sandbox
 from fleet.targets import Target
-from fleet.terraform import child_environment, find_terraform
+from session_manager_fleet.terraform.command import child_environment, find_terraform
 from fleet.tfvars import TfvarsRenderer
 
 pytestmark = pytest.mark.terraform

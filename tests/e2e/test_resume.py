@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.processes import MARKER
+from session_manager_fleet.terraform.processes import MARKER
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -24,7 +24,7 @@ from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet,
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary
 from fleet.targets import Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 PAYMENTS = Account("111122223333", "Payments Prod", ou="Workloads/Prod")

@@ -14,7 +14,7 @@ from moto import mock_aws
 from fleet import cli
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, ExitCode
-from fleet.locks import Lock, read_locks, release_commands
+from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.settings.layers import Settings
 from fleet.targets import Target

@@ -21,7 +21,7 @@ from fleet.reports.formats import REPORTS
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import Summary
 from fleet.targets import Shard, Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 COUNT = 3

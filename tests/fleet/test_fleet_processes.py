@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fleet import processes
+from session_manager_fleet.terraform import processes
 
 SCRIPTS = Path(processes.__file__).parents[1]
 
@@ -23,7 +23,7 @@ SCRIPTS = Path(processes.__file__).parents[1]
 PARENT = """
 import os, subprocess, sys, time
 from pathlib import Path
-from fleet import processes
+from session_manager_fleet.terraform import processes
 
 folder = Path(sys.argv[1])
 processes.guard_children(interrupt_seconds=0.5)
@@ -54,7 +54,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 PATIENT_PARENT = """
 import os, sys, time
 from pathlib import Path
-from fleet import processes
+from session_manager_fleet.terraform import processes
 
 folder = Path(sys.argv[1])
 processes.guard_children(interrupt_seconds=0.5, finish_seconds=60)

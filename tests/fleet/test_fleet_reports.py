@@ -37,7 +37,7 @@ from fleet.reports.text import diff_lines, listed, value_text, visible
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry
 from fleet.targets import Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 GOLDEN = Path(__file__).parent / "golden"

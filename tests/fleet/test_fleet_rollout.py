@@ -27,7 +27,7 @@ from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from fleet.targets import Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 from fleet.work import Job, Performed, Terms, failed
 
 HOME, OTHER = "eu-west-1", "us-east-1"

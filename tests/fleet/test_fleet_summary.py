@@ -18,7 +18,7 @@ from fleet.register import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry, schema
 from fleet.targets import Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 BEGUN = datetime.datetime(2026, 11, 21, 22, 0, tzinfo=datetime.UTC)

@@ -17,7 +17,7 @@ from fleet.reports import terminal
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import Summary, TargetEntry
 from fleet.targets import SkippedAccount, Target
-from fleet.terraform import PlanOutcome
+from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 HOSTILE = ["[/bold]", "[red]Prod", "a\\", "[link=https://example.com]x[/link]", ":warning:", "[", "é 日本", "[/]"]

@@ -26,11 +26,11 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange
 from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult
-from fleet.revisions import read_revisions, store_revision
+from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision
 from session_manager_fleet.settings.schema import DeploymentRole
 from fleet.targets import Target
-from fleet.terraform import Terraform
-from fleet.terraform_output import StalePlanError, StateLockedError, StoppedError
+from session_manager_fleet.terraform.command import Terraform
+from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from fleet.transient import is_transient
 from fleet.work import Job, Terms, failed, perform
 from session_preferences.document import build, render

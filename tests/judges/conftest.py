@@ -15,7 +15,7 @@ import pytest
 
 from fleet.capacity import COLLECT_LATE
 from fleet.sandbox import Sandbox
-from fleet.terraform import child_environment, find_terraform
+from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 FOLDER = Path(__file__).parent
 MODULES = FOLDER.parents[1] / "modules"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from session_manager_fleet.settings.foundation import Denials, Guardrails, LogArchive
 from session_manager_fleet.settings.target import ConfigRule, Preferences
-from fleet.terraform import find_terraform
+from session_manager_fleet.terraform.command import find_terraform
 from fleet.tfvars import hcl
 from session_preferences.document import build, check
 from session_preferences.errors import InvalidPreferencesError, PreferencesError

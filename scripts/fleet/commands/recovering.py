@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from fleet.context import state_backend
 from session_manager_fleet.errors import ExitCode
-from fleet.locks import read_locks, release_commands
+from session_manager_fleet.terraform.state_locks import read_locks, release_commands
 from fleet.options import load, selecting
 from fleet.reports import terminal
 from fleet.reports.text import visible

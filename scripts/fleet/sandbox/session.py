@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from fleet import processes
+from session_manager_fleet.terraform import processes
 from fleet.context import backend_of, state_backend
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.files import write_private
@@ -24,7 +24,7 @@ from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
 from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from session_manager_fleet.settings.layers import load_settings
-from fleet.terraform import child_environment
+from session_manager_fleet.terraform.command import child_environment
 from fleet.tfvars import quote
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"

@@ -24,10 +24,10 @@ from typing import Any, NoReturn
 
 import python_terraform
 
-from fleet import processes
+from session_manager_fleet.terraform import processes
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
-from fleet.terraform_output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
+from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 from fleet.tfvars import quote
 
 MINIMUM_VERSION = (1, 11)
@@ -202,7 +202,7 @@ class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]
         raise AttributeError(name)
 
     def cmd(self, *_: object, **__: object) -> NoReturn:
-        raise NotImplementedError("commands are run by fleet.terraform.Terraform")
+        raise NotImplementedError("commands are run by session_manager_fleet.terraform.command.Terraform")
 
     def arguments(self, command: str, *positional: str, **options: object) -> list[str]:
         """Return program, command, options and positional arguments."""

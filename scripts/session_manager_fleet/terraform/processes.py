@@ -52,7 +52,7 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds:
         os.environ.setdefault(MARKER, uuid.uuid4().hex)
         _guard = subprocess.Popen(
             [
-                *(sys.executable, "-m", "fleet.processes", os.environ[MARKER]),
+                *(sys.executable, "-m", "session_manager_fleet.terraform.processes", os.environ[MARKER]),
                 *(str(finish_seconds), str(interrupt_seconds), str(os.getpid())),
             ],
             stdin=subprocess.PIPE,

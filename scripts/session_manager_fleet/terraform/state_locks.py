@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from fleet.context import backend_of
-from fleet.terraform import commands_by_hand
+from session_manager_fleet.terraform.command import commands_by_hand
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.schema import OrganizationSettings
