@@ -23,10 +23,10 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
-from fleet.register import RegisteredException
+from session_manager_fleet.targets.exceptions import RegisteredException
 from fleet.results import Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry
-from fleet.targets import Shard, Target
+from session_manager_fleet.targets.model import Shard, Target
 
 SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"

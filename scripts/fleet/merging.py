@@ -12,7 +12,7 @@ from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning, RunFolder, RunState
 from fleet.results import Status, TargetResult
 from session_manager_fleet.settings.schema import Wave
-from fleet.targets import Shard
+from session_manager_fleet.targets.model import Shard
 
 T = TypeVar("T")
 

@@ -19,23 +19,23 @@ from fleet.audit import JudgedRole, LivePreferences, read_compliance, read_prefe
 from fleet.bundles import Tools, sha256_of
 from fleet.capacity import Capacity, measure_capacity
 from fleet.claims import Claim
-from fleet.context import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.errors import AccessError, ExitCode, InputError
 from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
 from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
 from session_manager_fleet.accounts.model import Organization
-from fleet.register import RegisteredException
+from session_manager_fleet.targets.exceptions import RegisteredException
 from fleet.remote import Site, pack_root
-from fleet.rendering import renderer_of
+from session_manager_fleet.targets.tfvars_files import renderer_of
 from fleet.results import Status, Step, TargetResult
 from session_manager_fleet.terraform.retry_tokens import read_revisions, with_revision
 from fleet.rollout import Limits, Observer, Rollout, is_pending
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.settings.schema import Wave
 from fleet.summary import SkippedEntry, Summary
-from fleet.targets import Selection, Shard, Target, TargetList, occupied_shards
+from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList, occupied_shards
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
-from fleet.tfvars import TfvarsRenderer
+from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from fleet.work import Job, Terms
 
 ROOT_MODULE = Path(__file__).resolve().parents[2]

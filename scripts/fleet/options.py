@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fleet import register
-from fleet.context import Context
+from session_manager_fleet.targets import exceptions as register
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.matching import Matcher
 from fleet.reports import terminal
 from fleet.reports.text import visible
-from fleet.targets import Selection, Shard, TargetList, parse_tag
+from session_manager_fleet.targets.model import Selection, Shard, TargetList, parse_tag
 
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Accounts by id or name.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
     from session_manager_fleet.terraform.command import PlanOutcome
 
 

@@ -18,7 +18,7 @@ from fleet.journal import RunFolder
 from session_manager_fleet.changes.change_set import ChangeSet
 from fleet.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.settings.schema import Wave
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from fleet.transient import ATTEMPTS, backoff_seconds, is_transient
 from fleet.work import Job, Performed, failed
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.target import TargetSettings
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 
 def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from fleet.audit import (
 )
 from fleet.bucket_names import created_buckets, refuse_taken_names
 from fleet.bundles import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
-from fleet.context import account_session
+from session_manager_fleet.targets.inventory import account_session
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import boto3
 
     from session_manager_fleet.settings.schema import DeploymentRole
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
     from session_manager_fleet.terraform.command import Terraform
 
 LOG = "terraform.log"
@@ -75,7 +75,7 @@ class Terms:
     Attributes:
         tools: What plans are made with.
         role: How accounts are entered.
-        backend: Backend configuration that all states share, see `fleet.context.state_backend`.
+        backend: Backend configuration that all states share, see `session_manager_fleet.targets.inventory.state_backend`.
         key_prefix: Prefix of the project's objects in the state bucket.
         max_plan_age: How old a saved plan may be when it is applied.
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.

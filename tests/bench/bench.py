@@ -31,7 +31,7 @@ from fleet import lambda_package, operations
 from fleet.bundles import VARIABLES
 from fleet.capacity import available_cores, measure_capacity
 from fleet.claims import Claim
-from fleet.context import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from fleet.journal import RunFolder
 from session_manager_fleet.accounts.matching import Matcher
 from fleet.operations import Operation
@@ -40,9 +40,9 @@ from fleet.reports.terminal import TerminalProgress, make_console
 from fleet.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
 from session_manager_fleet.settings.layers import load_settings
-from fleet.targets import Selection, TargetList, select_targets
+from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.terraform.command import child_environment, find_terraform
-from fleet.tfvars import TfvarsRenderer
+from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event

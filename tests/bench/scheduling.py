@@ -23,12 +23,12 @@ from fleet.capacity import available_cores
 from fleet.executors import local_workers
 from fleet.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
-from fleet.rendering import renderer_of
+from session_manager_fleet.targets.tfvars_files import renderer_of
 from fleet.reports.formats import REPORTS
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.layers import load_settings
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform, child_environment
 from fleet.work import Job, Terms
 

@@ -31,7 +31,7 @@ from fleet.results import Status, Step, TargetResult
 from session_manager_fleet.terraform.retry_tokens import read_revisions
 from fleet.sandbox import Sandbox
 from session_manager_fleet.settings.schema import DeploymentRole
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from fleet.work import Job, Terms, perform
 from session_preferences.document import build, render

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.context import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.accounts.model import MANAGEMENT
 from fleet.sandbox import Sandbox
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import child_environment, find_terraform
-from fleet.tfvars import TfvarsRenderer
+from session_manager_fleet.targets.tfvars import TfvarsRenderer
 
 pytestmark = pytest.mark.terraform
 

@@ -13,11 +13,11 @@ import boto3
 import pytest
 
 from fleet.cli import run
-from fleet.context import Context
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
-from fleet.targets import Selection
+from session_manager_fleet.targets.model import Selection
 from fleet.verification.bucket_policy import wanted_statements
 from fleet.wanted import wanted_preferences
 from session_preferences.aws import Budget, caller

@@ -10,7 +10,7 @@ import pytest
 
 from session_manager_fleet import aws
 from session_manager_fleet.aws import new_session, partitions
-from fleet.context import account_session
+from session_manager_fleet.targets.inventory import account_session
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from session_manager_fleet.settings.schema import DeploymentRole

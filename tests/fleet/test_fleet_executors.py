@@ -30,7 +30,7 @@ from fleet.remote import Site, pack_root, unpack_root
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from fleet.work import Job, Terms
 
 HOME = "eu-west-1"

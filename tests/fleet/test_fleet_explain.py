@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from fleet.context import Context
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import InputError
-from fleet.explain import Explanation, equal_explanations, explain
+from session_manager_fleet.targets.explain import Explanation, equal_explanations, explain
 from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.settings.layers import Settings
 

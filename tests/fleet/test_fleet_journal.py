@@ -23,7 +23,7 @@ from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"

@@ -17,7 +17,7 @@ from session_manager_fleet.errors import AccessError, ExitCode
 from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.settings.layers import Settings
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 BUCKET = "session-manager-state-123456789012"
@@ -134,7 +134,7 @@ def test_the_commands_are_for_exactly_this_state(settings: Settings) -> None:
 
 @pytest.fixture
 def config(settings_file: Callable[[str], Path], organization: Organization, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("fleet.context._discover", lambda *_, **__: organization)
+    monkeypatch.setattr("session_manager_fleet.targets.inventory._discover", lambda *_, **__: organization)
     return settings_file("")
 
 

@@ -20,7 +20,7 @@ from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.reports.formats import REPORTS
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import Summary
-from fleet.targets import Shard, Target
+from session_manager_fleet.targets.model import Shard, Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"

@@ -19,7 +19,7 @@ from moto import mock_aws
 from fleet import operations
 from fleet.audit import LivePreferences
 from fleet.claims import Claim
-from fleet.context import Context
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import ExitCode, InputError
 from fleet.executors import Workers
 from fleet.journal import JournalError, RunFolder
@@ -37,7 +37,7 @@ from fleet.operations import (
 )
 from session_manager_fleet.accounts.model import Account
 from fleet.results import Failure, Status, Step, TargetResult
-from fleet.targets import Selection, Shard, Target, TargetList
+from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 PAYMENTS, DEV = Account("111122223333", "Payments"), Account("222233334444", "Dev")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from fleet.cli import run
-from fleet.context import Context
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.layers import load_settings
-from fleet.targets import Selection
+from session_manager_fleet.targets.model import Selection
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "organization.md").read_text(encoding="utf-8")
 

@@ -9,9 +9,9 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.rendering import renderer_of
+from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.settings.layers import Settings, load_settings
-from fleet.targets import Selection, select_targets
+from session_manager_fleet.targets.model import Selection, select_targets
 
 MANAGER = Account("100000000001", "Management", role=MANAGEMENT)
 ARCHIVE = Account("200000000002", "LogArchive", role=LOG_ARCHIVE)

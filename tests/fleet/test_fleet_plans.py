@@ -22,7 +22,7 @@ from session_manager_fleet.changes.change_set import (
     change_set,
     protected_destructions,
 )
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 
 HOME = "eu-west-1"
 KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -9,9 +9,9 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import Organization
-from fleet.register import refuse_expired, register, soon_over
+from session_manager_fleet.targets.exceptions import refuse_expired, register, soon_over
 from session_manager_fleet.settings.layers import Settings
-from fleet.targets import Selection, select_targets
+from session_manager_fleet.targets.model import Selection, select_targets
 
 TODAY = datetime.date(2027, 3, 1)
 HOME, OTHER = "eu-west-1", "us-east-1"

@@ -22,7 +22,7 @@ from fleet import cli
 from fleet.claims import Claim
 from fleet.journal import RunFolder
 from fleet.summary import Summary
-from fleet.targets import shard_index
+from session_manager_fleet.targets.model import shard_index
 
 DEV, PROD = "222233334444", "111122223333"
 TERRAFORM = """

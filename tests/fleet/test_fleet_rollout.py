@@ -26,7 +26,7 @@ from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.results import Status, Step, TargetResult
 from fleet.rollout import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import PlanOutcome
 from fleet.work import Job, Performed, Terms, failed
 

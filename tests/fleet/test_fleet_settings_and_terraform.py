@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
-from fleet.tfvars import hcl
+from session_manager_fleet.targets.tfvars import hcl
 
 REPOSITORY = Path(__file__).parents[2]
 ACCOUNT = "111122223333"

@@ -14,10 +14,10 @@ from session_manager_fleet.errors import InputError
 from fleet.journal import Beginning
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
-from fleet.register import RegisteredException
+from session_manager_fleet.targets.exceptions import RegisteredException
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import SkippedEntry, Summary, TargetEntry, schema
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"

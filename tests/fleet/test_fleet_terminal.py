@@ -12,11 +12,11 @@ from rich.console import Console
 from fleet.audit import LivePreferences
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
-from fleet.register import RegisteredException
+from session_manager_fleet.targets.exceptions import RegisteredException
 from fleet.reports import terminal
 from fleet.results import Failure, Status, Step, TargetResult
 from fleet.summary import Summary, TargetEntry
-from fleet.targets import SkippedAccount, Target
+from session_manager_fleet.targets.model import SkippedAccount, Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"

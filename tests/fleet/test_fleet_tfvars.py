@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
-from fleet.rendering import renderer_of
+from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
-from fleet.targets import Target
-from fleet.tfvars import TfvarsRenderer, hcl, quote, variables_of
+from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets.tfvars import TfvarsRenderer, hcl, quote, variables_of
 
 ROOT = Path(__file__).parents[2]
 ROLE = DeploymentRole(name="Deploy")

@@ -6,7 +6,7 @@ import pytest
 
 from session_manager_fleet.accounts.model import Account
 from fleet.results import Failure, Status, Step, TargetResult
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from fleet.transient import ATTEMPTS, backoff_seconds, is_transient
 
 TARGET = Target(Account("111122223333", "Payments"), "eu-west-1", "eu-west-1")

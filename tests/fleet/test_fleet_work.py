@@ -20,7 +20,7 @@ from fleet import remote, work
 from fleet.audit import VerificationError
 from session_manager_fleet.aws import new_session
 from fleet.bundles import BundleError, Tools
-from fleet.context import account_session
+from session_manager_fleet.targets.inventory import account_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange
@@ -28,7 +28,7 @@ from fleet.remote import Site
 from fleet.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision
 from session_manager_fleet.settings.schema import DeploymentRole
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from fleet.transient import is_transient

@@ -12,17 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fleet import explain as explaining
+from session_manager_fleet.targets import explain as explaining
 from fleet import summary
 from session_manager_fleet.errors import ExitCode, InputError
-from fleet.explain import Explanation
+from session_manager_fleet.targets.explain import Explanation
 from fleet.options import load_context, today
 from session_manager_fleet.accounts.model import Account, find_account
-from fleet.register import RegisteredException, register
+from session_manager_fleet.targets.exceptions import RegisteredException, register
 from fleet.reports import terminal
 from fleet.reports.text import visible
 from session_manager_fleet.settings.json_schema import settings_schema
-from fleet.targets import Selection
+from session_manager_fleet.targets.model import Selection
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print it.")]
 

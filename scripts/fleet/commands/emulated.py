@@ -18,10 +18,10 @@ from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, lo
 from fleet.reports import terminal
 from fleet.reports.attempts import print_attempts
 from fleet.run_options import Running
-from fleet.targets import Selection, TargetList
+from session_manager_fleet.targets.model import Selection, TargetList
 
 if TYPE_CHECKING:
-    from fleet.context import Context
+    from session_manager_fleet.targets.inventory import Context
     from fleet.sandbox.central_logging import Attempt
     from fleet.sandbox.session import RunningSandbox
 

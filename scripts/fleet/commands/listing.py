@@ -16,12 +16,12 @@ from rich.text import Text
 
 from session_manager_fleet.errors import ExitCode, InputError
 from fleet.options import load, load_context, selecting
-from fleet.rendering import render as render_files
-from fleet.rendering import renderer_of, write_rendered
+from session_manager_fleet.targets.tfvars_files import render as render_files
+from session_manager_fleet.targets.tfvars_files import renderer_of, write_rendered
 from fleet.reports import terminal
 from fleet.reports.text import visible
 from session_manager_fleet.accounts.snapshot import save
-from fleet.targets import Selection, Target, occupied_shards
+from session_manager_fleet.targets.model import Selection, Target, occupied_shards
 
 # GitHub runs at most 256 jobs of one matrix (workflow syntax, jobs.<job_id>.strategy.matrix).
 MATRIX_LIMIT = 256

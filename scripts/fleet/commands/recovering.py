@@ -8,13 +8,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fleet.context import state_backend
+from session_manager_fleet.targets.inventory import state_backend
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.terraform.state_locks import read_locks, release_commands
 from fleet.options import load, selecting
 from fleet.reports import terminal
 from fleet.reports.text import visible
-from fleet.targets import Selection
+from session_manager_fleet.targets.model import Selection
 
 
 @selecting

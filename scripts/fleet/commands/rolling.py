@@ -15,16 +15,16 @@ from rich.markup import escape
 
 from fleet import operations
 from fleet.claims import Claim
-from fleet.context import Context
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import FleetError, InputError
 from fleet.journal import SUMMARY, Beginning, RunFolder, find_run
 from fleet.operations import DESTROY, EVERYTHING, Operation, handled_signals
 from fleet.options import load, load_context, selecting, today, warnings_of
-from fleet.register import register
+from session_manager_fleet.targets.exceptions import register
 from fleet.reports import terminal
 from fleet.results import TargetResult
 from fleet.run_options import Running, applying, planning
-from fleet.targets import Selection, Target, TargetList
+from session_manager_fleet.targets.model import Selection, Target, TargetList
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]
 

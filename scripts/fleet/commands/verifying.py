@@ -16,7 +16,7 @@ from session_manager_fleet.errors import InputError
 from fleet.options import load, selecting
 from fleet.reports import terminal
 from fleet.reports.verification import VerificationProgress, print_verification
-from fleet.targets import Selection
+from session_manager_fleet.targets.model import Selection
 from fleet.verification.model import exit_code
 from fleet.verification.run import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals
 

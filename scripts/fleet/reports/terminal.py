@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.changes.change_set import ACTIONS
-from fleet.register import WARNING_DAYS
+from session_manager_fleet.targets.exceptions import WARNING_DAYS
 from fleet.reports.text import (
     action_counts,
     change_counts,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from fleet.operations import RemediatedRole
     from session_manager_fleet.changes.change_set import ResourceChange
     from fleet.summary import Summary
-    from fleet.targets import SkippedAccount, Target
+    from session_manager_fleet.targets.model import SkippedAccount, Target
 
 _STATUS_STYLES = {
     Status.NO_CHANGES: "dim",

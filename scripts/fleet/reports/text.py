@@ -25,7 +25,7 @@ from fleet.results import FailureKind, Status
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from fleet.register import RegisteredException
+    from session_manager_fleet.targets.exceptions import RegisteredException
     from fleet.summary import PreviewEntry, Summary, TargetEntry
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {

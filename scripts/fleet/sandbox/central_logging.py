@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import boto3
 
     from fleet.sandbox.emulator import Sandbox
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 _LOG = "$ whoami\nssm-user\n"
 

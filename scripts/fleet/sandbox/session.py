@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from session_manager_fleet.terraform import processes
-from fleet.context import backend_of, state_backend
+from session_manager_fleet.targets.inventory import backend_of, state_backend
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.accounts.lza import deployment_role, from_lza
@@ -25,7 +25,7 @@ from fleet.sandbox.emulator import Sandbox
 from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.terraform.command import child_environment
-from fleet.tfvars import quote
+from session_manager_fleet.targets.tfvars import quote
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 

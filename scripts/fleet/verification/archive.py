@@ -14,7 +14,7 @@ from fleet.verification.model import Check, Verdict
 from fleet.verification.storage import missing_bucket
 
 if TYPE_CHECKING:
-    from fleet.context import Context
+    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.settings.foundation import LogArchive
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.target import S3Logging

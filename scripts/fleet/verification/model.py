@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from session_manager_fleet.errors import ExitCode
-from fleet.targets import Target
+from session_manager_fleet.targets.model import Target
 
 
 class Verdict(StrEnum):

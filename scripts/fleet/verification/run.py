@@ -22,10 +22,10 @@ from fleet.verification.reading import Reader
 from fleet.wanted import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
-    from fleet.context import Context
+    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.target import S3Logging, TargetSettings
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.
 _WORKERS = 16

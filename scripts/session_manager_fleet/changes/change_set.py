@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
 
 if TYPE_CHECKING:
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 UNKNOWN = "(known after apply)"
 SENSITIVE = "(sensitive)"

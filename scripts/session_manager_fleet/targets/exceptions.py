@@ -12,7 +12,7 @@ from session_manager_fleet.yaml_source import KeyPath, format_key_path
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import Settings
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 WARNING_DAYS = 30
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.errors import InputError
-from fleet.register import RegisteredException, register
-from fleet.targets import Target, targets_of
-from fleet.tfvars import variables_of
+from session_manager_fleet.targets.exceptions import RegisteredException, register
+from session_manager_fleet.targets.model import Target, targets_of
+from session_manager_fleet.targets.tfvars import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
-    from fleet.context import Context
+    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.layers import Settings
 

@@ -26,7 +26,7 @@ from session_manager_fleet.accounts.snapshot import from_saved
 from session_manager_fleet.settings.layers import Settings, load_settings
 from session_manager_fleet.settings.schema import DeploymentRole, OrganizationSettings
 from session_manager_fleet.settings.types import region_problem
-from fleet.targets import Selection, TargetList, select_targets
+from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 
 
 @dataclass(frozen=True)

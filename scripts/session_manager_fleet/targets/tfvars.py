@@ -20,7 +20,7 @@ from session_manager_fleet.accounts.model import MANAGEMENT
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import EffectiveSettings
     from session_manager_fleet.settings.schema import DeploymentRole
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 TEMPLATE = "terraform.tfvars.j2"
 # The first words of the built-in template: what begins with them is nobody's own.

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.files import write_private
-from fleet.tfvars import HEADER, TfvarsRenderer
+from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import Settings
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 
 def renderer_of(settings: Settings, templates: Path | None = None) -> TfvarsRenderer:

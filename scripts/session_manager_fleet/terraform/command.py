@@ -28,7 +28,7 @@ from session_manager_fleet.terraform import processes
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
-from fleet.tfvars import quote
+from session_manager_fleet.targets.tfvars import quote
 
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"

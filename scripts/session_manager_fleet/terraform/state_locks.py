@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
-from fleet.context import backend_of
+from session_manager_fleet.targets.inventory import backend_of
 from session_manager_fleet.terraform.command import commands_by_hand
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.schema import OrganizationSettings
-    from fleet.targets import Target
+    from session_manager_fleet.targets.model import Target
 
 _SUFFIX = ".tflock"
 # Terraform writes nanoseconds, datetime knows microseconds.
@@ -59,7 +59,7 @@ def read_locks(backend: Mapping[str, str], settings: OrganizationSettings, targe
     """Read the locks of targets, in their order; each region is listed once.
 
     Args:
-        backend: Backend configuration that all states share, see `fleet.context.state_backend`.
+        backend: Backend configuration that all states share, see `session_manager_fleet.targets.inventory.state_backend`.
         settings: The organization, for the prefixes of the states.
         targets: The targets.
 

@@ -1,0 +1,1 @@
+"""Targets (one account in one region): inventory, selection, tfvars, exceptions."""
