@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fleet.audit import JudgedRole, LivePreferences, read_compliance, read_preferences, remediate
+from session_manager_fleet.preferences.live import JudgedRole, LivePreferences, read_compliance, read_preferences, remediate
 from fleet.bundles import Tools, sha256_of
 from fleet.capacity import Capacity, measure_capacity
 from fleet.claims import Claim

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleet.audit import (
+from session_manager_fleet.preferences.live import (
     PREFERENCES_OUTPUT,
     VerificationError,
     planned_preferences,

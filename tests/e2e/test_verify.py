@@ -19,7 +19,7 @@ from session_manager_fleet.accounts.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.targets.model import Selection
 from fleet.verification.bucket_policy import wanted_statements
-from fleet.wanted import wanted_preferences
+from session_manager_fleet.preferences.expected import wanted_preferences
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event

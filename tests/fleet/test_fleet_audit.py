@@ -12,8 +12,8 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from fleet import audit
-from fleet.audit import (
+from session_manager_fleet.preferences import live as audit
+from session_manager_fleet.preferences.live import (
     VerificationError,
     planned_preferences,
     preview_adoption,

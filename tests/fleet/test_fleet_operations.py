@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from fleet import operations
-from fleet.audit import LivePreferences
+from session_manager_fleet.preferences.live import LivePreferences
 from fleet.claims import Claim
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import ExitCode, InputError

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from rich.console import Console
 
-from fleet.audit import LivePreferences
+from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import SENSITIVE, SET_BY_AWS, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from session_manager_fleet.targets.exceptions import RegisteredException

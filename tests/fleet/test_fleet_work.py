@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from fleet import remote, work
-from fleet.audit import VerificationError
+from session_manager_fleet.preferences.live import VerificationError
 from session_manager_fleet.aws import new_session
 from fleet.bundles import BundleError, Tools
 from session_manager_fleet.targets.inventory import account_session

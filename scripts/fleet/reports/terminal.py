@@ -40,7 +40,7 @@ from fleet.results import Status, Step, TargetResult
 from fleet.summary import TargetEntry
 
 if TYPE_CHECKING:
-    from fleet.audit import LivePreferences
+    from session_manager_fleet.preferences.live import LivePreferences
     from fleet.operations import RemediatedRole
     from session_manager_fleet.changes.change_set import ResourceChange
     from fleet.summary import Summary

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from fleet.audit import VerificationError, verify_preferences
+from session_manager_fleet.preferences.live import VerificationError, verify_preferences
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE
@@ -19,7 +19,7 @@ from fleet.recorder import read_recorder
 from fleet.verification import archive, arrivals, network, policies, storage
 from fleet.verification.model import Check, TargetVerification, Verdict
 from fleet.verification.reading import Reader
-from fleet.wanted import log_group_name, wanted_preferences
+from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
     from session_manager_fleet.targets.inventory import Context

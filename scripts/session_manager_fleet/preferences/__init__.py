@@ -1,0 +1,1 @@
+"""The live preferences document compared with the expected one."""
