@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from fleet import operations
+from session_manager_fleet.run import operation as operations
 from fleet.commands import describing, emulated, listing, merging, recovering, reporting, rolling, verifying
 from session_manager_fleet.errors import ExitCode, FleetError
 from fleet.options import Source, giving

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from session_manager_fleet.errors import InputError
-from fleet.executors import THREADS
-from fleet.operations import Options
+from session_manager_fleet.run.executors.threads import THREADS
+from session_manager_fleet.run.operation import Options
 from fleet.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
 
 ExecutorOption = Annotated[

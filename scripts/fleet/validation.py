@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fleet.capacity import measure_capacity
+from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
 

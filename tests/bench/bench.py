@@ -27,17 +27,18 @@ from organization import bench_organization
 from rich.console import Console
 from rich.table import Table
 
-from fleet import lambda_package, operations
-from fleet.bundles import VARIABLES
-from fleet.capacity import available_cores, measure_capacity
-from fleet.claims import Claim
+from fleet import lambda_package
+from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run.saved_plan import VARIABLES
+from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
-from fleet.journal import RunFolder
+from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.accounts.matching import Matcher
-from fleet.operations import Operation
+from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.accounts.model import Account, Organization
 from fleet.reports.terminal import TerminalProgress, make_console
-from fleet.results import Status, TargetResult
+from session_manager_fleet.run.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets

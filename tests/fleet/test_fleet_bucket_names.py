@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from fleet.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.errors import AccessError, InputError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fleet import bundles
-from fleet.bundles import BundleError, Demands, Origin, Tools, check, module_digest, provider_version, seal
+from session_manager_fleet.run import saved_plan as bundles
+from session_manager_fleet.run.saved_plan import BundleError, Demands, Origin, Tools, check, module_digest, provider_version, seal
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from fleet import capacity
-from fleet.capacity import COLLECT_LATE, Capacity, available_cores, available_memory, measure_capacity
+from session_manager_fleet.run.executors import capacity
+from session_manager_fleet.run.executors.capacity import COLLECT_LATE, Capacity, available_cores, available_memory, measure_capacity
 
 GIBIBYTE = 1024**3
 

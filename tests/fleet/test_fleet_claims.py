@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet import claims
-from fleet.claims import Claim
+from session_manager_fleet.run import run_lock as claims
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.errors import InputError
 
 SCRIPTS = Path(claims.__file__).parents[1]
 HOLD = """
 import sys, time
 from pathlib import Path
-from fleet.claims import Claim
+from session_manager_fleet.run.run_lock import Claim
 claim = Claim.take(Path(sys.argv[1]), "other", ["111122223333/eu-west-1"])
 print("held", flush=True)
 time.sleep(300)

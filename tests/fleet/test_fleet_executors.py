@@ -19,19 +19,19 @@ import psutil
 import pytest
 from distributed import Client
 
-from fleet import executors
-from fleet.bundles import FILES, SEAL, Tools, module_digest
-from fleet.dask_workers import BegunElsewhereError, _perform_once, dask_workers
+from session_manager_fleet.run.executors import threads as executors
+from session_manager_fleet.run.saved_plan import FILES, SEAL, Tools, module_digest
+from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perform_once, dask_workers
 from session_manager_fleet.errors import InputError
-from fleet.executors import THREADS, SerialExecutor, Workers, dask_address, local_workers
-from fleet.journal import Beginning, RunFolder, TargetKey
+from session_manager_fleet.run.executors.threads import THREADS, SerialExecutor, Workers, dask_address, local_workers
+from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
-from fleet.remote import Site, pack_root, unpack_root
-from fleet.results import Status, Step, TargetResult
-from fleet.rollout import Limits, Rollout
+from session_manager_fleet.run.executors.remote import Site, pack_root, unpack_root
+from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.scheduler import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.targets.model import Target
-from fleet.work import Job, Terms
+from session_manager_fleet.run.job import Job, Terms
 
 HOME = "eu-west-1"
 SCRIPTS = Path(executors.__file__).parents[1]
@@ -295,7 +295,7 @@ def test_a_scheduler_that_would_repeat_lost_applies_is_refused(
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.dask_workers._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("session_manager_fleet.run.executors.dask._CONNECT_SECONDS", 1)
     site = Site(module_digest(root), {}, SITE_TIMEOUT)
 
     with (

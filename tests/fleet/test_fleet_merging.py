@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from fleet import merging
+from session_manager_fleet.run import merge as merging
 from fleet.cli import run as command
 from session_manager_fleet.errors import InputError
-from fleet.journal import Beginning, RunFolder, TargetKey
-from fleet.merging import Part, merge, missing, read_parts
+from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
+from session_manager_fleet.run.merge import Part, merge, missing, read_parts
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
 from fleet.reports.formats import REPORTS
-from fleet.results import Failure, Status, Step, TargetResult
-from fleet.summary import Summary
+from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import Shard, Target
 from session_manager_fleet.terraform.command import PlanOutcome
 

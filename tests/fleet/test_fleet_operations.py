@@ -16,15 +16,15 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from fleet import operations
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.preferences.live import LivePreferences
-from fleet.claims import Claim
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import ExitCode, InputError
-from fleet.executors import Workers
-from fleet.journal import JournalError, RunFolder
+from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run.journal import JournalError, RunFolder
 from session_manager_fleet.accounts.matching import Matcher
-from fleet.operations import (
+from session_manager_fleet.run.operation import (
     EVERYTHING,
     Operation,
     Options,
@@ -36,7 +36,7 @@ from fleet.operations import (
     with_changes,
 )
 from session_manager_fleet.accounts.model import Account
-from fleet.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"
@@ -288,7 +288,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("fleet.operations.child_environment", full)
+    monkeypatch.setattr("session_manager_fleet.run.operation.child_environment", full)
 
     with pytest.raises(JournalError, match=r"/runs/\S+ cannot be written \(No space left on device\); nothing was"):
         prepare()

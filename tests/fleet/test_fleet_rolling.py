@@ -19,9 +19,9 @@ import pytest
 from moto import mock_aws
 
 from fleet import cli
-from fleet.claims import Claim
-from fleet.journal import RunFolder
-from fleet.summary import Summary
+from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
 
 DEV, PROD = "222233334444", "111122223333"
@@ -349,7 +349,7 @@ def test_a_start_that_is_refused_leaves_nothing(
     mirror = tmp_path / "mirror"
     (mirror / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
     monkeypatch.setenv("TF_PLUGIN_MIRROR", str(mirror))
-    monkeypatch.setattr("fleet.operations._initialize", _full)
+    monkeypatch.setattr("session_manager_fleet.run.operation._initialize", _full)
 
     assert command("plan", "--all") == 1
 
@@ -367,7 +367,7 @@ def test_an_interruption_before_the_beginning_leaves_nothing(
         (run.path / "init-eu-west-1.log").touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fleet.operations._initialize", interrupted)
+    monkeypatch.setattr("session_manager_fleet.run.operation._initialize", interrupted)
 
     assert command("plan", "--all") == 130
 
@@ -407,7 +407,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_touched(
     arguments: list[str],
     message: str,
 ) -> None:
-    monkeypatch.setattr("fleet.dask_workers._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("session_manager_fleet.run.executors.dask._CONNECT_SECONDS", 1)
 
     assert command(*arguments) == 64
 
@@ -438,7 +438,7 @@ def test_a_saved_run_is_applied_once_however_many_apply_it(
             assert command("apply", run) == 0
         return take(*arguments)
 
-    monkeypatch.setattr("fleet.claims.Claim.take", after_another)
+    monkeypatch.setattr("session_manager_fleet.run.run_lock.Claim.take", after_another)
 
     assert command("apply", run) == 0
 
@@ -472,7 +472,7 @@ def test_targets_are_free_after_whatever_went_wrong(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr("fleet.operations.Operation._rollout", broken)
+        patch.setattr("session_manager_fleet.run.operation.Operation._rollout", broken)
         assert command(*{"plan": ["plan", "--all"], "apply": ["apply", run], "resume": ["resume", run]}[verb]) == 1
 
     assert list((tmp_path / "runs" / ".active").glob("*.json")) == []

@@ -13,7 +13,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.bucket_names import refuse_taken_names
+from session_manager_fleet.run.bucket_names import refuse_taken_names
 from session_manager_fleet.errors import InputError
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 

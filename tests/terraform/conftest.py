@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fleet.capacity import COLLECT_LATE
+from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from fleet.sandbox import Sandbox
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 

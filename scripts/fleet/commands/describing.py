@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.targets import explain as explaining
-from fleet import summary
+from session_manager_fleet.run import summary
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.targets.explain import Explanation
 from fleet.options import load_context, today

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from fleet import operations
+from session_manager_fleet.run import operation as operations
 from fleet.commands.reporting import write_reports
 from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.errors import ExitCode
-from fleet.operations import Options
+from session_manager_fleet.run.operation import Options
 from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from fleet.reports import terminal
 from fleet.reports.attempts import print_attempts

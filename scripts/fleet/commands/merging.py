@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fleet import merging, operations
+from session_manager_fleet.run import merge as merging
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.errors import ExitCode
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
-from fleet.results import Status
+from session_manager_fleet.run.results import Status
 
 
 def merge(

@@ -10,11 +10,11 @@ import typer
 
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
-from fleet.journal import JOURNAL, SUMMARY, RunFolder, find_run
+from session_manager_fleet.run.journal import JOURNAL, SUMMARY, RunFolder, find_run
 from fleet.options import RUNS, RunsOption
 from fleet.reports import terminal
 from fleet.reports.formats import FILES, REPORTS
-from fleet.summary import Summary
+from session_manager_fleet.run.summary import Summary
 
 FORMATS = "|".join(REPORTS)
 

@@ -13,16 +13,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from fleet import operations
-from fleet.claims import Claim
+from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.errors import FleetError, InputError
-from fleet.journal import SUMMARY, Beginning, RunFolder, find_run
-from fleet.operations import DESTROY, EVERYTHING, Operation, handled_signals
+from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
+from session_manager_fleet.run.operation import DESTROY, EVERYTHING, Operation, handled_signals
 from fleet.options import load, load_context, selecting, today, warnings_of
 from session_manager_fleet.targets.exceptions import register
 from fleet.reports import terminal
-from fleet.results import TargetResult
+from session_manager_fleet.run.results import TargetResult
 from fleet.run_options import Running, applying, planning
 from session_manager_fleet.targets.model import Selection, Target, TargetList
 

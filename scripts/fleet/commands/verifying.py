@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from fleet import operations
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.errors import InputError
 from fleet.options import load, selecting
 from fleet.reports import terminal

@@ -10,7 +10,7 @@ from fleet.reports.json import JsonReport
 from fleet.reports.junit import JunitReport
 from fleet.reports.markdown import MarkdownReport
 from fleet.reports.terminal import TableReport
-from fleet.summary import Summary
+from session_manager_fleet.run.summary import Summary
 
 
 class Report(Protocol):

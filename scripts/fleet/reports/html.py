@@ -12,10 +12,10 @@ import jinja2
 
 from session_manager_fleet.changes.change_set import ACTIONS
 from fleet.reports import text
-from fleet.results import Status
+from session_manager_fleet.run.results import Status
 
 if TYPE_CHECKING:
-    from fleet.summary import Summary
+    from session_manager_fleet.run.summary import Summary
 
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 

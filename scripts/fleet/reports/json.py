@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fleet.summary import Summary
+from session_manager_fleet.run.summary import Summary
 
 
 class JsonReport:
-    """`summary.json`, whose JSON Schema is fleet.summary.schema()."""
+    """`summary.json`, whose JSON Schema is session_manager_fleet.run.summary.schema()."""
 
     def render(self, summary: Summary) -> str:
         """Return the summary as JSON, in ASCII."""

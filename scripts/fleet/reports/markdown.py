@@ -26,11 +26,11 @@ from fleet.reports.text import (
     visible,
     visible_lines,
 )
-from fleet.results import Status
+from session_manager_fleet.run.results import Status
 
 if TYPE_CHECKING:
     from session_manager_fleet.changes.change_set import ResourceChange
-    from fleet.summary import ChangeSetEntry, Summary, TargetEntry
+    from session_manager_fleet.run.summary import ChangeSetEntry, Summary, TargetEntry
 
 # GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").
 LIMIT = 65_536

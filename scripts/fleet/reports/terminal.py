@@ -36,14 +36,14 @@ from fleet.reports.text import (
     visible,
     visible_lines,
 )
-from fleet.results import Status, Step, TargetResult
-from fleet.summary import TargetEntry
+from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.summary import TargetEntry
 
 if TYPE_CHECKING:
     from session_manager_fleet.preferences.live import LivePreferences
-    from fleet.operations import RemediatedRole
+    from session_manager_fleet.run.operation import RemediatedRole
     from session_manager_fleet.changes.change_set import ResourceChange
-    from fleet.summary import Summary
+    from session_manager_fleet.run.summary import Summary
     from session_manager_fleet.targets.model import SkippedAccount, Target
 
 _STATUS_STYLES = {

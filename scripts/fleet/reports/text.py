@@ -20,13 +20,13 @@ from session_manager_fleet.changes.change_set import (
     Names,
     ResourceChange,
 )
-from fleet.results import FailureKind, Status
+from session_manager_fleet.run.results import FailureKind, Status
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from session_manager_fleet.targets.exceptions import RegisteredException
-    from fleet.summary import PreviewEntry, Summary, TargetEntry
+    from session_manager_fleet.run.summary import PreviewEntry, Summary, TargetEntry
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "could not get in",

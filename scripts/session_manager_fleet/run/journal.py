@@ -24,8 +24,8 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
 from session_manager_fleet.targets.exceptions import RegisteredException
-from fleet.results import Status, Step, TargetResult
-from fleet.summary import SkippedEntry, Summary, TargetEntry
+from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
 from session_manager_fleet.targets.model import Shard, Target
 
 SCHEMA_VERSION = 1

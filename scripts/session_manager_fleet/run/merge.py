@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from session_manager_fleet.errors import InputError
-from fleet.journal import Beginning, RunFolder, RunState
-from fleet.results import Status, TargetResult
+from session_manager_fleet.run.journal import Beginning, RunFolder, RunState
+from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.targets.model import Shard
 

@@ -16,27 +16,27 @@ from types import FrameType
 from typing import Any
 
 from session_manager_fleet.preferences.live import JudgedRole, LivePreferences, read_compliance, read_preferences, remediate
-from fleet.bundles import Tools, sha256_of
-from fleet.capacity import Capacity, measure_capacity
-from fleet.claims import Claim
+from session_manager_fleet.run.saved_plan import Tools, sha256_of
+from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.errors import AccessError, ExitCode, InputError
-from fleet.executors import THREADS, Opener, dask_address, dask_opener, local_workers
-from fleet.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
+from session_manager_fleet.run.executors.threads import THREADS, Opener, dask_address, dask_opener, local_workers
+from session_manager_fleet.run.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
 from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.targets.exceptions import RegisteredException
-from fleet.remote import Site, pack_root
+from session_manager_fleet.run.executors.remote import Site, pack_root
 from session_manager_fleet.targets.tfvars_files import renderer_of
-from fleet.results import Status, Step, TargetResult
+from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.terraform.retry_tokens import read_revisions, with_revision
-from fleet.rollout import Limits, Observer, Rollout, is_pending
+from session_manager_fleet.run.scheduler import Limits, Observer, Rollout, is_pending
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.settings.schema import Wave
-from fleet.summary import SkippedEntry, Summary
+from session_manager_fleet.run.summary import SkippedEntry, Summary
 from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList, occupied_shards
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
-from fleet.work import Job, Terms
+from session_manager_fleet.run.job import Job, Terms
 
 ROOT_MODULE = Path(__file__).resolve().parents[2]
 DESTROY = "destroy"
@@ -52,7 +52,7 @@ class Options:
 
     Attributes:
         workers: Targets at once; None for as many as this machine can carry.
-        executor: Where jobs are done, as fleet.executors understands it.
+        executor: Where jobs are done, as session_manager_fleet.run.executors.threads understands it.
         serial: One target after another, without threads.
         timeout_seconds: How long one terraform command may take.
         max_failures: Failed targets in all that are tolerated, as a number or a percentage; None for any number.

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fleet.results import TargetResult
+    from session_manager_fleet.run.results import TargetResult
 
 # Error codes of throttling as botocore's standard retry mode knows them, and what the network and AWS say on a bad day.
 _TRANSIENT = re.compile(

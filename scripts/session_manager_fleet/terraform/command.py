@@ -116,7 +116,7 @@ def child_environment(
     Args:
         environment: The caller's environment.
         folder: Private folder for a command line configuration of our own.
-        go_runtime: What to tell Go's runtime, see `fleet.capacity`; None for its defaults.
+        go_runtime: What to tell Go's runtime, see `session_manager_fleet.run.executors.capacity`; None for its defaults.
 
     Raises:
         InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.

@@ -13,15 +13,15 @@ from pathlib import Path
 import distributed
 from distributed.comm.core import CommClosedError
 
-from fleet import remote
-from fleet.bundles import FILES, SEAL
+from session_manager_fleet.run.executors import remote
+from session_manager_fleet.run.saved_plan import FILES, SEAL
 from session_manager_fleet.errors import FleetError, InputError
-from fleet.executors import Workers
-from fleet.journal import RunFolder
-from fleet.remote import Site
-from fleet.results import Step
+from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.executors.remote import Site
+from session_manager_fleet.run.results import Step
 from session_manager_fleet.terraform.command import find_terraform, terraform_version, unsaved_state
-from fleet.work import Job, Performed
+from session_manager_fleet.run.job import Job, Performed
 
 _CONNECT_SECONDS = 20
 
@@ -50,7 +50,7 @@ def dask_workers(address: str, run: RunFolder, site: Site, archive: bytes, versi
         address: Of the scheduler, as `tcp://host:8786` or `tls://host:8786`.
         run: Where everything is kept.
         site: What the run is about.
-        archive: The root module, see `fleet.remote.pack_root`.
+        archive: The root module, see `session_manager_fleet.run.executors.remote.pack_root`.
         version: Version of terraform that the plans are made with.
 
     Raises:

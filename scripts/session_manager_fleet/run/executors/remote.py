@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fleet.bundles import module_digest
-from fleet.capacity import measure_capacity
+from session_manager_fleet.run.saved_plan import module_digest
+from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.terraform.command import MODULES, Terraform, child_environment, find_terraform, root_files
-from fleet.work import Job, Performed, failed, perform
+from session_manager_fleet.run.job import Job, Performed, failed, perform
 
 _JOB_PREFIX = "job-"
 
@@ -30,7 +30,7 @@ class Site:
     """What a process needs to know to do the jobs of a run; it holds no credentials.
 
     Attributes:
-        root_sha256: Digest of the root module, see `fleet.bundles.module_digest`.
+        root_sha256: Digest of the root module, see `session_manager_fleet.run.saved_plan.module_digest`.
         backends: Backend configuration of each region.
         timeout_seconds: How long one terraform command may take.
         secrets: What logs and errors must not show.

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from session_manager_fleet.errors import InputError
-from fleet.journal import RunFolder
-from fleet.remote import Site
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.executors.remote import Site
 from session_manager_fleet.terraform.command import Terraform
-from fleet.work import Job, Performed, failed, perform
+from session_manager_fleet.run.job import Job, Performed, failed, perform
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,13 +98,13 @@ def dask_address(executor: str) -> str | None:
 
 
 def dask_opener(address: str, run: RunFolder, site: Site, archive: bytes, version: str) -> Opener:
-    """Return how to use a Dask cluster, see `fleet.dask_workers`.
+    """Return how to use a Dask cluster, see `session_manager_fleet.run.executors.dask`.
 
     Raises:
         InputError: Dask is not installed.
     """
     try:
-        from fleet.dask_workers import dask_workers  # noqa: PLC0415 - an extra, and slow to import
+        from session_manager_fleet.run.executors.dask import dask_workers  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         message = "Dask is not installed here: install this project with its extra, session-manager-fleet[dask]."
         raise InputError(message, "--executor") from error

@@ -1,0 +1,1 @@
+"""A run: its folder, its scheduler, and the job done for each target."""
