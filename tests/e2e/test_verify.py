@@ -18,7 +18,7 @@ from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher
 from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.targets.model import Selection
-from fleet.verification.bucket_policy import wanted_statements
+from session_manager_fleet.verify.bucket_policy import wanted_statements
 from session_manager_fleet.preferences.expected import wanted_preferences
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.settings.foundation import LogArchive
-from fleet.verification.bucket_policy import missing_statements, wanted_statements
-from fleet.verification.network import endpoints, has_way_out, missing_services
-from fleet.verification.reading import Reader
+from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.network import endpoints, has_way_out, missing_services
+from session_manager_fleet.verify.reading import Reader
 
 REGION = "eu-west-1"
 NEEDED = {"ssm": REGION, "s3": REGION}

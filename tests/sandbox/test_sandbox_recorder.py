@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from session_manager_fleet.errors import AccessError
-from fleet.recorder import RecorderState, judge_recorder, read_recorder
+from session_manager_fleet.verify.recorder import RecorderState, judge_recorder, read_recorder
 from fleet.sandbox import Sandbox
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.settings.foundation import LogArchive
 from fleet.sandbox import Sandbox
-from fleet.verification.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
 from session_preferences.aws import Budget, caller
 from session_preferences.document import build
 from session_preferences.preflight import preflight

@@ -17,8 +17,8 @@ from fleet.options import load, selecting
 from fleet.reports import terminal
 from fleet.reports.verification import VerificationProgress, print_verification
 from session_manager_fleet.targets.model import Selection
-from fleet.verification.model import exit_code
-from fleet.verification.run import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals
+from session_manager_fleet.verify.model import exit_code
+from session_manager_fleet.verify.verifier import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

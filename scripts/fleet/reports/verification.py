@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.reports.text import visible
-from fleet.verification.arrivals import told
-from fleet.verification.model import TargetVerification, Verdict
+from session_manager_fleet.verify.arrivals import told
+from session_manager_fleet.verify.model import TargetVerification, Verdict
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
 # Without a terminal a line now and then says that something is going on.

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
-from fleet.verification.bucket_policy import missing_statements, wanted_statements
-from fleet.verification.model import Check, Verdict
-from fleet.verification.storage import missing_bucket
+from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.model import Check, Verdict
+from session_manager_fleet.verify.storage import missing_bucket
 
 if TYPE_CHECKING:
     from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.settings.foundation import LogArchive
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.target import S3Logging
-    from fleet.verification.reading import Reader
+    from session_manager_fleet.verify.reading import Reader
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from fleet.verification.model import Check, NewestLog, Verdict
+from session_manager_fleet.verify.model import Check, NewestLog, Verdict
 
 if TYPE_CHECKING:
-    from fleet.verification.reading import Reader
+    from session_manager_fleet.verify.reading import Reader
 
 # S3 lists by key and not by time; beyond so many objects the newest one seen is told as such.
 _MOST_OBJECTS = 100_000

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fleet.verification.model import Check, Verdict
+from session_manager_fleet.verify.model import Check, Verdict
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.target import Preferences
-    from fleet.verification.reading import Reader
+    from session_manager_fleet.verify.reading import Reader
 
 # A filter of EC2 takes 200 values.
 _INSTANCES_PER_CALL = 200

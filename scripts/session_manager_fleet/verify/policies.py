@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from fleet.verification.model import Check, Verdict
+from session_manager_fleet.verify.model import Check, Verdict
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.target import TargetSettings
-    from fleet.verification.reading import Reader
+    from session_manager_fleet.verify.reading import Reader
 
 _APPLY = "Plan and apply this target."
 

@@ -15,10 +15,14 @@ from session_manager_fleet.preferences.live import VerificationError, verify_pre
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE
-from fleet.recorder import read_recorder
-from fleet.verification import archive, arrivals, network, policies, storage
-from fleet.verification.model import Check, TargetVerification, Verdict
-from fleet.verification.reading import Reader
+from session_manager_fleet.verify.recorder import read_recorder
+from session_manager_fleet.verify import archive
+from session_manager_fleet.verify import arrivals
+from session_manager_fleet.verify import network
+from session_manager_fleet.verify import policies
+from session_manager_fleet.verify import storage
+from session_manager_fleet.verify.model import Check, TargetVerification, Verdict
+from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
 
 if TYPE_CHECKING:
