@@ -20,8 +20,8 @@ from session_manager_fleet.run import operation as operations
 from fleet.commands import describing, emulated, listing, merging, recovering, reporting, rolling, verifying
 from session_manager_fleet.errors import ExitCode, FleetError
 from fleet.options import Source, giving
-from fleet.reports import terminal
-from fleet.reports.text import visible_lines
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports.text import visible_lines
 
 app = typer.Typer(
     name="rollout.py",

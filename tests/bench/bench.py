@@ -37,7 +37,7 @@ from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.accounts.model import Account, Organization
-from fleet.reports.terminal import TerminalProgress, make_console
+from session_manager_fleet.reports.terminal import TerminalProgress, make_console
 from session_manager_fleet.run.results import Status, TargetResult
 from fleet.sandbox.session import sandboxed
 from session_manager_fleet.settings.layers import load_settings

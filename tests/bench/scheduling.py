@@ -24,7 +24,7 @@ from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.targets.tfvars_files import renderer_of
-from fleet.reports.formats import REPORTS
+from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.scheduler import Limits, Rollout
 from session_manager_fleet.settings.layers import load_settings

@@ -31,9 +31,9 @@ from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
 from session_manager_fleet.targets.exceptions import RegisteredException
-from fleet.reports.formats import REPORTS
-from fleet.reports.markdown import LIMIT, MarkdownReport, code
-from fleet.reports.text import diff_lines, listed, value_text, visible
+from session_manager_fleet.reports.formats import REPORTS
+from session_manager_fleet.reports.markdown import LIMIT, MarkdownReport, code
+from session_manager_fleet.reports.text import diff_lines, listed, value_text, visible
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
 from session_manager_fleet.targets.model import Target

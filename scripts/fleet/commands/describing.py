@@ -19,8 +19,8 @@ from session_manager_fleet.targets.explain import Explanation
 from fleet.options import load_context, today
 from session_manager_fleet.accounts.model import Account, find_account
 from session_manager_fleet.targets.exceptions import RegisteredException, register
-from fleet.reports import terminal
-from fleet.reports.text import visible
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports.text import visible
 from session_manager_fleet.settings.json_schema import settings_schema
 from session_manager_fleet.targets.model import Selection
 

@@ -15,8 +15,8 @@ from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.run.operation import Options
 from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
-from fleet.reports import terminal
-from fleet.reports.attempts import print_attempts
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports.attempts import print_attempts
 from fleet.run_options import Running
 from session_manager_fleet.targets.model import Selection, TargetList
 

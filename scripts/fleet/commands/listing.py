@@ -18,8 +18,8 @@ from session_manager_fleet.errors import ExitCode, InputError
 from fleet.options import load, load_context, selecting
 from session_manager_fleet.targets.tfvars_files import render as render_files
 from session_manager_fleet.targets.tfvars_files import renderer_of, write_rendered
-from fleet.reports import terminal
-from fleet.reports.text import visible
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports.text import visible
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.targets.model import Selection, Target, occupied_shards
 

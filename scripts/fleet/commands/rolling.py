@@ -21,7 +21,7 @@ from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, fin
 from session_manager_fleet.run.operation import DESTROY, EVERYTHING, Operation, handled_signals
 from fleet.options import load, load_context, selecting, today, warnings_of
 from session_manager_fleet.targets.exceptions import register
-from fleet.reports import terminal
+from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import TargetResult
 from fleet.run_options import Running, applying, planning
 from session_manager_fleet.targets.model import Selection, Target, TargetList

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fleet.reports.text import visible
+from session_manager_fleet.reports.text import visible
 
 if TYPE_CHECKING:
     from fleet.sandbox.central_logging import Attempt

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from fleet.reports.html import HtmlReport
-from fleet.reports.json import JsonReport
-from fleet.reports.junit import JunitReport
-from fleet.reports.markdown import MarkdownReport
-from fleet.reports.terminal import TableReport
+from session_manager_fleet.reports.html import HtmlReport
+from session_manager_fleet.reports.json import JsonReport
+from session_manager_fleet.reports.junit import JunitReport
+from session_manager_fleet.reports.markdown import MarkdownReport
+from session_manager_fleet.reports.terminal import TableReport
 from session_manager_fleet.run.summary import Summary
 
 

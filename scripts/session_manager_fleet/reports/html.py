@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from session_manager_fleet.changes.change_set import ACTIONS
-from fleet.reports import text
+from session_manager_fleet.reports import text
 from session_manager_fleet.run.results import Status
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class HtmlReport:
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("fleet.reports"),
+        loader=jinja2.PackageLoader("session_manager_fleet.reports"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -76,7 +76,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _asset(name: str) -> str:
-    return resources.files("fleet.reports").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("session_manager_fleet.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _digest(content: str) -> str:

@@ -7,7 +7,7 @@ import io
 from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as FailedTest
 
-from fleet.reports.text import change_counts, failure_heading, visible_lines
+from session_manager_fleet.reports.text import change_counts, failure_heading, visible_lines
 from session_manager_fleet.run.results import Status
 from session_manager_fleet.run.summary import Summary, TargetEntry
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.changes.change_set import ACTIONS
-from fleet.reports.text import (
+from session_manager_fleet.reports.text import (
     action_counts,
     change_counts,
     counted,

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from session_manager_fleet.changes.change_set import ACTIONS
 from session_manager_fleet.targets.exceptions import WARNING_DAYS
-from fleet.reports.text import (
+from session_manager_fleet.reports.text import (
     action_counts,
     change_counts,
     counted,

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from fleet.reports.text import visible
+from session_manager_fleet.reports.text import visible
 from session_manager_fleet.verify.arrivals import told
 from session_manager_fleet.verify.model import TargetVerification, Verdict
 
