@@ -39,7 +39,7 @@ from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.reports.terminal import TerminalProgress, make_console
 from session_manager_fleet.run.results import Status, TargetResult
-from fleet.sandbox.session import sandboxed
+from session_manager_fleet.demo.session import sandboxed
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.terraform.command import child_environment, find_terraform

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.accounts.lza import AwsDirectory, DeploymentTargets, deployment_role, from_lza
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from fleet.sandbox.session import _organization_of
+from session_manager_fleet.demo.session import _organization_of
 
 REGION = "eu-west-1"
 

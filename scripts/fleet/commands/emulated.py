@@ -22,8 +22,8 @@ from session_manager_fleet.targets.model import Selection, TargetList
 
 if TYPE_CHECKING:
     from session_manager_fleet.targets.inventory import Context
-    from fleet.sandbox.central_logging import Attempt
-    from fleet.sandbox.session import RunningSandbox
+    from session_manager_fleet.demo.central_logging import Attempt
+    from session_manager_fleet.demo.session import RunningSandbox
 
 # One writes, into its own folder and into the other's.
 _MEMBERS_NEEDED = 2
@@ -35,7 +35,7 @@ def demo(
     runs: RunsOption = RUNS,
 ) -> int:
     """Show the whole job on an emulated organization on this machine; no AWS account is needed."""
-    from fleet.sandbox.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
+    from session_manager_fleet.demo.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
 
     console = terminal.make_console()
     running = Running(Options(workers=parse_workers(workers)), runs.resolve(), yes=True)
@@ -77,7 +77,7 @@ def demo(
 
 def _try_central_logging(sandbox: RunningSandbox, context: Context, selected: TargetList) -> list[Attempt]:
     """Upload logs from a member whose instances may, if sessions are logged to a bucket at all."""
-    from fleet.sandbox.central_logging import try_uploads  # noqa: PLC0415 - the emulator is an extra
+    from session_manager_fleet.demo.central_logging import try_uploads  # noqa: PLC0415 - the emulator is an extra
 
     members = []
     for target in selected.targets:
@@ -93,7 +93,7 @@ def _try_central_logging(sandbox: RunningSandbox, context: Context, selected: Ta
 
 def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
     """Keep an emulated organization running, and print the environment to use it with."""
-    from fleet.sandbox.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
+    from session_manager_fleet.demo.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
 
     console = terminal.make_console()
     with sandboxed(lza, runs.resolve(), console.print) as running:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from fleet.sandbox.agent import upload_log
+from session_manager_fleet.demo.agent import upload_log
 from fleet.sandbox.life import INSTANCE_ROLE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.text import Text
 from session_manager_fleet.reports.text import visible
 
 if TYPE_CHECKING:
-    from fleet.sandbox.central_logging import Attempt
+    from session_manager_fleet.demo.central_logging import Attempt
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
