@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from fleet.cli import run
+from session_manager_fleet.cli.app import run
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher

@@ -25,9 +25,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from fleet import options
-from fleet.cli import run
-from fleet.commands import describing, listing
+from session_manager_fleet.cli import options
+from session_manager_fleet.cli.app import run
+from session_manager_fleet.cli.commands import describe as describing
+from session_manager_fleet.cli.commands import list_and_render as listing
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 WORKLOADS = ["--ou", "Workloads/**"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from fleet import cli
+from session_manager_fleet.cli import app as cli
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, ExitCode
 from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.run import merge as merging
-from fleet.cli import run as command
+from session_manager_fleet.cli.app import run as command
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.merge import Part, merge, missing, read_parts

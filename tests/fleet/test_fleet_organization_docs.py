@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli import run
+from session_manager_fleet.cli.app import run
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Selection

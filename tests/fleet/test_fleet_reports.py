@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
-from fleet.cli import run as run_command
+from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account

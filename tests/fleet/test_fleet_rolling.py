@@ -18,7 +18,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from fleet import cli
+from session_manager_fleet.cli import app as cli
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.summary import Summary

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from session_manager_fleet.run import operation as operations
-from fleet.commands.reporting import write_reports
-from fleet.commands.rolling import apply_planned, finish, plan_and_show, start
+from session_manager_fleet.cli.commands.report import write_reports
+from session_manager_fleet.cli.commands.rollout import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.run.operation import Options
-from fleet.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
+from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.attempts import print_attempts
-from fleet.run_options import Running
+from session_manager_fleet.cli.run_options import Running
 from session_manager_fleet.targets.model import Selection, TargetList
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from session_manager_fleet.targets import explain as explaining
 from session_manager_fleet.run import summary
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.targets.explain import Explanation
-from fleet.options import load_context, today
+from session_manager_fleet.cli.options import load_context, today
 from session_manager_fleet.accounts.model import Account, find_account
 from session_manager_fleet.targets.exceptions import RegisteredException, register
 from session_manager_fleet.reports import terminal

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.errors import ExitCode, InputError
-from fleet.options import load, load_context, selecting
+from session_manager_fleet.cli.options import load, load_context, selecting
 from session_manager_fleet.targets.tfvars_files import render as render_files
 from session_manager_fleet.targets.tfvars_files import renderer_of, write_rendered
 from session_manager_fleet.reports import terminal

@@ -12,7 +12,7 @@ from rich.markup import escape
 from session_manager_fleet.run import merge as merging
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.errors import ExitCode
-from fleet.options import RUNS, RunsOption
+from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Status
 

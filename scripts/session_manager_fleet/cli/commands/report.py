@@ -11,7 +11,7 @@ import typer
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.run.journal import JOURNAL, SUMMARY, RunFolder, find_run
-from fleet.options import RUNS, RunsOption
+from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.formats import FILES, REPORTS
 from session_manager_fleet.run.summary import Summary

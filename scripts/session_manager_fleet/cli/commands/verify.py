@@ -13,7 +13,7 @@ import typer
 
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.errors import InputError
-from fleet.options import load, selecting
+from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.verification import VerificationProgress, print_verification
 from session_manager_fleet.targets.model import Selection
