@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from fleet.sandbox import Sandbox, default_organization
+from aws_sandbox import Sandbox, default_organization
 
 # In this order several processes take the tests up, so that none is left with minutes to go: first the longest files.
 _LONGEST = ("test_preferences_lifecycle", "test_demo", "test_readme", "test_resume")

@@ -3,9 +3,9 @@
 The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentials differ.
 """
 
-from fleet.sandbox.emulator import Sandbox
-from fleet.sandbox.life import SandboxLife
-from fleet.sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
+from aws_sandbox.emulator import Sandbox
+from aws_sandbox.seed import SandboxLife
+from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
 
 __all__ = [
     "Sandbox",

@@ -10,8 +10,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from fleet.sandbox.call import Call, Reply
-from fleet.sandbox.identity import Caller, find_role
+from aws_sandbox.call import Call, Reply
+from aws_sandbox.identity import Caller, find_role
 
 Event = dict[str, Any]
 

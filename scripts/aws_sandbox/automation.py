@@ -18,13 +18,13 @@ from typing import Any
 
 from moto.ssm.models import Document, ssm_backends
 
-from fleet.sandbox.automation_document import SCRIPT, Step, StepError, resolve_parameters, resolved, text
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.function_process import Context, FunctionProcesses, Invocation, process_environment
-from fleet.sandbox.gateway import Operations
-from fleet.sandbox.identity import Credentials, Identity
-from fleet.sandbox.pages import page
+from aws_sandbox.automation_document import SCRIPT, Step, StepError, resolve_parameters, resolved, text
+from aws_sandbox.background import Background
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.function_process import Context, FunctionProcesses, Invocation, process_environment
+from aws_sandbox.gateway import Operations
+from aws_sandbox.identity import Credentials, Identity
+from aws_sandbox.pages import page
 
 IN_PROGRESS = "InProgress"
 SUCCESS = "Success"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.sandbox.call import AwsError
-from fleet.sandbox.json_paths import at
+from aws_sandbox.call import AwsError
+from aws_sandbox.json_paths import at
 
 SCRIPT = "aws:executeScript"
 

@@ -16,12 +16,12 @@ from typing import Any, cast
 from cfn_guard_rs.api import run_checks
 from moto.config.models import ConfigRule, config_backends
 
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import Call, Reply
-from fleet.sandbox.config_rules import OWNER, PolicySource, find_rule
-from fleet.sandbox.configuration_items import ROLE, ConfigurationItem, Place, Recorder
-from fleet.sandbox.gateway import Operations
-from fleet.sandbox.turn import Turn
+from aws_sandbox.background import Background
+from aws_sandbox.call import Call, Reply
+from aws_sandbox.config_rules import OWNER, PolicySource, find_rule
+from aws_sandbox.configuration_items import ROLE, ConfigurationItem, Place, Recorder
+from aws_sandbox.gateway import Operations
+from aws_sandbox.lock import Turn
 
 COMPLIANT = "COMPLIANT"
 NON_COMPLIANT = "NON_COMPLIANT"

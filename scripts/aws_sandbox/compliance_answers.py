@@ -11,12 +11,12 @@ from typing import Any
 
 from moto.config.models import config_backends
 
-from fleet.sandbox.call import Call
-from fleet.sandbox.compliance import COMPLIANT, NON_COMPLIANT, Compliance, Result
-from fleet.sandbox.config_rules import find_rule
-from fleet.sandbox.configuration_items import ROLE, Place
-from fleet.sandbox.gateway import Operations
-from fleet.sandbox.pages import page
+from aws_sandbox.call import Call
+from aws_sandbox.compliance import COMPLIANT, NON_COMPLIANT, Compliance, Result
+from aws_sandbox.config_rules import find_rule
+from aws_sandbox.configuration_items import ROLE, Place
+from aws_sandbox.gateway import Operations
+from aws_sandbox.pages import page
 
 INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
 

@@ -14,8 +14,8 @@ from cfn_guard_rs.errors import ParseError
 from moto.config import models
 from moto.config.models import ConfigRule, Source, config_backends
 
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.gateway import Operations
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.gateway import Operations
 
 OWNER = "CUSTOM_POLICY"
 _MAX_PARAMETERS = 25

@@ -18,11 +18,11 @@ from urllib.parse import quote
 from moto.config.models import ConfigRecorder, config_backends
 from moto.iam.models import InstanceProfile, Role, iam_backends
 
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.gateway import Operations
-from fleet.sandbox.pages import page
-from fleet.sandbox.turn import Turn
+from aws_sandbox.background import Background
+from aws_sandbox.call import AwsError, Call, Reply
+from aws_sandbox.gateway import Operations
+from aws_sandbox.pages import page
+from aws_sandbox.lock import Turn
 
 ROLE = "AWS::IAM::Role"
 DISCOVERED = "ResourceDiscovered"

@@ -11,8 +11,8 @@ from typing import Any
 from moto.ssm import models
 from moto.ssm.models import Document, Documents, ssm_backends
 
-from fleet.sandbox.call import Call
-from fleet.sandbox.pages import page
+from aws_sandbox.call import Call
+from aws_sandbox.pages import page
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ListDocumentVersions.html
 _PAGE_SIZE = 50

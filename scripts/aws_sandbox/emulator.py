@@ -22,8 +22,8 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from session_manager_fleet.files import write_private
-from fleet.sandbox.life import SandboxLife, seed
-from fleet.sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
+from aws_sandbox.seed import SandboxLife, seed
+from aws_sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
 
 _NEEDED = ("moto", "cfn_guard_rs")
 
@@ -288,7 +288,7 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "fleet.sandbox.server"],
+            [sys.executable, "-m", "aws_sandbox.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=descriptor,

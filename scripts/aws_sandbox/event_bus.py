@@ -17,15 +17,15 @@ from moto.core.exceptions import ServiceException
 from moto.events.models import Rule, events_backends
 from werkzeug.exceptions import HTTPException
 
-from fleet.sandbox.api_calls import REPORTED, Event, api_call, event
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.event_inputs import target_input
-from fleet.sandbox.functions import Functions, find_function
-from fleet.sandbox.identity import Identity
-from fleet.sandbox.messages import Attribute, policy_of, send
-from fleet.sandbox.policies import Principal, Request, allows
-from fleet.sandbox.turn import Turn
+from aws_sandbox.api_calls import REPORTED, Event, api_call, event
+from aws_sandbox.background import Background
+from aws_sandbox.call import AwsError, Call, Reply
+from aws_sandbox.event_inputs import target_input
+from aws_sandbox.functions import Functions, find_function
+from aws_sandbox.identity import Identity
+from aws_sandbox.messages import Attribute, policy_of, send
+from aws_sandbox.policies import Principal, Request, allows
+from aws_sandbox.lock import Turn
 
 _BUS = "default"
 _SERVICE = Principal("Service", frozenset({"events.amazonaws.com"}))

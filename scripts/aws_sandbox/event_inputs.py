@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.sandbox.json_paths import at
+from aws_sandbox.json_paths import at
 
 # `"text with <name>"` or `<name>`.
 _PART = re.compile(r'"(?:[^"\\]|\\.)*"|<[^<>"]+>')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fleet.sandbox.call import AwsError, Call
+from aws_sandbox.call import AwsError, Call
 
 
 @dataclass

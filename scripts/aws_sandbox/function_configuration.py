@@ -13,7 +13,7 @@ from moto.awslambda import models
 from moto.awslambda.models import EventInvokeConfig, LambdaFunction
 from moto.awslambda.policy import Policy
 
-from fleet.sandbox.call import AwsError
+from aws_sandbox.call import AwsError
 
 JSON = "JSON"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from moto.core.exceptions import ServiceException
 
-from fleet.sandbox.call import AwsError
-from fleet.sandbox.function_configuration import ConfiguredFunction
-from fleet.sandbox.function_process import Invocation, Outcome
-from fleet.sandbox.messages import Attribute, send
+from aws_sandbox.call import AwsError
+from aws_sandbox.function_configuration import ConfiguredFunction
+from aws_sandbox.function_process import Invocation, Outcome
+from aws_sandbox.messages import Attribute, send
 
 # A dead-letter message carries the first KB of the error.
 _ERROR_CHARACTERS = 1024

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleet.sandbox.identity import Credentials
+from aws_sandbox.identity import Credentials
 
 _RUNTIME = Path(__file__).with_name("function_runtime.py")
 

@@ -19,15 +19,15 @@ from typing import cast
 from moto.awslambda.utils import get_backend
 from moto.logs.models import logs_backends
 
-from fleet.sandbox import function_configuration
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.function_configuration import ConfiguredFunction
-from fleet.sandbox.function_failures import hand_over
-from fleet.sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome, process_environment
-from fleet.sandbox.identity import Identity
-from fleet.sandbox.permissions import Permissions
-from fleet.sandbox.turn import Turn
+from aws_sandbox import function_configuration
+from aws_sandbox.background import Background
+from aws_sandbox.call import AwsError, Call, Reply
+from aws_sandbox.function_configuration import ConfiguredFunction
+from aws_sandbox.function_failures import hand_over
+from aws_sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome, process_environment
+from aws_sandbox.identity import Identity
+from aws_sandbox.permissions import Permissions
+from aws_sandbox.lock import Turn
 
 # X-Amz-Log-Result carries the last 4 KB of the log.
 _LOG_TAIL_BYTES = 4096

@@ -15,9 +15,9 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import run_wsgi_app
 
-from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.model import CONTROL_PATH
-from fleet.sandbox.turn import Turn
+from aws_sandbox.call import AwsError, Call, Reply
+from aws_sandbox.model import CONTROL_PATH
+from aws_sandbox.lock import Turn
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from moto.iam.models import iam_backends
 
-from fleet.sandbox.call import AwsError, Call
+from aws_sandbox.call import AwsError, Call
 
 POLICIES_PER_ROLE = 10
 

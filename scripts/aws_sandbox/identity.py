@@ -15,9 +15,9 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role, User, iam_backends
 from moto.sts.models import sts_backends
 
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.organizations import Organizations
-from fleet.sandbox.policies import Document, Principal, Request, allows
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.organizations import Organizations
+from aws_sandbox.policies import Document, Principal, Request, allows
 
 
 @dataclass(frozen=True)

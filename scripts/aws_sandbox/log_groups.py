@@ -9,8 +9,8 @@ from typing import Any
 
 from moto.logs.models import LogGroup, logs_backends
 
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.resource_policies import key_of
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.resource_policies import key_of
 
 
 def associate_kms_key(call: Call) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
-from fleet.sandbox.call import Call
-from fleet.sandbox.pages import page
+from aws_sandbox.call import Call
+from aws_sandbox.pages import page
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DescribeInstanceInformation.html
 _PAGE_SIZE = 50

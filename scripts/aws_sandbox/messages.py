@@ -13,8 +13,8 @@ from typing import NamedTuple
 from moto.sns.models import sns_backends
 from moto.sqs.models import Queue, sqs_backends
 
-from fleet.sandbox.policies import Document
-from fleet.sandbox.turn import Turn
+from aws_sandbox.policies import Document
+from aws_sandbox.lock import Turn
 
 
 class Attribute(NamedTuple):

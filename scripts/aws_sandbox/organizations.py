@@ -12,9 +12,9 @@ from unittest.mock import patch
 from moto.organizations import utils
 from moto.organizations.models import OrganizationsBackend, organizations_backends
 
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.model import SUSPENDED, SandboxOrganization
-from fleet.sandbox.pages import page
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.model import SUSPENDED, SandboxOrganization
+from aws_sandbox.pages import page
 
 # https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: at most 20 per page.
 PAGE_SIZE = 20

@@ -21,11 +21,11 @@ from typing import Any
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
-from fleet.sandbox.call import Call
-from fleet.sandbox.identity import Caller, Identity, find_role, policies_of
-from fleet.sandbox.messages import policy_of
-from fleet.sandbox.policies import Principal, Request, effects
-from fleet.sandbox.resource_policies import (
+from aws_sandbox.call import Call
+from aws_sandbox.identity import Caller, Identity, find_role, policies_of
+from aws_sandbox.messages import policy_of
+from aws_sandbox.policies import Principal, Request, effects
+from aws_sandbox.resource_policies import (
     Protection,
     bucket_of,
     key_of,

@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from fleet.sandbox.automation import IN_PROGRESS, SUCCESS, Automations, Execution
-from fleet.sandbox.background import Background
-from fleet.sandbox.call import AwsError, Call, Reply
-from fleet.sandbox.config_rules import ConfigRules
-from fleet.sandbox.configuration_items import Place, Recorder
-from fleet.sandbox.gateway import Operations
-from fleet.sandbox.pages import page
-from fleet.sandbox.turn import Turn
+from aws_sandbox.automation import IN_PROGRESS, SUCCESS, Automations, Execution
+from aws_sandbox.background import Background
+from aws_sandbox.call import AwsError, Call, Reply
+from aws_sandbox.config_rules import ConfigRules
+from aws_sandbox.configuration_items import Place, Recorder
+from aws_sandbox.gateway import Operations
+from aws_sandbox.pages import page
+from aws_sandbox.lock import Turn
 
 _DEFAULT_ATTEMPTS = 5
 _PAGE_SIZE = 100

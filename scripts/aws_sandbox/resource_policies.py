@@ -12,8 +12,8 @@ from moto.kms.models import kms_backends
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.s3.models import FakeBucket, s3_backends
 
-from fleet.sandbox.call import AwsError, Call
-from fleet.sandbox.policies import Document
+from aws_sandbox.call import AwsError, Call
+from aws_sandbox.policies import Document
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html: what S3 asks of KMS.
 _KEY_USES = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import boto3
 
-from fleet.sandbox.model import SandboxAccount, SandboxOrganization
+from aws_sandbox.model import SandboxAccount, SandboxOrganization
 
 DOCUMENT = "SSM-SessionManagerRunShell"
 POLICY = "SessionManagerLogPolicy"

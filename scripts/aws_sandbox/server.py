@@ -1,4 +1,4 @@
-"""The emulator's process: `python -m fleet.sandbox.server`, started by `Sandbox.start` and by nobody else.
+"""The emulator's process: `python -m aws_sandbox.server`, started by `Sandbox.start` and by nobody else.
 
 The first line of stdin is the organization as JSON (with the `folder` to work in). When the emulator answers, one line
 of JSON goes to stdout: its address and the credentials of two administrators, of the management account and of an
@@ -23,25 +23,30 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from fleet.sandbox import documents, iam_quotas, log_groups, managed_instances, messages, resource_policies
-from fleet.sandbox.automation import Automations
-from fleet.sandbox.background import Background
-from fleet.sandbox.compliance import Compliance
-from fleet.sandbox.compliance_answers import ComplianceAnswers
-from fleet.sandbox.config_rules import ConfigRules
-from fleet.sandbox.configuration_items import Recorder
-from fleet.sandbox.event_bus import EventBus
-from fleet.sandbox.faults import Fault, Faults
-from fleet.sandbox.function_process import FunctionProcesses
-from fleet.sandbox.functions import Functions
-from fleet.sandbox.gateway import Gateway
-from fleet.sandbox.identity import Identity
-from fleet.sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
-from fleet.sandbox.organizations import Organizations
-from fleet.sandbox.permissions import Permissions
-from fleet.sandbox.remediation import Remediation
-from fleet.sandbox.service_settings import ServiceSettings
-from fleet.sandbox.turn import Turn
+from aws_sandbox import documents
+from aws_sandbox import iam_quotas
+from aws_sandbox import log_groups
+from aws_sandbox import managed_instances
+from aws_sandbox import messages
+from aws_sandbox import resource_policies
+from aws_sandbox.automation import Automations
+from aws_sandbox.background import Background
+from aws_sandbox.compliance import Compliance
+from aws_sandbox.compliance_answers import ComplianceAnswers
+from aws_sandbox.config_rules import ConfigRules
+from aws_sandbox.configuration_items import Recorder
+from aws_sandbox.event_bus import EventBus
+from aws_sandbox.faults import Fault, Faults
+from aws_sandbox.function_process import FunctionProcesses
+from aws_sandbox.functions import Functions
+from aws_sandbox.gateway import Gateway
+from aws_sandbox.identity import Identity
+from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
+from aws_sandbox.organizations import Organizations
+from aws_sandbox.permissions import Permissions
+from aws_sandbox.remediation import Remediation
+from aws_sandbox.service_settings import ServiceSettings
+from aws_sandbox.lock import Turn
 
 ADMINISTRATOR = "sandbox-administrator"
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fleet.sandbox.call import AwsError, Call
+from aws_sandbox.call import AwsError, Call
 
 _DEFAULTS = {
     "/ssm/documents/console/public-sharing-permission": "Enable",

@@ -19,8 +19,8 @@ from moto.organizations.models import OrganizationsBackend, organizations_backen
 from moto.server import ThreadedMotoServer
 from rich.table import Table
 
-from fleet.sandbox.model import SandboxAccount, SandboxOrganization
-from fleet.sandbox.organizations import PAGE_SIZE, Organizations
+from aws_sandbox.model import SandboxAccount, SandboxOrganization
+from aws_sandbox.organizations import PAGE_SIZE, Organizations
 
 ROLLOUT = Path(__file__).resolve().parents[2] / "scripts" / "rollout.py"
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-2")

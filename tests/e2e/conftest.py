@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.terraform.processes import MARKER
-from fleet.sandbox import Sandbox, default_organization
+from aws_sandbox import Sandbox, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")

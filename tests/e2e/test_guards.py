@@ -11,7 +11,7 @@ import pytest
 
 from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.accounts.model import MANAGEMENT
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_manager_fleet.targets.tfvars import TfvarsRenderer

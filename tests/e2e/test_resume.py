@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from session_manager_fleet.terraform.processes import MARKER
-from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
+from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")

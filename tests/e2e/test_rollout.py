@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 EXAMPLE = Path(__file__).with_name("organization.yaml")
 

@@ -16,7 +16,7 @@ from session_manager_fleet.cli.app import run
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher
-from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.verify.bucket_policy import wanted_statements
 from session_manager_fleet.preferences.expected import wanted_preferences

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
-from fleet.sandbox.automation_document import Step, StepError, resolve_parameters, resolved
-from fleet.sandbox.call import AwsError
+from aws_sandbox import Sandbox
+from aws_sandbox.automation_document import Step, StepError, resolve_parameters, resolved
+from aws_sandbox.call import AwsError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import AutomationExecutionTypeDef

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from mypy_boto3_config.literals import MessageTypeType

@@ -18,7 +18,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox, SandboxAccount, SandboxError, SandboxOrganization, default_organization
+from aws_sandbox import Sandbox, SandboxAccount, SandboxError, SandboxOrganization, default_organization
 
 SMALL = SandboxOrganization(
     id="o-smallexample",
@@ -129,7 +129,7 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(SandboxError, match=r"ended with code 1[\s\S]*ImportError: a broken installation"):
         Sandbox.start(SMALL, tmp_path / "sandbox")
-    assert wait_until_gone([child.pid for child in psutil.Process().children() if "fleet.sandbox" in str(child)]) == []
+    assert wait_until_gone([child.pid for child in psutil.Process().children() if "aws_sandbox" in str(child)]) == []
 
 
 def test_a_busy_folder_of_a_dead_sandbox_is_used_again(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ PARENT = """
 import io, os, sys, time, zipfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from fleet.sandbox import Sandbox, default_organization
+from aws_sandbox import Sandbox, default_organization
 sandbox = Sandbox.start(default_organization(), Path(sys.argv[1]))
 member = sandbox.session("902764185309", "eu-west-1")
 source = "import pathlib, os, time, subprocess, sys\\n" \\

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.run.bucket_names import refuse_taken_names
 from session_manager_fleet.errors import InputError
-from fleet.sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.literals import InvocationTypeType

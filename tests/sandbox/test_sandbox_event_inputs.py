@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fleet.sandbox.event_inputs import target_input
+from aws_sandbox.event_inputs import target_input
 
 EVENT = {
     "version": "0",

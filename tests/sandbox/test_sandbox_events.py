@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from fleet.sandbox import Sandbox, SandboxError
+from aws_sandbox import Sandbox, SandboxError
 
 REGION = "eu-west-1"
 PATTERN = {

@@ -6,7 +6,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 PAYMENTS = "902764185309"
 WEBSHOP = "158346729082"

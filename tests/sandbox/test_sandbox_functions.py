@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 MakeFunction = Callable[..., str]
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 DOCUMENT = "SSM-SessionManagerRunShell"
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from fleet.sandbox import SandboxAccount, SandboxError, SandboxLife, SandboxOrganization, default_organization
+from aws_sandbox import SandboxAccount, SandboxError, SandboxLife, SandboxOrganization, default_organization
 
 
 def organization(members: int) -> SandboxOrganization:

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox, SandboxAccount, default_organization
+from aws_sandbox import Sandbox, SandboxAccount, default_organization
 
 
 @pytest.fixture(scope="module")

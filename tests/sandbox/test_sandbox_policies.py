@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.sandbox.policies import Principal, Request, allows
+from aws_sandbox.policies import Principal, Request, allows
 
 ACCOUNT = "111122223333"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/Deployer"

@@ -10,7 +10,7 @@ import pytest
 
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.verify.recorder import RecorderState, judge_recorder, read_recorder
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from mypy_boto3_config.client import ConfigServiceClient

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 MANAGEMENT = "380917246553"
 PAYMENTS = "902764185309"

@@ -15,7 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from fleet.sandbox import Sandbox, default_organization
+from aws_sandbox import Sandbox, default_organization
 
 Terraform = Callable[..., subprocess.CompletedProcess[str]]
 TerraformIn = Callable[..., Terraform]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Terraform

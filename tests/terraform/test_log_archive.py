@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.settings.foundation import LogArchive
-from fleet.sandbox import Sandbox
+from aws_sandbox import Sandbox
 from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
 from session_preferences.aws import Budget, caller
 from session_preferences.document import build

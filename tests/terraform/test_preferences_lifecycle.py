@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 import pytest
 
-from fleet.sandbox import Sandbox, default_organization
+from aws_sandbox import Sandbox, default_organization
 
 if TYPE_CHECKING:
     from tests.terraform.conftest import Terraform

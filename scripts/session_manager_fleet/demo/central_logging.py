@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.demo.agent import upload_log
-from fleet.sandbox.life import INSTANCE_ROLE
+from aws_sandbox.seed import INSTANCE_ROLE
 
 if TYPE_CHECKING:
     import boto3
 
-    from fleet.sandbox.emulator import Sandbox
+    from aws_sandbox.emulator import Sandbox
     from session_manager_fleet.targets.model import Target
 
 _LOG = "$ whoami\nssm-user\n"

@@ -21,8 +21,8 @@ from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.accounts.lza import deployment_role, from_lza
 from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
-from fleet.sandbox.emulator import Sandbox
-from fleet.sandbox.model import SandboxAccount, SandboxOrganization, default_organization
+from aws_sandbox.emulator import Sandbox
+from aws_sandbox.model import SandboxAccount, SandboxOrganization, default_organization
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.terraform.command import child_environment
 from session_manager_fleet.targets.tfvars import quote
