@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fleet import lambda_package
+from tools import lambda_package
 
 
 def main() -> int:

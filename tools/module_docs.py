@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fleet import module_docs
+from tools import terraform_docs as module_docs
 from session_manager_fleet.errors import InputError
 
 

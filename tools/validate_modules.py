@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from session_manager_fleet.errors import FleetError
-from fleet.validation import validate
+from tools.validation import validate
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ from organization import bench_organization
 from rich.console import Console
 from rich.table import Table
 
-from fleet import lambda_package
+from tools import lambda_package
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.saved_plan import VARIABLES
 from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity

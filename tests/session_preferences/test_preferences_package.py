@@ -15,7 +15,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from fleet import lambda_package
+from tools import lambda_package
 
 SCRIPT = lambda_package.REPOSITORY / "scripts" / "package_lambda.py"
 
@@ -171,7 +171,7 @@ def test_a_folder_without_sources_is_not_packaged(tmp_path: Path) -> None:
 
 def test_the_script_checks_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    for file in ("scripts/package_lambda.py", "scripts/fleet/__init__.py", "scripts/fleet/lambda_package.py"):
+    for file in ("scripts/package_lambda.py", "scripts/fleet/__init__.py", "tools/lambda_package.py"):
         target = repository / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((lambda_package.REPOSITORY / file).read_bytes())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import module_docs
+from tools import terraform_docs as module_docs
 from session_manager_fleet.errors import InputError
 
 VARIABLES = """

@@ -1,0 +1,1 @@
+"""Developers' tools: packaging, module documentation, validation."""
