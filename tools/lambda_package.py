@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "lambda_src" / "session_preferences"
 PACKAGE = REPOSITORY / "modules" / "preferences" / "lambda.zip"
 

@@ -12,7 +12,7 @@ from lark.exceptions import LarkError
 
 from session_manager_fleet.errors import InputError
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = REPOSITORY / "modules"
 BEGIN = "<!-- BEGIN_TF_DOCS -->"
 END = "<!-- END_TF_DOCS -->"

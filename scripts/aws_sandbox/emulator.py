@@ -276,7 +276,7 @@ class _EmulatedSession(boto3.Session):
 
 
 def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    library = str(Path(__file__).parents[2])
+    library = str(Path(__file__).parents[1])
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -38,7 +38,7 @@ from session_manager_fleet.terraform.command import Terraform, child_environment
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.run.job import Job, Terms
 
-ROOT_MODULE = Path(__file__).resolve().parents[2]
+ROOT_MODULE = Path(__file__).resolve().parents[3]
 DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.
 ORGANIZATION = "organization.json"

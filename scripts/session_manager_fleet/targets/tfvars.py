@@ -151,7 +151,7 @@ class TfvarsRenderer:
         self._source = source
         self._templates = templates
         self._written: dict[int, tuple[Mapping[str, Any], str]] = {}
-        built_in = jinja2.PackageLoader("fleet", "templates")
+        built_in = jinja2.PackageLoader("session_manager_fleet.targets", "templates")
         own = [jinja2.FileSystemLoader(templates), jinja2.PrefixLoader({"built-in": built_in})] if templates else []
         environment = SandboxedEnvironment(
             loader=jinja2.ChoiceLoader(own) if own else built_in,
