@@ -26,9 +26,9 @@ lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, ge
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python scripts/package_lambda.py --check
-	$(BIN)/python scripts/module_docs.py --check
+	$(BIN)/python tools/terraform_docs.py --check
 	terraform fmt -check -recursive -diff
-	$(BIN)/python scripts/validate_modules.py
+	$(BIN)/python tools/validate_modules.py
 	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
 
 bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run

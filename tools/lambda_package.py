@@ -7,9 +7,11 @@ package small.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import io
 import re
+import sys
 import tokenize
 import zipfile
 from collections.abc import Iterator
@@ -121,3 +123,16 @@ def write(source: Path = SOURCE, package: Path = PACKAGE) -> None:
     draft = package.with_suffix(".zip.new")
     draft.write_bytes(build(source))
     draft.replace(package)
+
+
+def main() -> int:
+    """Return 0 when the package is current at the end, 1 when --check finds it stale."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when the package is stale")
+    package = PACKAGE.relative_to(REPOSITORY)
+    if not parser.parse_args().check:
+        write()
+    elif not is_current():
+        sys.stderr.write(f"{package} does not match lambda_src: run python scripts/package_lambda.py and commit it.\n")
+        return 1
+    return 0

@@ -1,8 +1,11 @@
+#!/usr/bin/env python3
 """The inputs and outputs of each Terraform module as tables in its README: taken from the code, so that they agree."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,3 +154,26 @@ def stale(modules: Path = MODULES) -> dict[Path, str]:
     readmes = [folder / "README.md" for folder in sorted(modules.iterdir()) if folder.is_dir()]
     texts = {readme: current(readme) for readme in readmes}
     return {readme: text for readme, text in texts.items() if readme.read_text(encoding="utf-8") != text}
+
+
+def main() -> int:
+    """Return 0 when all READMEs are current at the end, 1 when --check finds a stale one, 64 when one is impossible."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a README is stale")
+    check = parser.parse_args().check
+    try:
+        outdated = stale()
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    for readme, text in outdated.items():
+        if check:
+            name = readme.relative_to(REPOSITORY)
+            sys.stderr.write(f"{name} does not match its module: run python tools/terraform_docs.py and commit it.\n")
+        else:
+            readme.write_text(text, encoding="utf-8")
+    return 1 if check and outdated else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,11 +1,50 @@
 #!/usr/bin/env python3
-"""Run `terraform validate` in the root module, every module and every example."""
+"""Validate every Terraform folder of the project with terraform itself."""
 
+from __future__ import annotations
+
+import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from session_manager_fleet.errors import FleetError
-from tools.validation import validate
+from session_manager_fleet.errors import FleetError, TerraformError
+from session_manager_fleet.run.executors.capacity import measure_capacity
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
+
+
+def terraform_folders(root: Path) -> list[Path]:
+    """Return the root module, all reusable modules and all examples."""
+    candidates = [root, *sorted((root / "modules").iterdir()), *sorted((root / "examples").iterdir())]
+    return [folder for folder in candidates if any(folder.glob("*.tf"))]
+
+
+def validate(root: Path) -> Iterator[tuple[Path, TerraformError | None]]:
+    """Validate each folder without a backend; yields every folder with what is wrong with it.
+
+    Raises:
+        InputError: There is no usable terraform, or TF_PLUGIN_MIRROR is wrong.
+    """
+    binary, capacity = find_terraform(), measure_capacity()
+    with tempfile.TemporaryDirectory() as scratch:
+        environment = child_environment(os.environ, Path(scratch), capacity.go_runtime)
+
+        def check(numbered: tuple[int, Path]) -> TerraformError | None:
+            number, folder = numbered
+            terraform = Terraform(
+                binary=binary, root=folder, data_folder=Path(scratch) / str(number), environment=environment
+            )
+            try:
+                terraform.validate(Path(scratch) / f"{number}.log")
+            except TerraformError as error:
+                return error
+            return None
+
+        folders = terraform_folders(root)
+        with ThreadPoolExecutor(capacity.plan_workers) as pool:
+            yield from zip(folders, pool.map(check, enumerate(folders)), strict=True)
 
 
 def main() -> int:

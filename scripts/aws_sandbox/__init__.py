@@ -4,8 +4,8 @@ The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentia
 """
 
 from aws_sandbox.emulator import Sandbox
-from aws_sandbox.seed import SandboxLife
 from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
+from aws_sandbox.seed import SandboxLife
 
 __all__ = [
     "Sandbox",

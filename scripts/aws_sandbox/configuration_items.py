@@ -21,8 +21,8 @@ from moto.iam.models import InstanceProfile, Role, iam_backends
 from aws_sandbox.background import Background
 from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.gateway import Operations
-from aws_sandbox.pages import page
 from aws_sandbox.lock import Turn
+from aws_sandbox.pages import page
 
 ROLE = "AWS::IAM::Role"
 DISCOVERED = "ResourceDiscovered"

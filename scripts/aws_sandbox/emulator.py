@@ -21,9 +21,8 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from session_manager_fleet.files import write_private
-from aws_sandbox.seed import SandboxLife, seed
 from aws_sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
+from aws_sandbox.seed import SandboxLife, seed
 
 _NEEDED = ("moto", "cfn_guard_rs")
 
@@ -254,8 +253,8 @@ class Sandbox:
         return self.folder / "aws-credentials"
 
     def _write_aws_files(self) -> None:
-        write_private(self._config_file, f"[default]\nregion = {self.organization.home_region}\n")
-        write_private(
+        _write_private(self._config_file, f"[default]\nregion = {self.organization.home_region}\n")
+        _write_private(
             self._credentials_file,
             f"[default]\naws_access_key_id = {self._access_key_id}\n"
             f"aws_secret_access_key = {self._secret_access_key}\n",
@@ -344,3 +343,9 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL_LINES:]
     return "\n".join([f"The end of {log}:", *lines]) if lines else ""
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")

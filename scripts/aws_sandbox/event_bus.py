@@ -23,9 +23,9 @@ from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.event_inputs import target_input
 from aws_sandbox.functions import Functions, find_function
 from aws_sandbox.identity import Identity
+from aws_sandbox.lock import Turn
 from aws_sandbox.messages import Attribute, policy_of, send
 from aws_sandbox.policies import Principal, Request, allows
-from aws_sandbox.lock import Turn
 
 _BUS = "default"
 _SERVICE = Principal("Service", frozenset({"events.amazonaws.com"}))

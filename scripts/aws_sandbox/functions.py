@@ -26,8 +26,8 @@ from aws_sandbox.function_configuration import ConfiguredFunction
 from aws_sandbox.function_failures import hand_over
 from aws_sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome, process_environment
 from aws_sandbox.identity import Identity
-from aws_sandbox.permissions import Permissions
 from aws_sandbox.lock import Turn
+from aws_sandbox.permissions import Permissions
 
 # X-Amz-Log-Result carries the last 4 KB of the log.
 _LOG_TAIL_BYTES = 4096

@@ -16,8 +16,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import run_wsgi_app
 
 from aws_sandbox.call import AwsError, Call, Reply
-from aws_sandbox.model import CONTROL_PATH
 from aws_sandbox.lock import Turn
+from aws_sandbox.model import CONTROL_PATH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from moto.sns.models import sns_backends
 from moto.sqs.models import Queue, sqs_backends
 
-from aws_sandbox.policies import Document
 from aws_sandbox.lock import Turn
+from aws_sandbox.policies import Document
 
 
 class Attribute(NamedTuple):

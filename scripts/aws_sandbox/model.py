@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from session_manager_fleet.errors import ExitCode, FleetError
-
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"
 
@@ -21,10 +19,8 @@ OUTSIDER_ACCOUNT_ID = "987612340567"
 CONTROL_PATH = "/sandbox/"
 
 
-class SandboxError(FleetError):
+class SandboxError(Exception):
     """The emulated organization cannot be started or reached."""
-
-    exit_code = ExitCode.INTERNAL_ERROR
 
 
 @dataclass(frozen=True)

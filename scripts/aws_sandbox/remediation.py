@@ -18,8 +18,8 @@ from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.config_rules import ConfigRules
 from aws_sandbox.configuration_items import Place, Recorder
 from aws_sandbox.gateway import Operations
-from aws_sandbox.pages import page
 from aws_sandbox.lock import Turn
+from aws_sandbox.pages import page
 
 _DEFAULT_ATTEMPTS = 5
 _PAGE_SIZE = 100

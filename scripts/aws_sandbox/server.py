@@ -23,12 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from aws_sandbox import documents
-from aws_sandbox import iam_quotas
-from aws_sandbox import log_groups
-from aws_sandbox import managed_instances
-from aws_sandbox import messages
-from aws_sandbox import resource_policies
+from aws_sandbox import documents, iam_quotas, log_groups, managed_instances, messages, resource_policies
 from aws_sandbox.automation import Automations
 from aws_sandbox.background import Background
 from aws_sandbox.compliance import Compliance
@@ -41,12 +36,12 @@ from aws_sandbox.function_process import FunctionProcesses
 from aws_sandbox.functions import Functions
 from aws_sandbox.gateway import Gateway
 from aws_sandbox.identity import Identity
+from aws_sandbox.lock import Turn
 from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
-from aws_sandbox.lock import Turn
 
 ADMINISTRATOR = "sandbox-administrator"
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})

@@ -13,9 +13,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.run.bucket_names import refuse_taken_names
-from session_manager_fleet.errors import InputError
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.run.bucket_names import refuse_taken_names
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.literals import InvocationTypeType

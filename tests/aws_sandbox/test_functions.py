@@ -93,7 +93,7 @@ def test_only_the_package_and_what_is_installed_can_be_imported(
         """
 def handle(event, context):
     try:
-        import fleet
+        import session_manager_fleet
     except ImportError:
         return "hidden"
 """

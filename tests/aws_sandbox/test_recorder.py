@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from aws_sandbox import Sandbox
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.verify.recorder import RecorderState, judge_recorder, read_recorder
-from aws_sandbox import Sandbox
 
 if TYPE_CHECKING:
     from mypy_boto3_config.client import ConfigServiceClient

@@ -27,26 +27,26 @@ from organization import bench_organization
 from rich.console import Console
 from rich.table import Table
 
-from tools import lambda_package
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.run.saved_plan import VARIABLES
-from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
-from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
-from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.accounts.matching import Matcher
-from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.accounts.model import Account, Organization
-from session_manager_fleet.reports.terminal import TerminalProgress, make_console
-from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.demo.session import sandboxed
+from session_manager_fleet.reports.terminal import TerminalProgress, make_console
+from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.operation import Operation
+from session_manager_fleet.run.results import Status, TargetResult
+from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.saved_plan import VARIABLES
 from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
-from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
+from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
+from tools import lambda_package
 
 _ROUNDS = 5
 _ACCOUNTS = 5000

@@ -18,19 +18,19 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from session_manager_fleet.run.saved_plan import Tools
+from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.executors.capacity import available_cores
 from session_manager_fleet.run.executors.threads import local_workers
+from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
-from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.targets.tfvars_files import renderer_of
-from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.saved_plan import Tools
 from session_manager_fleet.run.scheduler import Limits, Rollout
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.command import Terraform, child_environment
-from session_manager_fleet.run.job import Job, Terms
 
 TARGETS = 5000
 NAIVE_TARGETS = 200

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from session_manager_fleet.terraform.processes import MARKER
 from aws_sandbox import Sandbox, default_organization
+from session_manager_fleet.terraform.processes import MARKER
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")

@@ -25,15 +25,15 @@ import psutil
 import pytest
 import yaml
 
-from session_manager_fleet.run.saved_plan import Tools
-from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.terraform.retry_tokens import read_revisions
 from aws_sandbox import Sandbox
+from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.run.job import Job, Terms, perform
+from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.saved_plan import Tools
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
-from session_manager_fleet.run.job import Job, Terms, perform
+from session_manager_fleet.terraform.retry_tokens import read_revisions
 from session_preferences.document import build, render
 
 PROJECT = Path(__file__).resolve().parents[2]

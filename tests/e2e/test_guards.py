@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
-from session_manager_fleet.accounts.model import MANAGEMENT
 from aws_sandbox import Sandbox
+from session_manager_fleet.accounts.model import MANAGEMENT
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
+from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 pytestmark = pytest.mark.terraform
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from session_manager_fleet.terraform.processes import MARKER
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
+from session_manager_fleet.terraform.processes import MARKER
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")

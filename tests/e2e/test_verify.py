@@ -12,14 +12,14 @@ from typing import Any
 import boto3
 import pytest
 
-from session_manager_fleet.cli.app import run
-from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.settings.foundation import LogArchive
-from session_manager_fleet.accounts.matching import Matcher
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.cli.app import run
+from session_manager_fleet.preferences.expected import wanted_preferences
+from session_manager_fleet.settings.foundation import LogArchive
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.verify.bucket_policy import wanted_statements
-from session_manager_fleet.preferences.expected import wanted_preferences
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event

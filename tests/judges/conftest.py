@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from aws_sandbox import Sandbox
+from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 FOLDER = Path(__file__).parent

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from aws_sandbox import Sandbox
+from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 REPOSITORY = Path(__file__).parents[2]

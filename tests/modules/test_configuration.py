@@ -20,7 +20,7 @@ import pytest
 from aws_sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from tests.terraform.conftest import Terraform
+    from tests.modules.conftest import Terraform
 
 pytestmark = pytest.mark.terraform
 

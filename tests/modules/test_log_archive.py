@@ -12,15 +12,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.settings.foundation import LogArchive
 from aws_sandbox import Sandbox
+from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
 from session_preferences.aws import Budget, caller
 from session_preferences.document import build
 from session_preferences.preflight import preflight
 
 if TYPE_CHECKING:
-    from tests.terraform.conftest import Terraform
+    from tests.modules.conftest import Terraform
 
 pytestmark = pytest.mark.terraform
 

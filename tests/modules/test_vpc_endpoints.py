@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 if TYPE_CHECKING:
-    from tests.terraform.conftest import Terraform
+    from tests.modules.conftest import Terraform
 
 pytestmark = pytest.mark.terraform
 

@@ -171,7 +171,7 @@ def test_a_folder_without_sources_is_not_packaged(tmp_path: Path) -> None:
 
 def test_the_script_checks_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    for file in ("scripts/package_lambda.py", "scripts/fleet/__init__.py", "tools/lambda_package.py"):
+    for file in ("scripts/package_lambda.py", "tools/__init__.py", "tools/lambda_package.py"):
         target = repository / file
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((lambda_package.REPOSITORY / file).read_bytes())
@@ -290,7 +290,7 @@ sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *sys.argv[2:]]))
 
 def test_the_package_passes_the_tests_of_the_state_machine_and_of_every_failing_call() -> None:
     tests = lambda_package.REPOSITORY / "tests" / "session_preferences"
-    files = [str(tests / f"test_preferences_{name}.py") for name in ("reconciler", "handler")]
+    files = [str(tests / f"test_{name}.py") for name in ("reconciler", "handler")]
     done = subprocess.run(
         [sys.executable, "-c", TESTS, str(lambda_package.PACKAGE), *files],
         cwd=lambda_package.REPOSITORY,

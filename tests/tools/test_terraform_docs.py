@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import terraform_docs as module_docs
 from session_manager_fleet.errors import InputError
+from tools import terraform_docs as module_docs
 
 VARIABLES = """
 variable "b" {

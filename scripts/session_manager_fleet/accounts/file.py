@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.accounts.model import ACCOUNT_ID, ACTIVE, ROLES, ROOT, STATES, Account, Organization
+from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.yaml_source import nearest, read_text, read_yaml
 
 _TEXTS = ("name", "email", "ou", "state", "role")

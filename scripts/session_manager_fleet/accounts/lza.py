@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
-from session_manager_fleet.errors import AccessError, InputError, Problem
 from session_manager_fleet.accounts.lza_replacements import Replacements, unresolved
 from session_manager_fleet.accounts.model import (
     ACCOUNT_ID,
@@ -26,6 +24,8 @@ from session_manager_fleet.accounts.model import (
     ancestry,
     list_accounts,
 )
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.errors import AccessError, InputError, Problem
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml
 
 # The accelerator knows these accounts by name (accounts-config.ts).

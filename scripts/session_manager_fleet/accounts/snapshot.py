@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.files import write_private
-from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.yaml_source import format_key_path, read_text
 
 SCHEMA_VERSION = 1

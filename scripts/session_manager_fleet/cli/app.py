@@ -16,19 +16,19 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.cli.commands import describe as describing
 from session_manager_fleet.cli.commands import demo as emulated
+from session_manager_fleet.cli.commands import describe as describing
 from session_manager_fleet.cli.commands import list_and_render as listing
 from session_manager_fleet.cli.commands import merge as merging
-from session_manager_fleet.cli.commands import unlock as recovering
 from session_manager_fleet.cli.commands import report as reporting
 from session_manager_fleet.cli.commands import rollout as rolling
+from session_manager_fleet.cli.commands import unlock as recovering
 from session_manager_fleet.cli.commands import verify as verifying
-from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.cli.options import Source, giving
+from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.text import visible_lines
+from session_manager_fleet.run import operation as operations
 
 app = typer.Typer(
     name="rollout.py",

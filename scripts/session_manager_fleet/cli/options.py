@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from session_manager_fleet.targets import exceptions as register
-from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.text import visible
+from session_manager_fleet.targets import exceptions as register
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, Shard, TargetList, parse_tag
 
 AccountOption = Annotated[

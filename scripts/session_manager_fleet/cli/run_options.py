@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
+from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors.threads import THREADS
 from session_manager_fleet.run.operation import Options
-from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
 
 ExecutorOption = Annotated[
     str,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.demo.agent import upload_log
 from aws_sandbox.seed import INSTANCE_ROLE
+from session_manager_fleet.demo.agent import upload_log
 
 if TYPE_CHECKING:
     import boto3

@@ -15,17 +15,17 @@ from typing import Any
 
 import yaml
 
-from session_manager_fleet.terraform import processes
-from session_manager_fleet.targets.inventory import backend_of, state_backend
-from session_manager_fleet.errors import AccessError, InputError
-from session_manager_fleet.files import write_private
+from aws_sandbox.emulator import Sandbox
+from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
 from session_manager_fleet.accounts.lza import deployment_role, from_lza
 from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
-from aws_sandbox.emulator import Sandbox
-from aws_sandbox.model import SandboxAccount, SandboxOrganization, default_organization
+from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
+from session_manager_fleet.files import write_private
 from session_manager_fleet.settings.layers import load_settings
-from session_manager_fleet.terraform.command import child_environment
+from session_manager_fleet.targets.inventory import backend_of, state_backend
 from session_manager_fleet.targets.tfvars import quote
+from session_manager_fleet.terraform import processes
+from session_manager_fleet.terraform.command import child_environment
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 
@@ -34,6 +34,12 @@ _INTERRUPT_SECONDS = 3.0
 
 # Settings of the caller that would lead AWS clients elsewhere than to the emulator.
 _KEPT_VARIABLES = frozenset({"AWS_CA_BUNDLE"})
+
+
+class DemoError(FleetError):
+    """The emulated organization cannot be started or reached."""
+
+    exit_code = ExitCode.INTERNAL_ERROR
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
 
     Raises:
         InputError: The Landing Zone Accelerator configuration is invalid.
-        SandboxError: The emulator does not start.
+        DemoError: The emulator does not start, or fails while it is used.
     """
     organization = default_organization() if lza is None else _organization_of(lza)
     processes.guard_children(_INTERRUPT_SECONDS)
@@ -84,6 +90,8 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
             running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported)
             write_private(running.environment_file, running.shell_environment())
             yield running
+    except SandboxError as error:
+        raise DemoError(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.changes.change_set import ACTIONS
-from session_manager_fleet.targets.exceptions import WARNING_DAYS
 from session_manager_fleet.reports.text import (
     action_counts,
     change_counts,
@@ -38,11 +37,12 @@ from session_manager_fleet.reports.text import (
 )
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.summary import TargetEntry
+from session_manager_fleet.targets.exceptions import WARNING_DAYS
 
 if TYPE_CHECKING:
+    from session_manager_fleet.changes.change_set import ResourceChange
     from session_manager_fleet.preferences.live import LivePreferences
     from session_manager_fleet.run.operation import RemediatedRole
-    from session_manager_fleet.changes.change_set import ResourceChange
     from session_manager_fleet.run.summary import Summary
     from session_manager_fleet.targets.model import SkippedAccount, Target
 

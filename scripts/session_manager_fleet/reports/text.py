@@ -25,8 +25,8 @@ from session_manager_fleet.run.results import FailureKind, Status
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from session_manager_fleet.targets.exceptions import RegisteredException
     from session_manager_fleet.run.summary import PreviewEntry, Summary, TargetEntry
+    from session_manager_fleet.targets.exceptions import RegisteredException
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "could not get in",

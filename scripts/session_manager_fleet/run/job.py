@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
+from session_manager_fleet.errors import AccessError, FleetError, TerraformError
+from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences.live import (
     PREFERENCES_OUTPUT,
     VerificationError,
@@ -22,15 +25,12 @@ from session_manager_fleet.preferences.live import (
     writes_preferences,
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
 from session_manager_fleet.targets.inventory import account_session
-from session_manager_fleet.errors import AccessError, FleetError, TerraformError
-from session_manager_fleet.files import write_private
-from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
-from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
-from session_manager_fleet.terraform.retry_tokens import store_revision
 from session_manager_fleet.terraform.command import commands_by_hand, unsaved_state
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
+from session_manager_fleet.terraform.retry_tokens import store_revision
 
 if TYPE_CHECKING:
     import boto3
@@ -75,7 +75,7 @@ class Terms:
     Attributes:
         tools: What plans are made with.
         role: How accounts are entered.
-        backend: Backend configuration that all states share, see `session_manager_fleet.targets.inventory.state_backend`.
+        backend: Backend configuration that all states share, see `targets.inventory.state_backend`.
         key_prefix: Prefix of the project's objects in the state bucket.
         max_plan_age: How old a saved plan may be when it is applied.
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.

@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.foundation_targets import LOG_ARCHIVE_SECTION, Placement, place
 from session_manager_fleet.settings.schema import Component, Exemption, Override, SettingsFile, Wave
-from session_manager_fleet.settings.types import Contradiction, ContradictionError
 from session_manager_fleet.settings.target import TargetSettings
+from session_manager_fleet.settings.types import Contradiction, ContradictionError
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
 
 _SESSION_KEY: KeyPath = ("preferences", "session_key", "kms_key_arn")

@@ -13,8 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.settings.foundation import Guardrails, LogArchive
+from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.types import (
     AccountPattern,
     Contradiction,
@@ -26,7 +27,6 @@ from session_manager_fleet.settings.types import (
     Text,
     refuse,
 )
-from session_manager_fleet.settings.target import TargetSettings
 
 Component = Literal["instance_policy", "config_rule", "preferences"]
 

@@ -14,9 +14,9 @@ from session_manager_fleet.targets.tfvars import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
-    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.layers import Settings
+    from session_manager_fleet.targets.inventory import Context
 
 BUILT_IN = "built-in default"
 

@@ -10,8 +10,6 @@ import boto3
 import botocore.exceptions
 
 from session_manager_fleet.accounts.file import from_file
-from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
-from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
 from session_manager_fleet.accounts.model import (
     AUDIT,
@@ -23,6 +21,8 @@ from session_manager_fleet.accounts.model import (
     with_role,
 )
 from session_manager_fleet.accounts.snapshot import from_saved
+from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
+from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.layers import Settings, load_settings
 from session_manager_fleet.settings.schema import DeploymentRole, OrganizationSettings
 from session_manager_fleet.settings.types import region_problem

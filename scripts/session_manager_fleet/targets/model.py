@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.schema import REST
 from session_manager_fleet.yaml_source import nearest
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import MANAGEMENT
+from session_manager_fleet.errors import InputError
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import EffectiveSettings

@@ -24,11 +24,11 @@ from typing import Any, NoReturn
 
 import python_terraform
 
-from session_manager_fleet.terraform import processes
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 from session_manager_fleet.targets.tfvars import quote
+from session_manager_fleet.terraform import processes
+from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
@@ -116,7 +116,7 @@ def child_environment(
     Args:
         environment: The caller's environment.
         folder: Private folder for a command line configuration of our own.
-        go_runtime: What to tell Go's runtime, see `session_manager_fleet.run.executors.capacity`; None for its defaults.
+        go_runtime: What to tell Go's runtime, see `run.executors.capacity`; None for its defaults.
 
     Raises:
         InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.

@@ -24,7 +24,7 @@ def read_revisions(backend: Mapping[str, str], key_prefix: str, target_key: str 
     """Read the revisions of all targets, or of one, by the key of the target; those without one are missing.
 
     Args:
-        backend: Backend configuration of the states, see `session_manager_fleet.targets.inventory.state_backend`.
+        backend: Backend configuration of the states, see `targets.inventory.state_backend`.
         key_prefix: Prefix of the project's objects in the state bucket.
         target_key: Only of this target.
 

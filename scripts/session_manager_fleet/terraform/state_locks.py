@@ -59,7 +59,7 @@ def read_locks(backend: Mapping[str, str], settings: OrganizationSettings, targe
     """Read the locks of targets, in their order; each region is listed once.
 
     Args:
-        backend: Backend configuration that all states share, see `session_manager_fleet.targets.inventory.state_backend`.
+        backend: Backend configuration that all states share, see `targets.inventory.state_backend`.
         settings: The organization, for the prefixes of the states.
         targets: The targets.
 

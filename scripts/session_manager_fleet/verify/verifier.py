@@ -11,24 +11,20 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.preferences.live import VerificationError, verify_preferences
+from session_manager_fleet.accounts.model import LOG_ARCHIVE
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.accounts.model import LOG_ARCHIVE
-from session_manager_fleet.verify.recorder import read_recorder
-from session_manager_fleet.verify import archive
-from session_manager_fleet.verify import arrivals
-from session_manager_fleet.verify import network
-from session_manager_fleet.verify import policies
-from session_manager_fleet.verify import storage
+from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
+from session_manager_fleet.preferences.live import VerificationError, verify_preferences
+from session_manager_fleet.verify import archive, arrivals, network, policies, storage
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict
 from session_manager_fleet.verify.reading import Reader
-from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
+from session_manager_fleet.verify.recorder import read_recorder
 
 if TYPE_CHECKING:
-    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.target import S3Logging, TargetSettings
+    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.targets.model import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.

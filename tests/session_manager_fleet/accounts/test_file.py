@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from session_manager_fleet.accounts.file import from_file
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account, Organization
+from session_manager_fleet.errors import InputError
 
 Write = Callable[[str, str], Path]
 

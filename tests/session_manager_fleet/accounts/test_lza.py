@@ -9,10 +9,10 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.accounts.lza import AwsDirectory, DeploymentTargets, deployment_role, from_lza
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.demo.session import _organization_of
+from session_manager_fleet.errors import AccessError, InputError
 
 REGION = "eu-west-1"
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.matching import Matcher, account_matches, ou_matches
 from session_manager_fleet.accounts.model import Account, Organization, find_account
+from session_manager_fleet.errors import InputError
 
 REGIONS = ("eu-west-1", "us-east-1")
 SEGMENT = st.text(st.characters(exclude_characters="/*?", exclude_categories=["Cs"]), min_size=1, max_size=8)

@@ -12,8 +12,16 @@ import pytest
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
+from session_manager_fleet.accounts.model import (
+    AUDIT,
+    LOG_ARCHIVE,
+    MANAGEMENT,
+    Account,
+    Organization,
+    from_organizations,
+    with_role,
+)
 from session_manager_fleet.errors import AccessError, InputError
-from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, from_organizations, with_role
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import ROLES, STATES, Account, Organization
 from session_manager_fleet.accounts.snapshot import from_saved, save
+from session_manager_fleet.errors import InputError
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 _ACCOUNTS = st.builds(

@@ -30,7 +30,7 @@ from session_manager_fleet.cli.app import run
 from session_manager_fleet.cli.commands import describe as describing
 from session_manager_fleet.cli.commands import list_and_render as listing
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 WORKLOADS = ["--ou", "Workloads/**"]
 
 ACCOUNTS = """\

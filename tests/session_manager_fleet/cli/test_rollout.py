@@ -19,8 +19,8 @@ import pytest
 from moto import mock_aws
 
 from session_manager_fleet.cli import app as cli
-from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
 

@@ -12,6 +12,9 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.changes.change_set import UNKNOWN
+from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences import live as audit
 from session_manager_fleet.preferences.live import (
     VerificationError,
@@ -21,9 +24,6 @@ from session_manager_fleet.preferences.live import (
     verify_preferences,
     writes_preferences,
 )
-from session_manager_fleet.aws import new_session
-from session_manager_fleet.errors import AccessError
-from session_manager_fleet.changes.change_set import UNKNOWN
 from session_preferences.document import build, render
 
 DOCUMENT = "SSM-SessionManagerRunShell"
@@ -288,6 +288,6 @@ def test_a_question_to_the_function_writes_nothing() -> None:
 
 
 def test_the_root_module_has_the_output_that_is_read() -> None:
-    outputs = (Path(__file__).resolve().parents[2] / "outputs.tf").read_text()
+    outputs = (Path(__file__).resolve().parents[3] / "outputs.tf").read_text()
 
     assert f'output "{audit.PREFERENCES_OUTPUT}"' in outputs

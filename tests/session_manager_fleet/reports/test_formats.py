@@ -25,17 +25,17 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
-from session_manager_fleet.cli.app import run as run_command
-from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.cli.app import run as run_command
+from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.reports.markdown import LIMIT, MarkdownReport, code
 from session_manager_fleet.reports.text import diff_lines, listed, value_text, visible
+from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
+from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
@@ -603,7 +603,7 @@ def test_a_run_that_died_is_reported_from_its_journal(tmp_path: Path, capsys: py
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_reader_may_stop_reading(saved: Path, name: str) -> None:
-    script = Path(__file__).parents[2] / "scripts" / "rollout.py"
+    script = Path(__file__).parents[3] / "scripts" / "rollout.py"
     reading, writing = os.pipe()
     os.close(reading)
     try:

@@ -16,24 +16,24 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from session_manager_fleet.run.executors import remote
-from session_manager_fleet.run import job as work
-from session_manager_fleet.preferences.live import VerificationError
-from session_manager_fleet.aws import new_session
-from session_manager_fleet.run.saved_plan import BundleError, Tools
-from session_manager_fleet.targets.inventory import account_session
-from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.aws import new_session
 from session_manager_fleet.changes.change_set import AttributeChange
+from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
+from session_manager_fleet.preferences.live import VerificationError
+from session_manager_fleet.run import job as work
+from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.remote import Site
+from session_manager_fleet.run.job import Job, Terms, failed, perform
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision
+from session_manager_fleet.run.retry import is_transient
+from session_manager_fleet.run.saved_plan import BundleError, Tools
 from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.targets.inventory import account_session
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
-from session_manager_fleet.run.retry import is_transient
-from session_manager_fleet.run.job import Job, Terms, failed, perform
+from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision
 from session_preferences.document import build, render
 
 HOME = "eu-west-1"

@@ -16,14 +16,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.preferences.live import LivePreferences
-from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import ExitCode, InputError
+from session_manager_fleet.preferences.live import LivePreferences
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.executors.threads import Workers
 from session_manager_fleet.run.journal import JournalError, RunFolder
-from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.run.operation import (
     EVERYTHING,
     Operation,
@@ -35,8 +34,9 @@ from session_manager_fleet.run.operation import (
     unfinished,
     with_changes,
 )
-from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"

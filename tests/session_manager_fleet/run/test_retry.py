@@ -6,8 +6,8 @@ import pytest
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.targets.model import Target
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
+from session_manager_fleet.targets.model import Target
 
 TARGET = Target(Account("111122223333", "Payments"), "eu-west-1", "eu-west-1")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.run import run_lock as claims
 from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.errors import InputError
 
-SCRIPTS = Path(claims.__file__).parents[1]
+SCRIPTS = Path(claims.__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path

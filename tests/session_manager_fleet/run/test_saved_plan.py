@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.run import saved_plan as bundles
-from session_manager_fleet.run.saved_plan import BundleError, Demands, Origin, Tools, check, module_digest, provider_version, seal
+from session_manager_fleet.run.saved_plan import (
+    BundleError,
+    Demands,
+    Origin,
+    Tools,
+    check,
+    module_digest,
+    provider_version,
+    seal,
+)
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
@@ -275,7 +284,7 @@ def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Pat
 
 
 def test_the_tools_of_this_project_are_found() -> None:
-    tools = Tools.of(Path(__file__).resolve().parents[2], "1.11.4")
+    tools = Tools.of(Path(__file__).resolve().parents[3], "1.11.4")
 
     assert tools.terraform_version == "1.11.4"
     assert all(asdict(tools).values())

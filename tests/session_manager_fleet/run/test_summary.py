@@ -10,13 +10,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry, schema
+from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import PlanOutcome
 
@@ -183,7 +183,7 @@ def test_the_json_schema_describes_what_is_written() -> None:
 
 
 def test_every_key_is_documented() -> None:
-    documented = (Path(__file__).parents[2] / "docs" / "runs.md").read_text(encoding="utf-8")
+    documented = (Path(__file__).parents[3] / "docs" / "runs.md").read_text(encoding="utf-8")
     entries = ("TargetEntry", "ChangeSetEntry", "PreviewEntry", "SkippedEntry")
     embedded = ("AttributeChange", "Failure", "PlanOutcome", "RegisteredException", "ResourceChange", "Totals")
     properties = {name: schema()["$defs"][name]["properties"] for name in (*entries, *embedded)}

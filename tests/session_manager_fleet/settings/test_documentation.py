@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.cli.app import run
-from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "organization.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "organization.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:

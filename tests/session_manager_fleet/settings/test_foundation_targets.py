@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from session_manager_fleet.targets.tfvars_files import renderer_of
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings, load_settings
 from session_manager_fleet.targets.model import Selection, select_targets
+from session_manager_fleet.targets.tfvars_files import renderer_of
 
 MANAGER = Account("100000000001", "Management", role=MANAGEMENT)
 ARCHIVE = Account("200000000002", "LogArchive", role=LOG_ARCHIVE)

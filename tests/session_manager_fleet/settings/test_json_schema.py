@@ -12,11 +12,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
+from session_manager_fleet.settings.json_schema import settings_schema
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.settings.schema import SettingsFile
-from session_manager_fleet.settings.json_schema import settings_schema
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEAD = {
     "schema_version": 1,
     "organization": {

@@ -10,8 +10,8 @@ from textwrap import indent
 
 import pytest
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import EffectiveSettings, Origin, Settings, load_settings
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.settings.target import TargetSettings
@@ -771,7 +771,7 @@ def test_tags_are_asked_for_only_where_a_matcher_needs_them(make_settings: MakeS
 
 
 def test_the_example_is_valid() -> None:
-    example = Path(__file__).parents[2] / "examples" / "organization" / "organization.yaml"
+    example = Path(__file__).parents[3] / "examples" / "organization" / "organization.yaml"
 
     settings = load_settings(example)
 

@@ -19,7 +19,7 @@ from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.tfvars import hcl
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 ACCOUNT = "111122223333"
 REGION = "eu-west-1"
 TARGET = {"account_id": ACCOUNT, "region": REGION, "home_region": REGION}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.model import Organization
-from session_manager_fleet.targets.exceptions import refuse_expired, register, soon_over
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.targets.exceptions import refuse_expired, register, soon_over
 from session_manager_fleet.targets.model import Selection, select_targets
 
 TODAY = datetime.date(2027, 3, 1)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.errors import InputError
-from session_manager_fleet.targets.explain import Explanation, equal_explanations, explain
 from session_manager_fleet.accounts.model import Organization
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.targets.explain import Explanation, equal_explanations, explain
+from session_manager_fleet.targets.inventory import Context
 
 TODAY = datetime.date(2027, 3, 1)
 HOME, OTHER = "eu-west-1", "us-east-1"

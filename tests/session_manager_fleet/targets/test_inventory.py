@@ -12,12 +12,12 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from session_manager_fleet.aws import assume_role, role_arn, translated_errors
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
-from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.accounts.snapshot import save
+from session_manager_fleet.aws import assume_role, role_arn, translated_errors
+from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.settings.schema import OrganizationSettings
+from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
 from session_manager_fleet.targets.model import Selection
 
 Write = Callable[[str, str], Path]

@@ -8,12 +8,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings
 from session_manager_fleet.settings.schema import Match, Wave
-from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList, occupied_shards, parse_tag, select_targets
+from session_manager_fleet.targets.model import (
+    Selection,
+    Shard,
+    Target,
+    TargetList,
+    occupied_shards,
+    parse_tag,
+    select_targets,
+)
 
 HOME = "us-east-1"
 REGIONS = ("eu-west-1", HOME, "ap-southeast-2")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from session_manager_fleet.targets import tfvars
 from session_manager_fleet.accounts.model import Organization
-from session_manager_fleet.targets.tfvars_files import RenderedFile, render, renderer_of, write_rendered
 from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.targets import tfvars
 from session_manager_fleet.targets.model import Selection, Target, select_targets
 from session_manager_fleet.targets.tfvars import HEADER, TEMPLATE
+from session_manager_fleet.targets.tfvars_files import RenderedFile, render, renderer_of, write_rendered
 
 Render = Callable[..., list[RenderedFile]]
 

@@ -16,7 +16,7 @@ import pytest
 
 from session_manager_fleet.terraform import processes
 
-SCRIPTS = Path(processes.__file__).parents[1]
+SCRIPTS = Path(processes.__file__).parents[2]
 
 # Starts three children: one that follows Ctrl-C and notes it, one that does not follow it, and one with a child of
 # its own. Then it says how they can be found, and waits.

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from moto import mock_aws
 
+from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.accounts.model import Organization
-from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision, with_revision
 from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision, with_revision
 
 BACKEND = {"bucket": "session-manager-state-111122223333", "region": "eu-west-1", "key": "terraform.tfstate"}
 PREFIX = "session-manager"

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
-from session_manager_fleet.cli import app as cli
-from session_manager_fleet.aws import new_session
-from session_manager_fleet.errors import AccessError, ExitCode
-from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands
 from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.cli import app as cli
+from session_manager_fleet.errors import AccessError, ExitCode
 from session_manager_fleet.settings.layers import Settings
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 BUCKET = "session-manager-state-123456789012"

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from session_manager_fleet.run import operation as operations
 from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.commands.rollout import apply_planned, finish, plan_and_show, start
-from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.run.operation import Options
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.attempts import print_attempts
 from session_manager_fleet.cli.run_options import Running
+from session_manager_fleet.demo.report import print_attempts
+from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run.operation import Options
 from session_manager_fleet.targets.model import Selection, TargetList
 
 if TYPE_CHECKING:
-    from session_manager_fleet.targets.inventory import Context
     from session_manager_fleet.demo.central_logging import Attempt
     from session_manager_fleet.demo.session import RunningSandbox
+    from session_manager_fleet.targets.inventory import Context
 
 # One writes, into its own folder and into the other's.
 _MEMBERS_NEEDED = 2

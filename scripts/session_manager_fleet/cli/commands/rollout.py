@@ -13,17 +13,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.cli.options import load, load_context, selecting, today, warnings_of
+from session_manager_fleet.cli.run_options import Running, applying, planning
 from session_manager_fleet.errors import FleetError, InputError
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
 from session_manager_fleet.run.operation import DESTROY, EVERYTHING, Operation, handled_signals
-from session_manager_fleet.cli.options import load, load_context, selecting, today, warnings_of
-from session_manager_fleet.targets.exceptions import register
-from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import TargetResult
-from session_manager_fleet.cli.run_options import Running, applying, planning
+from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.targets.exceptions import register
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, Target, TargetList
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]

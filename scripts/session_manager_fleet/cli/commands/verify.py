@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.errors import InputError
 from session_manager_fleet.cli.options import load, selecting
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.verification import VerificationProgress, print_verification
+from session_manager_fleet.run import operation as operations
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.verify.model import exit_code
 from session_manager_fleet.verify.verifier import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals

@@ -13,15 +13,15 @@ from pathlib import Path
 import distributed
 from distributed.comm.core import CommClosedError
 
-from session_manager_fleet.run.executors import remote
-from session_manager_fleet.run.saved_plan import FILES, SEAL
 from session_manager_fleet.errors import FleetError, InputError
-from session_manager_fleet.run.executors.threads import Workers
-from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.remote import Site
-from session_manager_fleet.run.results import Step
-from session_manager_fleet.terraform.command import find_terraform, terraform_version, unsaved_state
+from session_manager_fleet.run.executors.threads import Workers
 from session_manager_fleet.run.job import Job, Performed
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.results import Step
+from session_manager_fleet.run.saved_plan import FILES, SEAL
+from session_manager_fleet.terraform.command import find_terraform, terraform_version, unsaved_state
 
 _CONNECT_SECONDS = 20
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from session_manager_fleet.run.saved_plan import module_digest
-from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.errors import FleetError, InputError
-from session_manager_fleet.terraform.command import MODULES, Terraform, child_environment, find_terraform, root_files
+from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
+from session_manager_fleet.run.saved_plan import module_digest
+from session_manager_fleet.terraform.command import MODULES, Terraform, child_environment, find_terraform, root_files
 
 _JOB_PREFIX = "job-"
 

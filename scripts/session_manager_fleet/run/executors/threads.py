@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.executors.remote import Site
-from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.run.job import Job, Performed, failed, perform
+from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.terraform.command import Terraform
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,7 +9,13 @@ import psutil
 import pytest
 
 from session_manager_fleet.run.executors import capacity
-from session_manager_fleet.run.executors.capacity import COLLECT_LATE, Capacity, available_cores, available_memory, measure_capacity
+from session_manager_fleet.run.executors.capacity import (
+    COLLECT_LATE,
+    Capacity,
+    available_cores,
+    available_memory,
+    measure_capacity,
+)
 
 GIBIBYTE = 1024**3
 
