@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from session_manager_fleet.hcl import hcl
 from session_manager_fleet.settings.foundation import Denials, Guardrails, LogArchive
 from session_manager_fleet.settings.target import ConfigRule, Preferences
-from session_manager_fleet.targets.tfvars import hcl
 from session_manager_fleet.terraform.command import find_terraform
 from session_preferences.document import build, check
 from session_preferences.errors import InvalidPreferencesError, PreferencesError

@@ -21,9 +21,9 @@ from session_manager_fleet.accounts.lza import deployment_role, from_lza
 from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
+from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.inventory import backend_of, state_backend
-from session_manager_fleet.targets.tfvars import quote
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.command import child_environment
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from session_manager_fleet.accounts.model import MANAGEMENT
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.hcl import hcl
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import EffectiveSettings
@@ -28,90 +28,6 @@ HEADER = "# Rendered from "
 
 # Variables that come from the settings, in the order of the file; many targets have them in common.
 _SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")
-
-# What needs no escape: printable ASCII without quotes, backslashes and the signs that begin templates.
-_PLAIN = re.compile(r"[ !#&-\[\]-~]*")
-# What needs no quotes as a key; `for` at the front of an object would begin an expression.
-_IDENTIFIER = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*")
-_TEMPLATE_START = re.compile(r"([$%]+)\{")
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def quote(text: str, *, ascii_only: bool = False) -> str:
-    """Return an HCL string literal: no interpolation, no directive and no control character survives as such.
-
-    Terraform normalizes all text to Unicode's form NFC; apart from that it reads back what is given here.
-    """
-    if _PLAIN.fullmatch(text):
-        return f'"{text}"'
-    quoted = "".join(_escape(letter, ascii_only=ascii_only) for letter in text)
-    return '"' + _TEMPLATE_START.sub(_escape_template_start, quoted) + '"'
-
-
-def _escape_template_start(match: re.Match[str]) -> str:
-    """Double the sign before a brace; where more signs precede it, spell all out: HCL would pair them up."""
-    signs = match[1]
-    return f"{signs}{signs}{{" if len(signs) == 1 else "".join(f"\\u{ord(sign):04x}" for sign in signs) + "{"
-
-
-def _escape(letter: str, *, ascii_only: bool) -> str:
-    if letter in _ESCAPES:
-        return _ESCAPES[letter]
-    if letter.isprintable() and (letter.isascii() or not ascii_only):
-        return letter
-    return f"\\U{ord(letter):08x}"
-
-
-def hcl(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - whatever a settings model holds
-    """Write a value the way `terraform fmt` does.
-
-    Raises:
-        TypeError: The value has no HCL form.
-    """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, Mapping):
-        return _object(value, indent)
-    if isinstance(value, Sequence):
-        return _list(value, indent)
-    raise TypeError(f"{type(value).__name__} has no HCL form")
-
-
-def _list(value: Sequence[Any], indent: int) -> str:
-    """Write a list on one line, unless it holds objects: those get lines of their own."""
-    if not any(isinstance(item, Mapping) for item in value):
-        return "[" + ", ".join(hcl(item, indent) for item in value) + "]"
-    margin = " " * (indent + 2)
-    return "\n".join(["[", *(f"{margin}{hcl(item, indent + 2)}," for item in value), " " * indent + "]"])
-
-
-def _object(value: Mapping[str, Any], indent: int) -> str:
-    if not value:
-        return "{}"
-    margin = " " * (indent + 2)
-    entries = [
-        (key if _IDENTIFIER.fullmatch(key) else quote(key, ascii_only=True), hcl(item, indent + 2))
-        for key, item in value.items()
-    ]
-    lines: list[str] = []
-    # terraform fmt aligns the equals signs of neighbouring entries that stand on one line each.
-    group: list[tuple[str, str]] = []
-    for key, text in [*entries, ("", "\n")]:
-        if "\n" not in text:
-            group.append((key, text))
-            continue
-        width = max((len(name) for name, _ in group), default=0)
-        lines.extend(f"{margin}{name:<{width}} = {line}" for name, line in group)
-        group = []
-        if key:
-            lines.append(f"{margin}{key} = {text}")
-    return "\n".join(["{", *lines, " " * indent + "}"])
 
 
 def variables_of(target: Target, settings: EffectiveSettings, role: DeploymentRole) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import python_terraform
 
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.targets.tfvars import quote
+from session_manager_fleet.hcl import quote
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from session_manager_fleet.hcl import hcl
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
-from session_manager_fleet.targets.tfvars import hcl
 
 REPOSITORY = Path(__file__).parents[3]
 ACCOUNT = "111122223333"

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.hcl import hcl, quote
 from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.targets.tfvars import TfvarsRenderer, hcl, quote, variables_of
+from session_manager_fleet.targets.tfvars import TfvarsRenderer, variables_of
 from session_manager_fleet.targets.tfvars_files import renderer_of
 
 ROOT = Path(__file__).parents[3]
