@@ -22,8 +22,8 @@ from session_manager_fleet.accounts.model import (
     Account,
     Organization,
     ancestry,
-    list_accounts,
 )
+from session_manager_fleet.accounts.organizations_api import list_accounts
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import AccessError, InputError, Problem
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml

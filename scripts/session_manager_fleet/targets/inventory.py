@@ -11,15 +11,8 @@ import botocore.exceptions
 
 from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
-from session_manager_fleet.accounts.model import (
-    AUDIT,
-    LOG_ARCHIVE,
-    MANAGEMENT,
-    Account,
-    Organization,
-    from_organizations,
-    with_role,
-)
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, with_role
+from session_manager_fleet.accounts.organizations_api import from_organizations
 from session_manager_fleet.accounts.snapshot import from_saved
 from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
 from session_manager_fleet.errors import InputError, Problem

@@ -12,15 +12,8 @@ import pytest
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
-from session_manager_fleet.accounts.model import (
-    AUDIT,
-    LOG_ARCHIVE,
-    MANAGEMENT,
-    Account,
-    Organization,
-    from_organizations,
-    with_role,
-)
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, with_role
+from session_manager_fleet.accounts.organizations_api import from_organizations
 from session_manager_fleet.errors import AccessError, InputError
 
 if TYPE_CHECKING:
