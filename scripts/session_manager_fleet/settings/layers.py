@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import types
-import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.settings.findings import _Finding, _finding, _findings, _known_path
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.foundation_targets import LOG_ARCHIVE_SECTION, Placement, place
 from session_manager_fleet.settings.schema import Component, Exemption, Override, SettingsFile, Wave
 from session_manager_fleet.settings.target import TargetSettings
-from session_manager_fleet.settings.types import Contradiction, ContradictionError
-from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, nearest, read_yaml
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, read_yaml
 
 _SESSION_KEY: KeyPath = ("preferences", "session_key", "kms_key_arn")
 
@@ -339,84 +336,3 @@ def load_settings(path: Path) -> Settings:
     if problems:
         raise InputError(problems)
     return Settings(document, parsed)
-
-
-@dataclass(frozen=True)
-class _Finding:
-    """Something that a model refuses.
-
-    Attributes:
-        message: A sentence.
-        paths: The key paths that are to blame, at least one; the one in front is named.
-    """
-
-    message: str
-    paths: tuple[KeyPath, ...]
-
-
-def _findings(error: ValidationError, model: type[BaseModel]) -> Iterator[_Finding]:
-    for detail in error.errors():
-        location = tuple(detail["loc"])
-        cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, ContradictionError):
-            yield from (_finding(entry, location) for entry in cause.contradictions)
-        else:
-            yield _Finding(_message(detail, model), (location,))
-
-
-def _finding(contradiction: Contradiction, location: KeyPath = ()) -> _Finding:
-    paths = tuple((*location, *path) for path in contradiction.paths)
-    return _Finding(_sentence(contradiction.message), paths)
-
-
-def _known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPath:
-    """Return the longest part of pydantic's location that is written in the file, and the missing key behind it."""
-    path: KeyPath = ()
-    for part in location:
-        if (*path, part) not in document.lines:
-            # Unions add the name of the alternative that failed; a missing key is worth naming, that is not.
-            return path
-        path = (*path, part)
-    return path
-
-
-_MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "missing": lambda detail: f'The key "{detail["loc"][-1]}" is missing.',
-    "string_pattern_mismatch": lambda detail: (
-        f"{json.dumps(detail['input'])} does not have the form that is needed here: {detail['ctx']['pattern']}"
-    ),
-    "bool_type": lambda detail: f'"{detail["input"]}" is not true or false.',
-    "string_type": lambda detail: f"{detail['input']!r} must be text; quote it.",
-    "int_type": lambda detail: f"{detail['input']!r} must be a whole number.",
-}
-
-
-def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """Say in one sentence what pydantic found."""
-    kind = detail["type"]
-    if kind == "extra_forbidden":
-        key = str(detail["loc"][-1])
-        return f'Unknown key "{key}"{nearest(key, _field_names(model, detail["loc"][:-1]))}.'
-    if kind in _MESSAGES:
-        return _MESSAGES[kind](detail)
-    return _sentence(str(detail["msg"]).removeprefix("Value error, "))
-
-
-def _sentence(text: str) -> str:
-    first = text.split(maxsplit=1)[0]
-    if not set(first) & {"_", "."}:  # the name of a key stays as it is
-        text = text[0].upper() + text[1:]
-    return text.rstrip(".") + "."
-
-
-def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Return the names that are known at a location of a model."""
-    here: Any = model
-    for part in location:
-        if isinstance(part, int):
-            here = typing.get_args(here)[0]
-        elif isinstance(here, type) and issubclass(here, BaseModel) and part in here.model_fields:
-            here = here.model_fields[part].annotation
-        if typing.get_origin(here) in {typing.Union, types.UnionType}:
-            here = typing.get_args(here)[0]
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
