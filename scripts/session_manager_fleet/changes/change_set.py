@@ -14,18 +14,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
+from session_manager_fleet.changes.differences import Inside, JsonText, Path, differences, marked
+from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Names
 
 if TYPE_CHECKING:
     from session_manager_fleet.targets.model import Target
 
-UNKNOWN = "(known after apply)"
-SENSITIVE = "(sensitive)"
-SET_BY_AWS = "(set by AWS)"
 
 # Order and symbols of actions, the destructive ones first; terraform's own symbols where it has one.
 ACTIONS: Mapping[str, str] = {"replace": "-/+", "delete": "-", "forget": ".", "update": "~", "create": "+", "move": ">"}
@@ -49,10 +48,6 @@ _SET_BY_AWS: Mapping[str, frozenset[str]] = {
 # What may hold secrets wherever preferences are passed on, in JSON or in a template around it.
 _SHELL_PROFILE = "shellProfile"
 
-_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-_WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
-_KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
-MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _INSTANCE_KEY = re.compile(r'\[(?:"(?:[^"\\]|\\.)*"|[0-9]+)\]')
 
@@ -190,55 +185,6 @@ def _reason(entry: Mapping[str, Any], names: Names) -> str:
     return "" if reason == "replace_because_cannot_update" else reason.replace("_", " ")
 
 
-class Names:
-    """Replaces what names a target by placeholders, the same everywhere in what belongs together.
-
-    Args:
-        account_id: The target's account.
-        region: The target's region.
-        home_region: The account's home region.
-        content: All that is going to be looked at, as any JSON: ids of keys that it gives to other accounts stay.
-    """
-
-    def __init__(self, account_id: str, region: str, home_region: str, content: object) -> None:
-        known = {home_region: "<home region>", region: "<region>", account_id: "<account>"}
-        self._placeholders = known
-        # Longest first: a name may begin like another one. A literal placeholder gets a backslash and stays different.
-        alternatives = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
-        literal = "|".join(re.escape(text) for text in (*MARKS, "<account>", "<region>", "<home region>"))
-        self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{alternatives})(?![A-Za-z0-9])|\\*(?:{literal}|<id [0-9]+>)")
-        arns = _KEY_ARN.findall(json.dumps(content))
-        self._foreign_ids = {key_id for account, key_id in arns if account != account_id}
-        self._ids: dict[str, str] = {}
-
-    def text(self, text: str) -> str:
-        """Replace the account and the regions."""
-        return self._pattern.sub(lambda match: self._placeholders.get(match[0], f"\\{match[0]}"), text)
-
-    def with_ids(self, text: str) -> str:
-        """Replace ids, too; they are numbered in the order in which they come here."""
-        return _WHOLE_ID.sub(self._id, text)
-
-    def _id(self, match: re.Match[str]) -> str:
-        if match[0] in self._foreign_ids:
-            return match[0]
-        return self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>")
-
-    def value(self, value: Any) -> JsonValue:  # noqa: ANN401 - attributes are any JSON
-        """Replace names in a value and in whatever it holds."""
-        if isinstance(value, Mark):
-            return {"unknown": UNKNOWN, "sensitive": SENSITIVE}[value.kind]
-        if isinstance(value, JsonText):
-            return self.value(value.text)
-        if isinstance(value, str):
-            return self.with_ids(self.text(value))
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if isinstance(value, dict):
-            return {self.with_ids(self.text(key)): self.value(item) for key, item in value.items()}
-        return value  # type: ignore[no-any-return]  # a number, a truth value or None
-
-
 def _attributes(entry: Mapping[str, Any], names: Names) -> Iterator[AttributeChange]:
     change = entry["change"]
     before = marked(change.get("before"), None, change.get("before_sensitive"))
@@ -277,3 +223,20 @@ def _path_text(path: Path, names: Names) -> str:
         else:
             text = f"{text}[{json.dumps(key, ensure_ascii=False)}]"
     return text or "(all attributes)"
+
+
+@dataclass(frozen=True)
+class PlanOutcome:
+    """What a plan found.
+
+    Attributes:
+        changed: Whether there is anything to apply.
+        add: Resources to create.
+        change: Resources to update in place.
+        destroy: Resources to delete; a replacement counts as one to create and one to delete.
+    """
+
+    changed: bool
+    add: int = 0
+    change: int = 0
+    destroy: int = 0

@@ -12,7 +12,8 @@ import tenacity
 from botocore.config import Config
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
-from session_manager_fleet.changes.change_set import SENSITIVE, UNKNOWN, AttributeChange
+from session_manager_fleet.changes.change_set import AttributeChange
+from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
 from session_manager_fleet.errors import AccessError, FleetError
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change

@@ -10,16 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.changes.change_set import (
-    ACTIONS,
-    MARKS,
-    SET_BY_AWS,
-    UNKNOWN,
-    AttributeChange,
-    ChangeSet,
-    Names,
-    ResourceChange,
-)
+from session_manager_fleet.changes.change_set import ACTIONS, AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.placeholders import MARKS, SET_BY_AWS, UNKNOWN, Names
 from session_manager_fleet.run.results import FailureKind, Status
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
+    from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome
     from session_manager_fleet.targets.model import Target
-    from session_manager_fleet.terraform.command import PlanOutcome
 
 
 class Status(StrEnum):

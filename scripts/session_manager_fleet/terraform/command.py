@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 
 import python_terraform
 
+from session_manager_fleet.changes.change_set import PlanOutcome
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
@@ -171,23 +172,6 @@ def commands_by_hand(backend: Mapping[str, str], workspace: str, *arguments: str
         shlex.join(["terraform", "init", "-reconfigure", *options]),
         f"TF_WORKSPACE={workspace} {shlex.join(['terraform', *arguments])}",
     )
-
-
-@dataclass(frozen=True)
-class PlanOutcome:
-    """What a plan found.
-
-    Attributes:
-        changed: Whether there is anything to apply.
-        add: Resources to create.
-        change: Resources to update in place.
-        destroy: Resources to delete; a replacement counts as one to create and one to delete.
-    """
-
-    changed: bool
-    add: int = 0
-    change: int = 0
-    destroy: int = 0
 
 
 class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]

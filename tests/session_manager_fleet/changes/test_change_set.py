@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import (
     ACTIONS,
-    SENSITIVE,
-    SET_BY_AWS,
-    UNKNOWN,
     AttributeChange,
     ChangeSet,
     ResourceChange,
     change_set,
     protected_destructions,
 )
+from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
 from session_manager_fleet.targets.model import Target
 
 HOME = "eu-west-1"

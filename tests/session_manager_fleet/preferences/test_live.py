@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from session_manager_fleet.aws import new_session
-from session_manager_fleet.changes.change_set import UNKNOWN
+from session_manager_fleet.changes.placeholders import UNKNOWN
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences import live as audit
 from session_manager_fleet.preferences.live import (

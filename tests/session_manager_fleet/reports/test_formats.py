@@ -26,7 +26,8 @@ from markdown_it import MarkdownIt
 from pydantic import JsonValue
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes.change_set import SENSITIVE, UNKNOWN, AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
+from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
 from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports.formats import REPORTS
@@ -37,7 +38,6 @@ from session_manager_fleet.run.results import Failure, Status, Step, TargetResul
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
 from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,21 +10,14 @@ import pytest
 from rich.console import Console
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes.change_set import (
-    SENSITIVE,
-    SET_BY_AWS,
-    UNKNOWN,
-    AttributeChange,
-    ChangeSet,
-    ResourceChange,
-)
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
+from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
 from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import Summary, TargetEntry
 from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.model import SkippedAccount, Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 HOSTILE = ["[/bold]", "[red]Prod", "a\\", "[link=https://example.com]x[/link]", ":warning:", "[", "é 日本", "[/]"]

@@ -18,13 +18,12 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
-from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run.journal import JOURNAL, SUMMARY, Beginning, JournalError, RunFolder, TargetKey, find_run
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 PAYMENTS = Account("111122223333", "Payments Prod", ou="Workloads/Prod")

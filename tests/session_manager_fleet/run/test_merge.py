@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.cli.app import run as command
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports.formats import REPORTS
@@ -21,7 +21,6 @@ from session_manager_fleet.run.merge import Part, merge, missing, read_parts
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import Shard, Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 COUNT = 3

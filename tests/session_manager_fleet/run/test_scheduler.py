@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes.change_set import ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
 from session_manager_fleet.run.executors.threads import Workers
@@ -28,7 +28,6 @@ from session_manager_fleet.run.saved_plan import Tools
 from session_manager_fleet.run.scheduler import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 TERMS = Terms(

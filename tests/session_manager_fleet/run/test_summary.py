@@ -11,14 +11,13 @@ import jsonschema
 import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
-from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, ResourceChange
+from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry, schema
 from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.terraform.command import PlanOutcome
 
 HOME = "eu-west-1"
 BEGUN = datetime.datetime(2026, 11, 21, 22, 0, tzinfo=datetime.UTC)

@@ -19,16 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from session_manager_fleet.changes.change_set import PlanOutcome
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.terraform import command as terraform
 from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.command import (
-    PlanOutcome,
-    Terraform,
-    child_environment,
-    find_terraform,
-    unsaved_state,
-)
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, unsaved_state
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, hiding
 
 StandIn = Callable[[str], Path]

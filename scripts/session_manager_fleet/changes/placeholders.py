@@ -1,0 +1,80 @@
+"""Replace what differs in every account (ids, regions, key ids) by placeholders."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic import JsonValue
+
+from session_manager_fleet.changes.differences import JsonText, Mark
+
+UNKNOWN = "(known after apply)"
+
+
+SENSITIVE = "(sensitive)"
+
+
+SET_BY_AWS = "(set by AWS)"
+
+
+_ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+
+
+_WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
+
+
+_KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
+
+
+MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
+
+
+class Names:
+    """Replaces what names a target by placeholders, the same everywhere in what belongs together.
+
+    Args:
+        account_id: The target's account.
+        region: The target's region.
+        home_region: The account's home region.
+        content: All that is going to be looked at, as any JSON: ids of keys that it gives to other accounts stay.
+    """
+
+    def __init__(self, account_id: str, region: str, home_region: str, content: object) -> None:
+        known = {home_region: "<home region>", region: "<region>", account_id: "<account>"}
+        self._placeholders = known
+        # Longest first: a name may begin like another one. A literal placeholder gets a backslash and stays different.
+        alternatives = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+        literal = "|".join(re.escape(text) for text in (*MARKS, "<account>", "<region>", "<home region>"))
+        self._pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{alternatives})(?![A-Za-z0-9])|\\*(?:{literal}|<id [0-9]+>)")
+        arns = _KEY_ARN.findall(json.dumps(content))
+        self._foreign_ids = {key_id for account, key_id in arns if account != account_id}
+        self._ids: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        """Replace the account and the regions."""
+        return self._pattern.sub(lambda match: self._placeholders.get(match[0], f"\\{match[0]}"), text)
+
+    def with_ids(self, text: str) -> str:
+        """Replace ids, too; they are numbered in the order in which they come here."""
+        return _WHOLE_ID.sub(self._id, text)
+
+    def _id(self, match: re.Match[str]) -> str:
+        if match[0] in self._foreign_ids:
+            return match[0]
+        return self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>")
+
+    def value(self, value: Any) -> JsonValue:  # noqa: ANN401 - attributes are any JSON
+        """Replace names in a value and in whatever it holds."""
+        if isinstance(value, Mark):
+            return {"unknown": UNKNOWN, "sensitive": SENSITIVE}[value.kind]
+        if isinstance(value, JsonText):
+            return self.value(value.text)
+        if isinstance(value, str):
+            return self.with_ids(self.text(value))
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, dict):
+            return {self.with_ids(self.text(key)): self.value(item) for key, item in value.items()}
+        return value  # type: ignore[no-any-return]  # a number, a truth value or None
