@@ -39,9 +39,11 @@ from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.saved_plan import VARIABLES
 from session_manager_fleet.settings.layers import load_settings
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
+from session_manager_fleet.terraform import root_module
+from session_manager_fleet.terraform.backend import backend_of, state_backend
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
@@ -91,13 +93,13 @@ def least_plan(folder: Path) -> Callable[[], None]:
     """Return what plans one data source that asks AWS nothing: below this, terraform and the provider do not go."""
     region = os.environ["AWS_REGION"]
     (folder / "main.tf").write_text(f'provider "aws" {{ region = "{region}" }}\ndata "aws_partition" "this" {{}}\n')
-    shutil.copy(operations.ROOT_MODULE / ".terraform.lock.hcl", folder)
+    shutil.copy(root_module.ROOT_MODULE / ".terraform.lock.hcl", folder)
     binary, environment = find_terraform(), child_environment(os.environ, folder, measure_capacity(1).go_runtime)
     _run([binary, "init", "-no-color"], environment, folder)
     return lambda: _run([binary, "plan", "-json"], environment, folder)
 
 
-def _run(command: list[str], environment: Mapping[str, str], folder: Path = operations.ROOT_MODULE) -> None:
+def _run(command: list[str], environment: Mapping[str, str], folder: Path = root_module.ROOT_MODULE) -> None:
     subprocess.run(command, cwd=folder, env=dict(environment), stdout=subprocess.DEVNULL, check=True)
 
 

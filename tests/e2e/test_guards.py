@@ -11,9 +11,10 @@ import pytest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import MANAGEMENT
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
+from session_manager_fleet.terraform.backend import backend_of, state_backend
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 pytestmark = pytest.mark.terraform

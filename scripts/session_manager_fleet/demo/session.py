@@ -23,8 +23,8 @@ from session_manager_fleet.errors import AccessError, ExitCode, FleetError, Inpu
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings.layers import load_settings
-from session_manager_fleet.targets.inventory import backend_of, state_backend
 from session_manager_fleet.terraform import processes
+from session_manager_fleet.terraform.backend import backend_of, state_backend
 from session_manager_fleet.terraform.command import child_environment
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"

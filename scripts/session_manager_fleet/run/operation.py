@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.errors import AccessError, ExitCode, InputError
+from session_manager_fleet.files import sha256_of
 from session_manager_fleet.preferences.live import (
     JudgedRole,
     LivePreferences,
@@ -26,25 +26,26 @@ from session_manager_fleet.preferences.live import (
     remediate,
 )
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
-from session_manager_fleet.run.executors.remote import Site, pack_root
+from session_manager_fleet.run.executors.remote import Site
 from session_manager_fleet.run.executors.threads import THREADS, Opener, dask_address, dask_opener, local_workers
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.run.saved_plan import Tools, sha256_of
+from session_manager_fleet.run.saved_plan import Tools
 from session_manager_fleet.run.scheduler import Limits, Observer, Rollout, is_pending
 from session_manager_fleet.run.summary import SkippedEntry, Summary
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.targets.exceptions import RegisteredException
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList, occupied_shards
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
+from session_manager_fleet.terraform.backend import backend_of, state_backend
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from session_manager_fleet.terraform.retry_tokens import read_revisions, with_revision
+from session_manager_fleet.terraform.root_module import ROOT_MODULE, pack_root
 
-ROOT_MODULE = Path(__file__).resolve().parents[3]
 DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.
 ORGANIZATION = "organization.json"

@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import importlib.metadata
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,8 +17,12 @@ from pathlib import Path
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
-from session_manager_fleet.files import write_private
-from session_manager_fleet.terraform.command import MODULES, ROOT_LOCK_FILE, root_files
+from session_manager_fleet.files import sha256_of, sha256_of_text, write_private
+from session_manager_fleet.terraform.root_module import (
+    ROOT_LOCK_FILE,
+    module_digest,
+    provider_version,
+)
 
 SCHEMA_VERSION = 1
 SEAL = "bundle.json"
@@ -29,7 +32,6 @@ VARIABLES = "terraform.tfvars"
 LOCK_FILE = "terraform.lock.hcl"
 FILES = (PLAN, PLAN_JSON, VARIABLES, LOCK_FILE)
 
-_LOCKED_PROVIDER = re.compile(r'provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"')
 # A clock that is not quite right must not make a plan of the next minute look forged.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
 
@@ -109,37 +111,6 @@ class _Seal:
 
 
 _SEAL = TypeAdapter(_Seal)
-
-
-def module_digest(root: Path) -> str:
-    """Return the digest of what terraform reads of a root module: its own files, its lock file and its modules."""
-    modules = [path for path in (root / MODULES).rglob("*") if ".terraform" not in path.parts and _is_source(path)]
-    digest = hashlib.sha256()
-    for path in sorted([*root_files(root), *modules]):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def _is_source(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".md"
-
-
-def provider_version(root: Path) -> str:
-    """Return the version of hashicorp/aws that the lock file of a root module demands; empty without one."""
-    lock_file = root / ROOT_LOCK_FILE
-    found = _LOCKED_PROVIDER.search(lock_file.read_text(encoding="utf-8")) if lock_file.is_file() else None
-    return found[1] if found else ""
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256_of_text(text: str) -> str:
-    """Return the SHA-256 digest of a text as hexadecimal text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime) -> str:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
-import botocore.exceptions
 
 from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, with_role
 from session_manager_fleet.accounts.organizations_api import from_organizations
 from session_manager_fleet.accounts.snapshot import from_saved
-from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, new_session, partitions, role_arn, translated_errors
+from session_manager_fleet.aws import assume_role, new_session, partitions, role_arn, translated_errors
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.layers import Settings, load_settings
-from session_manager_fleet.settings.schema import DeploymentRole, OrganizationSettings
+from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.types import region_problem
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 
@@ -164,50 +162,3 @@ def _with_roles(organization: Organization, settings: Settings) -> Organization:
     if problems:
         raise InputError(problems)
     return organization
-
-
-def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[str, str]:
-    """Find the state bucket and return the backend configuration that all regions share.
-
-    Without a name in the settings it is `session-manager-state-<account of the caller>`. It must belong to the caller's
-    account: a bucket of that name that somebody else made would receive all states.
-
-    Raises:
-        InputError: The bucket does not exist.
-        AccessError: It belongs to somebody else, or the caller has no access.
-    """
-    region = settings.state.region or home_region
-    with translated_errors("find out whose credentials these are"):
-        session = new_session()
-        account_id = session.client("sts", region_name=region, config=CLIENT_CONFIG).get_caller_identity()["Account"]
-    bucket = settings.state.bucket or f"session-manager-state-{account_id}"
-    with translated_errors(f"use the state bucket {bucket} as account {account_id}"):
-        try:
-            s3 = session.client("s3", region_name=region, config=CLIENT_CONFIG)
-            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account_id)
-        except botocore.exceptions.ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in {"404", "NoSuchBucket"}:
-                raise
-            message = (
-                f"The state bucket {bucket} does not exist in account {account_id}: create it, versioned and "
-                "encrypted, or name another in organization.state.bucket."
-            )
-            raise InputError(message) from error
-    backend = {
-        "bucket": bucket,
-        "region": region,
-        "key": "terraform.tfstate",
-        "use_lockfile": "true",
-        "encrypt": "true",
-    }
-    if settings.state.kms_key_arn:
-        backend["kms_key_id"] = settings.state.kms_key_arn
-    return backend
-
-
-def backend_of(shared: Mapping[str, str], settings: OrganizationSettings, region: str) -> dict[str, str]:
-    """Return the backend configuration of a region, whose states have a prefix of their own.
-
-    Terraform lists a prefix as a whole on every run, so no prefix may hold all workspaces of a large organization.
-    """
-    return {**shared, "workspace_key_prefix": f"{settings.state.key_prefix}/{region}"}

@@ -30,12 +30,11 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
+from session_manager_fleet.terraform.root_module import MODULES, ROOT_LOCK_FILE, root_files
 
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
-ROOT_LOCK_FILE = ".terraform.lock.hcl"
-MODULES = "modules"
 # How terraform calls what it has of a state that it cannot save; it writes that into its working folder.
 UNSAVED_STATE = "errored.tfstate"
 
@@ -136,11 +135,6 @@ def child_environment(
     elif own_configuration and Path(own_configuration).is_file():
         child["TF_CLI_CONFIG_FILE"] = own_configuration
     return child
-
-
-def root_files(root: Path) -> list[Path]:
-    """Return the files that terraform reads in the folder of a root module itself; its modules come beside them."""
-    return [path for path in root.iterdir() if path.suffix == ".tf" or path.name == ROOT_LOCK_FILE]
 
 
 def unsaved_state(folder: Path) -> Path | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
-from session_manager_fleet.targets.inventory import backend_of
+from session_manager_fleet.terraform.backend import backend_of
 from session_manager_fleet.terraform.command import commands_by_hand
 
 if TYPE_CHECKING:

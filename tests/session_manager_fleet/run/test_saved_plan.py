@@ -12,17 +12,10 @@ from typing import Any
 
 import pytest
 
+from session_manager_fleet import files
 from session_manager_fleet.run import saved_plan as bundles
-from session_manager_fleet.run.saved_plan import (
-    BundleError,
-    Demands,
-    Origin,
-    Tools,
-    check,
-    module_digest,
-    provider_version,
-    seal,
-)
+from session_manager_fleet.run.saved_plan import BundleError, Demands, Origin, Tools, check, seal
+from session_manager_fleet.terraform.root_module import module_digest, provider_version
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
@@ -218,7 +211,7 @@ def test_a_seal_that_is_none_is_refused(
     (folder / "bundle.json").write_text(json.dumps(content))
 
     with pytest.raises(BundleError, match=rf"{told}.*plan again"):
-        check(folder, replace(demands, sha256=bundles.sha256_of(folder / "bundle.json")))
+        check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"1", b"[]", b"{"])
@@ -227,7 +220,7 @@ def test_a_seal_that_is_no_json_object_is_refused(folder: Path, sealed: Sealed, 
     (folder / "bundle.json").write_bytes(text)
 
     with pytest.raises(BundleError, match="cannot be read; plan again"):
-        check(folder, replace(demands, sha256=bundles.sha256_of(folder / "bundle.json")))
+        check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
 
 
 def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
@@ -236,7 +229,7 @@ def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
     (folder / "bundle.json").write_text(text)
 
     with pytest.raises(BundleError, match="another version of this project"):
-        check(folder, replace(demands, sha256=bundles.sha256_of_text(text)))
+        check(folder, replace(demands, sha256=files.sha256_of_text(text)))
 
 
 # --- The digest of the root module ---------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.settings.schema import OrganizationSettings
-from session_manager_fleet.targets.inventory import Context, backend_of, state_backend
+from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection
+from session_manager_fleet.terraform.backend import backend_of, state_backend
 
 Write = Callable[[str, str], Path]
 SettingsFile = Callable[[str], Path]

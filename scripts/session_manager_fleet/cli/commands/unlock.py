@@ -12,8 +12,8 @@ from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.text import visible
-from session_manager_fleet.targets.inventory import state_backend
 from session_manager_fleet.targets.model import Selection
+from session_manager_fleet.terraform.backend import state_backend
 from session_manager_fleet.terraform.state_locks import read_locks, release_commands
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
-from session_manager_fleet.run.saved_plan import module_digest
-from session_manager_fleet.terraform.command import MODULES, Terraform, child_environment, find_terraform, root_files
+from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
+from session_manager_fleet.terraform.root_module import module_digest
 
 _JOB_PREFIX = "job-"
 
@@ -40,20 +40,6 @@ class Site:
     backends: Mapping[str, Mapping[str, str]]
     timeout_seconds: float
     secrets: tuple[str, ...] = ()
-
-
-def pack_root(root: Path) -> bytes:
-    """Return an archive of what terraform reads of a root module."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in sorted(root_files(root)):
-            archive.add(path, path.name)
-        archive.add(root / MODULES, MODULES, filter=_without_data_folders)
-    return buffer.getvalue()
-
-
-def _without_data_folders(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if ".terraform" in Path(entry.name).parts else entry
 
 
 @dataclass

@@ -23,15 +23,16 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors import threads as executors
 from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perform_once, dask_workers
-from session_manager_fleet.run.executors.remote import Site, pack_root, unpack_root
+from session_manager_fleet.run.executors.remote import Site, unpack_root
 from session_manager_fleet.run.executors.threads import THREADS, SerialExecutor, Workers, dask_address, local_workers
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import FILES, SEAL, Tools, module_digest
+from session_manager_fleet.run.saved_plan import FILES, SEAL, Tools
 from session_manager_fleet.run.scheduler import Limits, Rollout
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.root_module import module_digest, pack_root
 
 HOME = "eu-west-1"
 SCRIPTS = Path(executors.__file__).parents[3]
