@@ -39,6 +39,7 @@ from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.saved_plan import VARIABLES
 from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.targets import model
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
@@ -114,7 +115,7 @@ def bench_plans(console: Console, table: Table) -> None:
         @contextmanager
         def prepared(chosen: TargetList = selected, workers: int | None = None) -> Iterator[Operation]:
             run = RunFolder.create(Path(scratch))
-            beginning = operations.begin_run(context, "plan", chosen, operations.EVERYTHING)
+            beginning = operations.begin_run(context, "plan", chosen, model.EVERYTHING)
             with Claim.take(run.path.parent, run.run_id) as claim:
                 options = operations.Options(workers=workers)
                 yield Operation.prepare(context, run, claim, beginning, chosen.targets, progress, options)
@@ -140,7 +141,7 @@ def bench_plans(console: Console, table: Table) -> None:
         what = "no-change plan, CPU-s per target"
         table.add_row(f"{what} (baseline: naive loop)", f"{mine:.2f}", f"{baseline:.2f}", ratio(mine, baseline))
         table.add_row(f"{what} (baseline: one data source)", f"{mine:.2f}", f"{floor:.2f}", ratio(mine, floor))
-        everything = context.select(operations.EVERYTHING)
+        everything = context.select(model.EVERYTHING)
         with prepared(everything) as whole:
             begun = time.perf_counter()
             processors = children_cpu(lambda: whole.plan(everything.targets))

@@ -13,7 +13,7 @@ from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from session_manager_fleet.aws import new_session, partitions
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings.schema import DeploymentRole
-from session_manager_fleet.targets.inventory import account_session
+from session_manager_fleet.targets.session import account_session
 
 KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret", "aws_session_token": "token"}
 

@@ -27,7 +27,7 @@ from session_manager_fleet.preferences.live import (
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
-from session_manager_fleet.targets.inventory import account_session
+from session_manager_fleet.targets.session import account_session
 from session_manager_fleet.terraform.command import commands_by_hand, unsaved_state
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from session_manager_fleet.terraform.retry_tokens import store_revision

@@ -38,7 +38,7 @@ from session_manager_fleet.run.summary import SkippedEntry, Summary
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.targets.exceptions import RegisteredException
 from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList, occupied_shards
+from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList, occupied_shards
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.backend import backend_of, state_backend
@@ -49,7 +49,6 @@ from session_manager_fleet.terraform.root_module import ROOT_MODULE, pack_root
 DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.
 ORGANIZATION = "organization.json"
-EVERYTHING = Selection(everything=True)
 _UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 

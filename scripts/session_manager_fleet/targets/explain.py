@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets.exceptions import RegisteredException, register
 from session_manager_fleet.targets.model import Target, targets_of
-from session_manager_fleet.targets.tfvars import variables_of
+from session_manager_fleet.targets.variables import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:

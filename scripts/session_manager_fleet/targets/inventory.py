@@ -9,15 +9,15 @@ import boto3
 
 from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
-from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, with_role
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, Account, Organization, with_role
 from session_manager_fleet.accounts.organizations_api import from_organizations
 from session_manager_fleet.accounts.snapshot import from_saved
-from session_manager_fleet.aws import assume_role, new_session, partitions, role_arn, translated_errors
+from session_manager_fleet.aws import new_session, partitions, translated_errors
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.layers import Settings, load_settings
-from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.types import region_problem
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
+from session_manager_fleet.targets.session import account_session
 
 
 @dataclass(frozen=True)
@@ -113,21 +113,6 @@ class Context:
             AccessError: The role cannot be assumed.
         """
         return account_session(account, region, self.settings.organization.deployment_role)
-
-
-def account_session(account: Account, region: str, role: DeploymentRole) -> boto3.Session:
-    """Return a session in an account, through the deployment role where Terraform uses it too.
-
-    Raises:
-        AccessError: The role cannot be assumed.
-    """
-    with translated_errors(f"use the AWS credentials for account {account.id}"):
-        session = new_session(region)
-        session.get_credentials()  # found now, so that no client fails by them later
-    if account.role == MANAGEMENT and not role.in_management_account:
-        return session
-    arn = role_arn(account.id, role.name, region)
-    return assume_role(session, arn, region, session_name=role.session_name, external_id=role.external_id)
 
 
 def _discover(settings: Settings, *, with_tags: bool) -> Organization:

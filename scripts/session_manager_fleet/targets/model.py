@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings.schema import REST
+from session_manager_fleet.settings.schema import REST, Wave
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -233,3 +234,6 @@ def parse_tag(text: str, option: str = "--tag") -> tuple[str, str]:
     if not separator or not key:
         raise InputError(f'"{text}" is not a tag; write KEY=VALUE.', option)
     return key, value
+
+
+EVERYTHING = Selection(everything=True)

@@ -6,16 +6,15 @@ import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from session_manager_fleet.accounts.model import MANAGEMENT
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.hcl import hcl
+from session_manager_fleet.targets.variables import variables_of
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings.layers import EffectiveSettings
@@ -25,26 +24,6 @@ if TYPE_CHECKING:
 TEMPLATE = "terraform.tfvars.j2"
 # The first words of the built-in template: what begins with them is nobody's own.
 HEADER = "# Rendered from "
-
-# Variables that come from the settings, in the order of the file; many targets have them in common.
-_SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")
-
-
-def variables_of(target: Target, settings: EffectiveSettings, role: DeploymentRole) -> dict[str, Any]:
-    """Return the root module's variables for a target, in a fixed order."""
-    uses_role = target.account.role != MANAGEMENT or role.in_management_account
-    return {
-        "account_id": target.account.id,
-        "region": target.region,
-        "home_region": target.home_region,
-        "deployment_role": _role_variable(role) if uses_role else None,
-        **{name: settings.variables[name] for name in (*_SHARED, *settings.placed)},
-    }
-
-
-@cache
-def _role_variable(role: DeploymentRole) -> Mapping[str, Any]:
-    return role.model_dump(exclude={"in_management_account"}, exclude_none=True)
 
 
 class TfvarsRenderer:

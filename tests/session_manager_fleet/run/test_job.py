@@ -29,8 +29,8 @@ from session_manager_fleet.run.results import Failure, Status, Step, TargetResul
 from session_manager_fleet.run.retry import is_transient
 from session_manager_fleet.run.saved_plan import BundleError, Tools
 from session_manager_fleet.settings.schema import DeploymentRole
-from session_manager_fleet.targets.inventory import account_session
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets.session import account_session
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision

@@ -24,7 +24,6 @@ from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.executors.threads import Workers
 from session_manager_fleet.run.journal import JournalError, RunFolder
 from session_manager_fleet.run.operation import (
-    EVERYTHING,
     Operation,
     Options,
     begin_run,
@@ -37,7 +36,7 @@ from session_manager_fleet.run.operation import (
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.targets.model import Selection, Shard, Target, TargetList
+from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 PAYMENTS, DEV = Account("111122223333", "Payments"), Account("222233334444", "Dev")

@@ -23,8 +23,9 @@ from session_manager_fleet.settings.layers import EffectiveSettings, Settings, l
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.targets.tfvars import TfvarsRenderer, variables_of
+from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
+from session_manager_fleet.targets.variables import variables_of
 
 ROOT = Path(__file__).parents[3]
 ROLE = DeploymentRole(name="Deploy")

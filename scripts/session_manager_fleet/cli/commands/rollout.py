@@ -19,12 +19,12 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
-from session_manager_fleet.run.operation import DESTROY, EVERYTHING, Operation, handled_signals
+from session_manager_fleet.run.operation import DESTROY, Operation, handled_signals
 from session_manager_fleet.run.results import TargetResult
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.targets.exceptions import register
 from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.targets.model import Selection, Target, TargetList
+from session_manager_fleet.targets.model import EVERYTHING, Selection, Target, TargetList
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]
 
