@@ -41,8 +41,8 @@ from session_manager_fleet.targets.exceptions import WARNING_DAYS
 
 if TYPE_CHECKING:
     from session_manager_fleet.changes.change_set import ResourceChange
+    from session_manager_fleet.demo.live_state import RemediatedRole
     from session_manager_fleet.preferences.live import LivePreferences
-    from session_manager_fleet.run.operation import RemediatedRole
     from session_manager_fleet.run.summary import Summary
     from session_manager_fleet.targets.model import SkippedAccount, Target
 

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.preferences.live import (
+from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
+from session_manager_fleet.preferences.preview import (
     PREFERENCES_OUTPUT,
-    VerificationError,
     planned_preferences,
     preview_adoption,
     preview_destruction,
-    verify_preferences,
     writes_preferences,
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from session_manager_fleet.accounts.model import LOG_ARCHIVE
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
 from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
-from session_manager_fleet.preferences.live import VerificationError, verify_preferences
 from session_manager_fleet.verify import archive, arrivals, network, policies, storage
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict
 from session_manager_fleet.verify.reading import Reader

@@ -15,13 +15,12 @@ from moto import mock_aws
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.changes.placeholders import UNKNOWN
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences import live as audit
-from session_manager_fleet.preferences.live import (
-    VerificationError,
+from session_manager_fleet.preferences import preview
+from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
+from session_manager_fleet.preferences.preview import (
     planned_preferences,
     preview_adoption,
     preview_destruction,
-    verify_preferences,
     writes_preferences,
 )
 from session_preferences.document import build, render
@@ -290,4 +289,4 @@ def test_a_question_to_the_function_writes_nothing() -> None:
 def test_the_root_module_has_the_output_that_is_read() -> None:
     outputs = (Path(__file__).resolve().parents[3] / "outputs.tf").read_text()
 
-    assert f'output "{audit.PREFERENCES_OUTPUT}"' in outputs
+    assert f'output "{preview.PREFERENCES_OUTPUT}"' in outputs

@@ -20,7 +20,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.changes.change_set import AttributeChange
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
-from session_manager_fleet.preferences.live import VerificationError
+from session_manager_fleet.preferences.compare import VerificationError
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.remote import Site

@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.demo import live_state
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.run import operation as operations
@@ -409,7 +410,7 @@ def test_live_preferences_or_why_they_cannot_be_read(context: Context, monkeypat
     )
     targets = [Target(PAYMENTS, HOME, HOME), Target(PAYMENTS, OTHER, HOME)]
 
-    (_, live), (_, missing) = operations.live_preferences(context, targets)
+    (_, live), (_, missing) = live_state.live_preferences(context, targets)
 
     assert isinstance(live, LivePreferences)
     assert (live.default_version, live.latest_version) == ("1", "1")
@@ -420,6 +421,6 @@ def test_live_preferences_or_why_they_cannot_be_read(context: Context, monkeypat
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
-    [(_, refused)] = operations.live_preferences(context, targets[:1])
+    [(_, refused)] = live_state.live_preferences(context, targets[:1])
     assert isinstance(refused, str)
     assert refused.startswith("Cannot assume arn:aws:iam::111122223333:role/AWSControlTowerExecution")

@@ -13,10 +13,10 @@ from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.commands.rollout import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.cli.run_options import Running
+from session_manager_fleet.demo import live_state
 from session_manager_fleet.demo.report import print_attempts
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.operation import Options
 from session_manager_fleet.targets.model import Selection, TargetList
 
@@ -58,10 +58,10 @@ def demo(
         with start(loaded, "plan", selected, running, console) as check:
             code = finish(check, plan_and_show(check, selected.targets, console), console)
         console.print("\n[bold]5. Read back[/bold]")
-        live = operations.live_preferences(loaded, selected.targets)
+        live = live_state.live_preferences(loaded, selected.targets)
         terminal.print_live(console, live)
         console.print("\n[bold]6. Remediate[/bold] the roles of instances that lack the policy")
-        roles = operations.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
+        roles = live_state.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
         terminal.print_remediations(console, roles)
         broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
         attempts = _try_central_logging(sandbox, loaded, selected)
