@@ -31,6 +31,7 @@ from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.demo.session import sandboxed
 from session_manager_fleet.reports.terminal import TerminalProgress, make_console
+from session_manager_fleet.run import beginnings
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
 from session_manager_fleet.run.journal import RunFolder
@@ -115,7 +116,7 @@ def bench_plans(console: Console, table: Table) -> None:
         @contextmanager
         def prepared(chosen: TargetList = selected, workers: int | None = None) -> Iterator[Operation]:
             run = RunFolder.create(Path(scratch))
-            beginning = operations.begin_run(context, "plan", chosen, model.EVERYTHING)
+            beginning = beginnings.begin_run(context, "plan", chosen, model.EVERYTHING)
             with Claim.take(run.path.parent, run.run_id) as claim:
                 options = operations.Options(workers=workers)
                 yield Operation.prepare(context, run, claim, beginning, chosen.targets, progress, options)

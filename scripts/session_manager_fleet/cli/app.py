@@ -28,7 +28,7 @@ from session_manager_fleet.cli.options import Source, giving
 from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.text import visible_lines
-from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run import signals
 
 app = typer.Typer(
     name="rollout.py",
@@ -98,7 +98,7 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
     """Run a command and return its exit code; every expected error has been told in words."""
     errors = terminal.make_console(stderr=True)
     try:
-        with operations.handled_signals(_raise_interrupt):
+        with signals.handled_signals(_raise_interrupt):
             return _carry_out(program, arguments, name)
     except FleetError as error:
         errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)

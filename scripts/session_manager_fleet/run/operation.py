@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,26 +11,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import FrameType
-from typing import Any
 
 from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.files import sha256_of
+from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
-from session_manager_fleet.run.executors.remote import Site
-from session_manager_fleet.run.executors.threads import THREADS, Opener, dask_address, dask_opener, local_workers
+from session_manager_fleet.run.executors.choose import THREADS, dask_address, dask_opener
+from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.job import Job, Terms
-from session_manager_fleet.run.journal import Beginning, RunFolder, RunState, TargetKey, with_plan
-from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.journal import Beginning, RunFolder, with_plan
+from session_manager_fleet.run.results import Step, TargetResult, exit_code
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.saved_plan import Tools
-from session_manager_fleet.run.scheduler import Limits, Observer, Rollout, is_pending
-from session_manager_fleet.run.summary import SkippedEntry, Summary
-from session_manager_fleet.settings.schema import Wave
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.run.scheduler import Limits, Observer, Rollout
+from session_manager_fleet.run.signals import handled_signals
+from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.inventory import Context
-from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList, occupied_shards
+from session_manager_fleet.targets.model import EVERYTHING, Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.backend import backend_of, state_backend
@@ -42,7 +39,6 @@ from session_manager_fleet.terraform.root_module import ROOT_MODULE, pack_root
 DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.
 ORGANIZATION = "organization.json"
-_UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 
 @dataclass(frozen=True)
@@ -317,180 +313,3 @@ def _initialize(binary: str, environment: Mapping[str, str], run: RunFolder, sit
         )
         terraform[region].init(backend, run.path / f"init-{region}.log")
     return terraform
-
-
-def begin_run(
-    context: Context,
-    command: str,
-    targets: TargetList,
-    selection: Selection,
-    warnings: Sequence[str] = (),
-    exceptions: Sequence[RegisteredException] = (),
-) -> Beginning:
-    """Describe a new run over selected targets."""
-    return Beginning(
-        command=command,
-        organization_id=context.settings.organization.id,
-        configuration_sha256=sha256_of(context.settings.document.path),
-        selection=_conditions(selection),
-        tolerances={wave.name: wave.max_failures for wave in context.settings.waves},
-        targets=tuple(TargetKey.of(target) for target in targets.targets),
-        skipped=tuple(SkippedEntry(**entry.as_dict()) for entry in targets.skipped),
-        exceptions=tuple(exceptions),
-        warnings=tuple(warnings),
-        **_shards(context.select(replace(selection, shard=None)).targets, selection.shard),
-    )
-
-
-def go_on(
-    context: Context, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
-) -> Beginning:
-    """Describe a command that works on what an earlier one left.
-
-    Args:
-        context: The organization and its settings.
-        before: What the earlier one set out to do.
-        targets: All targets of the run.
-        command: What the command does.
-        selection: Its wave and its shard narrow what is worked on further.
-
-    Raises:
-        InputError: The run was made for another organization.
-    """
-    if before.organization_id != context.settings.organization.id:
-        message = (
-            f"This run is about {before.organization_id}, the settings are about {context.settings.organization.id}."
-        )
-        raise InputError(message, "RUN")
-    shards = {"shard": before.shard, "shards": before.shards}
-    return Beginning(
-        command=command,
-        organization_id=before.organization_id,
-        configuration_sha256=sha256_of(context.settings.document.path),
-        wave=selection.wave or before.wave,
-        missing_shards=before.missing_shards,
-        **(_shards(targets, selection.shard) or shards),
-    )
-
-
-def _conditions(selection: Selection) -> tuple[str, ...]:
-    """Return what narrows a selection, but for its shard, in one order however it was written."""
-    include = selection.include
-    given = {
-        "account": include.accounts,
-        "ou": include.ous,
-        "tag": [f"{key}={value}" for key, value in include.tags.items()],
-        "region": include.regions,
-        "exclude": selection.exclude,
-        "wave": [selection.wave] if selection.wave else [],
-    }
-    return tuple(f"--{option} {value}" for option, values in given.items() for value in sorted(set(values)))
-
-
-def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
-    """Return which part of the targets a run has, and which parts there are."""
-    if shard is None:
-        return {}
-    parts = tuple(part.index for part in occupied_shards(targets, shard.count))
-    return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
-
-
-def refuse_other_configuration(context: Context, state: RunState) -> None:
-    """Refuse to go on with a run whose settings have changed: its parts would not belong together.
-
-    Raises:
-        InputError: organization.yaml is not what the last command on the run worked with.
-    """
-    path = context.settings.document.path
-    if sha256_of(path) != state.beginning.configuration_sha256:
-        raise InputError(
-            "It is not what the last command on this run worked with: plan anew, what is done already is found so.",
-            str(path),
-        )
-
-
-def refuse_missing_shards(state: RunState) -> None:
-    """Refuse to apply a merged run that does not hold all plans that were meant: its review was not whole.
-
-    Raises:
-        InputError: A shard is missing.
-    """
-    if missing := state.first.missing_shards:
-        message = f"Shard {', '.join(missing)} is missing from this run: make it, and merge all shards again."
-        raise InputError(message, "RUN")
-
-
-def refuse_skipped_waves(context: Context, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
-    """Refuse to go on to a wave before those that it follows, whichever command was to work on them.
-
-    Args:
-        context: The organization and its settings, which say what each wave tolerates.
-        state: Where the run stands.
-        pending: What the command works on.
-        reverse: The last wave of the run comes first.
-
-    Raises:
-        InputError: More targets of an earlier wave have failed than it tolerates, or some are not done.
-    """
-    worked_on = {target.key for target in pending}
-    waves: dict[str, list[TargetResult]] = {}
-    for result in reversed(state.results) if reverse else state.results:
-        waves.setdefault(result.target.wave, []).append(result)
-    tolerance = {wave.name: wave for wave in context.settings.waves}
-    order = list(waves)
-    last = max(order.index(target.wave) for target in pending)
-    for name in order[:last]:
-        results = waves[name]
-        failures = sum(result.status is Status.FAILED for result in results)
-        undone = sum(result.status in _UNDONE and result.target.key not in worked_on for result in results)
-        where = f"of {len(results)} targets of the wave {name}, which comes before {order[last]}"
-        if not tolerance.get(name, Wave(name=name)).tolerates(failures, len(results)):
-            raise InputError(f"{failures} {where}, failed: `resume` the run first.", "RUN")
-        if undone:
-            raise InputError(f"{undone} {where}, are not done: `apply` that wave, or `resume` the run first.", "RUN")
-
-
-def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
-    """Return the results of targets that have to be planned anew when their run is resumed.
-
-    Of those that were being applied, or failed there, nobody knows how far they came; their saved plans are of no use.
-    """
-    undone = {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
-    return [result for result in results if result.status in undone and not is_pending(result)]
-
-
-@contextmanager
-def handled_signals(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a function handle Ctrl-C, termination and hang-up for a while.
-
-    A hang-up that is ignored stays so: `nohup` asks for that. Ctrl-C does not, as shells ignore it in the background
-    and CI systems cancel with it.
-    """
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
-    """Return the results that have something to apply."""
-    return [result for result in results if is_pending(result)]
-
-
-def exit_code(
-    results: Sequence[TargetResult], *, interrupted: bool = False, missing_shards: Sequence[str] = ()
-) -> ExitCode:
-    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure.
-
-    A saved plan that waits for somebody to agree is a pending change.
-    """
-    if interrupted:
-        return ExitCode.INTERRUPTED
-    if missing_shards or unfinished(results):
-        return ExitCode.TARGET_FAILED
-    return ExitCode.CHANGES_PENDING if with_changes(results) else ExitCode.DONE

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
+
+from session_manager_fleet.changes.change_set import ChangeSet
+from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.targets.model import Target
 
 if TYPE_CHECKING:
     from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome
@@ -81,3 +86,36 @@ class TargetResult:
     attempts: int = 1
     preview: tuple[AttributeChange, ...] = ()
     verified: bool | None = None
+
+
+def is_pending(result: TargetResult) -> bool:
+    """Tell whether a target has a saved plan that is still to be applied."""
+    return result.status is Status.CHANGES or (result.status is Status.NOT_STARTED and result.step is Step.APPLY)
+
+
+def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
+    """Return the results of targets that have to be planned anew when their run is resumed.
+
+    Of those that were being applied, or failed there, nobody knows how far they came; their saved plans are of no use.
+    """
+    undone = {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
+    return [result for result in results if result.status in undone and not is_pending(result)]
+
+
+def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
+    """Return the results that have something to apply."""
+    return [result for result in results if is_pending(result)]
+
+
+def exit_code(
+    results: Sequence[TargetResult], *, interrupted: bool = False, missing_shards: Sequence[str] = ()
+) -> ExitCode:
+    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure.
+
+    A saved plan that waits for somebody to agree is a pending change.
+    """
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if missing_shards or unfinished(results):
+        return ExitCode.TARGET_FAILED
+    return ExitCode.CHANGES_PENDING if with_changes(results) else ExitCode.DONE

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from session_manager_fleet.changes.change_set import ChangeSet
 from session_manager_fleet.errors import FleetError
-from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, failed
 from session_manager_fleet.run.journal import RunFolder
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.targets.model import Target
@@ -393,11 +393,6 @@ def _is_rest(rest: ChangeSet | None, planned: ChangeSet | None) -> bool:
         return False
     left, meant = ({(change.action, change.address) for change in changes.changes} for changes in (rest, planned))
     return left <= meant
-
-
-def is_pending(result: TargetResult) -> bool:
-    """Tell whether a target has a saved plan that is still to be applied."""
-    return result.status is Status.CHANGES or (result.status is Status.NOT_STARTED and result.step is Step.APPLY)
 
 
 def _failures(results: Iterable[TargetResult]) -> int:

@@ -23,7 +23,7 @@ from session_manager_fleet.errors import AccessError, FleetError, InputError, Te
 from session_manager_fleet.preferences.compare import VerificationError
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.executors import remote
-from session_manager_fleet.run.executors.remote import Site
+from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.job import Job, Terms, failed, perform
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient

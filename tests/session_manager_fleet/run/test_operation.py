@@ -21,21 +21,14 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.demo import live_state
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.preferences.live import LivePreferences
-from session_manager_fleet.run import operation as operations
-from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run import beginnings
+from session_manager_fleet.run.beginnings import begin_run, go_on
+from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.journal import JournalError, RunFolder
-from session_manager_fleet.run.operation import (
-    Operation,
-    Options,
-    begin_run,
-    exit_code,
-    go_on,
-    handled_signals,
-    unfinished,
-    with_changes,
-)
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.operation import Operation, Options
+from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, exit_code, unfinished, with_changes
 from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList
 
@@ -182,13 +175,13 @@ def test_a_run_of_another_organization_is_refused(context: Context) -> None:
 def test_a_run_is_not_resumed_with_other_settings(context: Context, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "runs")
     run.begin(begin_run(context, "plan", everything(context), EVERYTHING))
-    operations.refuse_other_configuration(context, run.read())
+    beginnings.refuse_other_configuration(context, run.read())
 
     path = context.settings.document.path
     path.write_text(path.read_text() + "# changed\n")
 
     with pytest.raises(InputError, match="not what the last command on this run worked with"):
-        operations.refuse_other_configuration(context, run.read())
+        beginnings.refuse_other_configuration(context, run.read())
 
 
 # --- Operations --------------------------------------------------------------------------------------------------

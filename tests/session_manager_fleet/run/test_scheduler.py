@@ -20,7 +20,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
-from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, Terms, failed
 from session_manager_fleet.run.journal import Beginning, JournalError, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult

@@ -13,7 +13,7 @@ from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import merge as merging
-from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run import results
 from session_manager_fleet.run.results import Status
 
 
@@ -36,7 +36,7 @@ def merge(
     judged = state.results
     if within_tolerance and not exceeded:
         judged = [result for result in judged if result.status is not Status.FAILED]
-    code = operations.exit_code(judged, missing_shards=state.first.missing_shards)
+    code = results.exit_code(judged, missing_shards=state.first.missing_shards)
     if exceeded:
         code = ExitCode.TARGET_FAILED
     run.end(code)

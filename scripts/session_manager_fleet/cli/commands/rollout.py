@@ -17,11 +17,12 @@ from session_manager_fleet.cli.options import load, load_context, selecting, tod
 from session_manager_fleet.cli.run_options import Running, applying, planning
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run import beginnings, results
 from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
-from session_manager_fleet.run.operation import DESTROY, Operation, handled_signals
+from session_manager_fleet.run.operation import DESTROY, Operation
 from session_manager_fleet.run.results import TargetResult
 from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.targets.exceptions import register
 from session_manager_fleet.targets.inventory import Context
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Target, TargetList
@@ -67,7 +68,7 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
         raise InputError("The targets are those of the run; only --wave and --shard may narrow them.", "RUN")
     with _claimed(run, running) as (folder, claim):
         state = folder.read()
-        operations.refuse_missing_shards(state)
+        beginnings.refuse_missing_shards(state)
         waves = dict.fromkeys(result.target.wave for result in state.results)
         if selection.wave is not None and selection.wave not in waves:
             message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
@@ -75,15 +76,15 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
         destroys = state.beginning.command == DESTROY
         loaded = load_context(context.obj, refuse_expired=True)
         command = DESTROY if destroys else "apply"
-        beginning = operations.go_on(loaded, state.first, _targets(state.results), command, selection)
+        beginning = beginnings.go_on(loaded, state.first, _targets(state.results), command, selection)
         results = [result for result in state.results if beginning.means(result.target)]
-        pending = operations.with_changes(results)
+        pending = results.with_changes(results)
         if not pending:
             _say(console, "This run holds nothing to apply.", running)
             return _nothing_to_do(folder, beginning, results)
         if destroys:
             _refuse_silence(running, destroys=True)
-        operations.refuse_skipped_waves(loaded, state, _targets(pending), reverse=destroys)
+        beginnings.refuse_skipped_waves(loaded, state, _targets(pending), reverse=destroys)
         operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
         if destroys:
             _show(operation, results, console, quiet=_unasked(running))
@@ -106,7 +107,7 @@ def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, Claim]]:
 
 def _nothing_to_do(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:
     """Note that a command had nothing to do: the run of a shard may be merged with others."""
-    code = operations.exit_code(results, missing_shards=beginning.missing_shards)
+    code = results.exit_code(results, missing_shards=beginning.missing_shards)
     folder.begin(beginning)
     folder.end(code)
     folder.write_summary()
@@ -121,8 +122,8 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
         state = folder.read()
         command = state.beginning.command
         applies = command != "plan"
-        again = operations.unfinished(state.scope)
-        pending = again + (operations.with_changes(state.scope) if applies else [])
+        again = results.unfinished(state.scope)
+        pending = again + (results.with_changes(state.scope) if applies else [])
         if not pending:
             missing = state.first.missing_shards
             told = f"Shard {', '.join(missing)} is missing from this run." if missing else "This run is complete."
@@ -131,8 +132,8 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
         if applies:
             _refuse_silence(running, destroys=command == DESTROY)
         loaded = load_context(context.obj, refuse_expired=True)
-        operations.refuse_other_configuration(loaded, state)
-        beginning = operations.go_on(loaded, state.beginning, _targets(state.results), command)
+        beginnings.refuse_other_configuration(loaded, state)
+        beginning = beginnings.go_on(loaded, state.beginning, _targets(state.results), command)
         operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
         operation.doubtful |= state.doubtful
         doubtful = sum(result.target.key in state.doubtful for result in again)
@@ -189,7 +190,7 @@ def _say(console: Console, text: str, running: Running) -> None:
 
 
 def _ask_and_apply(operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console) -> int:
-    results, count = list(planned), len(operations.with_changes(planned))
+    results, count = list(planned), len(results.with_changes(planned))
     if count and not operation.stop.is_set() and (running.yes or _agreed(operation, count)):
         results = apply_planned(operation, results, running, console)
     return finish(operation, results, console, quiet=running.quiet)
@@ -231,7 +232,7 @@ def start(
     selection: Selection = EVERYTHING,
 ) -> Iterator[Operation]:
     """Make the folder of a new run, get terraform ready for its targets, and keep other runs away from them."""
-    beginning = operations.begin_run(
+    beginning = beginnings.begin_run(
         context,
         command,
         selected,
@@ -281,7 +282,7 @@ def _show(operation: Operation, results: Sequence[TargetResult], console: Consol
     """Show what there is to apply, and what else should be known before."""
     if quiet:
         return
-    summary = operation.run.read().summary(operation.run, operations.with_changes(results))
+    summary = operation.run.read().summary(operation.run, results.with_changes(results))
     terminal.print_change_sets(console, summary)
     terminal.print_notes(console, summary)
 

@@ -15,7 +15,7 @@ from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.verification import VerificationProgress, print_verification
-from session_manager_fleet.run import operation as operations
+from session_manager_fleet.run import signals
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.verify.model import exit_code
 from session_manager_fleet.verify.verifier import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals
@@ -46,7 +46,7 @@ def verify(
     errors = terminal.make_console(stderr=True)
     loaded, selected = load(context.obj, selection, errors)
     verifier, stop = Verifier(loaded, age), threading.Event()
-    with operations.handled_signals(lambda *_: stop.set()), VerificationProgress(errors, len(selected.targets)) as told:
+    with signals.handled_signals(lambda *_: stop.set()), VerificationProgress(errors, len(selected.targets)) as told:
         verified = verifier.verify(selected.targets, told.finished, stop=stop)
         if watch and not stop.is_set():
             arrived = verifier.watch(selected.targets, watch, told.arrived, since=begun, stop=stop)

@@ -15,8 +15,7 @@ from distributed.comm.core import CommClosedError
 
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors import remote
-from session_manager_fleet.run.executors.remote import Site
-from session_manager_fleet.run.executors.threads import Workers
+from session_manager_fleet.run.executors.base import Site, Workers
 from session_manager_fleet.run.job import Job, Performed
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Step

@@ -17,29 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from session_manager_fleet.errors import FleetError, InputError
+from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
 from session_manager_fleet.terraform.root_module import module_digest
 
 _JOB_PREFIX = "job-"
-
-
-@dataclass(frozen=True)
-class Site:
-    """What a process needs to know to do the jobs of a run; it holds no credentials.
-
-    Attributes:
-        root_sha256: Digest of the root module, see `session_manager_fleet.run.saved_plan.module_digest`.
-        backends: Backend configuration of each region.
-        timeout_seconds: How long one terraform command may take.
-        secrets: What logs and errors must not show.
-    """
-
-    root_sha256: str
-    backends: Mapping[str, Mapping[str, str]]
-    timeout_seconds: float
-    secrets: tuple[str, ...] = ()
 
 
 @dataclass

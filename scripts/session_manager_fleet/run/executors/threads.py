@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
-from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.executors.remote import Site
+from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, failed, perform
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.terraform.command import Terraform
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-THREADS = "threads"
-# Addresses of Dask schedulers, and what Dask itself calls them.
-_DASK = {"dask://": "tcp://", "dask+tls://": "tls://"}
 
 
 class SerialExecutor(Executor):
@@ -32,26 +24,6 @@ class SerialExecutor(Executor):
         future: Future[R] = Future()
         future.set_result(fn(*args, **kwargs))
         return future
-
-
-@dataclass(frozen=True)
-class Workers:
-    """An open executor of jobs.
-
-    Attributes:
-        submit: Hands a job to the executor.
-        interrupt: Asks all running jobs to stop in an orderly way.
-        lost: What the future of a job raises if nobody can know how the job ended.
-        count: How many jobs it does at once.
-    """
-
-    submit: Callable[[Job], Future[Performed]]
-    interrupt: Callable[[], None]
-    lost: tuple[type[BaseException], ...] = ()
-    count: int = 1
-
-
-Opener = Callable[[], AbstractContextManager[Workers]]
 
 
 @contextmanager
@@ -80,32 +52,3 @@ def local_workers(
 
     with SerialExecutor() if serial else ThreadPoolExecutor(count, thread_name_prefix="job") as executor:
         yield Workers(lambda job: executor.submit(work, job), interrupt, count=count)
-
-
-def dask_address(executor: str) -> str | None:
-    """Return the address of the Dask scheduler that an executor names, or None for threads.
-
-    Raises:
-        InputError: The text names no executor.
-    """
-    if executor == THREADS:
-        return None
-    match = re.fullmatch(r"(dask(?:\+tls)?://)((?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})", executor)
-    if match is not None:
-        return _DASK[match[1]] + match[2]
-    message = f'"{executor}" is no executor; use threads, dask://HOST:PORT or dask+tls://HOST:PORT.'
-    raise InputError(message, "--executor")
-
-
-def dask_opener(address: str, run: RunFolder, site: Site, archive: bytes, version: str) -> Opener:
-    """Return how to use a Dask cluster, see `session_manager_fleet.run.executors.dask`.
-
-    Raises:
-        InputError: Dask is not installed.
-    """
-    try:
-        from session_manager_fleet.run.executors.dask import dask_workers  # noqa: PLC0415 - an extra, and slow to import
-    except ImportError as error:
-        message = "Dask is not installed here: install this project with its extra, session-manager-fleet[dask]."
-        raise InputError(message, "--executor") from error
-    return functools.partial(dask_workers, address, run, site, archive, version)

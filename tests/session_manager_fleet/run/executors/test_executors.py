@@ -22,9 +22,11 @@ from distributed import Client
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors import threads as executors
+from session_manager_fleet.run.executors.base import Site, Workers
+from session_manager_fleet.run.executors.choose import THREADS, dask_address
 from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perform_once, dask_workers
-from session_manager_fleet.run.executors.remote import Site, unpack_root
-from session_manager_fleet.run.executors.threads import THREADS, SerialExecutor, Workers, dask_address, local_workers
+from session_manager_fleet.run.executors.remote import unpack_root
+from session_manager_fleet.run.executors.threads import SerialExecutor, local_workers
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult
