@@ -11,7 +11,6 @@ from session_manager_fleet.aws import CLIENT_CONFIG
 from session_manager_fleet.changes.change_set import AttributeChange
 from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
 from session_manager_fleet.errors import AccessError, FleetError
-from session_manager_fleet.preferences.preview import _PLACEHOLDER
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change
 from session_preferences.errors import AwsError, PreferencesError
@@ -89,3 +88,7 @@ def _compare(session: boto3.Session, region: str, wanted: Mapping[str, Any], bud
         raise AccessError(f"Cannot read the document {wanted['document']} in {region}: {error}") from error
     except PreferencesError as error:
         raise VerificationError(f"The document {wanted['document']} in {region} cannot be compared: {error}") from error
+
+
+# Stands for a value that terraform knows only after the apply; nothing is called so.
+_PLACEHOLDER = "alias/known-after-apply"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.changes.change_set import AttributeChange
 from session_manager_fleet.changes.placeholders import UNKNOWN
-from session_manager_fleet.preferences.compare import _READ_SECONDS, _compare, _shown
+from session_manager_fleet.preferences.compare import _PLACEHOLDER, _READ_SECONDS, _compare, _shown
 from session_preferences.aws import Budget
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 # The root's output that says what the function was asked to bring about.
 PREFERENCES_OUTPUT = "preferences"
-
-
-# Stands for a value that terraform knows only after the apply; nothing is called so.
-_PLACEHOLDER = "alias/known-after-apply"
 
 
 # What becomes of the document when its management ends, by the setting `on_destroy`.

@@ -13,8 +13,7 @@ from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import merge as merging
-from session_manager_fleet.run import results
-from session_manager_fleet.run.results import Status
+from session_manager_fleet.run.results import Status, exit_code
 
 
 def merge(
@@ -36,7 +35,7 @@ def merge(
     judged = state.results
     if within_tolerance and not exceeded:
         judged = [result for result in judged if result.status is not Status.FAILED]
-    code = results.exit_code(judged, missing_shards=state.first.missing_shards)
+    code = exit_code(judged, missing_shards=state.first.missing_shards)
     if exceeded:
         code = ExitCode.TARGET_FAILED
     run.end(code)

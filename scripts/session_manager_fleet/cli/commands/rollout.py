@@ -17,10 +17,10 @@ from session_manager_fleet.cli.options import load, load_context, selecting, tod
 from session_manager_fleet.cli.run_options import Running, applying, planning
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import beginnings, results
+from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
 from session_manager_fleet.run.operation import DESTROY, Operation
-from session_manager_fleet.run.results import TargetResult
+from session_manager_fleet.run.results import TargetResult, exit_code, unfinished, with_changes
 from session_manager_fleet.run.run_lock import Claim
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.targets.exceptions import register
@@ -78,7 +78,7 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
         command = DESTROY if destroys else "apply"
         beginning = beginnings.go_on(loaded, state.first, _targets(state.results), command, selection)
         results = [result for result in state.results if beginning.means(result.target)]
-        pending = results.with_changes(results)
+        pending = with_changes(results)
         if not pending:
             _say(console, "This run holds nothing to apply.", running)
             return _nothing_to_do(folder, beginning, results)
@@ -107,7 +107,7 @@ def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, Claim]]:
 
 def _nothing_to_do(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:
     """Note that a command had nothing to do: the run of a shard may be merged with others."""
-    code = results.exit_code(results, missing_shards=beginning.missing_shards)
+    code = exit_code(results, missing_shards=beginning.missing_shards)
     folder.begin(beginning)
     folder.end(code)
     folder.write_summary()
@@ -122,8 +122,8 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
         state = folder.read()
         command = state.beginning.command
         applies = command != "plan"
-        again = results.unfinished(state.scope)
-        pending = again + (results.with_changes(state.scope) if applies else [])
+        again = unfinished(state.scope)
+        pending = again + (with_changes(state.scope) if applies else [])
         if not pending:
             missing = state.first.missing_shards
             told = f"Shard {', '.join(missing)} is missing from this run." if missing else "This run is complete."
@@ -190,7 +190,7 @@ def _say(console: Console, text: str, running: Running) -> None:
 
 
 def _ask_and_apply(operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console) -> int:
-    results, count = list(planned), len(results.with_changes(planned))
+    results, count = list(planned), len(with_changes(planned))
     if count and not operation.stop.is_set() and (running.yes or _agreed(operation, count)):
         results = apply_planned(operation, results, running, console)
     return finish(operation, results, console, quiet=running.quiet)
@@ -282,7 +282,7 @@ def _show(operation: Operation, results: Sequence[TargetResult], console: Consol
     """Show what there is to apply, and what else should be known before."""
     if quiet:
         return
-    summary = operation.run.read().summary(operation.run, results.with_changes(results))
+    summary = operation.run.read().summary(operation.run, with_changes(results))
     terminal.print_change_sets(console, summary)
     terminal.print_notes(console, summary)
 

@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from session_manager_fleet.run.executors.remote import Site
 from session_manager_fleet.run.job import Job, Performed
 
 
