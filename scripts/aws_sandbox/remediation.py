@@ -67,7 +67,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Exemption:
+class ExceptionEntry:
     """A remediation exception: why a resource is left out of automatic remediation, and until when; None = for good."""
 
     message: str
@@ -105,7 +105,7 @@ class Remediation:
         # account and region → rule name → resource id → newest attempt
         self._attempts: dict[Place, dict[str, dict[str, Attempt]]] = {}
         # what automatic remediation leaves alone or has given up: account and region, rule name, resource id → why
-        self._exemptions: dict[tuple[Place, str, str], Exemption] = {}
+        self._exemptions: dict[tuple[Place, str, str], ExceptionEntry] = {}
 
     def operations(self) -> Operations:
         """Return what is answered here."""
@@ -191,7 +191,7 @@ class Remediation:
         place, configuration = self._asked(call)
         expires = call.parameters.get("ExpirationTime")
         # moto reads a time as UTC without saying so.
-        exemption = Exemption(call.parameters.get("Message", ""), expires.replace(tzinfo=UTC) if expires else None)
+        exemption = ExceptionEntry(call.parameters.get("Message", ""), expires.replace(tzinfo=UTC) if expires else None)
         for key in call.parameters["ResourceKeys"]:
             self._exemptions[place, configuration["ConfigRuleName"], key["ResourceId"]] = exemption
         return {"FailedBatches": []}
@@ -203,7 +203,7 @@ class Remediation:
             self._exemptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
         return {"FailedBatches": []}
 
-    def _valid_exemptions(self) -> dict[tuple[Place, str, str], Exemption]:
+    def _valid_exemptions(self) -> dict[tuple[Place, str, str], ExceptionEntry]:
         """Return the exemptions that have not expired."""
         now = datetime.now(UTC)
         return {
@@ -229,7 +229,7 @@ class Remediation:
                 break
         else:
             if automatic:
-                exemption = Exemption(f"Automatic remediation failed {attempts} times.")
+                exemption = ExceptionEntry(f"Automatic remediation failed {attempts} times.")
                 self._exemptions[place, configuration["ConfigRuleName"], resource_id] = exemption
         attempt.under_way = False
 

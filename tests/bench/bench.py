@@ -37,11 +37,11 @@ from session_manager_fleet.run.executors.capacity import available_cores, measur
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.run.results import Status, TargetResult
-from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import VARIABLES
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets import model
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.terraform import root_module
@@ -72,7 +72,7 @@ def own_cpu(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def naive_plan(context: Context, selected: TargetList, run: RunFolder, folder: Path) -> None:
+def naive_plan(context: Inventory, selected: TargetList, run: RunFolder, folder: Path) -> None:
     """Plan the way a shell loop does: init, workspace select, plan and show for every target."""
     binary = find_terraform()
     settings = context.settings.organization
@@ -109,7 +109,7 @@ def bench_plans(console: Console, table: Table) -> None:
     """Compare planning unchanged targets with a naive loop, and weigh the emulator."""
     with tempfile.TemporaryDirectory() as scratch, sandboxed(None, Path(scratch), console.print):
         servers = psutil.Process().children(recursive=True)
-        context = Context.load(_EXAMPLE)
+        context = Inventory.load(_EXAMPLE)
         selected = context.select(Selection(include=Matcher(accounts=["Webshop"])))
         progress = TerminalProgress(console)
 
@@ -117,8 +117,8 @@ def bench_plans(console: Console, table: Table) -> None:
         def prepared(chosen: TargetList = selected, workers: int | None = None) -> Iterator[Operation]:
             run = RunFolder.create(Path(scratch))
             beginning = beginnings.begin_run(context, "plan", chosen, model.EVERYTHING)
-            with Claim.take(run.path.parent, run.run_id) as claim:
-                options = operations.Options(workers=workers)
+            with RunLock.take(run.path.parent, run.run_id) as claim:
+                options = operations.RunOptions(workers=workers)
                 yield Operation.prepare(context, run, claim, beginning, chosen.targets, progress, options)
 
         with prepared() as operation:

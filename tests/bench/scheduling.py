@@ -25,8 +25,8 @@ from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import Tools
-from session_manager_fleet.run.scheduler import Limits, Rollout
+from session_manager_fleet.run.saved_plan import Toolchain
+from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
@@ -110,7 +110,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     naive = naive_loop(binary, folder, targets[:NAIVE_TARGETS])
     settings = load_settings(_SETTINGS)
     renderer, role = renderer_of(settings), settings.organization.deployment_role
-    tools = Tools("1.11.4", "5.100.0", "0.1.0", "")
+    tools = Toolchain("1.11.4", "5.100.0", "0.1.0", "")
     backend = {"bucket": "session-manager-state-123456789012", "region": "eu-west-1"}
     terms = Terms(tools, role, backend, "session-manager", datetime.timedelta(hours=1), allow_destroy=False)
     (folder / "root").mkdir()
@@ -131,7 +131,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     run.begin(Beginning(command="plan", organization_id="o-sandbox1234", configuration_sha256="", targets=keys))
     workers = available_cores() * 2
     with local_workers(run, {HOME: terraform}, workers) as opened:
-        results = Rollout(
+        results = Scheduler(
             run=run,
             workers=opened,
             make_job=job,

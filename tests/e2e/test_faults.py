@@ -29,7 +29,7 @@ from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.job import Job, Terms, perform
 from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import Tools
+from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
@@ -151,7 +151,7 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     # The states of another test must not be met here.
     terraform.init({**backend, "workspace_key_prefix": f"faults/{HOME}"}, tmp_path / "init.log")
     terms = Terms(
-        tools=Tools.of(root, terraform_version(binary)),
+        tools=Toolchain.of(root, terraform_version(binary)),
         role=DeploymentRole(name=sandbox.organization.deployment_role),
         backend=backend,
         key_prefix="faults",

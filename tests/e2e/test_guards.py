@@ -11,7 +11,7 @@ import pytest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import MANAGEMENT
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.terraform.backend import backend_of, state_backend
@@ -38,7 +38,7 @@ def plan(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Plan:
         for name, value in sandbox.environment().items():
             patch.setenv(name, value)
         environment = {**child_environment(os.environ, folder), "TF_DATA_DIR": str(folder / "data")}
-        context = Context.load(EXAMPLE)
+        context = Inventory.load(EXAMPLE)
         settings = context.settings.organization
         backend = backend_of(state_backend(settings, context.home_region), settings, "eu-west-1")
     options = [f"-backend-config={key}={value}" for key, value in backend.items()]
@@ -63,7 +63,7 @@ def plan(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 def tfvars_of(account_id: str, *, role: str = "") -> str:
     """Render the example's settings for an account; as management account it is entered without a role."""
-    context = Context.load(_accounts_file(account_id, role))
+    context = Inventory.load(_accounts_file(account_id, role))
     (account,) = context.organization.accounts
     target = Target(account, "eu-west-1", "eu-west-1")
     settings = context.settings

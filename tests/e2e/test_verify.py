@@ -17,7 +17,7 @@ from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.cli.app import run
 from session_manager_fleet.preferences.expected import wanted_preferences
 from session_manager_fleet.settings.foundation import LogArchive
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.verify.bucket_policy import wanted_statements
 from session_preferences.aws import Budget, caller
@@ -118,7 +118,7 @@ class Member:
         self.write_document()
 
     def write_document(self) -> None:
-        context = Context.load(self.config)
+        context = Inventory.load(self.config)
         (target,) = context.select(Selection(include=Matcher(accounts=[MEMBER]))).targets
         values = context.settings.effective(target.account, REGION).values
         request = parse_event({**wanted_preferences(target, values, self.key), "action": "reconcile"})

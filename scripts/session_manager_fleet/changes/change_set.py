@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from session_manager_fleet.changes.differences import Inside, JsonText, Path, differences, marked
-from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Names
+from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Placeholders
 
 if TYPE_CHECKING:
     from session_manager_fleet.targets.model import Target
@@ -150,7 +150,7 @@ def change_set(plan: Mapping[str, Any], target: Target) -> ChangeSet:
         target: Whose account and regions become placeholders.
     """
     entries = plan.get("resource_changes", [])
-    names = Names(target.account.id, target.region, target.home_region, entries)
+    names = Placeholders(target.account.id, target.region, target.home_region, entries)
     found = [(action, names.text(entry["address"]), entry) for entry in entries if (action := _action(entry))]
     rank = {action: number for number, action in enumerate(ACTIONS)}
     found.sort(key=lambda item: (rank[item[0]], item[1]))
@@ -173,7 +173,7 @@ def _action(entry: Mapping[str, Any]) -> str | None:
     return next((action for action in actions if action in ACTIONS), "move" if moved else None)
 
 
-def _reason(entry: Mapping[str, Any], names: Names) -> str:
+def _reason(entry: Mapping[str, Any], names: Placeholders) -> str:
     previous = entry.get("previous_address", entry["address"])
     if previous != entry["address"]:
         return f"was {names.with_ids(names.text(previous))}"
@@ -184,7 +184,7 @@ def _reason(entry: Mapping[str, Any], names: Names) -> str:
     return "" if reason == "replace_because_cannot_update" else reason.replace("_", " ")
 
 
-def _attributes(entry: Mapping[str, Any], names: Names) -> Iterator[AttributeChange]:
+def _attributes(entry: Mapping[str, Any], names: Placeholders) -> Iterator[AttributeChange]:
     change = entry["change"]
     before = marked(change.get("before"), None, change.get("before_sensitive"))
     after = marked(change.get("after"), change.get("after_unknown"), change.get("after_sensitive"))
@@ -200,7 +200,7 @@ def _attributes(entry: Mapping[str, Any], names: Names) -> Iterator[AttributeCha
         )
 
 
-def _shown(path: Path, value: Any, names: Names) -> JsonValue:  # noqa: ANN401
+def _shown(path: Path, value: Any, names: Placeholders) -> JsonValue:  # noqa: ANN401
     """Return a value as it may be shown; of a shell profile only that it differs."""
     text = value.text if isinstance(value, JsonText) else value
     if _SHELL_PROFILE in path and text not in (None, {}):
@@ -210,7 +210,7 @@ def _shown(path: Path, value: Any, names: Names) -> JsonValue:  # noqa: ANN401
     return names.value(value)
 
 
-def _path_text(path: Path, names: Names) -> str:
+def _path_text(path: Path, names: Placeholders) -> str:
     text = ""
     for step in path:
         if isinstance(step, Inside):

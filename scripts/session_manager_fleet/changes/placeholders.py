@@ -31,7 +31,7 @@ _KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})
 MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
 
 
-class Names:
+class Placeholders:
     """Replaces what names a target by placeholders, the same everywhere in what belongs together.
 
     Args:

@@ -19,7 +19,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.text import visible
 from session_manager_fleet.targets import exceptions as register
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, Shard, TargetList, parse_tag
 
 AccountOption = Annotated[
@@ -130,7 +130,7 @@ def today() -> datetime.date:
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def load_context(source: Source, *, with_tags: bool = False, refuse_expired: bool = False) -> Context:
+def load_context(source: Source, *, with_tags: bool = False, refuse_expired: bool = False) -> Inventory:
     """Load the context, and warn on standard error of what is allowed, but worth knowing.
 
     Args:
@@ -142,7 +142,7 @@ def load_context(source: Source, *, with_tags: bool = False, refuse_expired: boo
         InputError: The settings or the source of the accounts are invalid, or an exception has expired.
         AccessError: The Organizations API could not be asked.
     """
-    context = Context.load(source.config, with_tags=with_tags, read_from=source.read_from)
+    context = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
     if refuse_expired:
         register.refuse_expired(context.settings, today())
     errors = terminal.make_console(stderr=True)
@@ -151,7 +151,7 @@ def load_context(source: Source, *, with_tags: bool = False, refuse_expired: boo
     return context
 
 
-def warnings_of(context: Context) -> list[str]:
+def warnings_of(context: Inventory) -> list[str]:
     """Return what the source of the accounts, the settings and the exception register say that is worth knowing."""
     settings = context.settings
     problems = settings.warnings(context.organization, context.home_region, context.regions)
@@ -165,7 +165,7 @@ def load(
     *,
     refuse_expired: bool = False,
     empty_when_whole: bool = False,
-) -> tuple[Context, TargetList]:
+) -> tuple[Inventory, TargetList]:
     """Load the context and select targets.
 
     Args:

@@ -14,7 +14,7 @@ import typer
 from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors.choose import THREADS
-from session_manager_fleet.run.operation import Options
+from session_manager_fleet.run.operation import RunOptions
 
 ExecutorOption = Annotated[
     str,
@@ -59,7 +59,7 @@ class Running:
         quiet: Only failures and the result are shown.
     """
 
-    options: Options
+    options: RunOptions
     runs: Path
     yes: bool = False
     confirm_waves: bool = False
@@ -75,7 +75,7 @@ def _planning(
     quiet: QuietOption = False,
     runs: RunsOption = RUNS,
 ) -> Running:
-    options = Options(
+    options = RunOptions(
         workers=parse_workers(workers),
         executor=executor,
         serial=debug,

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from session_manager_fleet.demo.remediation import JudgedRole, read_compliance, remediate
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences.live import LivePreferences, read_preferences
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Target
 
 
-def live_preferences(context: Context, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:
+def live_preferences(context: Inventory, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:
     """Read the preferences document of every target; where that fails, the reason stands in its place."""
     rows: list[tuple[Target, LivePreferences | str]] = []
     for target in targets:
@@ -44,7 +44,7 @@ class RemediatedRole:
     compliant: bool
 
 
-def remediate_roles(context: Context, targets: Sequence[Target], settle: Callable[[], None]) -> list[RemediatedRole]:
+def remediate_roles(context: Inventory, targets: Sequence[Target], settle: Callable[[], None]) -> list[RemediatedRole]:
     """Start the remediation of all non-compliant roles in the home regions, and read again what AWS Config says.
 
     Args:

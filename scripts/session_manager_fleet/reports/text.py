@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.changes.change_set import ACTIONS, AttributeChange, ChangeSet, ResourceChange
-from session_manager_fleet.changes.placeholders import MARKS, SET_BY_AWS, UNKNOWN, Names
+from session_manager_fleet.changes.placeholders import MARKS, SET_BY_AWS, UNKNOWN, Placeholders
 from session_manager_fleet.run.results import FailureKind, Status
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from session_manager_fleet.run.summary import PreviewEntry, Summary, TargetEntry
-    from session_manager_fleet.targets.exceptions import RegisteredException
+    from session_manager_fleet.targets.exceptions import PolicyException
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "could not get in",
@@ -187,7 +187,7 @@ def previews(entries: Iterable[TargetEntry]) -> list[tuple[tuple[PreviewEntry, .
 
 def _with_placeholders(entry: TargetEntry) -> tuple[PreviewEntry, ...]:
     content = [[change.before, change.after] for change in entry.preview]
-    names = Names(entry.account_id, entry.region, entry.home_region, content)
+    names = Placeholders(entry.account_id, entry.region, entry.home_region, content)
 
     def shown(value: JsonValue) -> JsonValue:
         return value if value in MARKS else names.value(value)
@@ -203,7 +203,7 @@ def preview_line(change: PreviewEntry) -> str:
     return f"{visible(change.path)}: {value_text(change.before)} → {value_text(change.after)}"
 
 
-def exception_line(exception: RegisteredException) -> str:
+def exception_line(exception: PolicyException) -> str:
     """Return an exception in one sentence."""
     what = [*(f"skips {name}" for name in exception.skip), *(f"sets {path}" for path in exception.set)]
     return visible(

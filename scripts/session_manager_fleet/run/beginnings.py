@@ -12,20 +12,20 @@ from session_manager_fleet.run.journal import Beginning, RunState, TargetKey
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry
 from session_manager_fleet.settings.schema import Wave
-from session_manager_fleet.targets.exceptions import RegisteredException
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.exceptions import PolicyException
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList, occupied_shards
 
 _UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 
 def begin_run(
-    context: Context,
+    context: Inventory,
     command: str,
     targets: TargetList,
     selection: Selection,
     warnings: Sequence[str] = (),
-    exceptions: Sequence[RegisteredException] = (),
+    exceptions: Sequence[PolicyException] = (),
 ) -> Beginning:
     """Describe a new run over selected targets."""
     return Beginning(
@@ -43,7 +43,7 @@ def begin_run(
 
 
 def go_on(
-    context: Context, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
+    context: Inventory, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
 ) -> Beginning:
     """Describe a command that works on what an earlier one left.
 
@@ -95,7 +95,7 @@ def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
     return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
 
 
-def refuse_other_configuration(context: Context, state: RunState) -> None:
+def refuse_other_configuration(context: Inventory, state: RunState) -> None:
     """Refuse to go on with a run whose settings have changed: its parts would not belong together.
 
     Raises:
@@ -120,7 +120,7 @@ def refuse_missing_shards(state: RunState) -> None:
         raise InputError(message, "RUN")
 
 
-def refuse_skipped_waves(context: Context, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
+def refuse_skipped_waves(context: Inventory, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
     """Refuse to go on to a wave before those that it follows, whichever command was to work on them.
 
     Args:

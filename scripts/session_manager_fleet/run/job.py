@@ -25,7 +25,16 @@ from session_manager_fleet.preferences.preview import (
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import PLAN, PLAN_JSON, VARIABLES, Demands, Origin, Tools, check, seal
+from session_manager_fleet.run.saved_plan import (
+    PLAN,
+    PLAN_JSON,
+    VARIABLES,
+    Origin,
+    PlanConstraints,
+    Toolchain,
+    check,
+    seal,
+)
 from session_manager_fleet.targets.session import account_session
 from session_manager_fleet.terraform.command import commands_by_hand, unsaved_state
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
@@ -80,7 +89,7 @@ class Terms:
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
     """
 
-    tools: Tools
+    tools: Toolchain
     role: DeploymentRole
     backend: Mapping[str, str]
     key_prefix: str
@@ -210,7 +219,7 @@ def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[AttributeChange, ...]:
 
 
 def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
-    demands = Demands(
+    demands = PlanConstraints(
         sha256=job.plan_sha256,
         origin=job.origin,
         variables=job.variables,

@@ -25,7 +25,7 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import Shard, Target
 
 SCHEMA_VERSION = 1
@@ -99,7 +99,7 @@ class Beginning(BaseModel):
     """In the order of work."""
     skipped: tuple[SkippedEntry, ...] = ()
     """Accounts of which no target was made."""
-    exceptions: tuple[RegisteredException, ...] = ()
+    exceptions: tuple[PolicyException, ...] = ()
     """Exceptions that apply."""
     warnings: tuple[str, ...] = ()
     """What should be looked after."""

@@ -22,12 +22,12 @@ from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, with_plan
 from session_manager_fleet.run.results import Step, TargetResult, exit_code
-from session_manager_fleet.run.run_lock import Claim
-from session_manager_fleet.run.saved_plan import Tools
-from session_manager_fleet.run.scheduler import Limits, Observer, Rollout
+from session_manager_fleet.run.run_lock import RunLock
+from session_manager_fleet.run.saved_plan import Toolchain
+from session_manager_fleet.run.scheduler import Limits, Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import EVERYTHING, Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
@@ -42,7 +42,7 @@ ORGANIZATION = "organization.json"
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How a run is to be done.
 
     Attributes:
@@ -85,9 +85,9 @@ class Operation:
         stop: Set as soon as the user asks to stop.
     """
 
-    context: Context
+    context: Inventory
     run: RunFolder
-    options: Options
+    options: RunOptions
     capacity: Capacity
     observer: Observer
     workers: Opener
@@ -102,15 +102,15 @@ class Operation:
     @classmethod
     def prepare(
         cls,
-        context: Context,
+        context: Inventory,
         run: RunFolder,
-        claim: Claim,
+        claim: RunLock,
         beginning: Beginning,
         targets: Sequence[Target],
         observer: Observer,
-        options: Options,
+        options: RunOptions,
     ) -> Operation:
-        """Claim the targets for the run, check terraform, the provider and the state bucket, and initialize terraform.
+        """Lock the targets for the run, check terraform, the provider and the state bucket, and initialize terraform.
 
         Args:
             context: The organization and its settings.
@@ -135,7 +135,7 @@ class Operation:
         settings = context.settings.organization
         shared = state_backend(settings, context.home_region)
         terms = Terms(
-            tools=Tools.of(ROOT_MODULE, terraform_version(binary)),
+            tools=Toolchain.of(ROOT_MODULE, terraform_version(binary)),
             role=settings.deployment_role,
             backend=shared,
             key_prefix=settings.state.key_prefix,
@@ -202,7 +202,7 @@ class Operation:
         return code, self.run.write_summary()
 
     @contextmanager
-    def _rollout(self) -> Iterator[Rollout]:
+    def _rollout(self) -> Iterator[Scheduler]:
         with self.workers() as workers:
             self._interrupt = workers.interrupt
             limits = Limits(
@@ -211,7 +211,7 @@ class Operation:
                 max_failures=self.options.max_failures,
                 wave_pause_seconds=self.options.wave_pause_seconds,
             )
-            yield Rollout(
+            yield Scheduler(
                 run=self.run,
                 workers=workers,
                 make_job=self._job,
@@ -289,7 +289,7 @@ def _why_gone(target: Target, organization: Organization) -> str:
     return f"The settings leave the region {target.region} out now."
 
 
-def _capacity(options: Options, *, shared: bool) -> Capacity:
+def _capacity(options: RunOptions, *, shared: bool) -> Capacity:
     """Return how much to do at once; a cluster says itself what it can carry."""
     if options.serial:
         return Capacity(1, 1)

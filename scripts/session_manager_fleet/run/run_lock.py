@@ -25,7 +25,7 @@ _SHOWN = 3
 
 
 @dataclass
-class Claim(AbstractContextManager["Claim"]):
+class RunLock(AbstractContextManager["RunLock"]):
     """A run that is at work, and its targets; as a context manager it is released at the end.
 
     Attributes:
@@ -36,8 +36,8 @@ class Claim(AbstractContextManager["Claim"]):
     _handle: int
 
     @classmethod
-    def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> Claim:
-        """Claim a run, and targets for it.
+    def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> RunLock:
+        """Lock a run, and targets for it.
 
         Args:
             runs: Folder of the runs.
@@ -63,7 +63,7 @@ class Claim(AbstractContextManager["Claim"]):
         return claim
 
     def hold(self, targets: Collection[str]) -> None:
-        """Claim targets for the run, in place of those that it holds.
+        """Lock targets for the run, in place of those that it holds.
 
         Raises:
             InputError: Another run works on one of them.

@@ -36,12 +36,12 @@ FILES = (PLAN, PLAN_JSON, VARIABLES, LOCK_FILE)
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
 
 
-class BundleError(FleetError):
+class SavedPlanError(FleetError):
     """A saved plan may not be applied; nothing was touched."""
 
 
 @dataclass(frozen=True)
-class Tools:
+class Toolchain:
     """What plans are made with.
 
     Attributes:
@@ -57,7 +57,7 @@ class Tools:
     root_sha256: str
 
     @classmethod
-    def of(cls, root: Path, terraform_version: str) -> Tools:
+    def of(cls, root: Path, terraform_version: str) -> Toolchain:
         """Look at a root module."""
         project_version = importlib.metadata.version("session-manager-fleet")
         return cls(terraform_version, provider_version(root), project_version, module_digest(root))
@@ -79,7 +79,7 @@ class Origin:
     region: str
     workspace: str
     backend: str
-    tools: Tools
+    tools: Toolchain
 
 
 # How a difference is told.
@@ -138,7 +138,7 @@ def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], 
 
 
 @dataclass(frozen=True)
-class Demands:
+class PlanConstraints:
     """What a saved plan must fulfil to be applied.
 
     Attributes:
@@ -158,11 +158,11 @@ class Demands:
     allow_destroy: bool
 
 
-def check(folder: Path, demands: Demands) -> None:
+def check(folder: Path, demands: PlanConstraints) -> None:
     """Refuse a saved plan that is not exactly what was planned, or that is not to be applied any more.
 
     Raises:
-        BundleError: With the first reason.
+        SavedPlanError: With the first reason.
     """
     content = _unbroken(folder, demands.sha256)
     made, wanted = _flat(content.origin), _flat(demands.origin)
@@ -170,16 +170,18 @@ def check(folder: Path, demands: Demands) -> None:
         then, now = made[name], wanted[name]
         if then != now:
             values = "" if name == "root_sha256" else f" ({then or 'none'} then, {now or 'none'} now)"
-            raise BundleError(f"Since the plan was made {meaning} has changed{values}; plan again.")
+            raise SavedPlanError(f"Since the plan was made {meaning} has changed{values}; plan again.")
     if content.files[VARIABLES] != sha256_of_text(demands.variables):
-        raise BundleError(f"The settings render other variables than the plan was made with ({VARIABLES}); plan again.")
+        raise SavedPlanError(
+            f"The settings render other variables than the plan was made with ({VARIABLES}); plan again."
+        )
     age = demands.now - content.created_at
     if age > demands.max_age:
-        raise BundleError(f"The plan is {_hours(age)} old, and {_hours(demands.max_age)} are allowed; plan again.")
+        raise SavedPlanError(f"The plan is {_hours(age)} old, and {_hours(demands.max_age)} are allowed; plan again.")
     if age < -_CLOCK_TOLERANCE:
-        raise BundleError(f"The plan is of the future ({content.created_at}): set the clock right, or plan again.")
+        raise SavedPlanError(f"The plan is of the future ({content.created_at}): set the clock right, or plan again.")
     if content.protected and not demands.allow_destroy:
-        raise BundleError(
+        raise SavedPlanError(
             f"The plan deletes or replaces {', '.join(content.protected)}: keys, log groups and buckets hold what "
             "cannot be had again. If that is meant, repeat it with --allow-destroy."
         )
@@ -191,15 +193,15 @@ def _unbroken(folder: Path, sha256: str) -> _Seal:
     try:
         text = path.read_bytes()
         if hashlib.sha256(text).hexdigest() != sha256:
-            raise BundleError(f"The seal of the saved plan ({path}) is not the one that was made; plan again.")
+            raise SavedPlanError(f"The seal of the saved plan ({path}) is not the one that was made; plan again.")
         content = _read(text, path)
         for name, digest in content.files.items():
             if sha256_of(folder / name) != digest:
-                raise BundleError(f"{folder / name} was changed after the plan was made; plan again.")
+                raise SavedPlanError(f"{folder / name} was changed after the plan was made; plan again.")
     except FileNotFoundError as error:
-        raise BundleError(f"The saved plan is not complete: {error.filename} is missing; plan again.") from error
+        raise SavedPlanError(f"The saved plan is not complete: {error.filename} is missing; plan again.") from error
     except IsADirectoryError as error:
-        raise BundleError(f"The saved plan is not complete: {error.filename} is no file; plan again.") from error
+        raise SavedPlanError(f"The saved plan is not complete: {error.filename} is no file; plan again.") from error
     return content
 
 
@@ -208,12 +210,12 @@ def _read(text: bytes, path: Path) -> _Seal:
     try:
         version = json.loads(text)["schema_version"]
         if version != SCHEMA_VERSION:
-            raise BundleError("The plan was saved by another version of this project; plan again.")
+            raise SavedPlanError("The plan was saved by another version of this project; plan again.")
         content = _SEAL.validate_json(text)
     except (ValueError, LookupError, TypeError, ValidationError) as error:
-        raise BundleError(f"The seal of the saved plan ({path}) cannot be read; plan again.") from error
+        raise SavedPlanError(f"The seal of the saved plan ({path}) cannot be read; plan again.") from error
     if set(content.files) != set(FILES):
-        raise BundleError(f"The seal of the saved plan ({path}) names other files than a plan has; plan again.")
+        raise SavedPlanError(f"The seal of the saved plan ({path}) names other files than a plan has; plan again.")
     return content
 
 

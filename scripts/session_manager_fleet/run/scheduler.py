@@ -113,7 +113,7 @@ class _Task:
 _Line = Generator[_Task, TargetResult, None]
 
 
-class Rollout:
+class Scheduler:
     """Plans and applies the targets of a run as jobs of an executor.
 
     Everything but the jobs happens in the thread of the caller, so that journal and observer need no lock.

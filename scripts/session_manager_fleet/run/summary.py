@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.targets.exceptions import PolicyException
 
 
 class _Entry(BaseModel):
@@ -200,7 +200,7 @@ class Summary(_Entry):
     """Accounts of which no target was made."""
     change_sets: tuple[ChangeSetEntry, ...]
     """Every distinct change set once: destructive ones first, then those of the most targets."""
-    exceptions: tuple[RegisteredException, ...] = ()
+    exceptions: tuple[PolicyException, ...] = ()
     """Exceptions of organization.yaml that apply to targets of this run, the soonest to expire first."""
     warnings: tuple[str, ...] = ()
     """What should be looked after."""
@@ -216,7 +216,7 @@ class Summary(_Entry):
         targets: Iterable[TargetEntry],
         change_sets: Iterable[ChangeSet],
         skipped: Iterable[SkippedEntry] = (),
-        exceptions: Iterable[RegisteredException] = (),
+        exceptions: Iterable[PolicyException] = (),
         warnings: Iterable[str] = (),
         shard: str | None = None,
         missing_shards: Iterable[str] = (),

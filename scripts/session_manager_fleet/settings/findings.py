@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from session_manager_fleet.settings.types import Contradiction, ContradictionError
+from session_manager_fleet.settings.types import Conflict, ConflictError
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest
 
 
@@ -32,13 +32,13 @@ def _findings(error: ValidationError, model: type[BaseModel]) -> Iterator[_Findi
     for detail in error.errors():
         location = tuple(detail["loc"])
         cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, ContradictionError):
+        if isinstance(cause, ConflictError):
             yield from (_finding(entry, location) for entry in cause.contradictions)
         else:
             yield _Finding(_message(detail, model), (location,))
 
 
-def _finding(contradiction: Contradiction, location: KeyPath = ()) -> _Finding:
+def _finding(contradiction: Conflict, location: KeyPath = ()) -> _Finding:
     paths = tuple((*location, *path) for path in contradiction.paths)
     return _Finding(_sentence(contradiction.message), paths)
 

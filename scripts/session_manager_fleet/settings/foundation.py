@@ -15,7 +15,7 @@ from pydantic import (
 
 from session_manager_fleet.settings.types import (
     BucketName,
-    Contradiction,
+    Conflict,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
@@ -137,25 +137,25 @@ class LogArchive(StrictModel):
         refuse(self._contradictions())
         return self
 
-    def _contradictions(self) -> Iterator[Contradiction]:
+    def _contradictions(self) -> Iterator[Conflict]:
         if self.existing_bucket_name is not None:
             if self.bucket_name:
                 message = "bucket_name names a bucket to create and existing_bucket_name one that exists: give one"
-                yield Contradiction(message, (("bucket_name",),))
+                yield Conflict(message, (("bucket_name",),))
             if not self.key_prefix:
                 message = "a bucket that exists needs a key_prefix: the rules would guard all of it"
-                yield Contradiction(message, (("key_prefix",),))
+                yield Conflict(message, (("key_prefix",),))
             for key in ("object_lock", "access_logging"):
                 if getattr(self, key):
-                    yield Contradiction(f"{key} has no effect on a bucket that exists", ((key,),))
+                    yield Conflict(f"{key} has no effect on a bucket that exists", ((key,),))
         if self.session_key.alias == self.bucket_key.alias:
-            yield Contradiction("session_key.alias and bucket_key.alias must differ", (("session_key", "alias"),))
+            yield Conflict("session_key.alias and bucket_key.alias must differ", (("session_key", "alias"),))
         if self.access_logging and self.access_logging.bucket_name == self.bucket_name:
             message = "access_logging.bucket_name must be another bucket: every access log would be logged"
-            yield Contradiction(message, (("access_logging", "bucket_name"),))
+            yield Conflict(message, (("access_logging", "bucket_name"),))
         if self.object_lock and 0 < self.retention.days < self.object_lock.days:
             message = "retention.days must not be fewer than object_lock.days: locked logs cannot be deleted"
-            yield Contradiction(message, (("retention", "days"),))
+            yield Conflict(message, (("retention", "days"),))
 
     def bucket_in(self, account_id: str, region: str) -> str:
         """Return the name of the bucket."""
@@ -211,10 +211,10 @@ class Guardrails(StrictModel):
         refuse(self._contradictions())
         return self
 
-    def _contradictions(self) -> Iterator[Contradiction]:
+    def _contradictions(self) -> Iterator[Conflict]:
         if not any(self.deny.model_dump().values()):
             message = "deny must leave something on; without any denials, leave the guardrails out"
-            yield Contradiction(message, (("deny",),))
+            yield Conflict(message, (("deny",),))
         if self.other_session_documents and not self.deny.other_documents:
             message = "other_session_documents have no effect unless deny.other_documents is true"
-            yield Contradiction(message, (("other_session_documents",),))
+            yield Conflict(message, (("other_session_documents",),))

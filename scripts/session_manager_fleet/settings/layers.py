@@ -16,7 +16,7 @@ from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.findings import _Finding, _finding, _findings, _known_path
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.foundation_targets import LOG_ARCHIVE_SECTION, Placement, place
-from session_manager_fleet.settings.schema import Component, Exemption, Override, SettingsFile, Wave
+from session_manager_fleet.settings.schema import Component, ExceptionEntry, Override, SettingsFile, Wave
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, read_yaml
 
@@ -148,7 +148,7 @@ class Settings:
         data = self.document.data
         unconditional = {**self._placement.layers, "defaults": data.get("defaults") or {}}
         layers = [_Layer(section, (section,), values, Matcher()) for section, values in unconditional.items()]
-        conditional: dict[str, Sequence[Override | Exemption]] = {
+        conditional: dict[str, Sequence[Override | ExceptionEntry]] = {
             "overrides": self._parsed.overrides,
             "exceptions": self._parsed.exceptions,
         }
@@ -160,7 +160,7 @@ class Settings:
                     values=data[kind][index].get("set") or {},
                     matcher=entry.match.matcher,
                 )
-                if isinstance(entry, Exemption):
+                if isinstance(entry, ExceptionEntry):
                     layer = replace(layer, skipped=frozenset(entry.skip), owner=entry.owner)
                 layers.append(layer)
         return tuple(layers)

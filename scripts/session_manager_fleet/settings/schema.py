@@ -18,7 +18,7 @@ from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.types import (
     AccountPattern,
-    Contradiction,
+    Conflict,
     Date,
     KmsKeyArn,
     OrganizationId,
@@ -165,7 +165,7 @@ class Override(StrictModel):
     set: TargetSettings
 
 
-class Exemption(StrictModel):
+class ExceptionEntry(StrictModel):
     """An entry of the exception register: who wants what, why, and until when."""
 
     match: Match
@@ -220,7 +220,7 @@ class SettingsFile(StrictModel):
     defaults: TargetSettings = TargetSettings()
     overrides: list[Override] = Field([])
     """Values for some targets, above the defaults; later ones win."""
-    exceptions: list[Exemption] = Field([])
+    exceptions: list[ExceptionEntry] = Field([])
     """The exception register; its values are above those of all overrides."""
     log_archive: LogArchive | None = None
     guardrails: Guardrails | None = None
@@ -234,12 +234,12 @@ class SettingsFile(StrictModel):
         return waves
 
 
-def _wave_contradictions(names: Sequence[str]) -> Iterator[Contradiction]:
+def _wave_contradictions(names: Sequence[str]) -> Iterator[Conflict]:
     for number, name in enumerate(names):
         where = ((number, "name"),)
         if name in names[:number]:
-            yield Contradiction(f'two waves have the same name "{name}"', where)
+            yield Conflict(f'two waves have the same name "{name}"', where)
         if name == FOUNDATION:
-            yield Contradiction(f'the wave "{name}" exists already: it holds what all accounts build on', where)
+            yield Conflict(f'the wave "{name}" exists already: it holds what all accounts build on', where)
         if name == REST and number < len(names) - 1:
-            yield Contradiction(f'the wave "{name}" holds what no wave matches, and comes last', where)
+            yield Conflict(f'the wave "{name}" holds what no wave matches, and comes last', where)

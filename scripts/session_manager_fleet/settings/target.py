@@ -16,7 +16,7 @@ from pydantic import (
 from session_manager_fleet.settings.types import (
     AccountId,
     BucketName,
-    Contradiction,
+    Conflict,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
@@ -260,59 +260,57 @@ class Preferences(StrictModel):
             refuse(self._contradictions())
         return self
 
-    def _contradictions(self) -> Iterator[Contradiction]:
+    def _contradictions(self) -> Iterator[Conflict]:
         if 0 < self.max_session_duration <= self.idle_session_timeout:
-            yield Contradiction(
+            yield Conflict(
                 "max_session_duration must be greater than idle_session_timeout, or 0 for no maximum",
                 (("max_session_duration",), ("idle_session_timeout",)),
             )
         if self.s3.enabled and not self.s3.bucket_name:
-            yield Contradiction("s3.enabled needs s3.bucket_name", (("s3", "enabled"), ("s3", "bucket_name")))
+            yield Conflict("s3.enabled needs s3.bucket_name", (("s3", "enabled"), ("s3", "bucket_name")))
         if self.s3.kms_key_arn and self.s3.kms_key_account_id:
-            yield Contradiction(
+            yield Conflict(
                 "s3.kms_key_arn and s3.kms_key_account_id exclude each other: the ARN names the account",
                 (("s3", "kms_key_account_id"), ("s3", "kms_key_arn")),
             )
         yield from self._log_group_contradictions()
         yield from self._session_key_contradictions()
         if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
-            yield Contradiction(
+            yield Conflict(
                 "run_as.enabled needs run_as.default_user, because without it every Linux session fails; "
                 "waive run_as_by_tag if all callers have the tag SSMSessionRunAs",
                 (("run_as", "enabled"), ("run_as", "default_user"), ("waive",)),
             )
         if self.shell_profile.size > SHELL_PROFILE_BYTES:
-            yield Contradiction(
+            yield Conflict(
                 f"shell_profile.linux and shell_profile.windows have {self.shell_profile.size:,} bytes together, and "
                 f"may have {SHELL_PROFILE_BYTES:,}",
                 (("shell_profile",),),
             )
 
-    def _log_group_contradictions(self) -> Iterator[Contradiction]:
+    def _log_group_contradictions(self) -> Iterator[Conflict]:
         if self.cloudwatch.log_group_name != "":
             return
         name = ("cloudwatch", "log_group_name")
         for key in ("create_log_group", "streaming_enabled"):
             if getattr(self.cloudwatch, key):
-                yield Contradiction(
+                yield Conflict(
                     f"cloudwatch.{key} must be false when cloudwatch.log_group_name is empty",
                     (("cloudwatch", key), name),
                 )
         if not self.s3.enabled and "no_log_destination" not in self.waive:
-            yield Contradiction(
+            yield Conflict(
                 "sessions would not be logged at all; turn on S3 or CloudWatch logging, or waive no_log_destination",
                 (name, ("s3", "enabled"), ("waive",)),
             )
 
-    def _session_key_contradictions(self) -> Iterator[Contradiction]:
+    def _session_key_contradictions(self) -> Iterator[Conflict]:
         key = self.session_key
         enabled, given = ("session_key", "enabled"), ("session_key", "kms_key_arn")
         if key.kms_key_arn and not key.enabled:
-            yield Contradiction(
-                "session_key.kms_key_arn has no effect unless session_key.enabled is true", (given, enabled)
-            )
+            yield Conflict("session_key.kms_key_arn has no effect unless session_key.enabled is true", (given, enabled))
         if key.organization_id and (key.kms_key_arn or not key.enabled):
-            yield Contradiction(
+            yield Conflict(
                 "session_key.organization_id has no effect unless the session key is created here",
                 (("session_key", "organization_id"), given, enabled),
             )
@@ -328,12 +326,12 @@ class TargetSettings(StrictModel):
     tags: Tags = Field({})
     """Tags of every resource."""
 
-    def foreign_keys(self, region: str) -> Iterator[Contradiction]:
+    def foreign_keys(self, region: str) -> Iterator[Conflict]:
         """Yield the keys of another region than the one that these settings are for: there, they are not found."""
         for section in ("cloudwatch", "session_key"):
             arn = getattr(self.preferences, section).kms_key_arn
             if self.preferences.enabled and arn and (found := arn.split(":")[3]) != region:
-                yield Contradiction(
+                yield Conflict(
                     f"preferences.{section}.kms_key_arn must be a key of {region}, not of {found}: give every region "
                     "its own, with an override that names the region",
                     (("preferences", section, "kms_key_arn"),),

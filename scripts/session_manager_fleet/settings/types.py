@@ -60,7 +60,7 @@ def is_partial(info: ValidationInfo) -> bool:
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class Conflict:
     """Values of an object that do not fit together.
 
     Attributes:
@@ -72,26 +72,26 @@ class Contradiction:
     paths: tuple[KeyPath, ...]
 
 
-class ContradictionError(ValueError):
+class ConflictError(ValueError):
     """All contradictions of an object at once, which pydantic would tell as one.
 
     Attributes:
         contradictions: At least one.
     """
 
-    def __init__(self, contradictions: Iterable[Contradiction]) -> None:
+    def __init__(self, contradictions: Iterable[Conflict]) -> None:
         self.contradictions = tuple(contradictions)
         super().__init__("; ".join(contradiction.message for contradiction in self.contradictions))
 
 
-def refuse(contradictions: Iterable[Contradiction]) -> None:
+def refuse(contradictions: Iterable[Conflict]) -> None:
     """Refuse an object whose values contradict each other.
 
     Raises:
-        ContradictionError: There is a contradiction.
+        ConflictError: There is a contradiction.
     """
     if found := tuple(contradictions):
-        raise ContradictionError(found)
+        raise ConflictError(found)
 
 
 def region_problem(region: str) -> str:

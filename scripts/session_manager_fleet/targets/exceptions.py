@@ -18,7 +18,7 @@ WARNING_DAYS = 30
 
 
 @dataclass(frozen=True)
-class RegisteredException:
+class PolicyException:
     """An entry of the register, with what it means today.
 
     Attributes:
@@ -61,7 +61,7 @@ class RegisteredException:
         }
 
 
-def register(settings: Settings, targets: Sequence[Target], today: datetime.date) -> list[RegisteredException]:
+def register(settings: Settings, targets: Sequence[Target], today: datetime.date) -> list[PolicyException]:
     """Return all exceptions, those that expire first in front.
 
     Args:
@@ -74,7 +74,7 @@ def register(settings: Settings, targets: Sequence[Target], today: datetime.date
     for index, entry in enumerate(settings.exceptions):
         matcher = entry.match.matcher
         entries.append(
-            RegisteredException(
+            PolicyException(
                 owner=entry.owner,
                 reason=entry.reason,
                 expires=entry.expires,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.targets.exceptions import RegisteredException, register
+from session_manager_fleet.targets.exceptions import PolicyException, register
 from session_manager_fleet.targets.model import Target, targets_of
 from session_manager_fleet.targets.variables import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
@@ -16,7 +16,7 @@ from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 if TYPE_CHECKING:
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.layers import Settings
-    from session_manager_fleet.targets.inventory import Context
+    from session_manager_fleet.targets.inventory import Inventory
 
 BUILT_IN = "built-in default"
 
@@ -66,7 +66,7 @@ class Explanation:
 
     target: Target
     values: tuple[ExplainedValue, ...]
-    exceptions: tuple[RegisteredException, ...]
+    exceptions: tuple[PolicyException, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in the form of all machine-readable output."""
@@ -80,7 +80,7 @@ class Explanation:
         }
 
 
-def explain(context: Context, account: Account, region: str | None, today: datetime.date) -> list[Explanation]:
+def explain(context: Inventory, account: Account, region: str | None, today: datetime.date) -> list[Explanation]:
     """Explain the settings of an account in one region, or in all, the home region first.
 
     Raises:

@@ -21,7 +21,7 @@ from session_manager_fleet.targets.session import account_session
 
 
 @dataclass(frozen=True)
-class Context:
+class Inventory:
     """An organization and the settings that apply to it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Context:
     regions: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: Path, *, with_tags: bool = False, read_from: Path | None = None) -> Context:
+    def load(cls, path: Path, *, with_tags: bool = False, read_from: Path | None = None) -> Inventory:
         """Read the settings, discover the accounts and check both against each other.
 
         Args:

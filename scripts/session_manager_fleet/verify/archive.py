@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.foundation import LogArchive
     from session_manager_fleet.settings.target import S3Logging
-    from session_manager_fleet.targets.inventory import Context
+    from session_manager_fleet.targets.inventory import Inventory
     from session_manager_fleet.verify.reading import Reader
 
 
@@ -58,7 +58,7 @@ class Archive:
         return s3.enabled and s3.bucket_name == self.bucket
 
 
-def archive_of(context: Context, account: Account | None) -> Archive | None:
+def archive_of(context: Inventory, account: Account | None) -> Archive | None:
     """Return the log archive of an organization, or None where the settings make none.
 
     Args:

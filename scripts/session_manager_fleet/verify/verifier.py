@@ -24,7 +24,7 @@ from session_manager_fleet.verify.recorder import read_recorder
 if TYPE_CHECKING:
     from session_manager_fleet.accounts.model import Account
     from session_manager_fleet.settings.target import S3Logging, TargetSettings
-    from session_manager_fleet.targets.inventory import Context
+    from session_manager_fleet.targets.inventory import Inventory
     from session_manager_fleet.targets.model import Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.
@@ -42,7 +42,7 @@ class Verifier:
         max_log_age: How old the newest log of an account may be, or None for any age.
     """
 
-    def __init__(self, context: Context, max_log_age: datetime.timedelta | None = None) -> None:
+    def __init__(self, context: Inventory, max_log_age: datetime.timedelta | None = None) -> None:
         self._context = context
         self._max_log_age = max_log_age
         accounts = context.organization.accounts

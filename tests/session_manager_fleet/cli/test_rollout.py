@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from session_manager_fleet.cli import app as cli
 from session_manager_fleet.run.journal import RunFolder
-from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
 
@@ -334,7 +334,7 @@ def test_a_run_that_comes_from_elsewhere_is_made_private(command: Command, tmp_p
 def test_targets_that_another_run_works_on_are_refused(
     command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claim = Claim.take(tmp_path / "runs", "20261121T000000Z-abcd", [f"{DEV}/eu-west-1"])
+    claim = RunLock.take(tmp_path / "runs", "20261121T000000Z-abcd", [f"{DEV}/eu-west-1"])
 
     assert command("plan", "--all") == 64
 
@@ -431,14 +431,14 @@ def test_a_saved_run_is_applied_once_however_many_apply_it(
     """What a run holds is read when nobody else can change it any more."""
     command("plan", "--all")
     run = run_folder(tmp_path).name
-    take, first = Claim.take, [True]
+    take, first = RunLock.take, [True]
 
-    def after_another(*arguments: Any) -> Claim:  # noqa: ANN401
+    def after_another(*arguments: Any) -> RunLock:  # noqa: ANN401
         if first.pop() if first else False:
             assert command("apply", run) == 0
         return take(*arguments)
 
-    monkeypatch.setattr("session_manager_fleet.run.run_lock.Claim.take", after_another)
+    monkeypatch.setattr("session_manager_fleet.run.run_lock.RunLock.take", after_another)
 
     assert command("apply", run) == 0
 
@@ -452,7 +452,7 @@ def test_a_run_at_work_is_refused_to_a_second_command(
     command("plan", "--all")
     run = run_folder(tmp_path).name
 
-    with Claim.take(tmp_path / "runs", run):
+    with RunLock.take(tmp_path / "runs", run):
         assert command("apply", run) == 64
         assert command("resume", run) == 64
 

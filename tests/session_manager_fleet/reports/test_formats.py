@@ -36,7 +36,7 @@ from session_manager_fleet.reports.text import diff_lines, listed, value_text, v
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import Target
 
 HOME = "eu-west-1"
@@ -60,7 +60,7 @@ def target(name: str, region: str = HOME, number: int = 1, wave: str = "canary")
 
 
 def summary_of(*results: TargetResult, finished: bool = True) -> Summary:
-    exception = RegisteredException(
+    exception = PolicyException(
         owner=HOSTILE[0],
         reason=HOSTILE[2],
         expires=datetime.date(2026, 12, 1),

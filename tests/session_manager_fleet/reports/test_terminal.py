@@ -16,7 +16,7 @@ from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import Summary, TargetEntry
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import SkippedAccount, Target
 
 HOME = "eu-west-1"
@@ -40,7 +40,7 @@ def target(name: str = "Payments", region: str = HOME, ou: str = "Workloads/Prod
     return Target(Account(str(111122223333 + number), name, ou=ou), region, HOME, "canary")
 
 
-def summary(*results: TargetResult, exceptions: Sequence[RegisteredException] = ()) -> Summary:
+def summary(*results: TargetResult, exceptions: Sequence[PolicyException] = ()) -> Summary:
     return Summary.build(
         run_id="20261121T220000Z-abcd",
         command="plan",
@@ -236,7 +236,7 @@ def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
         TargetResult(target(name, number=number), Status.CHANGES, Step.PLAN, preview=lost)
         for number, name in enumerate(["A", "B"])
     ]
-    exception = RegisteredException(
+    exception = PolicyException(
         owner="payments",
         reason="migration",
         expires=datetime.date(2026, 11, 22),

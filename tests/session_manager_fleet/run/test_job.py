@@ -27,7 +27,7 @@ from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.job import Job, Terms, failed, perform
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient
-from session_manager_fleet.run.saved_plan import BundleError, Tools
+from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.session import account_session
@@ -41,7 +41,7 @@ TARGET = Target(Account("111122223333", "Payments", ou="Workloads/Prod"), HOME, 
 BUCKET = "session-manager-state-123456789012"
 EXTERNAL_ID = "external-canary"
 TERMS = Terms(
-    tools=Tools("1.11.4", "5.100.0", "0.1.0", "0" * 64),
+    tools=Toolchain("1.11.4", "5.100.0", "0.1.0", "0" * 64),
     role=DeploymentRole(name="Deployment", external_id=EXTERNAL_ID),
     backend={"bucket": BUCKET, "region": "us-east-1", "key": "terraform.tfstate"},
     key_prefix="session-manager",
@@ -471,7 +471,7 @@ LOCK = {"ID": "1", "Path": "p", "Operation": "OperationTypeApply", "Who": "me@he
         (StoppedError("failed", ["terraform was ended by signal 9"]), "terraform"),
         (StateLockedError("locked by me@here", ["Error acquiring the state lock"], LOCK), "terraform"),
         (StalePlanError("The state has changed", ["Saved plan is stale"]), "input"),
-        (BundleError("The plan is 25 hours old"), "input"),
+        (SavedPlanError("The plan is 25 hours old"), "input"),
         (InputError("The settings are wrong"), "input"),
         (OSError(errno.ENOSPC, "No space left on device", "runs/1/tfplan"), "machine"),
         (VerificationError("differs", ["inputs.kmsKeyId"]), "verification"),

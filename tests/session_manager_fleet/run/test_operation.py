@@ -25,11 +25,11 @@ from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.beginnings import begin_run, go_on
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.journal import JournalError, RunFolder
-from session_manager_fleet.run.operation import Operation, Options
+from session_manager_fleet.run.operation import Operation, RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, exit_code, unfinished, with_changes
-from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.signals import handled_signals
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList
 
 HOME, OTHER = "eu-west-1", "us-east-1"
@@ -38,15 +38,15 @@ BUCKET = "session-manager-state-123456789012"
 
 
 @pytest.fixture
-def context(write: Callable[[str, str], Path], settings_file: Callable[[str], Path]) -> Context:
+def context(write: Callable[[str, str], Path], settings_file: Callable[[str], Path]) -> Inventory:
     write(
         "accounts.yaml",
         "accounts:\n  - {id: 111122223333, name: Payments}\n  - {id: 222233334444, name: Dev}\n",
     )
-    return Context.load(settings_file("waves: [{name: canary, match: {accounts: [Dev]}, max_failures: 1}]\n"))
+    return Inventory.load(settings_file("waves: [{name: canary, match: {accounts: [Dev]}, max_failures: 1}]\n"))
 
 
-def everything(context: Context) -> TargetList:
+def everything(context: Inventory) -> TargetList:
     return context.select(EVERYTHING)
 
 
@@ -110,7 +110,7 @@ def test_what_has_to_be_planned_again_and_what_is_planned() -> None:
 # --- Beginnings --------------------------------------------------------------------------------------------------
 
 
-def test_a_new_run_says_everything_about_itself(context: Context) -> None:
+def test_a_new_run_says_everything_about_itself(context: Inventory) -> None:
     beginning = begin_run(context, "plan", everything(context), EVERYTHING, warnings=["Look."])
 
     assert (beginning.command, beginning.organization_id) == ("plan", "o-exampleorgid")
@@ -121,7 +121,7 @@ def test_a_new_run_says_everything_about_itself(context: Context) -> None:
     assert beginning.warnings == ("Look.",)
 
 
-def test_a_selection_is_told_the_same_however_it_was_written(context: Context) -> None:
+def test_a_selection_is_told_the_same_however_it_was_written(context: Inventory) -> None:
     include = Matcher(accounts=["Payments", "Dev"], ous=["Root"], tags={"a": "b"}, regions=[HOME, HOME])
     same = replace(include, accounts=["Dev", "Payments"], regions=[HOME])
 
@@ -141,7 +141,7 @@ def test_a_selection_is_told_the_same_however_it_was_written(context: Context) -
     assert told(EVERYTHING) == ()
 
 
-def test_a_shard_knows_which_shards_hold_anything(context: Context) -> None:
+def test_a_shard_knows_which_shards_hold_anything(context: Inventory) -> None:
     selection = Selection(everything=True, shard=Shard(1, 50))
 
     beginning = begin_run(context, "plan", context.select(selection), selection)
@@ -151,7 +151,7 @@ def test_a_shard_knows_which_shards_hold_anything(context: Context) -> None:
     assert all(any(Shard(number, 50).holds(account.id) for account in (PAYMENTS, DEV)) for number in beginning.shards)
 
 
-def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Context) -> None:
+def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Inventory) -> None:
     targets = list(everything(context).targets)
     first = begin_run(context, "plan", everything(context), Selection(everything=True, shard=Shard(1, 1)))
 
@@ -165,14 +165,14 @@ def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Context) -> N
     ]
 
 
-def test_a_run_of_another_organization_is_refused(context: Context) -> None:
+def test_a_run_of_another_organization_is_refused(context: Inventory) -> None:
     first = begin_run(context, "plan", everything(context), EVERYTHING)
 
     with pytest.raises(InputError, match="This run is about o-other, the settings are about o-exampleorgid"):
         go_on(context, first.model_copy(update={"organization_id": "o-other"}), [], "apply")
 
 
-def test_a_run_is_not_resumed_with_other_settings(context: Context, tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_other_settings(context: Inventory, tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "runs")
     run.begin(begin_run(context, "plan", everything(context), EVERYTHING))
     beginnings.refuse_other_configuration(context, run.read())
@@ -211,7 +211,7 @@ def claims() -> Iterator[ExitStack]:
 
 @pytest.fixture
 def prepare(
-    context: Context,
+    context: Inventory,
     claims: ExitStack,
     tmp_path: Path,
     stand_in: Callable[[str], Path],
@@ -226,11 +226,11 @@ def prepare(
         """)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
 
-    def prepare(options: Options = Options(workers=3), command: str = "plan") -> Operation:  # noqa: B008
+    def prepare(options: RunOptions = RunOptions(workers=3), command: str = "plan") -> Operation:  # noqa: B008
         run = RunFolder.create(tmp_path / "runs")
         selected = everything(context)
         beginning = begin_run(context, command, selected, EVERYTHING)
-        claim = claims.enter_context(Claim.take(run.path.parent, run.run_id))
+        claim = claims.enter_context(RunLock.take(run.path.parent, run.run_id))
         return Operation.prepare(context, run, claim, beginning, selected.targets, Silent(), options)
 
     return prepare
@@ -288,7 +288,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(
 
 
 def test_one_after_another_means_one_worker(prepare: Callable[..., Operation]) -> None:
-    operation = prepare(Options(workers=8, serial=True))
+    operation = prepare(RunOptions(workers=8, serial=True))
 
     assert (operation.capacity.plan_workers, operation.capacity.apply_workers) == (1, 1)
 
@@ -302,7 +302,7 @@ def test_an_account_that_has_left_the_organization_fails_its_targets(prepare: Ca
 
 
 def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> None:
-    operation = prepare(Options(workers=1, allow_destroy=False), command="destroy")
+    operation = prepare(RunOptions(workers=1, allow_destroy=False), command="destroy")
     target = Target(Account("222233334444", "Dev"), HOME, HOME)
     operation.revisions[target.key] = 3
     operation.allow_destroy()
@@ -384,7 +384,7 @@ def test_handlers_are_put_back_after_an_error_too() -> None:
 
 
 @pytest.mark.usefixtures("aws")
-def test_live_preferences_or_why_they_cannot_be_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_preferences_or_why_they_cannot_be_read(context: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = {
         "cloudWatchLogGroupName": "sessions",
         "cloudWatchEncryptionEnabled": True,

@@ -14,65 +14,65 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run import run_lock as claims
-from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.run_lock import RunLock
 
 SCRIPTS = Path(claims.__file__).parents[2]
 HOLD = """
 import sys, time
 from pathlib import Path
-from session_manager_fleet.run.run_lock import Claim
-claim = Claim.take(Path(sys.argv[1]), "other", ["111122223333/eu-west-1"])
+from session_manager_fleet.run.run_lock import RunLock
+claim = RunLock.take(Path(sys.argv[1]), "other", ["111122223333/eu-west-1"])
 print("held", flush=True)
 time.sleep(300)
 """
 
 
 def test_targets_of_a_run_at_work_are_refused_to_others(tmp_path: Path) -> None:
-    one = Claim.take(tmp_path, "one", ["a/1", "a/2", "b/1", "b/2", "c/1"])
+    one = RunLock.take(tmp_path, "one", ["a/1", "a/2", "b/1", "b/2", "c/1"])
 
     with pytest.raises(InputError) as caught:
-        Claim.take(tmp_path, "two", ["b/2", "b/1", "a/2", "a/1", "d/1"])
-    other = Claim.take(tmp_path, "three", ["d/1"])
+        RunLock.take(tmp_path, "two", ["b/2", "b/1", "a/2", "a/1", "d/1"])
+    other = RunLock.take(tmp_path, "three", ["d/1"])
 
     message = str(caught.value)
     assert message.startswith("The run one is at work on a/1, a/2, b/1 and 1 more (process ")
     assert f"process {os.getpid()} on " in message
     one.release()
-    Claim.take(tmp_path, "two", ["a/1"]).release()
+    RunLock.take(tmp_path, "two", ["a/1"]).release()
     other.release()
     assert list((tmp_path / ".active").glob("*.json")) == []
 
 
 def test_a_run_is_at_work_once_only(tmp_path: Path) -> None:
-    claim = Claim.take(tmp_path, "one", ["a/1"])
+    claim = RunLock.take(tmp_path, "one", ["a/1"])
 
     with pytest.raises(InputError, match="The run one is at work on this run"):
-        Claim.take(tmp_path, "one", ["b/1"])
+        RunLock.take(tmp_path, "one", ["b/1"])
 
     claim.release()
     claim.release()
-    Claim.take(tmp_path, "one", ["b/1"]).release()
+    RunLock.take(tmp_path, "one", ["b/1"]).release()
 
 
 def test_a_run_is_claimed_before_its_targets(tmp_path: Path) -> None:
-    other = Claim.take(tmp_path, "other", ["a/1", "a/2"])
-    with Claim.take(tmp_path, "one") as claim:
+    other = RunLock.take(tmp_path, "other", ["a/1", "a/2"])
+    with RunLock.take(tmp_path, "one") as claim:
         with pytest.raises(InputError, match="The run one is at work on this run"):
-            Claim.take(tmp_path, "one")
+            RunLock.take(tmp_path, "one")
         with pytest.raises(InputError, match="The run other is at work on a/1 "):
             claim.hold(["a/1", "b/1"])
         claim.hold(["b/1", "b/2", "b/3"])
         claim.hold(["b/3"])
-        Claim.take(tmp_path, "two", ["b/1"]).release()
+        RunLock.take(tmp_path, "two", ["b/1"]).release()
         with pytest.raises(InputError, match="The run one is at work on b/3 "):
-            Claim.take(tmp_path, "two", ["b/3"])
+            RunLock.take(tmp_path, "two", ["b/3"])
 
-    Claim.take(tmp_path, "two", ["b/3"]).release()
+    RunLock.take(tmp_path, "two", ["b/3"]).release()
     other.release()
 
 
 def test_a_claim_ends_with_whatever_was_done_under_it(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Claim.take(tmp_path, "one", ["a/1"]):
+    with pytest.raises(ZeroDivisionError), RunLock.take(tmp_path, "one", ["a/1"]):
         raise ZeroDivisionError
 
     assert list((tmp_path / ".active").glob("*.json")) == []
@@ -98,7 +98,7 @@ def test_a_claim_that_is_released_while_others_are_looked_at_is_gone(
 
 
 def test_claims_are_private(tmp_path: Path) -> None:
-    claim = Claim.take(tmp_path, "one", ["a/1"])
+    claim = RunLock.take(tmp_path, "one", ["a/1"])
 
     assert stat.S_IMODE(claim.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(claim.path.parent.stat().st_mode) == 0o700
@@ -116,11 +116,11 @@ def test_the_claim_of_a_process_that_was_killed_is_gone(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(InputError, match=rf"The run other is at work on .* \(process {holder.pid} on "):
-            Claim.take(tmp_path, "mine", ["111122223333/eu-west-1"])
+            RunLock.take(tmp_path, "mine", ["111122223333/eu-west-1"])
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     time.sleep(0.05)
 
-    Claim.take(tmp_path, "mine", ["111122223333/eu-west-1"]).release()
+    RunLock.take(tmp_path, "mine", ["111122223333/eu-west-1"]).release()
     assert list((tmp_path / ".active").glob("*.json")) == []

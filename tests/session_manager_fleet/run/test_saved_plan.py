@@ -14,11 +14,11 @@ import pytest
 
 from session_manager_fleet import files
 from session_manager_fleet.run import saved_plan as bundles
-from session_manager_fleet.run.saved_plan import BundleError, Demands, Origin, Tools, check, seal
+from session_manager_fleet.run.saved_plan import Origin, PlanConstraints, SavedPlanError, Toolchain, check, seal
 from session_manager_fleet.terraform.root_module import module_digest, provider_version
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
-TOOLS = Tools(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
+TOOLS = Toolchain(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
 ORIGIN = Origin(
     account_id="111122223333",
     region="eu-west-1",
@@ -57,16 +57,16 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-Sealed = Callable[..., Demands]
+Sealed = Callable[..., PlanConstraints]
 
 
 @pytest.fixture
 def sealed(folder: Path, root: Path) -> Sealed:
     """Seal the folder and return demands that it fulfils."""
 
-    def sealed(*protected: str) -> Demands:
+    def sealed(*protected: str) -> PlanConstraints:
         sha256 = seal(folder, root, ORIGIN, protected=protected, created_at=NOW)
-        return Demands(
+        return PlanConstraints(
             sha256=sha256,
             origin=ORIGIN,
             variables=VARIABLES,
@@ -96,7 +96,7 @@ def test_a_changed_file_is_refused(folder: Path, sealed: Sealed, name: str) -> N
     with (folder / name).open("a") as file:
         file.write("x")
 
-    with pytest.raises(BundleError, match=rf"{name} was changed after the plan was made; plan again"):
+    with pytest.raises(SavedPlanError, match=rf"{name} was changed after the plan was made; plan again"):
         check(folder, demands)
 
 
@@ -105,7 +105,7 @@ def test_a_missing_file_is_refused(folder: Path, sealed: Sealed, name: str) -> N
     demands = sealed()
     (folder / name).unlink()
 
-    with pytest.raises(BundleError, match=rf"{name} is missing; plan again"):
+    with pytest.raises(SavedPlanError, match=rf"{name} is missing; plan again"):
         check(folder, demands)
 
 
@@ -113,26 +113,28 @@ def test_a_forged_seal_is_refused(folder: Path, sealed: Sealed, root: Path) -> N
     demands = sealed("aws_kms_key.this")
     seal(folder, root, ORIGIN, protected=[], created_at=NOW)
 
-    with pytest.raises(BundleError, match="is not the one that was made"):
+    with pytest.raises(SavedPlanError, match="is not the one that was made"):
         check(folder, demands)
 
 
-@pytest.mark.parametrize("name", [field.name for field in (*fields(Origin), *fields(Tools)) if field.name != "tools"])
+@pytest.mark.parametrize(
+    "name", [field.name for field in (*fields(Origin), *fields(Toolchain)) if field.name != "tools"]
+)
 def test_whatever_has_changed_since_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
     demands, other = sealed(), {name: "other"}
     origin = replace(ORIGIN, **other) if hasattr(ORIGIN, name) else replace(ORIGIN, tools=replace(TOOLS, **other))  # type: ignore[arg-type]
 
-    with pytest.raises(BundleError, match=rf"{bundles._MEANING[name]} has changed.*; plan again"):
+    with pytest.raises(SavedPlanError, match=rf"{bundles._MEANING[name]} has changed.*; plan again"):
         check(folder, replace(demands, origin=origin))
 
 
 def test_a_foreign_account_is_named(folder: Path, sealed: Sealed) -> None:
-    with pytest.raises(BundleError, match=r"the account has changed \(111122223333 then, 222233334444 now\)"):
+    with pytest.raises(SavedPlanError, match=r"the account has changed \(111122223333 then, 222233334444 now\)"):
         check(folder, replace(sealed(), origin=replace(ORIGIN, account_id="222233334444")))
 
 
 def test_other_settings_are_refused(folder: Path, sealed: Sealed) -> None:
-    with pytest.raises(BundleError, match="The settings render other variables"):
+    with pytest.raises(SavedPlanError, match="The settings render other variables"):
         check(folder, replace(sealed(), variables=VARIABLES + "# new\n"))
 
 
@@ -151,7 +153,7 @@ def test_the_age_of_a_plan_has_a_limit(folder: Path, sealed: Sealed, age: dateti
     if accepted:
         check(folder, demands)
     else:
-        with pytest.raises(BundleError, match=r"The plan is (24 hours old, and 24 hours are allowed|of the future)"):
+        with pytest.raises(SavedPlanError, match=r"The plan is (24 hours old, and 24 hours are allowed|of the future)"):
             check(folder, demands)
 
 
@@ -159,7 +161,7 @@ def test_keys_logs_and_buckets_are_destroyed_only_if_that_is_meant(folder: Path,
     demands = sealed("module.preferences[0].aws_kms_key.logs[0]")
 
     with pytest.raises(
-        BundleError, match=r"deletes or replaces module.preferences\[0\].aws_kms_key.logs\[0\].*--allow-"
+        SavedPlanError, match=r"deletes or replaces module.preferences\[0\].aws_kms_key.logs\[0\].*--allow-"
     ):
         check(folder, demands)
     check(folder, replace(demands, allow_destroy=True))
@@ -170,7 +172,7 @@ def test_a_seal_that_was_overwritten_is_refused(folder: Path, sealed: Sealed, co
     demands = sealed()
     (folder / "bundle.json").write_bytes(content)
 
-    with pytest.raises(BundleError, match="is not the one that was made; plan again"):
+    with pytest.raises(SavedPlanError, match="is not the one that was made; plan again"):
         check(folder, demands)
 
 
@@ -180,7 +182,7 @@ def test_a_folder_in_place_of_a_file_is_refused(folder: Path, sealed: Sealed, na
     (folder / name).unlink()
     (folder / name).mkdir()
 
-    with pytest.raises(BundleError, match=rf"{name} is no file; plan again"):
+    with pytest.raises(SavedPlanError, match=rf"{name} is no file; plan again"):
         check(folder, demands)
 
 
@@ -210,7 +212,7 @@ def test_a_seal_that_is_none_is_refused(
     alter(content)
     (folder / "bundle.json").write_text(json.dumps(content))
 
-    with pytest.raises(BundleError, match=rf"{told}.*plan again"):
+    with pytest.raises(SavedPlanError, match=rf"{told}.*plan again"):
         check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
 
 
@@ -219,7 +221,7 @@ def test_a_seal_that_is_no_json_object_is_refused(folder: Path, sealed: Sealed, 
     demands = sealed()
     (folder / "bundle.json").write_bytes(text)
 
-    with pytest.raises(BundleError, match="cannot be read; plan again"):
+    with pytest.raises(SavedPlanError, match="cannot be read; plan again"):
         check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
 
 
@@ -228,7 +230,7 @@ def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
     text = json.dumps({**json.loads((folder / "bundle.json").read_text()), "schema_version": 2})
     (folder / "bundle.json").write_text(text)
 
-    with pytest.raises(BundleError, match="another version of this project"):
+    with pytest.raises(SavedPlanError, match="another version of this project"):
         check(folder, replace(demands, sha256=files.sha256_of_text(text)))
 
 
@@ -277,7 +279,7 @@ def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Pat
 
 
 def test_the_tools_of_this_project_are_found() -> None:
-    tools = Tools.of(Path(__file__).resolve().parents[3], "1.11.4")
+    tools = Toolchain.of(Path(__file__).resolve().parents[3], "1.11.4")
 
     assert tools.terraform_version == "1.11.4"
     assert all(asdict(tools).values())

@@ -24,14 +24,14 @@ from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, Terms, failed
 from session_manager_fleet.run.journal import Beginning, JournalError, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import Tools
-from session_manager_fleet.run.scheduler import Limits, Rollout
+from session_manager_fleet.run.saved_plan import Toolchain
+from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.targets.model import Target
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 TERMS = Terms(
-    Tools("1.11.4", "5.100.0", "0.1.0", ""),
+    Toolchain("1.11.4", "5.100.0", "0.1.0", ""),
     DeploymentRole(name="Deployment"),
     {},
     "session-manager",
@@ -136,9 +136,9 @@ class Stage:
             return rollout.apply(planned, waves, between, reverse=reverse)
 
     @contextmanager
-    def _rollout(self, count: int) -> Iterator[Rollout]:
+    def _rollout(self, count: int) -> Iterator[Scheduler]:
         with ThreadPoolExecutor(count) as executor:
-            yield Rollout(
+            yield Scheduler(
                 run=self.run,
                 workers=Workers(lambda job: executor.submit(self.work, job), lambda: None, self.lost, count),
                 make_job=self._job,

@@ -16,7 +16,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry, schema
-from session_manager_fleet.targets.exceptions import RegisteredException
+from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import Target
 
 HOME = "eu-west-1"
@@ -45,7 +45,7 @@ FAILED = TargetResult(
     failure=Failure("access", "The account could not be entered.", ("Error: é",)),
     attempts=3,
 )
-EXCEPTION = RegisteredException(
+EXCEPTION = PolicyException(
     owner="payments",
     reason="migration",
     expires=datetime.date(2027, 3, 31),
@@ -184,7 +184,7 @@ def test_the_json_schema_describes_what_is_written() -> None:
 def test_every_key_is_documented() -> None:
     documented = (Path(__file__).parents[3] / "docs" / "runs.md").read_text(encoding="utf-8")
     entries = ("TargetEntry", "ChangeSetEntry", "PreviewEntry", "SkippedEntry")
-    embedded = ("AttributeChange", "Failure", "PlanOutcome", "RegisteredException", "ResourceChange", "Totals")
+    embedded = ("AttributeChange", "Failure", "PlanOutcome", "PolicyException", "ResourceChange", "Totals")
     properties = {name: schema()["$defs"][name]["properties"] for name in (*entries, *embedded)}
     properties[""] = schema()["properties"]
 

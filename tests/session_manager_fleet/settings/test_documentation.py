@@ -12,7 +12,7 @@ import pytest
 
 from session_manager_fleet.cli.app import run
 from session_manager_fleet.settings.layers import load_settings
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "organization.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_example_comes_to_what_the_table_says(example: Path) -> None:
-    context = Context.load(example / "organization.yaml")
+    context = Inventory.load(example / "organization.yaml")
     selected = context.select(Selection(everything=True))
     targets = {(target.account.name, target.region): target for target in selected.targets}
     rows = list(table("account"))

@@ -12,7 +12,7 @@ from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings
 from session_manager_fleet.targets.explain import Explanation, equal_explanations, explain
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 
 TODAY = datetime.date(2027, 3, 1)
 HOME, OTHER = "eu-west-1", "us-east-1"
@@ -38,11 +38,11 @@ waves:
 
 
 @pytest.fixture
-def context(make_settings: Callable[[str], Settings], organization: Organization) -> Context:
-    return Context(make_settings(LAYERS), organization, HOME, (OTHER, HOME))
+def context(make_settings: Callable[[str], Settings], organization: Organization) -> Inventory:
+    return Inventory(make_settings(LAYERS), organization, HOME, (OTHER, HOME))
 
 
-def explained(context: Context, name: str, region: str | None = None) -> list[Explanation]:
+def explained(context: Inventory, name: str, region: str | None = None) -> list[Explanation]:
     account = next(account for account in context.organization.accounts if account.name == name)
     return explain(context, account, region, TODAY)
 
@@ -52,7 +52,7 @@ def values(explanation: Explanation) -> dict[str, dict[str, Any]]:
     return {value.pop("key"): value for value in listed}
 
 
-def test_every_value_has_an_origin(context: Context) -> None:
+def test_every_value_has_an_origin(context: Inventory) -> None:
     home, other = explained(context, "Payments Prod")
     path = context.settings.document.path
 
@@ -77,7 +77,7 @@ def test_every_value_has_an_origin(context: Context) -> None:
     assert [entry.owner for entry in home.exceptions] == ["payments"]
 
 
-def test_the_values_are_those_of_the_target(context: Context) -> None:
+def test_the_values_are_those_of_the_target(context: Inventory) -> None:
     [explanation] = explained(context, "Log Archive", OTHER)
     told = {value.key: value.value for value in explanation.values}
 
@@ -107,7 +107,7 @@ def test_what_exists_once_is_explained_where_it_is_placed(
         guardrails:
           attach_to: [r-abcd]
         """).placed(organization, HOME)
-    context = Context(settings, organization, HOME, (HOME, OTHER))
+    context = Inventory(settings, organization, HOME, (HOME, OTHER))
     path = settings.document.path
 
     archive, elsewhere = (values(explanation) for explanation in explained(context, "Log Archive"))
@@ -123,7 +123,7 @@ def test_what_exists_once_is_explained_where_it_is_placed(
     assert not any(key.startswith(("log_archive.", "guardrails.")) for key in elsewhere)
 
 
-def test_the_role_that_is_used_is_explained(context: Context) -> None:
+def test_the_role_that_is_used_is_explained(context: Inventory) -> None:
     [member], [management] = explained(context, "Log Archive", OTHER), explained(context, "Management", OTHER)
     path = context.settings.document.path
     where = {"layer": "organization", "where": f"{path}:6", "owner": None, "unset_by": None}
@@ -135,9 +135,9 @@ def test_the_role_that_is_used_is_explained(context: Context) -> None:
     assert values(management)["deployment_role"] == {**where, "value": None, "placed_by": "management"}
 
 
-def test_regions_with_equal_values_are_put_together(context: Context) -> None:
+def test_regions_with_equal_values_are_put_together(context: Inventory) -> None:
     assert [len(group) for group in equal_explanations(explained(context, "Payments Prod"))] == [1, 1]
-    same = Context(context.settings, context.organization, HOME, (HOME, "eu-central-1", OTHER))
+    same = Inventory(context.settings, context.organization, HOME, (HOME, "eu-central-1", OTHER))
     groups = equal_explanations(explained(same, "Payments Prod"))
     assert [[explanation.target.region for explanation in group] for group in groups] == [
         [HOME, "eu-central-1"],
@@ -145,7 +145,7 @@ def test_regions_with_equal_values_are_put_together(context: Context) -> None:
     ]
 
 
-def test_a_region_that_is_not_used_is_refused(context: Context) -> None:
+def test_a_region_that_is_not_used_is_refused(context: Inventory) -> None:
     with pytest.raises(
         InputError, match=r'REGION: .* does not use the region "eu-west-2" \(did you mean "eu-west-1"\?\)'
     ):

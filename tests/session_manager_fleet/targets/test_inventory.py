@@ -17,7 +17,7 @@ from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.settings.schema import OrganizationSettings
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
 from session_manager_fleet.terraform.backend import backend_of, state_backend
 
@@ -40,10 +40,10 @@ def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
 
 
 @pytest.fixture
-def load(write: Write, settings_file: SettingsFile) -> Callable[[str], Context]:
+def load(write: Write, settings_file: SettingsFile) -> Callable[[str], Inventory]:
     """Load a context with an accounts file beside it."""
     write("accounts.yaml", ACCOUNTS)
-    return lambda rest: Context.load(settings_file(rest))
+    return lambda rest: Inventory.load(settings_file(rest))
 
 
 def organization_settings(**values: object) -> OrganizationSettings:
@@ -58,7 +58,7 @@ def organization_settings(**values: object) -> OrganizationSettings:
     )
 
 
-def test_accounts_come_from_the_file_beside_the_settings(load: Callable[[str], Context]) -> None:
+def test_accounts_come_from_the_file_beside_the_settings(load: Callable[[str], Inventory]) -> None:
     context = load("")
 
     assert [account.name for account in context.organization.accounts] == ["Management", "Payments", "Dev"]
@@ -66,14 +66,14 @@ def test_accounts_come_from_the_file_beside_the_settings(load: Callable[[str], C
     assert len(context.select(Selection(everything=True)).targets) == 6
 
 
-def test_matchers_are_checked_against_the_accounts(load: Callable[[str], Context]) -> None:
+def test_matchers_are_checked_against_the_accounts(load: Callable[[str], Inventory]) -> None:
     with pytest.raises(
         InputError, match=r"organization\.yaml:8 \(waves\[0\]\.match\.ou\[0\]\): No organizational unit"
     ):
         load("waves: [{name: a, match: {ou: Nowhere}}]")
 
 
-def test_a_problem_of_many_targets_is_told_once(load: Callable[[str], Context]) -> None:
+def test_a_problem_of_many_targets_is_told_once(load: Callable[[str], Inventory]) -> None:
     context = load("""\
         defaults: {preferences: {max_session_duration: 10}}
         overrides: [{match: {accounts: [Dev]}, set: {preferences: {max_session_duration: 60, s3: {enabled: true}}}}]
@@ -88,10 +88,10 @@ def test_a_problem_of_many_targets_is_told_once(load: Callable[[str], Context]) 
 
 
 @pytest.fixture
-def load_lza(write: Write) -> Callable[..., Context]:
+def load_lza(write: Write) -> Callable[..., Inventory]:
     """Load a context for a Landing Zone Accelerator folder of one account."""
 
-    def load(home: str = HOME, enabled: str = "[eu-west-1, eu-central-1]", extra: str = "") -> Context:
+    def load(home: str = HOME, enabled: str = "[eu-west-1, eu-central-1]", extra: str = "") -> Inventory:
         write(
             "lza/accounts-config.yaml",
             """\
@@ -101,7 +101,7 @@ def load_lza(write: Write) -> Callable[..., Context]:
         )
         write("lza/organization-config.yaml", "organizationalUnits: [{name: Workloads}]\n")
         write("lza/global-config.yaml", f"homeRegion: {home}\nenabledRegions: {enabled}\n")
-        return Context.load(
+        return Inventory.load(
             write(
                 "organization.yaml",
                 "schema_version: 1\n"
@@ -115,7 +115,7 @@ def load_lza(write: Write) -> Callable[..., Context]:
     return load
 
 
-def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lza: Callable[..., Context]) -> None:
+def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lza: Callable[..., Inventory]) -> None:
     context = load_lza()
     assert (context.home_region, context.regions) == (HOME, (HOME, "eu-central-1"))
 
@@ -137,7 +137,7 @@ def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lz
     ],
 )
 def test_regions_of_the_accelerator_are_checked_too(
-    load_lza: Callable[..., Context], home: str, enabled: str, message: str
+    load_lza: Callable[..., Inventory], home: str, enabled: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_lza(home, enabled)
@@ -151,7 +151,7 @@ def test_regions_of_two_partitions_are_refused_where_they_stand(write: Write, se
     with pytest.raises(
         InputError, match=r"organization\.yaml:5 \(organization\.regions\): The regions are in different"
     ):
-        Context.load(path)
+        Inventory.load(path)
 
 
 def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: SettingsFile) -> None:
@@ -159,7 +159,7 @@ def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: 
     path = settings_file("")
     path.write_text(path.read_text() + "  log_archive_account: Dev\n  audit_account: 111122223333\n")
 
-    accounts = Context.load(path).organization.accounts
+    accounts = Inventory.load(path).organization.accounts
 
     assert {account.name: account.role for account in accounts} == {
         "Management": MANAGEMENT,
@@ -171,7 +171,7 @@ def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: 
     with pytest.raises(
         InputError, match=r"organization\.yaml:9 \(organization\.audit_account\): No account has .* \(did you mean"
     ):
-        Context.load(path)
+        Inventory.load(path)
 
 
 def test_all_accounts_whose_roles_cannot_be_given_are_told(write: Write, settings_file: SettingsFile) -> None:
@@ -180,7 +180,7 @@ def test_all_accounts_whose_roles_cannot_be_given_are_told(write: Write, setting
     path.write_text(path.read_text() + "  log_archive_account: Deb\n  audit_account: 999900001111\n")
 
     with pytest.raises(InputError) as caught:
-        Context.load(path)
+        Inventory.load(path)
 
     assert [problem.location.rpartition("organization.yaml:")[2] for problem in caught.value.problems] == [
         "8 (organization.log_archive_account)",
@@ -210,7 +210,7 @@ def test_a_saved_discovery_takes_the_place_of_asking(
 ) -> None:
     save(organization, tmp_path / "saved.json")
 
-    context = Context.load(api_settings(""), read_from=tmp_path / "saved.json")
+    context = Inventory.load(api_settings(""), read_from=tmp_path / "saved.json")
 
     assert context.organization == organization
     assert len(context.select(Selection(everything=True)).skipped) == 1
@@ -222,7 +222,7 @@ def test_a_saved_discovery_of_another_organization_is_refused(
     save(replace(organization, id="o-somebodyelse"), tmp_path / "saved.json")
 
     with pytest.raises(InputError, match="o-somebodyelse"):
-        Context.load(api_settings(""), read_from=tmp_path / "saved.json")
+        Inventory.load(api_settings(""), read_from=tmp_path / "saved.json")
 
 
 def test_tags_that_were_not_saved_are_not_taken_for_none(
@@ -231,16 +231,16 @@ def test_tags_that_were_not_saved_are_not_taken_for_none(
     saved = tmp_path / "saved.json"
     save(replace(organization, has_tags=False), saved)
 
-    Context.load(api_settings(""), read_from=saved)
+    Inventory.load(api_settings(""), read_from=saved)
 
     with pytest.raises(InputError, match=r"saved\.json: Account tags are needed and not known from here"):
-        Context.load(api_settings(""), read_from=saved, with_tags=True)
+        Inventory.load(api_settings(""), read_from=saved, with_tags=True)
     by_tag = "overrides: [{match: {tags: {data: restricted}}, set: {tags: {a: b}}}]\n"
     with pytest.raises(InputError, match=r"saved\.json: Account tags are needed"):
-        Context.load(api_settings(by_tag), read_from=saved)
+        Inventory.load(api_settings(by_tag), read_from=saved)
 
 
-def test_tags_are_not_known_from_the_accelerator(load_lza: Callable[..., Context]) -> None:
+def test_tags_are_not_known_from_the_accelerator(load_lza: Callable[..., Inventory]) -> None:
     with pytest.raises(InputError, match=r"organization\.yaml:5 \(organization\.accounts\): Account tags are needed"):
         load_lza(extra="overrides: [{match: {tags: {data: restricted}}, set: {tags: {a: b}}}]\n")
 
@@ -249,11 +249,11 @@ def test_without_credentials_discovery_ends_in_one_sentence(
     api_settings: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(AccessError, match=r"^Cannot describe the organization: no usable AWS credentials \(Unable"):
-        Context.load(api_settings(""))
+        Inventory.load(api_settings(""))
 
     monkeypatch.setenv("AWS_PROFILE", "absent")
     with pytest.raises(AccessError, match=r"no usable AWS credentials \(The config profile \(absent\)"):
-        Context.load(api_settings(""))
+        Inventory.load(api_settings(""))
 
 
 # --- Credentials -------------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def caller(session: boto3.Session) -> str:
 
 @pytest.mark.usefixtures("aws")
 def test_members_are_entered_by_the_deployment_role_and_the_management_account_is_not(
-    load: Callable[[str], Context],
+    load: Callable[[str], Inventory],
 ) -> None:
     context = load("")
 

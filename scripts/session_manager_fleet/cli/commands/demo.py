@@ -17,13 +17,13 @@ from session_manager_fleet.demo import live_state
 from session_manager_fleet.demo.report import print_attempts
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run.operation import Options
+from session_manager_fleet.run.operation import RunOptions
 from session_manager_fleet.targets.model import Selection, TargetList
 
 if TYPE_CHECKING:
     from session_manager_fleet.demo.central_logging import Attempt
     from session_manager_fleet.demo.session import RunningSandbox
-    from session_manager_fleet.targets.inventory import Context
+    from session_manager_fleet.targets.inventory import Inventory
 
 # One writes, into its own folder and into the other's.
 _MEMBERS_NEEDED = 2
@@ -38,7 +38,7 @@ def demo(
     from session_manager_fleet.demo.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
 
     console = terminal.make_console()
-    running = Running(Options(workers=parse_workers(workers)), runs.resolve(), yes=True)
+    running = Running(RunOptions(workers=parse_workers(workers)), runs.resolve(), yes=True)
     with sandboxed(lza, running.runs, console.print) as sandbox:
         console.print(f"[bold]1. Discover[/bold] {escape(sandbox.organization.name)}")
         loaded, selected = load(Source(sandbox.config), Selection(everything=True), console)
@@ -75,7 +75,7 @@ def demo(
         return code
 
 
-def _try_central_logging(sandbox: RunningSandbox, context: Context, selected: TargetList) -> list[Attempt]:
+def _try_central_logging(sandbox: RunningSandbox, context: Inventory, selected: TargetList) -> list[Attempt]:
     """Upload logs from a member whose instances may, if sessions are logged to a bucket at all."""
     from session_manager_fleet.demo.central_logging import try_uploads  # noqa: PLC0415 - the emulator is an extra
 

@@ -20,7 +20,7 @@ from session_manager_fleet.reports.text import visible
 from session_manager_fleet.run import summary
 from session_manager_fleet.settings.json_schema import settings_schema
 from session_manager_fleet.targets import explain as explaining
-from session_manager_fleet.targets.exceptions import RegisteredException, register
+from session_manager_fleet.targets.exceptions import PolicyException, register
 from session_manager_fleet.targets.explain import Explanation
 from session_manager_fleet.targets.model import Selection
 
@@ -84,7 +84,7 @@ def _print_explanations(console: Console, account: Account, explanations: list[E
             console.print(Text(_sentence(entry), style="yellow"))
 
 
-def _sentence(entry: RegisteredException) -> str:
+def _sentence(entry: PolicyException) -> str:
     what = [f"skips {', '.join(entry.skip)}"] if entry.skip else []
     what += [f"sets {', '.join(entry.set)}"] if entry.set else []
     end = f"expired on {entry.expires}" if entry.expired else f"expires on {entry.expires}, in {entry.days_left} days"

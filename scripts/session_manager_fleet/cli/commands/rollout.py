@@ -21,10 +21,10 @@ from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
 from session_manager_fleet.run.operation import DESTROY, Operation
 from session_manager_fleet.run.results import TargetResult, exit_code, unfinished, with_changes
-from session_manager_fleet.run.run_lock import Claim
+from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.targets.exceptions import register
-from session_manager_fleet.targets.inventory import Context
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Target, TargetList
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]
@@ -94,12 +94,12 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
 
 
 @contextmanager
-def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, Claim]]:
+def _claimed(run: str, running: Running) -> Iterator[tuple[RunFolder, RunLock]]:
     """Find a run, claim it and make it private; only then its journal tells what is left to do."""
     folder = find_run(run, running.runs)
     folder.refuse_if_absent()
     with folder.writing():
-        claim = Claim.take(folder.path.parent, folder.run_id)
+        claim = RunLock.take(folder.path.parent, folder.run_id)
     with claim:
         folder.tighten()
         yield folder, claim
@@ -165,7 +165,7 @@ def destroy(context: typer.Context, selection: Selection, running: Running) -> i
 
 def _load(
     context: typer.Context, selection: Selection, running: Running, console: Console, *, refuse_expired: bool = False
-) -> tuple[Context, TargetList]:
+) -> tuple[Inventory, TargetList]:
     shown = Console(quiet=True) if running.quiet else console
     return load(context.obj, selection, shown, refuse_expired=refuse_expired)
 
@@ -224,7 +224,7 @@ def _targets(results: Sequence[TargetResult]) -> list[Target]:
 
 @contextmanager
 def start(
-    context: Context,
+    context: Inventory,
     command: str,
     selected: TargetList,
     running: Running,
@@ -244,7 +244,7 @@ def start(
     with ExitStack() as stack:
         try:
             with run.writing():
-                claim = stack.enter_context(Claim.take(running.runs, run.run_id))
+                claim = stack.enter_context(RunLock.take(running.runs, run.run_id))
             operation = _take_up(context, run, claim, beginning, selected.targets, running, console)
         except FleetError:
             run.discard()
@@ -256,9 +256,9 @@ def start(
 
 
 def _take_up(
-    context: Context,
+    context: Inventory,
     run: RunFolder,
-    claim: Claim,
+    claim: RunLock,
     beginning: Beginning,
     targets: Sequence[Target],
     running: Running,

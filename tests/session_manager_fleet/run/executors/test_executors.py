@@ -30,8 +30,8 @@ from session_manager_fleet.run.executors.threads import SerialExecutor, local_wo
 from session_manager_fleet.run.job import Job, Terms
 from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
 from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.saved_plan import FILES, SEAL, Tools
-from session_manager_fleet.run.scheduler import Limits, Rollout
+from session_manager_fleet.run.saved_plan import FILES, SEAL, Toolchain
+from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.root_module import module_digest, pack_root
@@ -109,7 +109,7 @@ PLAN_JSON = """
 
 def terms(root: Path | None = None) -> Terms:
     digest = module_digest(root) if root else ""
-    tools = Tools("1.11.4", "5.100.0", "0.1.0", digest)
+    tools = Toolchain("1.11.4", "5.100.0", "0.1.0", digest)
     day = datetime.timedelta(hours=24)
     backend = {"bucket": "states", "region": HOME}
     return Terms(tools, DeploymentRole(name="Deployment"), backend, "session-manager", day, allow_destroy=False)
@@ -195,11 +195,11 @@ def root(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Rollout]:
+def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
     def job(step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
         return Job(step, target, f"account_id = {target.account.id}\n", terms(root), plan_sha256, verify=again)
 
-    yield Rollout(
+    yield Scheduler(
         run=run,
         workers=workers,
         make_job=job,
