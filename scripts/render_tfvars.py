@@ -3,8 +3,7 @@
 
 import sys
 
-from session_manager_fleet.cli.app import run_alone
-from session_manager_fleet.cli.commands.list_and_render import render
+from session_manager_fleet.cli import render, run_alone
 
 if __name__ == "__main__":
     sys.exit(run_alone(render, sys.argv[1:], "render_tfvars.py"))

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from session_manager_fleet.errors import FleetError, TerraformError
-from session_manager_fleet.run.executors.capacity import measure_capacity
-from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
+from session_manager_fleet.run import measure_capacity
+from session_manager_fleet.terraform import Terraform, child_environment, find_terraform
 
 
 def terraform_folders(root: Path) -> list[Path]:

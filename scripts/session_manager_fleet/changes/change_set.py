@@ -22,7 +22,7 @@ from session_manager_fleet.changes.differences import Inside, JsonText, Path, di
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Placeholders
 
 if TYPE_CHECKING:
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.targets import Target
 
 
 # Order and symbols of actions, the destructive ones first; terraform's own symbols where it has one.
@@ -142,7 +142,7 @@ def protected_destructions(change_set: ChangeSet) -> list[ResourceChange]:
     ]
 
 
-def change_set(plan: Mapping[str, Any], target: Target) -> ChangeSet:
+def change_set_of(plan: Mapping[str, Any], target: Target) -> ChangeSet:
     """Normalize a plan in terraform's JSON format (`terraform show -json`, format version 1).
 
     Args:

@@ -26,8 +26,7 @@ from session_manager_fleet.cli.commands import unlock as recovering
 from session_manager_fleet.cli.commands import verify as verifying
 from session_manager_fleet.cli.options import Source, giving
 from session_manager_fleet.errors import ExitCode, FleetError
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.text import visible_lines
+from session_manager_fleet.reports import terminal, visible_lines
 from session_manager_fleet.run import signals
 
 app = typer.Typer(

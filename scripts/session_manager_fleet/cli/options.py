@@ -14,13 +14,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.text import visible
+from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, parse_tag
 from session_manager_fleet.targets import exceptions as register
-from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import Selection, Shard, TargetList, parse_tag
 
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Accounts by id or name.")

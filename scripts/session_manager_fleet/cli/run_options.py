@@ -13,8 +13,7 @@ import typer
 
 from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.executors.choose import THREADS
-from session_manager_fleet.run.operation import RunOptions
+from session_manager_fleet.run import THREADS, RunOptions
 
 ExecutorOption = Annotated[
     str,

@@ -1,1 +1,19 @@
-"""What only the `demo` and `sandbox` commands need."""
+"""What only the `demo` and `sandbox` commands need; it takes the extra `sandbox`."""
+
+from session_manager_fleet.demo.central_logging import Attempt, try_uploads
+from session_manager_fleet.demo.live_state import RemediatedRole, live_preferences, remediate_roles
+from session_manager_fleet.demo.report import print_attempts, print_live, print_remediations
+from session_manager_fleet.demo.session import RunningSandbox, sandboxed
+
+__all__ = [
+    "Attempt",
+    "RemediatedRole",
+    "RunningSandbox",
+    "live_preferences",
+    "print_attempts",
+    "print_live",
+    "print_remediations",
+    "remediate_roles",
+    "sandboxed",
+    "try_uploads",
+]

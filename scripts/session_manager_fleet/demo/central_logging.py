@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import boto3
 
     from aws_sandbox.emulator import Sandbox
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.targets import Target
 
 _LOG = "$ whoami\nssm-user\n"
 

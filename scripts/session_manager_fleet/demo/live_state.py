@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from session_manager_fleet.demo.remediation import JudgedRole, read_compliance, remediate
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences.live import LivePreferences, read_preferences
-from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.preferences import LivePreferences, read_preferences
+from session_manager_fleet.targets import Inventory, Target
 
 
 def live_preferences(context: Inventory, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:

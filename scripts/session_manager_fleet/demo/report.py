@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.reports.text import visible
+from session_manager_fleet.reports import visible
 
 if TYPE_CHECKING:
     from session_manager_fleet.demo.central_logging import Attempt
+    from session_manager_fleet.demo.live_state import RemediatedRole
+    from session_manager_fleet.preferences import LivePreferences
+    from session_manager_fleet.targets import Target
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
@@ -22,4 +25,30 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
         answer = f"refused: {attempt.refusal}" if attempt.refusal else "stored"
         style = "green" if attempt.as_expected else "bold red"
         table.add_row(visible(attempt.who), visible(attempt.key), Text(answer, style=style))
+    console.print(table)
+
+
+def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
+    """Show what the preferences document of every target says now."""
+    table = Table("Name", "Region", "Default", "Latest", title="Live preferences")
+    for heading in ("Logging", "Encrypted", "Minutes"):
+        table.add_column(heading, overflow="fold")
+    for target, live in rows:
+        name = Text(visible(target.account.name))
+        if isinstance(live, str):
+            table.add_row(name, target.region, "", "", Text(visible(live), style="red"), "", "")
+        else:
+            values = (live.default_version, live.latest_version, live.logging, live.encryption, live.timeouts)
+            table.add_row(name, target.region, *values)
+    console.print(table)
+
+
+def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
+    """Show what AWS Config says of every instance role, before and after the remediation."""
+    verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
+    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
+    for row in rows:
+        state = row.state.lower().replace("_", " ")
+        before, now = verdicts[row.before.compliant], verdicts[row.compliant]
+        table.add_row(Text(visible(row.target.account.name)), Text(visible(row.before.name)), before, state, now)
     console.print(table)

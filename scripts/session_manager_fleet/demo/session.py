@@ -17,15 +17,12 @@ import yaml
 
 from aws_sandbox.emulator import Sandbox
 from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
-from session_manager_fleet.accounts.lza import deployment_role, from_lza
-from session_manager_fleet.accounts.model import MANAGEMENT, ROOT, Account
+from session_manager_fleet.accounts import MANAGEMENT, ROOT, Account, deployment_role, from_lza
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
-from session_manager_fleet.settings.layers import load_settings
-from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.backend import backend_of, state_backend
-from session_manager_fleet.terraform.command import child_environment
+from session_manager_fleet.settings import load_settings
+from session_manager_fleet.terraform import backend_of, child_environment, processes, state_backend
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 

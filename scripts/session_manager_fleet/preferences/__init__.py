@@ -1,1 +1,26 @@
 """The live preferences document compared with the expected one."""
+
+from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
+from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
+from session_manager_fleet.preferences.live import LivePreferences, read_preferences
+from session_manager_fleet.preferences.preview import (
+    PREFERENCES_OUTPUT,
+    planned_preferences,
+    preview_adoption,
+    preview_destruction,
+    writes_preferences,
+)
+
+__all__ = [
+    "PREFERENCES_OUTPUT",
+    "LivePreferences",
+    "VerificationError",
+    "log_group_name",
+    "planned_preferences",
+    "preview_adoption",
+    "preview_destruction",
+    "read_preferences",
+    "verify_preferences",
+    "wanted_preferences",
+    "writes_preferences",
+]

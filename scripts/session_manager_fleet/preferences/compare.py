@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 
 from session_manager_fleet.aws import CLIENT_CONFIG
-from session_manager_fleet.changes.change_set import AttributeChange
-from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
+from session_manager_fleet.changes import SENSITIVE, UNKNOWN, AttributeChange
 from session_manager_fleet.errors import AccessError, FleetError
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.target import TargetSettings
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.settings import TargetSettings
+    from session_manager_fleet.targets import Target
 
 
 def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:

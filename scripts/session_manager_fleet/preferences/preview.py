@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.changes.change_set import AttributeChange
-from session_manager_fleet.changes.placeholders import UNKNOWN
+from session_manager_fleet.changes import UNKNOWN, AttributeChange
 from session_manager_fleet.preferences.compare import _PLACEHOLDER, _READ_SECONDS, _compare, _shown
 from session_preferences.aws import Budget
 

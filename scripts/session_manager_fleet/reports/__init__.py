@@ -1,1 +1,16 @@
 """Reports of a run, one module for each format; all of them know nothing but the summary."""
+
+from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports.formats import FILES, REPORTS
+from session_manager_fleet.reports.text import visible, visible_lines
+from session_manager_fleet.reports.verification import VerificationProgress, print_verification
+
+__all__ = [
+    "FILES",
+    "REPORTS",
+    "VerificationProgress",
+    "print_verification",
+    "terminal",
+    "visible",
+    "visible_lines",
+]

@@ -10,7 +10,7 @@ from session_manager_fleet.reports.json import JsonReport
 from session_manager_fleet.reports.junit import JunitReport
 from session_manager_fleet.reports.markdown import MarkdownReport
 from session_manager_fleet.reports.terminal import TableReport
-from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.run import Summary
 
 
 class Report(Protocol):

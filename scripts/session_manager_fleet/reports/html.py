@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from session_manager_fleet.changes.change_set import ACTIONS
+from session_manager_fleet.changes import ACTIONS
 from session_manager_fleet.reports import text
-from session_manager_fleet.run.results import Status
+from session_manager_fleet.run import Status
 
 if TYPE_CHECKING:
-    from session_manager_fleet.run.summary import Summary
+    from session_manager_fleet.run import Summary
 
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 

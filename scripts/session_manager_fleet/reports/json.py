@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.run import Summary
 
 
 class JsonReport:

@@ -8,8 +8,7 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as FailedTest
 
 from session_manager_fleet.reports.text import change_counts, failure_heading, visible_lines
-from session_manager_fleet.run.results import Status
-from session_manager_fleet.run.summary import Summary, TargetEntry
+from session_manager_fleet.run import Status, Summary, TargetEntry
 
 # Only what terraform or the verification says is about the target; these say that it could not be judged.
 _ERRORS = {"access", "input", "machine"}

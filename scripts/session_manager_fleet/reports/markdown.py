@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.changes.change_set import ACTIONS
+from session_manager_fleet.changes import ACTIONS
 from session_manager_fleet.reports.text import (
     action_counts,
     change_counts,
@@ -26,11 +26,11 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run.results import Status
+from session_manager_fleet.run import Status
 
 if TYPE_CHECKING:
-    from session_manager_fleet.changes.change_set import ResourceChange
-    from session_manager_fleet.run.summary import ChangeSetEntry, Summary, TargetEntry
+    from session_manager_fleet.changes import ResourceChange
+    from session_manager_fleet.run import ChangeSetEntry, Summary, TargetEntry
 
 # GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").
 LIMIT = 65_536

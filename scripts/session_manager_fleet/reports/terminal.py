@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.changes.change_set import ACTIONS
+from session_manager_fleet.changes import ACTIONS
 from session_manager_fleet.reports.text import (
     action_counts,
     change_counts,
@@ -35,16 +35,13 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run.results import Status, Step, TargetResult
-from session_manager_fleet.run.summary import TargetEntry
-from session_manager_fleet.targets.exceptions import WARNING_DAYS
+from session_manager_fleet.run import Status, Step, TargetEntry, TargetResult
+from session_manager_fleet.targets import WARNING_DAYS
 
 if TYPE_CHECKING:
-    from session_manager_fleet.changes.change_set import ResourceChange
-    from session_manager_fleet.demo.live_state import RemediatedRole
-    from session_manager_fleet.preferences.live import LivePreferences
-    from session_manager_fleet.run.summary import Summary
-    from session_manager_fleet.targets.model import SkippedAccount, Target
+    from session_manager_fleet.changes import ResourceChange
+    from session_manager_fleet.run import Summary
+    from session_manager_fleet.targets import SkippedAccount, Target
 
 _STATUS_STYLES = {
     Status.NO_CHANGES: "dim",
@@ -322,32 +319,6 @@ def _print_failure(console: Console, entry: TargetEntry) -> None:
     for line in (line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)):
         # Not wrapped: some are commands to copy.
         console.print(Text(f"  {line}", style="red"), soft_wrap=True)
-
-
-def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
-    """Show what the preferences document of every target says now."""
-    table = Table("Name", "Region", "Default", "Latest", title="Live preferences")
-    for heading in ("Logging", "Encrypted", "Minutes"):
-        table.add_column(heading, overflow="fold")
-    for target, live in rows:
-        name = Text(visible(target.account.name))
-        if isinstance(live, str):
-            table.add_row(name, target.region, "", "", Text(visible(live), style="red"), "", "")
-        else:
-            values = (live.default_version, live.latest_version, live.logging, live.encryption, live.timeouts)
-            table.add_row(name, target.region, *values)
-    console.print(table)
-
-
-def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
-    """Show what AWS Config says of every instance role, before and after the remediation."""
-    verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
-    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
-    for row in rows:
-        state = row.state.lower().replace("_", " ")
-        before, now = verdicts[row.before.compliant], verdicts[row.compliant]
-        table.add_row(Text(visible(row.target.account.name)), Text(visible(row.before.name)), before, state, now)
-    console.print(table)
 
 
 class TableReport:

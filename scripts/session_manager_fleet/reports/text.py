@@ -10,15 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.changes.change_set import ACTIONS, AttributeChange, ChangeSet, ResourceChange
-from session_manager_fleet.changes.placeholders import MARKS, SET_BY_AWS, UNKNOWN, Placeholders
-from session_manager_fleet.run.results import FailureKind, Status
+from session_manager_fleet.changes import (
+    ACTIONS,
+    MARKS,
+    SET_BY_AWS,
+    UNKNOWN,
+    AttributeChange,
+    ChangeSet,
+    Placeholders,
+    ResourceChange,
+)
+from session_manager_fleet.run import FailureKind, Status
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from session_manager_fleet.run.summary import PreviewEntry, Summary, TargetEntry
-    from session_manager_fleet.targets.exceptions import PolicyException
+    from session_manager_fleet.run import PreviewEntry, Summary, TargetEntry
+    from session_manager_fleet.targets import PolicyException
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "could not get in",

@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.reports.text import visible
-from session_manager_fleet.verify.arrivals import told
-from session_manager_fleet.verify.model import TargetVerification, Verdict
+from session_manager_fleet.verify import TargetVerification, Verdict, told
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
 # Without a terminal a line now and then says that something is going on.

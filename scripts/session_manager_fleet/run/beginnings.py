@@ -11,10 +11,17 @@ from session_manager_fleet.files import sha256_of
 from session_manager_fleet.run.journal import Beginning, RunState, TargetKey
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry
-from session_manager_fleet.settings.schema import Wave
-from session_manager_fleet.targets.exceptions import PolicyException
-from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList, occupied_shards
+from session_manager_fleet.settings import Wave
+from session_manager_fleet.targets import (
+    EVERYTHING,
+    Inventory,
+    PolicyException,
+    Selection,
+    Shard,
+    Target,
+    TargetList,
+    occupied_shards,
+)
 
 _UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.changes.change_set import AttributeChange, change_set, protected_destructions
+from session_manager_fleet.changes import AttributeChange, change_set_of, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
-from session_manager_fleet.preferences.preview import (
+from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
+    VerificationError,
     planned_preferences,
     preview_adoption,
     preview_destruction,
+    verify_preferences,
     writes_preferences,
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
@@ -35,17 +36,22 @@ from session_manager_fleet.run.saved_plan import (
     check,
     seal,
 )
-from session_manager_fleet.targets.session import account_session
-from session_manager_fleet.terraform.command import commands_by_hand, unsaved_state
-from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
-from session_manager_fleet.terraform.retry_tokens import store_revision
+from session_manager_fleet.targets import account_session
+from session_manager_fleet.terraform import (
+    StalePlanError,
+    StateLockedError,
+    StoppedError,
+    commands_by_hand,
+    store_revision,
+    unsaved_state,
+)
 
 if TYPE_CHECKING:
     import boto3
 
-    from session_manager_fleet.settings.schema import DeploymentRole
-    from session_manager_fleet.targets.model import Target
-    from session_manager_fleet.terraform.command import Terraform
+    from session_manager_fleet.settings import DeploymentRole
+    from session_manager_fleet.targets import Target
+    from session_manager_fleet.terraform import Terraform
 
 LOG = "terraform.log"
 
@@ -196,7 +202,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     write_private(folder / PLAN_JSON, json.dumps(shown))
     if buckets := created_buckets(shown):
         refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
-    changes = change_set(shown, job.target)
+    changes = change_set_of(shown, job.target)
     protected = [change.address for change in protected_destructions(changes)]
     sha256 = seal(folder, terraform.root, job.origin, protected=protected, created_at=_now())
     return TargetResult(

@@ -19,14 +19,13 @@ from typing import Any
 import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet
+from session_manager_fleet.accounts import Account
+from session_manager_fleet.changes import AttributeChange, ChangeSet
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
-from session_manager_fleet.targets.exceptions import PolicyException
-from session_manager_fleet.targets.model import Shard, Target
+from session_manager_fleet.targets import PolicyException, Shard, Target
 
 SCHEMA_VERSION = 1
 JOURNAL = "journal.jsonl"

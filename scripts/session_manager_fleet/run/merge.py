@@ -11,8 +11,8 @@ from typing import TypeVar
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import Beginning, RunFolder, RunState
 from session_manager_fleet.run.results import Status, TargetResult
-from session_manager_fleet.settings.schema import Wave
-from session_manager_fleet.targets.model import Shard
+from session_manager_fleet.settings import Wave
+from session_manager_fleet.targets import Shard
 
 T = TypeVar("T")
 

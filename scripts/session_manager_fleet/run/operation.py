@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import FrameType
 
-from session_manager_fleet.accounts.model import Organization
-from session_manager_fleet.accounts.snapshot import save
+from session_manager_fleet.accounts import Organization, save
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
@@ -27,14 +26,19 @@ from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Limits, Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
-from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import EVERYTHING, Target
-from session_manager_fleet.targets.tfvars import TfvarsRenderer
-from session_manager_fleet.targets.tfvars_files import renderer_of
-from session_manager_fleet.terraform.backend import backend_of, state_backend
-from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
-from session_manager_fleet.terraform.retry_tokens import read_revisions, with_revision
-from session_manager_fleet.terraform.root_module import ROOT_MODULE, pack_root
+from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
+from session_manager_fleet.terraform import (
+    ROOT_MODULE,
+    Terraform,
+    backend_of,
+    child_environment,
+    find_terraform,
+    pack_root,
+    read_revisions,
+    state_backend,
+    terraform_version,
+    with_revision,
+)
 
 DESTROY = "destroy"
 # The accounts as they were discovered for the run: `--read-from` takes them from there.

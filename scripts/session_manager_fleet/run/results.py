@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from session_manager_fleet.changes.change_set import ChangeSet
+from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets import Target
 
 if TYPE_CHECKING:
-    from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.changes import AttributeChange, ChangeSet, PlanOutcome
+    from session_manager_fleet.targets import Target
 
 
 class Status(StrEnum):

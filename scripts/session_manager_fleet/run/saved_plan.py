@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.files import sha256_of, sha256_of_text, write_private
-from session_manager_fleet.terraform.root_module import (
+from session_manager_fleet.terraform import (
     ROOT_LOCK_FILE,
     module_digest,
     provider_version,

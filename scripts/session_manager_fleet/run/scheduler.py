@@ -12,15 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from session_manager_fleet.changes.change_set import ChangeSet
+from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, failed
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
-from session_manager_fleet.settings.schema import Wave
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.settings import Wave
+from session_manager_fleet.targets import Target
 
 INTERRUPTED = "the run was interrupted"
 

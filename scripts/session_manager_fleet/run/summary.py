@@ -13,10 +13,10 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticSerializationError
 
-from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
+from session_manager_fleet.changes import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.targets.exceptions import PolicyException
+from session_manager_fleet.targets import PolicyException
 
 
 class _Entry(BaseModel):

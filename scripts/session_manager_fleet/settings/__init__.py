@@ -1,1 +1,24 @@
 """`organization.yaml` as typed, layered settings that know where each value comes from."""
+
+from session_manager_fleet.settings.foundation import LogArchive
+from session_manager_fleet.settings.json_schema import settings_schema
+from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
+from session_manager_fleet.settings.schema import REST, DeploymentRole, OrganizationSettings, Wave
+from session_manager_fleet.settings.target import Preferences, S3Logging, TargetSettings
+from session_manager_fleet.settings.types import region_problem
+
+__all__ = [
+    "REST",
+    "DeploymentRole",
+    "EffectiveSettings",
+    "LogArchive",
+    "OrganizationSettings",
+    "Preferences",
+    "S3Logging",
+    "Settings",
+    "TargetSettings",
+    "Wave",
+    "load_settings",
+    "region_problem",
+    "settings_schema",
+]

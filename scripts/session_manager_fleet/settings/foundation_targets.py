@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive

@@ -10,8 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from session_manager_fleet.accounts.matching import Matcher
-from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.accounts import Account, Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.findings import _Finding, _finding, _findings, _known_path
 from session_manager_fleet.settings.foundation import LogArchive

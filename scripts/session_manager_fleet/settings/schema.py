@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.types import (

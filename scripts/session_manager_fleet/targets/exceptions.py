@@ -11,7 +11,7 @@ from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.yaml_source import KeyPath, format_key_path
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.layers import Settings
+    from session_manager_fleet.settings import Settings
     from session_manager_fleet.targets.model import Target
 
 WARNING_DAYS = 30

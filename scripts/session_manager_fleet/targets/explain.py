@@ -14,8 +14,8 @@ from session_manager_fleet.targets.variables import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
 
 if TYPE_CHECKING:
-    from session_manager_fleet.accounts.model import Account
-    from session_manager_fleet.settings.layers import Settings
+    from session_manager_fleet.accounts import Account
+    from session_manager_fleet.settings import Settings
     from session_manager_fleet.targets.inventory import Inventory
 
 BUILT_IN = "built-in default"

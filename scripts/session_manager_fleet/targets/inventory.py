@@ -7,15 +7,21 @@ from pathlib import Path
 
 import boto3
 
-from session_manager_fleet.accounts.file import from_file
-from session_manager_fleet.accounts.lza import AwsDirectory, from_lza
-from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, Account, Organization, with_role
-from session_manager_fleet.accounts.organizations_api import from_organizations
-from session_manager_fleet.accounts.snapshot import from_saved
+from session_manager_fleet.accounts import (
+    AUDIT,
+    LOG_ARCHIVE,
+    Account,
+    AwsDirectory,
+    Organization,
+    from_file,
+    from_lza,
+    from_organizations,
+    from_saved,
+    with_role,
+)
 from session_manager_fleet.aws import new_session, partitions, translated_errors
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings.layers import Settings, load_settings
-from session_manager_fleet.settings.types import region_problem
+from session_manager_fleet.settings import Settings, load_settings, region_problem
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.session import account_session
 

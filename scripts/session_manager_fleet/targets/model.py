@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.accounts.matching import Matcher
-from session_manager_fleet.accounts.model import Organization
+from session_manager_fleet.accounts import Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings.schema import REST, Wave
+from session_manager_fleet.settings import REST, Wave
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
-    from session_manager_fleet.accounts.model import Account, Organization
-    from session_manager_fleet.settings.schema import Wave
+    from session_manager_fleet.accounts import Account, Organization
+    from session_manager_fleet.settings import Wave
 
 
 @dataclass(frozen=True)

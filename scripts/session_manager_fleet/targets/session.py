@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import boto3
 
-from session_manager_fleet.accounts.model import MANAGEMENT, Account
+from session_manager_fleet.accounts import MANAGEMENT, Account
 from session_manager_fleet.aws import assume_role, new_session, role_arn, translated_errors
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings import DeploymentRole
 
 
 def account_session(account: Account, region: str, role: DeploymentRole) -> boto3.Session:

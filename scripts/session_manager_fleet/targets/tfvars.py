@@ -17,8 +17,7 @@ from session_manager_fleet.hcl import hcl
 from session_manager_fleet.targets.variables import variables_of
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.layers import EffectiveSettings
-    from session_manager_fleet.settings.schema import DeploymentRole
+    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
     from session_manager_fleet.targets.model import Target
 
 TEMPLATE = "terraform.tfvars.j2"

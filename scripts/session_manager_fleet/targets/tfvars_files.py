@@ -13,7 +13,7 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.layers import Settings
+    from session_manager_fleet.settings import Settings
     from session_manager_fleet.targets.model import Target
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.accounts.model import MANAGEMENT
+from session_manager_fleet.accounts import MANAGEMENT
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.layers import EffectiveSettings
-    from session_manager_fleet.settings.schema import DeploymentRole
+    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
     from session_manager_fleet.targets.model import Target
 
 

@@ -8,7 +8,7 @@ import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings.schema import OrganizationSettings
+from session_manager_fleet.settings import OrganizationSettings
 
 
 def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[str, str]:

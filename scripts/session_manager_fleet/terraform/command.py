@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 import python_terraform
 
-from session_manager_fleet.changes.change_set import PlanOutcome
+from session_manager_fleet.changes import PlanOutcome
 from session_manager_fleet.errors import InputError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote

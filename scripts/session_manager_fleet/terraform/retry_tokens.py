@@ -17,7 +17,7 @@ from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_err
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from session_manager_fleet.settings.layers import EffectiveSettings
+    from session_manager_fleet.settings import EffectiveSettings
 
 
 def read_revisions(backend: Mapping[str, str], key_prefix: str, target_key: str = "") -> dict[str, int]:

@@ -15,8 +15,8 @@ from session_manager_fleet.terraform.backend import backend_of
 from session_manager_fleet.terraform.command import commands_by_hand
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.schema import OrganizationSettings
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.settings import OrganizationSettings
+    from session_manager_fleet.targets import Target
 
 _SUFFIX = ".tflock"
 # Terraform writes nanoseconds, datetime knows microseconds.

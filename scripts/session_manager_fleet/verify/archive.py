@@ -14,10 +14,9 @@ from session_manager_fleet.verify.model import Check, Verdict
 from session_manager_fleet.verify.storage import missing_bucket
 
 if TYPE_CHECKING:
-    from session_manager_fleet.accounts.model import Account
-    from session_manager_fleet.settings.foundation import LogArchive
-    from session_manager_fleet.settings.target import S3Logging
-    from session_manager_fleet.targets.inventory import Inventory
+    from session_manager_fleet.accounts import Account
+    from session_manager_fleet.settings import LogArchive, S3Logging
+    from session_manager_fleet.targets import Inventory
     from session_manager_fleet.verify.reading import Reader
 
 

@@ -9,7 +9,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.foundation import LogArchive
+    from session_manager_fleet.settings import LogArchive
 
 _KEY_ID = "s3:x-amz-server-side-encryption-aws-kms-key-id"
 _ALGORITHM = "s3:x-amz-server-side-encryption"

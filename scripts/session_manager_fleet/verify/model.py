@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets import Target
 
 
 class Verdict(StrEnum):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from session_manager_fleet.verify.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.target import Preferences
+    from session_manager_fleet.settings import Preferences
     from session_manager_fleet.verify.reading import Reader
 
 # A filter of EC2 takes 200 values.

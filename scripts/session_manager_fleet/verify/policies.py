@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from session_manager_fleet.verify.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.target import TargetSettings
+    from session_manager_fleet.settings import TargetSettings
     from session_manager_fleet.verify.reading import Reader
 
 _APPLY = "Plan and apply this target."

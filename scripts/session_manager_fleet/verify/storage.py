@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from session_manager_fleet.verify.model import Check, Verdict
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings.target import S3Logging, TargetSettings
+    from session_manager_fleet.settings import S3Logging, TargetSettings
     from session_manager_fleet.verify.reading import Reader
 
 _APPLY = "Plan and apply this target."

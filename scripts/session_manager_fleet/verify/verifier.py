@@ -11,21 +11,19 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.accounts.model import LOG_ARCHIVE
+from session_manager_fleet.accounts import LOG_ARCHIVE
 from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
-from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
+from session_manager_fleet.preferences import VerificationError, log_group_name, verify_preferences, wanted_preferences
 from session_manager_fleet.verify import archive, arrivals, network, policies, storage
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict
 from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import read_recorder
 
 if TYPE_CHECKING:
-    from session_manager_fleet.accounts.model import Account
-    from session_manager_fleet.settings.target import S3Logging, TargetSettings
-    from session_manager_fleet.targets.inventory import Inventory
-    from session_manager_fleet.targets.model import Target
+    from session_manager_fleet.accounts import Account
+    from session_manager_fleet.settings import S3Logging, TargetSettings
+    from session_manager_fleet.targets import Inventory, Target
 
 # Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.
 _WORKERS = 16

@@ -16,7 +16,7 @@ from session_manager_fleet.changes.change_set import (
     AttributeChange,
     ChangeSet,
     ResourceChange,
-    change_set,
+    change_set_of,
     protected_destructions,
 )
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
@@ -41,7 +41,7 @@ def plan(*changes: dict[str, Any], **outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def one(entry: dict[str, Any], for_target: Target | None = None) -> tuple[AttributeChange, ...]:
-    [only] = change_set(plan(entry), for_target or target()).changes
+    [only] = change_set_of(plan(entry), for_target or target()).changes
     return only.attributes
 
 
@@ -52,7 +52,7 @@ def differences(before: object, after: object, **details: object) -> list[tuple[
 
 
 def fingerprint(entry: dict[str, Any], for_target: Target | None = None) -> str:
-    return change_set(plan(entry), for_target or target()).fingerprint
+    return change_set_of(plan(entry), for_target or target()).fingerprint
 
 
 KEY_POLICY = {
@@ -75,8 +75,8 @@ def test_equal_changes_of_two_targets_have_one_fingerprint() -> None:
         .replace("mrk-0123", "mrk-9999")
     )
 
-    one_set = change_set(first, target(region="us-east-1"))
-    other_set = change_set(other, target("444455556666", "ap-southeast-2"))
+    one_set = change_set_of(first, target(region="us-east-1"))
+    other_set = change_set_of(other, target("444455556666", "ap-southeast-2"))
 
     assert one_set.fingerprint == other_set.fingerprint
     assert one_set == other_set
@@ -171,7 +171,7 @@ def test_the_address_and_the_outputs_count() -> None:
     base = plan(change("a.a", "create"))
 
     prints = {
-        change_set(document, target()).fingerprint
+        change_set_of(document, target()).fingerprint
         for document in (
             base,
             plan(change("a.b", "create")),
@@ -188,7 +188,7 @@ def test_neither_the_order_of_changes_nor_that_of_keys_counts() -> None:
     first = plan(change("a.a", "create", after={"x": KEY, "y": OTHER_KEY}), change("a.b", "delete", before={"z": KEY}))
     second = plan(change("a.b", "delete", before={"z": KEY}), change("a.a", "create", after={"y": OTHER_KEY, "x": KEY}))
 
-    assert change_set(first, target()) == change_set(second, target())
+    assert change_set_of(first, target()) == change_set_of(second, target())
 
 
 def test_names_of_the_target_do_not_decide_about_the_order_of_keys() -> None:
@@ -196,7 +196,7 @@ def test_names_of_the_target_do_not_decide_about_the_order_of_keys() -> None:
 
     def of(account: str) -> ChangeSet:
         after = {f"role-{account}": KEY, "role-5": OTHER_KEY}
-        return change_set(plan(change("a.b", "create", after=after)), target(account))
+        return change_set_of(plan(change("a.b", "create", after=after)), target(account))
 
     assert of("111122223333") == of("999922223333")
 
@@ -306,7 +306,7 @@ def test_why_terraform_acts_is_told_where_attributes_do_not() -> None:
     attribute = {**change("a.b", "delete", "create"), "action_reason": "replace_because_cannot_update"}
     deposed = {**change("a.b", "delete"), "deposed": "0b1c2d3e"}
 
-    reasons = [change_set(plan(entry), target()).changes[0].reason for entry in (tainted, attribute, deposed)]
+    reasons = [change_set_of(plan(entry), target()).changes[0].reason for entry in (tainted, attribute, deposed)]
 
     assert reasons == ["replace because tainted", "", "left over from an earlier replacement"]
 
@@ -314,7 +314,7 @@ def test_why_terraform_acts_is_told_where_attributes_do_not() -> None:
 def test_a_move_is_shown_and_destroys_nothing() -> None:
     moved = {**change("a.new", "no-op"), "previous_address": "a.old"}
 
-    [only] = change_set(plan(moved), target()).changes
+    [only] = change_set_of(plan(moved), target()).changes
 
     assert (only.action, only.address, only.reason, only.destructive) == ("move", "a.new", "was a.old", False)
 
@@ -453,7 +453,7 @@ def test_a_deletion_shows_what_is_lost() -> None:
 
 
 def test_destructive_changes_come_first_then_by_address() -> None:
-    changes = change_set(
+    changes = change_set_of(
         plan(
             change("z.create", "create"),
             change("b.update", "update"),
@@ -518,11 +518,11 @@ def test_only_outputs_that_change_are_named() -> None:
         "none": {"actions": []},
     }
 
-    assert change_set(plan(**outputs), target()).outputs == ("a", "z")
+    assert change_set_of(plan(**outputs), target()).outputs == ("a", "z")
 
 
 def test_a_plan_without_changes_is_empty() -> None:
-    empty = change_set({"format_version": "1.2"}, target())
+    empty = change_set_of({"format_version": "1.2"}, target())
 
     assert (empty.changes, empty.outputs) == ((), ())
 
@@ -559,7 +559,7 @@ def test_one_template_has_one_fingerprint_in_all_targets(
 ) -> None:
     targets = [target(account, region) for account, region in zip((first, second), regions, strict=True)]
     sets = [
-        change_set(plan(filled(change("a.b", "update", before=before, after=after), each)), each) for each in targets
+        change_set_of(plan(filled(change("a.b", "update", before=before, after=after), each)), each) for each in targets
     ]
 
     assert sets[0] == sets[1]

@@ -12,6 +12,7 @@ from rich.console import Console
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
+from session_manager_fleet.demo import report
 from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
@@ -72,7 +73,7 @@ def test_names_are_shown_as_they_are(console: Console, name: str) -> None:
     terminal.print_targets(console, [target(name, ou=name)])
     terminal.print_skipped(console, [SkippedAccount(target(name).account, "the account is suspended")])
     terminal.print_summary(console, summary(failed, stopped))
-    terminal.print_live(console, [(target(name), f"Cannot {name}")])
+    report.print_live(console, [(target(name), f"Cannot {name}")])
 
     text = printed(console)
     for expected in (f"message {name}", f"error {name}", f"reason {name}", f'a.b["{name}"]', f"Cannot {name}"):
@@ -87,7 +88,7 @@ def test_names_cannot_steer_the_terminal(console: Console) -> None:
     terminal.print_targets(console, [target(name, ou=name)])
     terminal.print_skipped(console, [SkippedAccount(target(name).account, name)])
     terminal.print_summary(console, summary(failed))
-    terminal.print_live(console, [(target(name), name)])
+    report.print_live(console, [(target(name), name)])
     progress = terminal.TerminalProgress(console)
     progress.begin(Step.PLAN, 1)
     progress.finished(failed)
@@ -311,7 +312,7 @@ def test_quiet_results_are_failures_and_counts(console: Console) -> None:
 def test_live_preferences_are_shown(console: Console) -> None:
     live = LivePreferences("2", "3", {"idleSessionTimeout": "20", "maxSessionDuration": "60"})
 
-    terminal.print_live(console, [(target(), live)])
+    report.print_live(console, [(target(), live)])
 
     assert "idle 20, max 60" in printed(console)
     assert "none" in printed(console)

@@ -13,17 +13,14 @@ from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.commands.rollout import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.cli.run_options import Running
-from session_manager_fleet.demo import live_state
-from session_manager_fleet.demo.report import print_attempts
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run.operation import RunOptions
-from session_manager_fleet.targets.model import Selection, TargetList
+from session_manager_fleet.run import RunOptions
+from session_manager_fleet.targets import Selection, TargetList
 
 if TYPE_CHECKING:
-    from session_manager_fleet.demo.central_logging import Attempt
-    from session_manager_fleet.demo.session import RunningSandbox
-    from session_manager_fleet.targets.inventory import Inventory
+    from session_manager_fleet.demo import Attempt, RunningSandbox
+    from session_manager_fleet.targets import Inventory
 
 # One writes, into its own folder and into the other's.
 _MEMBERS_NEEDED = 2
@@ -35,11 +32,11 @@ def demo(
     runs: RunsOption = RUNS,
 ) -> int:
     """Show the whole job on an emulated organization on this machine; no AWS account is needed."""
-    from session_manager_fleet.demo.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
+    from session_manager_fleet import demo as demonstration  # noqa: PLC0415 - an extra, and slow to import
 
     console = terminal.make_console()
     running = Running(RunOptions(workers=parse_workers(workers)), runs.resolve(), yes=True)
-    with sandboxed(lza, running.runs, console.print) as sandbox:
+    with demonstration.sandboxed(lza, running.runs, console.print) as sandbox:
         console.print(f"[bold]1. Discover[/bold] {escape(sandbox.organization.name)}")
         loaded, selected = load(Source(sandbox.config), Selection(everything=True), console)
         terminal.print_targets(console, selected.targets)
@@ -58,16 +55,16 @@ def demo(
         with start(loaded, "plan", selected, running, console) as check:
             code = finish(check, plan_and_show(check, selected.targets, console), console)
         console.print("\n[bold]5. Read back[/bold]")
-        live = live_state.live_preferences(loaded, selected.targets)
-        terminal.print_live(console, live)
+        live = demonstration.live_preferences(loaded, selected.targets)
+        demonstration.print_live(console, live)
         console.print("\n[bold]6. Remediate[/bold] the roles of instances that lack the policy")
-        roles = live_state.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
-        terminal.print_remediations(console, roles)
+        roles = demonstration.remediate_roles(loaded, selected.targets, sandbox.sandbox.wait_until_idle)
+        demonstration.print_remediations(console, roles)
         broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
         attempts = _try_central_logging(sandbox, loaded, selected)
         if attempts:
             console.print("\n[bold]7. Log[/bold] sessions to the central bucket, as the agent does")
-            print_attempts(console, attempts)
+            demonstration.print_attempts(console, attempts)
         broken = broken or not all(attempt.as_expected for attempt in attempts)
         if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization is not as it was applied.[/bold red]")
@@ -77,7 +74,7 @@ def demo(
 
 def _try_central_logging(sandbox: RunningSandbox, context: Inventory, selected: TargetList) -> list[Attempt]:
     """Upload logs from a member whose instances may, if sessions are logged to a bucket at all."""
-    from session_manager_fleet.demo.central_logging import try_uploads  # noqa: PLC0415 - the emulator is an extra
+    from session_manager_fleet.demo import try_uploads  # noqa: PLC0415 - the emulator is an extra
 
     members = []
     for target in selected.targets:
@@ -93,7 +90,7 @@ def _try_central_logging(sandbox: RunningSandbox, context: Inventory, selected: 
 
 def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
     """Keep an emulated organization running, and print the environment to use it with."""
-    from session_manager_fleet.demo.session import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
+    from session_manager_fleet.demo import sandboxed  # noqa: PLC0415 - the emulator is an extra, and slow to import
 
     console = terminal.make_console()
     with sandboxed(lza, runs.resolve(), console.print) as running:

@@ -12,17 +12,14 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.accounts.model import Account, find_account
+from session_manager_fleet.accounts import Account, find_account
 from session_manager_fleet.cli.options import load_context, today
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.text import visible
+from session_manager_fleet.reports import terminal, visible
 from session_manager_fleet.run import summary
-from session_manager_fleet.settings.json_schema import settings_schema
+from session_manager_fleet.settings import settings_schema
+from session_manager_fleet.targets import Explanation, PolicyException, Selection, register
 from session_manager_fleet.targets import explain as explaining
-from session_manager_fleet.targets.exceptions import PolicyException, register
-from session_manager_fleet.targets.explain import Explanation
-from session_manager_fleet.targets.model import Selection
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="How to print it.")]
 

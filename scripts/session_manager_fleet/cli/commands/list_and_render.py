@@ -14,14 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.accounts.snapshot import save
+from session_manager_fleet.accounts import save
 from session_manager_fleet.cli.options import load, load_context, selecting
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.text import visible
-from session_manager_fleet.targets.model import Selection, Target, occupied_shards
-from session_manager_fleet.targets.tfvars_files import render as render_files
-from session_manager_fleet.targets.tfvars_files import renderer_of, write_rendered
+from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.targets import Selection, Target, occupied_shards, renderer_of, write_rendered
+from session_manager_fleet.targets import render as render_files
 
 # GitHub runs at most 256 jobs of one matrix (workflow syntax, jobs.<job_id>.strategy.matrix).
 MATRIX_LIMIT = 256

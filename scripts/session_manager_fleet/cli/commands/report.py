@@ -11,10 +11,8 @@ import typer
 from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.formats import FILES, REPORTS
-from session_manager_fleet.run.journal import JOURNAL, SUMMARY, RunFolder, find_run
-from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.reports import FILES, REPORTS, terminal
+from session_manager_fleet.run import JOURNAL, SUMMARY, RunFolder, Summary, find_run
 
 FORMATS = "|".join(REPORTS)
 

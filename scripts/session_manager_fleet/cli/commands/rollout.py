@@ -17,15 +17,22 @@ from session_manager_fleet.cli.options import load, load_context, selecting, tod
 from session_manager_fleet.cli.run_options import Running, applying, planning
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import beginnings
-from session_manager_fleet.run.journal import SUMMARY, Beginning, RunFolder, find_run
-from session_manager_fleet.run.operation import DESTROY, Operation
-from session_manager_fleet.run.results import TargetResult, exit_code, unfinished, with_changes
-from session_manager_fleet.run.run_lock import RunLock
-from session_manager_fleet.run.signals import handled_signals
-from session_manager_fleet.targets.exceptions import register
-from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import EVERYTHING, Selection, Target, TargetList
+from session_manager_fleet.run import (
+    DESTROY,
+    SUMMARY,
+    Beginning,
+    Operation,
+    RunFolder,
+    RunLock,
+    TargetResult,
+    beginnings,
+    exit_code,
+    find_run,
+    handled_signals,
+    unfinished,
+    with_changes,
+)
+from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target, TargetList, register
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder.")]
 

@@ -10,11 +10,9 @@ from rich.markup import escape
 
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.text import visible
-from session_manager_fleet.targets.model import Selection
-from session_manager_fleet.terraform.backend import state_backend
-from session_manager_fleet.terraform.state_locks import read_locks, release_commands
+from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.targets import Selection
+from session_manager_fleet.terraform import read_locks, release_commands, state_backend
 
 
 @selecting

@@ -13,12 +13,10 @@ import typer
 
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.verification import VerificationProgress, print_verification
+from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
 from session_manager_fleet.run import signals
-from session_manager_fleet.targets.model import Selection
-from session_manager_fleet.verify.model import exit_code
-from session_manager_fleet.verify.verifier import SHORTEST_WATCH_SECONDS, Verifier, with_arrivals
+from session_manager_fleet.targets import Selection
+from session_manager_fleet.verify import SHORTEST_WATCH_SECONDS, Verifier, exit_code, with_arrivals
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 

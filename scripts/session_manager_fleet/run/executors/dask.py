@@ -20,7 +20,7 @@ from session_manager_fleet.run.job import Job, Performed
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Step
 from session_manager_fleet.run.saved_plan import FILES, SEAL
-from session_manager_fleet.terraform.command import find_terraform, terraform_version, unsaved_state
+from session_manager_fleet.terraform import find_terraform, terraform_version, unsaved_state
 
 _CONNECT_SECONDS = 20
 

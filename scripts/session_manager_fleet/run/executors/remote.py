@@ -20,8 +20,7 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
-from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform
-from session_manager_fleet.terraform.root_module import module_digest
+from session_manager_fleet.terraform import Terraform, child_environment, find_terraform, module_digest
 
 _JOB_PREFIX = "job-"
 

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.job import Job, Performed, failed, perform
 from session_manager_fleet.run.journal import RunFolder
-from session_manager_fleet.terraform.command import Terraform
+from session_manager_fleet.terraform import Terraform
 
 P = ParamSpec("P")
 R = TypeVar("R")
