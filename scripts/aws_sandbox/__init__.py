@@ -5,13 +5,13 @@ The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentia
 
 from aws_sandbox.emulator import Sandbox
 from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
-from aws_sandbox.seed import SandboxLife
+from aws_sandbox.seed import SeedData
 
 __all__ = [
     "Sandbox",
     "SandboxAccount",
     "SandboxError",
-    "SandboxLife",
     "SandboxOrganization",
+    "SeedData",
     "default_organization",
 ]

@@ -21,7 +21,7 @@ from aws_sandbox.call import Call, Reply
 from aws_sandbox.config_rules import OWNER, PolicySource, find_rule
 from aws_sandbox.configuration_items import ROLE, ConfigurationItem, Place, Recorder
 from aws_sandbox.gateway import Operations
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 
 COMPLIANT = "COMPLIANT"
 NON_COMPLIANT = "NON_COMPLIANT"
@@ -73,7 +73,7 @@ class Compliance:
 
     Args:
         background: Where rules are evaluated.
-        turn: Taken to evaluate them.
+        lock: Taken to evaluate them.
         recorder: Whose items are judged.
         flagged: Told of every resource that is not compliant: account and region, name of the rule, resource id.
     """
@@ -81,12 +81,12 @@ class Compliance:
     def __init__(
         self,
         background: Background,
-        turn: Turn,
+        lock: CallLock,
         recorder: Recorder,
         flagged: Callable[[Place, str, str], None],
     ) -> None:
         self._background = background
-        self._turn = turn
+        self._lock = lock
         self._flagged = flagged
         self._recorder = recorder
         recorder.listeners.append(self.evaluate)
@@ -98,7 +98,7 @@ class Compliance:
         return {("config", "StartConfigRulesEvaluation"): self.start_config_rules_evaluation}
 
     def observe(self, call: Call, _reply: Reply) -> None:
-        """Follow the life of rules: evaluate a new one, forget a deleted one, look again when remediation is set up."""
+        """Evaluate a new rule, forget a deleted one, evaluate again when remediation is configured."""
         if call.service != "config":
             return
         place = (call.account_id, call.region)
@@ -152,7 +152,7 @@ class Compliance:
         return {}
 
     def _evaluate_all(self, place: Place, names: Iterable[str]) -> None:
-        with self._turn:
+        with self._lock:
             self.evaluate(place, self._recorder.newest(place), names)
 
     def _judge(self, place: Place, rule: ConfigRule, item: ConfigurationItem) -> None:

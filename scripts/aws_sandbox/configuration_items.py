@@ -21,7 +21,7 @@ from moto.iam.models import InstanceProfile, Role, iam_backends
 from aws_sandbox.background import Background
 from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.gateway import Operations
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.pages import page
 
 ROLE = "AWS::IAM::Role"
@@ -184,15 +184,15 @@ class Recorder:
 
     Args:
         background: Where changes are recorded.
-        turn: Taken to record them.
+        lock: Taken to record them.
 
     Attributes:
         listeners: Told of the new items of an account and region.
     """
 
-    def __init__(self, background: Background, turn: Turn) -> None:
+    def __init__(self, background: Background, lock: CallLock) -> None:
         self._background = background
-        self._turn = turn
+        self._lock = lock
         self.listeners: list[Callable[[Place, list[ConfigurationItem]], None]] = []
         # account and region → resource id → items, oldest first
         self._items: dict[Place, dict[str, list[ConfigurationItem]]] = {}
@@ -215,7 +215,7 @@ class Recorder:
             return
         for region in regions:
             if records_roles((call.account_id, region)):
-                self._background.start(partial(self._record_in_turn, (call.account_id, region)))
+                self._background.start(partial(self._record_locked, (call.account_id, region)))
 
     def newest(self, place: Place) -> list[ConfigurationItem]:
         """Return the newest item of every role, deleted ones too."""
@@ -273,8 +273,8 @@ class Recorder:
         ]
         return _page(call, "resourceIdentifiers", identifiers, asked.get("limit") or _LIST_PAGE_SIZE)
 
-    def _record_in_turn(self, place: Place) -> None:
-        with self._turn:
+    def _record_locked(self, place: Place) -> None:
+        with self._lock:
             items = self._record(place)
             for listener in self.listeners:
                 listener(place, items)

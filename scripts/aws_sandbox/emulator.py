@@ -22,7 +22,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aws_sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
-from aws_sandbox.seed import SandboxLife, seed
+from aws_sandbox.seed import SeedData, seed
 
 _NEEDED = ("moto", "cfn_guard_rs")
 
@@ -40,7 +40,7 @@ class Sandbox:
 
     Attributes:
         organization: What is emulated.
-        life: What was left behind in its accounts.
+        seed_data: Which account holds which seed data.
         folder: Where the emulator keeps `server.log` and uploaded packages; private.
         endpoint_url: Address of the emulator.
     """
@@ -53,7 +53,7 @@ class Sandbox:
         ready: dict[str, Any],
     ) -> None:
         self.organization = organization
-        self.life = SandboxLife.of(organization)
+        self.seed_data = SeedData.of(organization)
         self.folder = folder
         self.endpoint_url = ready["endpoint_url"]
         self._access_key_id = ready["administrator"]["access_key_id"]
@@ -63,7 +63,7 @@ class Sandbox:
 
     @classmethod
     def start(cls, organization: SandboxOrganization, folder: Path, *, enforce_iam: bool = False) -> Sandbox:
-        """Start the emulator and fill the organization with life.
+        """Start the emulator and create the seed data.
 
         Args:
             organization: What to emulate.
@@ -85,7 +85,7 @@ class Sandbox:
             settings = {**asdict(organization), "folder": str(folder), "enforce_iam": enforce_iam}
             sandbox = cls(organization, folder, process, _handshake(process, settings))
             sandbox._write_aws_files()
-            seed(sandbox.life, organization, sandbox.session)
+            seed(sandbox.seed_data, organization, sandbox.session)
         except (OSError, ValueError, BotoCoreError, ClientError) as error:
             _end(process)
             raise SandboxError(f"The sandbox did not start: {error}\n{_tail(log)}".rstrip()) from error
@@ -103,7 +103,7 @@ class Sandbox:
     @property
     def state_bucket(self) -> str:
         """Name of the bucket for Terraform state in the management account."""
-        return self.life.state_bucket
+        return self.seed_data.state_bucket
 
     @property
     def pid(self) -> int:

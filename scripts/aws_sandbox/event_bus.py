@@ -23,7 +23,7 @@ from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.event_inputs import target_input
 from aws_sandbox.functions import Functions, find_function
 from aws_sandbox.identity import Identity
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.messages import Attribute, policy_of, send
 from aws_sandbox.policies import Principal, Request, allows
 
@@ -41,14 +41,14 @@ class EventBus:
         identity: Knows who makes a call.
         functions: Where functions are invoked.
         background: Where events are delivered.
-        turn: Taken to deliver them.
+        lock: Taken to deliver them.
     """
 
-    def __init__(self, identity: Identity, functions: Functions, background: Background, turn: Turn) -> None:
+    def __init__(self, identity: Identity, functions: Functions, background: Background, lock: CallLock) -> None:
         self._identity = identity
         self._functions = functions
         self._background = background
-        self._turn = turn
+        self._lock = lock
 
     def observe(self, call: Call, reply: Reply) -> None:
         """Deliver the event of a successful call, if it is one that is reported."""
@@ -58,7 +58,7 @@ class EventBus:
 
     def fire_schedules(self, account_id: str, region: str) -> int:
         """Fire every enabled rule with a schedule once, whenever it would be due; return how many there are."""
-        with self._turn:
+        with self._lock:
             rules = [rule for rule in _rules(account_id, region) if rule.scheduled_expression]
         for rule in rules:
             due = event("Scheduled Event", "aws.events", account_id, region, {}, rule.arn)
@@ -66,7 +66,7 @@ class EventBus:
         return len(rules)
 
     def _deliver(self, happened: Event) -> None:
-        with self._turn:
+        with self._lock:
             rules = [
                 rule
                 for rule in _rules(happened["account"], happened["region"])
@@ -78,7 +78,7 @@ class EventBus:
 
     def _deliver_by(self, rule: Rule, happened: Event) -> None:
         for target in list(rule.targets):
-            with self._turn:
+            with self._lock:
                 try:
                     self._send(rule, target, happened)
                 except (ServiceException, HTTPException, ValueError) as error:

@@ -26,7 +26,7 @@ from aws_sandbox.function_configuration import ConfiguredFunction
 from aws_sandbox.function_failures import hand_over
 from aws_sandbox.function_process import Context, FunctionProcesses, Invocation, Outcome, process_environment
 from aws_sandbox.identity import Identity
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.permissions import Permissions
 
 # X-Amz-Log-Result carries the last 4 KB of the log.
@@ -40,7 +40,7 @@ class Functions:
         identity: Where the credentials of the functions' roles come from.
         permissions: What those roles may do.
         processes: Where the functions run.
-        turn: Given away while a function runs, which calls this emulator itself.
+        lock: Given away while a function runs, which calls this emulator itself.
         background: Where asynchronous invocations run.
         endpoint_url: Address of this emulator.
         folder: Where the uploaded packages are put.
@@ -51,7 +51,7 @@ class Functions:
         identity: Identity,
         permissions: Permissions,
         processes: FunctionProcesses,
-        turn: Turn,
+        lock: CallLock,
         background: Background,
         endpoint_url: str,
         folder: Path,
@@ -60,7 +60,7 @@ class Functions:
         self._identity = identity
         self._permissions = permissions
         self._processes = processes
-        self._turn = turn
+        self._lock = lock
         self._background = background
         self._endpoint_url = endpoint_url
         self._folder = folder
@@ -78,7 +78,7 @@ class Functions:
             self.invoke_later(function, payload)
             return Reply(202, {}, b"")
         invocation = self._invocation(function, payload)
-        with self._background.busy(), self._turn.given_away():
+        with self._background.busy(), self._lock.released():
             outcome = self._processes.run(invocation)
         _write_log(function, invocation, outcome)
         headers = {"X-Amz-Executed-Version": str(function.version), "Content-Type": "application/json"}
@@ -101,11 +101,11 @@ class Functions:
         attempts = 1 + function.retries
         for _ in range(attempts):
             outcome = self._processes.run(invocation)
-            with self._turn:
+            with self._lock:
                 _write_log(function, invocation, outcome)
             if not outcome.failed:
                 return
-        with self._turn:
+        with self._lock:
             hand_over(function, invocation, outcome, attempts, self._permissions.may_send)
 
     def _invocation(self, function: ConfiguredFunction, payload: str | bytes) -> Invocation:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import run_wsgi_app
 
 from aws_sandbox.call import AwsError, Call, Reply
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.model import CONTROL_PATH
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Gateway:
 
     Args:
         moto: Answers every call that has no operation here.
-        turn: Held while a call is answered.
+        lock: Held while a call is answered.
         account_of: Returns the account of an access key, or an empty string.
         checks: Asked in order before anything happens; each may raise an AwsError.
         operations: What is answered here, by (service, operation).
@@ -53,7 +53,7 @@ class Gateway:
         self,
         moto: WSGIApplication,
         *,
-        turn: Turn,
+        lock: CallLock,
         account_of: Callable[[str], str],
         checks: Sequence[Check],
         operations: Operations,
@@ -61,7 +61,7 @@ class Gateway:
         controls: Mapping[tuple[str, str], Control],
     ) -> None:
         self._moto_application = moto
-        self._turn = turn
+        self._lock = lock
         self._account_of = account_of
         self._checks = checks
         self._operations = operations
@@ -89,7 +89,7 @@ class Gateway:
         if call is None:
             return _plain(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         invocation = environ.get(_INVOCATION, "")
-        with self._turn:
+        with self._lock:
             # A client that lost the answer asks again; doing it twice would fail where something is created.
             reply = self._replies.get(invocation) or self._answer(call, environ, body)
             if invocation and environ["REQUEST_METHOD"] != "GET" and reply.status < HTTPStatus.BAD_REQUEST:

@@ -1,4 +1,4 @@
-"""One call at a time: moto is not made for threads, and two writers of one lock file in S3 must not both win."""
+"""The lock that serializes calls: moto is not thread-safe, and only one writer of a lock file in S3 may succeed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Turn:
-    """A lock that its holder can give away while it waits for something that itself calls the emulator."""
+class CallLock:
+    """A lock that its holder can release while it waits for something that itself calls the emulator."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,8 +20,8 @@ class Turn:
         self._lock.release()
 
     @contextmanager
-    def given_away(self) -> Iterator[None]:
-        """Let other calls in for a while; the caller holds the turn before and after."""
+    def released(self) -> Iterator[None]:
+        """Release the lock for the block; the caller holds it before and after."""
         self._lock.release()
         try:
             yield

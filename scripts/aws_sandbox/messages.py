@@ -13,7 +13,7 @@ from typing import NamedTuple
 from moto.sns.models import sns_backends
 from moto.sqs.models import Queue, sqs_backends
 
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.policies import Document
 
 
@@ -67,12 +67,12 @@ def policy_of(arn: str) -> list[Document]:
     return [json.loads(policy)] if policy else []
 
 
-def wait_without(turn: Turn) -> None:
+def release_while_waiting(lock: CallLock) -> None:
     """Let other calls in while somebody waits for a message."""
     wait = Queue.wait_for_messages
 
     def wait_for_messages(queue: Queue, timeout: int) -> None:
-        with turn.given_away():
+        with lock.released():
             wait(queue, timeout)
 
     Queue.wait_for_messages = wait_for_messages  # type: ignore[assignment, method-assign]

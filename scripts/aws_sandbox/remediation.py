@@ -18,7 +18,7 @@ from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.config_rules import ConfigRules
 from aws_sandbox.configuration_items import Place, Recorder
 from aws_sandbox.gateway import Operations
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.pages import page
 
 _DEFAULT_ATTEMPTS = 5
@@ -85,7 +85,7 @@ class Remediation:
         rules: Knows the remediation configurations.
         automations: Runs the documents.
         background: Where remediations run.
-        turn: Taken to start an automation.
+        lock: Taken to start an automation.
         recorder: Knows the resources.
     """
 
@@ -94,13 +94,13 @@ class Remediation:
         rules: ConfigRules,
         automations: Automations,
         background: Background,
-        turn: Turn,
+        lock: CallLock,
         recorder: Recorder,
     ) -> None:
         self._rules = rules
         self._automations = automations
         self._background = background
-        self._turn = turn
+        self._lock = lock
         self._recorder = recorder
         # account and region → rule name → resource id → newest attempt
         self._attempts: dict[Place, dict[str, dict[str, Attempt]]] = {}
@@ -237,7 +237,7 @@ class Remediation:
         """Run the document once."""
         attempt.execution, attempt.refusal = None, ""
         try:
-            with self._turn:
+            with self._lock:
                 attempt.execution = self._automations.prepare(
                     *place,
                     configuration["TargetId"],

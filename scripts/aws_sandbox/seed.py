@@ -19,7 +19,7 @@ FUNCTION_ROLE = "report-function"
 
 
 @dataclass(frozen=True)
-class SandboxLife:
+class SeedData:
     """Which account holds what; None where the organization has too few members.
 
     Every member has a role for instances without the session policy, with an instance profile, and a role for a
@@ -39,7 +39,7 @@ class SandboxLife:
     legacy: str | None
 
     @classmethod
-    def of(cls, organization: SandboxOrganization) -> SandboxLife:
+    def of(cls, organization: SandboxOrganization) -> SeedData:
         """Choose the accounts: the last members, because security accounts usually come first."""
         ids = [account.id for account in organization.members]
         return cls(
@@ -50,21 +50,21 @@ class SandboxLife:
         )
 
 
-def seed(life: SandboxLife, organization: SandboxOrganization, session: Callable[[str, str], boto3.Session]) -> None:
+def seed(data: SeedData, organization: SandboxOrganization, session: Callable[[str, str], boto3.Session]) -> None:
     """Create all of it through the AWS APIs.
 
     Args:
-        life: What goes where.
+        data: Which account holds what.
         organization: The organization, already emulated.
         session: Returns a session in an account and region.
     """
     management = session(organization.management_account_id, organization.home_region)
-    _create_state_bucket(management, life.state_bucket, organization.home_region)
+    _create_state_bucket(management, data.state_bucket, organization.home_region)
     for account in organization.active_accounts:
         home = session(account.id, organization.home_region)
         _record_roles(home, organization)
         if account.id != organization.management_account_id:
-            _seed_member(account, home, life)
+            _seed_member(account, home, data)
 
 
 def _create_state_bucket(session: boto3.Session, name: str, region: str) -> None:
@@ -109,14 +109,14 @@ def _record_roles(session: boto3.Session, organization: SandboxOrganization) -> 
     config.start_configuration_recorder(ConfigurationRecorderName="default")
 
 
-def _seed_member(account: SandboxAccount, session: boto3.Session, life: SandboxLife) -> None:
+def _seed_member(account: SandboxAccount, session: boto3.Session, data: SeedData) -> None:
     _create_role(session, FUNCTION_ROLE, "lambda.amazonaws.com")
     _create_instance_role(session, INSTANCE_ROLE)
-    if account.id == life.legacy:
+    if account.id == data.legacy:
         _create_instance_role(session, LEGACY_INSTANCE_ROLE)
         _attach_policy_made_by_hand(session, account.id, LEGACY_INSTANCE_ROLE)
     ssm = session.client("ssm")
-    if account.id == life.foreign_document:
+    if account.id == data.foreign_document:
         ssm.create_document(
             Name=DOCUMENT,
             DocumentType="Session",
@@ -129,7 +129,7 @@ def _seed_member(account: SandboxAccount, session: boto3.Session, life: SandboxL
                 shellProfile={"linux": "exec /bin/bash"},
             ),
         )
-    if account.id == life.moved_default:
+    if account.id == data.moved_default:
         ssm.create_document(
             Name=DOCUMENT, DocumentType="Session", DocumentFormat="JSON", Content=_document(idleSessionTimeout="60")
         )

@@ -36,7 +36,7 @@ from aws_sandbox.function_process import FunctionProcesses
 from aws_sandbox.functions import Functions
 from aws_sandbox.gateway import Gateway
 from aws_sandbox.identity import Identity
-from aws_sandbox.lock import Turn
+from aws_sandbox.lock import CallLock
 from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
@@ -117,24 +117,24 @@ def _gateway(
     organization: SandboxOrganization, processes: FunctionProcesses, endpoint_url: str, folder: Path, *, enforced: bool
 ) -> Gateway:
     """Put the emulator together."""
-    turn, background, faults = Turn(), Background(), Faults()
+    lock, background, faults = CallLock(), Background(), Faults()
     documents.install()
     resource_policies.install()
-    messages.wait_without(turn)
+    messages.release_while_waiting(lock)
     organizations = Organizations(organization)
     identity = Identity(organizations, organization.id)
     permissions = Permissions(identity, enforced=enforced)
-    functions = Functions(identity, permissions, processes, turn, background, endpoint_url, folder)
-    event_bus = EventBus(identity, functions, background, turn)
+    functions = Functions(identity, permissions, processes, lock, background, endpoint_url, folder)
+    event_bus = EventBus(identity, functions, background, lock)
     automations = Automations(identity, processes, background, endpoint_url, folder)
     rules = ConfigRules()
-    recorder = Recorder(background, turn)
+    recorder = Recorder(background, lock)
     service_settings = ServiceSettings()
-    remediation = Remediation(rules, automations, background, turn, recorder)
-    compliance = Compliance(background, turn, recorder, remediation.flagged)
+    remediation = Remediation(rules, automations, background, lock, recorder)
+    compliance = Compliance(background, lock, recorder, remediation.flagged)
     return Gateway(
         DomainDispatcherApplication(create_backend_app),
-        turn=turn,
+        lock=lock,
         account_of=identity.account_of,
         checks=(
             faults.check,

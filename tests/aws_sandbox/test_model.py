@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from aws_sandbox import SandboxAccount, SandboxError, SandboxLife, SandboxOrganization, default_organization
+from aws_sandbox import SandboxAccount, SandboxError, SandboxOrganization, SeedData, default_organization
 
 
 def organization(members: int) -> SandboxOrganization:
@@ -63,18 +63,18 @@ def test_contradictions_are_refused(change: dict[str, object], message: str) -> 
 
 
 @pytest.mark.parametrize("members", [0, 1, 2, 3, 9])
-def test_life_finds_a_place_in_any_organization(members: int) -> None:
-    life = SandboxLife.of(organization(members))
+def test_seed_data_finds_accounts_in_any_organization(members: int) -> None:
+    data = SeedData.of(organization(members))
     ids = {account.id for account in organization(members).members}
-    assert {life.foreign_document, life.moved_default, life.legacy} <= ids | {None}
-    assert (life.foreign_document is None) == (members < 1)
-    assert (life.moved_default is None) == (members < 2)
+    assert {data.foreign_document, data.moved_default, data.legacy} <= ids | {None}
+    assert (data.foreign_document is None) == (members < 1)
+    assert (data.moved_default is None) == (members < 2)
     # One document cannot be both.
-    assert life.foreign_document is None or life.foreign_document != life.moved_default
+    assert data.foreign_document is None or data.foreign_document != data.moved_default
 
 
-def test_life_of_the_default_organization_is_spread() -> None:
-    life = SandboxLife.of(default_organization())
+def test_seed_data_of_the_default_organization_is_spread() -> None:
+    data = SeedData.of(default_organization())
     names = {account.id: account.name for account in default_organization().accounts}
-    places = (life.legacy, life.foreign_document, life.moved_default)
+    places = (data.legacy, data.foreign_document, data.moved_default)
     assert [names[str(place)] for place in places] == ["Legacy", "Webshop", "Payments"]

@@ -12,7 +12,7 @@ from aws_sandbox import Sandbox, SandboxAccount, default_organization
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """More accounts and units than fit on a page; suspended ones, which need no life."""
+    """More accounts and units than fit on a page; suspended ones, which get no seed data."""
     default = default_organization()
     retired = tuple(
         SandboxAccount(str(500000000000 + n), f"Retired{n}", f"r{n}@example.com", "Suspended", status="SUSPENDED")

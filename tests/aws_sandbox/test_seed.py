@@ -66,7 +66,7 @@ def test_only_the_legacy_account_has_the_policy(sandbox: Sandbox) -> None:
                 attached = iam.list_attached_role_policies(RoleName="legacy-app-server")["AttachedPolicies"]
                 assert [found["PolicyArn"] for found in attached] == [policy["Arn"]]
                 with_policy[account.id] = policy["Arn"]
-    assert list(with_policy) == [sandbox.life.legacy]
+    assert list(with_policy) == [sandbox.seed_data.legacy]
 
 
 def test_only_two_accounts_have_a_document(sandbox: Sandbox) -> None:
@@ -76,12 +76,12 @@ def test_only_two_accounts_have_a_document(sandbox: Sandbox) -> None:
         own = ssm.list_documents(Filters=[{"Key": "Owner", "Values": ["Self"]}])["DocumentIdentifiers"]
         if DOCUMENT in [document["Name"] for document in own]:
             documents[account.id] = ssm.describe_document(Name=DOCUMENT)["Document"]
-    assert set(documents) == {sandbox.life.foreign_document, sandbox.life.moved_default}
-    moved = documents[str(sandbox.life.moved_default)]
+    assert set(documents) == {sandbox.seed_data.foreign_document, sandbox.seed_data.moved_default}
+    moved = documents[str(sandbox.seed_data.moved_default)]
     assert (moved["DefaultVersion"], moved["LatestVersion"]) == ("1", "2")
-    foreign = documents[str(sandbox.life.foreign_document)]
+    foreign = documents[str(sandbox.seed_data.foreign_document)]
     assert (foreign["DefaultVersion"], foreign["LatestVersion"]) == ("1", "1")
-    ssm = sandbox.session(str(sandbox.life.foreign_document), "eu-west-1").client("ssm")
+    ssm = sandbox.session(str(sandbox.seed_data.foreign_document), "eu-west-1").client("ssm")
     inputs = json.loads(ssm.get_document(Name=DOCUMENT)["Content"])["inputs"]
     assert inputs["s3BucketName"] == "webshop-session-logs"
     assert inputs["idleSessionTimeout"] == "60"
@@ -89,7 +89,7 @@ def test_only_two_accounts_have_a_document(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1"])
 def test_documents_are_in_the_home_region_only(sandbox: Sandbox, region: str) -> None:
-    for account_id in (sandbox.life.foreign_document, sandbox.life.moved_default):
+    for account_id in (sandbox.seed_data.foreign_document, sandbox.seed_data.moved_default):
         ssm = sandbox.session(str(account_id), region).client("ssm")
         with pytest.raises(ClientError, match="InvalidDocument"):
             ssm.describe_document(Name=DOCUMENT)

@@ -429,7 +429,7 @@ def running(
 ) -> Iterator[dict[str, Future[None]]]:
     """All scenarios, under way in accounts and regions that nobody lives in."""
     # What lives in some of the accounts lives in their home region.
-    lived_in = {sandbox.life.foreign_document, sandbox.life.moved_default, sandbox.life.legacy}
+    lived_in = {sandbox.seed_data.foreign_document, sandbox.seed_data.moved_default, sandbox.seed_data.legacy}
     accounts = [account.id for account in sandbox.organization.members]
     home, other, *_ = sandbox.organization.regions
     free = [(account, home) for account in accounts if account not in lived_in]

@@ -82,7 +82,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     tell(f"Starting an emulated organization with {len(organization.accounts)} accounts…")
     try:
         with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):
-            config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.life.legacy)
+            config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.seed_data.legacy)
             exported = {**sandbox.environment(), **_terraform_environment(folder, config)}
             running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported)
             write_private(running.environment_file, running.shell_environment())
