@@ -11,7 +11,7 @@ from session_manager_fleet.files import sha256_of
 from session_manager_fleet.run.journal import Beginning, RunState, TargetKey
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.summary import SkippedEntry
-from session_manager_fleet.settings import Wave
+from session_manager_fleet.settings import Tolerance
 from session_manager_fleet.targets import (
     EVERYTHING,
     Inventory,
@@ -40,7 +40,7 @@ def begin_run(
         organization_id=context.settings.organization.id,
         configuration_sha256=sha256_of(context.settings.document.path),
         selection=_conditions(selection),
-        tolerances={wave.name: wave.max_failures for wave in context.settings.waves},
+        tolerances={wave.name: wave.max_failures.value for wave in context.settings.waves},
         targets=tuple(TargetKey.of(target) for target in targets.targets),
         skipped=tuple(SkippedEntry(**entry.as_dict()) for entry in targets.skipped),
         exceptions=tuple(exceptions),
@@ -143,7 +143,7 @@ def refuse_skipped_waves(context: Inventory, state: RunState, pending: Sequence[
     waves: dict[str, list[TargetResult]] = {}
     for result in reversed(state.results) if reverse else state.results:
         waves.setdefault(result.target.wave, []).append(result)
-    tolerance = {wave.name: wave for wave in context.settings.waves}
+    tolerance = {wave.name: wave.max_failures for wave in context.settings.waves}
     order = list(waves)
     last = max(order.index(target.wave) for target in pending)
     for name in order[:last]:
@@ -151,7 +151,7 @@ def refuse_skipped_waves(context: Inventory, state: RunState, pending: Sequence[
         failures = sum(result.status is Status.FAILED for result in results)
         undone = sum(result.status in _UNDONE and result.target.key not in worked_on for result in results)
         where = f"of {len(results)} targets of the wave {name}, which comes before {order[last]}"
-        if not tolerance.get(name, Wave(name=name)).tolerates(failures, len(results)):
+        if tolerance.get(name, Tolerance()).exceeded_by(failures, len(results)):
             raise InputError(f"{failures} {where}, failed: `resume` the run first.", "RUN")
         if undone:
             raise InputError(f"{undone} {where}, are not done: `apply` that wave, or `resume` the run first.", "RUN")

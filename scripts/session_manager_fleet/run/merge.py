@@ -11,7 +11,7 @@ from typing import TypeVar
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import Beginning, RunFolder, RunState
 from session_manager_fleet.run.results import Status, TargetResult
-from session_manager_fleet.settings import Wave
+from session_manager_fleet.settings import Tolerance
 from session_manager_fleet.targets import Shard
 
 T = TypeVar("T")
@@ -158,9 +158,9 @@ def intolerable(results: Sequence[TargetResult], beginning: Beginning) -> list[s
         wave = [result for result in results if result.target.wave == name]
         failures = sum(result.status is Status.FAILED for result in wave)
         undone = sum(result.status in {Status.UNFINISHED, Status.NOT_STARTED} for result in wave)
-        tolerated = beginning.tolerances.get(name, 0)
+        tolerated = Tolerance.parse(beginning.tolerances.get(name, 0))
         if undone:
             sentences.append(f"{undone} of {len(wave)} targets of the wave {name} are not done")
-        if not Wave(name=name, max_failures=tolerated).tolerates(failures, len(wave)):
+        if tolerated.exceeded_by(failures, len(wave)):
             sentences.append(f"{failures} of {len(wave)} targets of the wave {name} failed, {tolerated} are tolerated")
     return sentences

@@ -19,7 +19,7 @@ from session_manager_fleet.run.job import Job, Performed, failed
 from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
-from session_manager_fleet.settings import Wave
+from session_manager_fleet.settings import Tolerance, Wave
 from session_manager_fleet.targets import Target
 
 INTERRUPTED = "the run was interrupted"
@@ -76,7 +76,7 @@ class Limits:
 
     def exceeded(self, failures: int, targets: int) -> str:
         """Return why nothing more may be started, or nothing."""
-        if self.max_failures is None or Wave(name="all", max_failures=self.max_failures).tolerates(failures, targets):
+        if self.max_failures is None or not Tolerance.parse(self.max_failures).exceeded_by(failures, targets):
             return ""
         return f"{failures} of all {targets} targets failed, and {self.max_failures} are tolerated"
 
@@ -92,7 +92,7 @@ class _WaveCount:
     @property
     def exceeded(self) -> str:
         """Why nothing more of it may be started, nor any later wave, or nothing."""
-        if self.wave.tolerates(self.failures, self.targets):
+        if not self.wave.max_failures.exceeded_by(self.failures, self.targets):
             return ""
         return f"{self.failures} of {self.targets} targets failed in the wave {self.wave.name}"
 

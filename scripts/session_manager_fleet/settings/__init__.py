@@ -5,6 +5,7 @@ from session_manager_fleet.settings.json_schema import settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
 from session_manager_fleet.settings.schema import REST, DeploymentRole, OrganizationSettings, Wave
 from session_manager_fleet.settings.target import Preferences, S3Logging, TargetSettings
+from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
 from session_manager_fleet.settings.types import region_problem
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "S3Logging",
     "Settings",
     "TargetSettings",
+    "Tolerance",
+    "ToleranceField",
     "Wave",
     "load_settings",
     "region_problem",

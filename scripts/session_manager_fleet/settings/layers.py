@@ -17,6 +17,7 @@ from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.foundation_targets import LOG_ARCHIVE_SECTION, Placement, place
 from session_manager_fleet.settings.schema import Component, ExceptionEntry, Override, SettingsFile, Wave
 from session_manager_fleet.settings.target import TargetSettings
+from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, format_key_path, read_yaml
 
 _SESSION_KEY: KeyPath = ("preferences", "session_key", "kms_key_arn")
@@ -94,8 +95,8 @@ class _Layer:
     owner: str = ""
 
 
-# Where nobody has told waves, nobody has told how many failures they tolerate either.
-_EVERYTHING_AT_ONCE = Wave(name="all", max_failures="100%")
+# Without waves, no number of failures stops the rollout.
+_EVERYTHING_AT_ONCE = Wave(name="all", max_failures=Tolerance(100, percent=True))
 
 
 class Settings:

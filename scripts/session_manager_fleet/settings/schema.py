@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
@@ -16,6 +15,7 @@ from pydantic import (
 from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.settings.target import TargetSettings
+from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
 from session_manager_fleet.settings.types import (
     AccountPattern,
     Conflict,
@@ -186,28 +186,8 @@ class Wave(StrictModel):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Name for `--wave` and reports."""
     match: Match = Match()
-    max_failures: int | str = Field(
-        0,
-        json_schema_extra={
-            "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(100|[1-9]?[0-9])%$"}]
-        },
-    )
+    max_failures: ToleranceField = Tolerance()
     """Failed targets that are tolerated: a number, or a percentage such as 5%."""
-
-    @field_validator("max_failures")
-    @classmethod
-    def _tolerance(cls, value: int | str) -> int | str:
-        if isinstance(value, str) and not re.fullmatch(r"(100|[1-9]?[0-9])%", value):
-            raise ValueError('max_failures is a number of targets or a percentage such as "5%"')
-        if isinstance(value, int) and value < 0:
-            raise ValueError("max_failures cannot be negative")
-        return value
-
-    def tolerates(self, failures: int, targets: int) -> bool:
-        """Tell whether this many failed targets of all targets of the wave are still acceptable."""
-        if isinstance(self.max_failures, int):
-            return failures <= self.max_failures
-        return failures * 100 <= int(self.max_failures[:-1]) * targets
 
 
 class SettingsFile(StrictModel):

@@ -27,6 +27,7 @@ from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
+from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 
 HOME, OTHER = "eu-west-1", "us-east-1"
@@ -336,7 +337,9 @@ def test_a_failed_home_region_that_is_tolerated_stops_nothing_else(stage: Stage)
     planned = stage.plan(target(1), target(1, OTHER), target(2))
     stage.work.errors = {target(1).workspace: TerraformError("failed", ["Error: denied"])}
 
-    results = {result.target.key: result for result in stage.apply(planned, Wave(name="rest", max_failures=1))}
+    results = {
+        result.target.key: result for result in stage.apply(planned, Wave(name="rest", max_failures=Tolerance(1)))
+    }
 
     failed = results[target(1).key]
     assert failed.failure is not None
@@ -366,7 +369,7 @@ def test_a_wave_beyond_its_tolerance_stops_the_later_ones(
 ) -> None:
     planned = waves_of(stage, failing)
 
-    results = stage.apply(planned, Wave(name="canary", max_failures=tolerance), Wave(name="middle"))
+    results = stage.apply(planned, Wave(name="canary", max_failures=Tolerance.parse(tolerance)), Wave(name="middle"))
 
     canary, later = results[:4], results[4:]
     assert statuses(canary).count(Status.FAILED) == failing
@@ -392,7 +395,7 @@ def test_a_wave_beyond_its_tolerance_starts_nothing_more_itself(
     everybody = threading.Barrier(workers, timeout=20)
     stage.work.on_begin = lambda _: everybody.wait()
 
-    results = stage.apply(planned, Wave(name="rest", max_failures=tolerance), workers=workers)
+    results = stage.apply(planned, Wave(name="rest", max_failures=Tolerance.parse(tolerance)), workers=workers)
 
     assert len(stage.work.begun) == attempts
     assert statuses(results).count(Status.FAILED) == attempts
@@ -404,7 +407,9 @@ def test_the_failures_of_one_wave_do_not_count_in_the_next(stage: Stage) -> None
     planned = waves_of(stage, failing=1)
     stage.work.errors[planned[4].target.workspace] = TerraformError("failed")
 
-    results = stage.apply(planned, Wave(name="canary", max_failures=1), Wave(name="middle", max_failures=1))
+    results = stage.apply(
+        planned, Wave(name="canary", max_failures=Tolerance(1)), Wave(name="middle", max_failures=Tolerance(1))
+    )
 
     assert [number for number, result in enumerate(results) if result.status is Status.FAILED] == [0, 4]
     assert statuses(results).count(Status.APPLIED) == 10
@@ -416,7 +421,7 @@ def test_what_was_not_started_is_told_by_the_journal_and_may_be_applied_later(st
     stage.work.errors.clear()
 
     told = stage.run.read().results
-    results = stage.apply(told, Wave(name="canary", max_failures=1))
+    results = stage.apply(told, Wave(name="canary", max_failures=Tolerance(1)))
 
     assert {result.reason for result in told[4:]} == {"1 of 4 targets failed in the wave canary"}
     assert [result.plan_sha256 for result in told[4:]] == [result.plan_sha256 for result in planned[4:]]
@@ -523,7 +528,9 @@ def test_failed_plans_count_among_the_failures_in_all_of_an_apply(stage: Stage) 
     stage.limits = Limits(4, 4, max_failures=1)
     stage.work.errors = {target(1).workspace: TerraformError("failed")}
 
-    results = stage.apply([*planned[:4], failed_plan], Wave(name="rest", max_failures="100%"), workers=1)
+    results = stage.apply(
+        [*planned[:4], failed_plan], Wave(name="rest", max_failures=Tolerance.parse("100%")), workers=1
+    )
 
     assert statuses(results) == [Status.APPLIED, Status.FAILED, Status.NOT_STARTED, Status.NOT_STARTED]
 

@@ -10,6 +10,7 @@ import pytest
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings.layers import Settings, load_settings
+from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Selection, select_targets
 from session_manager_fleet.targets.tfvars_files import renderer_of
 
@@ -137,7 +138,7 @@ def test_both_come_before_everybody_else(settings_file: SettingsFile) -> None:
     waves = [(target.key, target.wave) for target in selected.targets]
     assert waves[:2] == [(f"{MANAGER.id}/{HOME}", "foundation"), (f"{ARCHIVE.id}/{HOME}", "foundation")]
     assert [wave for _, wave in waves[2:]] == ["canary"] * 4 + ["rest"] * 2
-    assert settings.waves[0].max_failures == 0
+    assert settings.waves[0].max_failures == Tolerance()
 
 
 def test_the_variables_are_rendered_where_they_belong(settings_file: SettingsFile) -> None:

@@ -33,6 +33,7 @@ from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import FILES, SEAL, Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
+from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.root_module import module_digest, pack_root
 
@@ -232,7 +233,7 @@ def test_a_lost_worker_is_reported_and_nothing_is_done_twice(
 
             killer = threading.Thread(target=kill_the_worker_that_hangs, args=(cluster,))
             killer.start()
-            applied = rolling.apply(planned, [Wave(name=targets[0].wave, max_failures=1)])
+            applied = rolling.apply(planned, [Wave(name=targets[0].wave, max_failures=Tolerance(1))])
             killer.join()
 
     lost, *others = applied
