@@ -45,7 +45,7 @@ from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.terraform import root_module
-from session_manager_fleet.terraform.backend import backend_of, state_backend
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
@@ -75,12 +75,11 @@ def own_cpu(work: Callable[[], object]) -> float:
 def naive_plan(context: Inventory, selected: TargetList, run: RunFolder, folder: Path) -> None:
     """Plan the way a shell loop does: init, workspace select, plan and show for every target."""
     binary = find_terraform()
-    settings = context.settings.organization
-    shared = state_backend(settings, context.home_region)
+    states = StateBackend.find(context.settings.organization, context.home_region)
     for number, target in enumerate(selected.targets):
         data = folder / str(number)
         environment = {**child_environment(os.environ, folder), "TF_DATA_DIR": str(data)}
-        backend = backend_of(shared, settings, target.region)
+        backend = states.configuration(target.region)
         plan = str(folder / f"{number}.tfplan")
         for arguments in (
             ["init", "-no-color", *(f"-backend-config={key}={value}" for key, value in backend.items())],

@@ -30,6 +30,7 @@ from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform, child_environment
 
 TARGETS = 5000
@@ -111,8 +112,8 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     settings = load_settings(_SETTINGS)
     renderer, role = renderer_of(settings), settings.organization.deployment_role
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", "")
-    backend = {"bucket": "session-manager-state-123456789012", "region": "eu-west-1"}
-    terms = Terms(tools, role, backend, "session-manager", datetime.timedelta(hours=1), allow_destroy=False)
+    backend = StateBackend("session-manager-state-123456789012", "eu-west-1", "session-manager")
+    terms = Terms(tools, role, backend, datetime.timedelta(hours=1), allow_destroy=False)
     (folder / "root").mkdir()
     terraform = Terraform(
         binary=str(binary),

@@ -32,8 +32,9 @@ from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
-from session_manager_fleet.terraform.retry_tokens import read_revisions
+from session_manager_fleet.terraform.retry_tokens import read_retry_tokens
 from session_preferences.document import build, render
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -133,13 +134,8 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     root, data_folder = tmp_path / "root", tmp_path / "data"
     root.mkdir()
     (root / "main.tf").write_text(ROOT)
-    backend = {
-        "bucket": sandbox.state_bucket,
-        "region": HOME,
-        "key": "terraform.tfstate",
-        "use_lockfile": "true",
-        "encrypt": "true",
-    }
+    # The states of another test must not be met here.
+    backend = StateBackend(sandbox.state_bucket, HOME, "faults")
     binary = find_terraform()
     terraform = Terraform(
         binary=binary,
@@ -148,13 +144,11 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         environment=child_environment(os.environ, tmp_path),
         lock_timeout_seconds=1,
     )
-    # The states of another test must not be met here.
-    terraform.init({**backend, "workspace_key_prefix": f"faults/{HOME}"}, tmp_path / "init.log")
+    terraform.init(backend.configuration(HOME), tmp_path / "init.log")
     terms = Terms(
         tools=Toolchain.of(root, terraform_version(binary)),
         role=DeploymentRole(name=sandbox.organization.deployment_role),
         backend=backend,
-        key_prefix="faults",
         max_plan_age=datetime.timedelta(hours=1),
         allow_destroy=False,
     )
@@ -337,7 +331,7 @@ def test_a_document_that_changed_after_the_apply_is_a_failed_verification(worksh
     assert result.verified is False
     assert result.failure is not None
     assert result.failure.diagnostics[0] == 'inputs.idleSessionTimeout ("60" to "20")'
-    assert read_revisions(workshop.terms.backend, "faults") == {workshop.target.key: 1}
+    assert read_retry_tokens(workshop.terms.backend) == {workshop.target.key: 1}
 
 
 def test_throttling_is_waited_out(workshop: Workshop) -> None:
@@ -396,7 +390,7 @@ def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Works
         data_folder=tmp_path / "real",
         environment=child_environment(os.environ, tmp_path),
     )
-    real.init({**workshop.terms.backend, "workspace_key_prefix": f"faults/{HOME}"}, tmp_path / "init.log")
+    real.init(workshop.terms.backend.configuration(HOME), tmp_path / "init.log")
     target = workshop.target
     variables = f'account_id = "{target.account.id}"\nregion = "{HOME}"\nhome_region = "{HOME}"\n'
     variables += f'deployment_role = {{ name = "{workshop.terms.role.name}" }}\n'

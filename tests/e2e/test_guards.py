@@ -14,7 +14,7 @@ from session_manager_fleet.accounts.model import MANAGEMENT
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
-from session_manager_fleet.terraform.backend import backend_of, state_backend
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import child_environment, find_terraform
 
 pytestmark = pytest.mark.terraform
@@ -39,8 +39,8 @@ def plan(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Plan:
             patch.setenv(name, value)
         environment = {**child_environment(os.environ, folder), "TF_DATA_DIR": str(folder / "data")}
         context = Inventory.load(EXAMPLE)
-        settings = context.settings.organization
-        backend = backend_of(state_backend(settings, context.home_region), settings, "eu-west-1")
+        states = StateBackend.find(context.settings.organization, context.home_region)
+        backend = states.configuration("eu-west-1")
     options = [f"-backend-config={key}={value}" for key, value in backend.items()]
     terraform = find_terraform()
     subprocess.run([terraform, "init", "-no-color", *options], cwd=PROJECT, env=environment, check=True, timeout=120)

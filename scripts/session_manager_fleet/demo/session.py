@@ -22,7 +22,7 @@ from session_manager_fleet.errors import AccessError, ExitCode, FleetError, Inpu
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import load_settings
-from session_manager_fleet.terraform import backend_of, child_environment, processes, state_backend
+from session_manager_fleet.terraform import StateBackend, child_environment, processes
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 
@@ -156,7 +156,7 @@ def _terraform_environment(folder: Path, config: Path) -> dict[str, str]:
     """Prepare what terraform needs when it is used by hand; TF_CLI_ARGS_init holds the backend configuration."""
     settings = load_settings(config).organization
     home_region = settings.home_region or os.environ["AWS_REGION"]
-    backend = backend_of(state_backend(settings, home_region), settings, home_region)
+    backend = StateBackend.find(settings, home_region).configuration(home_region)
     lines = [f"{name} = {value if value == 'true' else quote(value)}" for name, value in backend.items()]
     path = folder / "backend.hcl"
     write_private(path, "\n".join(lines) + "\n")

@@ -42,7 +42,7 @@ from session_manager_fleet.terraform import (
     StateLockedError,
     StoppedError,
     commands_by_hand,
-    store_revision,
+    store_retry_token,
     unsaved_state,
 )
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from session_manager_fleet.settings import DeploymentRole
     from session_manager_fleet.targets import Target
-    from session_manager_fleet.terraform import Terraform
+    from session_manager_fleet.terraform import StateBackend, Terraform
 
 LOG = "terraform.log"
 
@@ -89,25 +89,16 @@ class Terms:
     Attributes:
         tools: What plans are made with.
         role: How accounts are entered.
-        backend: Backend configuration that all states share, see `targets.inventory.state_backend`.
-        key_prefix: Prefix of the project's objects in the state bucket.
+        backend: Where the states are.
         max_plan_age: How old a saved plan may be when it is applied.
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
     """
 
     tools: Toolchain
     role: DeploymentRole
-    backend: Mapping[str, str]
-    key_prefix: str
+    backend: StateBackend
     max_plan_age: datetime.timedelta
     allow_destroy: bool
-
-    @property
-    def backend_address(self) -> str:
-        """Where the states are and what encrypts them, in words."""
-        key = self.backend.get("kms_key_id")
-        address = f"s3://{self.backend['bucket']}/{self.key_prefix} in {self.backend['region']}"
-        return f"{address}, encrypted with {key}" if key else address
 
 
 @dataclass(frozen=True)
@@ -121,7 +112,7 @@ class Job:
         terms: What holds for all jobs of the run.
         plan_sha256: For an apply, the digest of the saved plan to apply.
         destroy: For a plan, whether everything is to be destroyed.
-        revision: The number of the target's last failure, which is part of the tfvars; 0 for none.
+        retry_token: The target's retry token, which is part of the tfvars; 0 for none.
         verify: For a plan, whether to read the preferences back even if there is nothing to do: nobody saw how the
             last apply ended.
     """
@@ -132,14 +123,14 @@ class Job:
     terms: Terms
     plan_sha256: str = ""
     destroy: bool = False
-    revision: int = 0
+    retry_token: int = 0
     verify: bool = False
 
     @property
     def origin(self) -> Origin:
         """What a plan for this job is made of and for."""
         target = self.target
-        return Origin(target.account.id, target.region, target.workspace, self.terms.backend_address, self.terms.tools)
+        return Origin(target.account.id, target.region, target.workspace, self.terms.backend.address, self.terms.tools)
 
 
 @dataclass(frozen=True)
@@ -275,7 +266,7 @@ def _verify(job: Job, wanted: Mapping[str, Any] | None) -> bool | None:
 def _call_again(job: Job, error: FleetError) -> None:
     """See to it that the next plan calls the preferences function again: terraform itself would find nothing to do."""
     try:
-        store_revision(job.terms.backend, job.terms.key_prefix, job.target.key, job.revision + 1, type(error).__name__)
+        store_retry_token(job.terms.backend, job.target.key, job.retry_token + 1, type(error).__name__)
     except AccessError as refused:
         error.add_note(f"The next plan will find nothing to do: give preferences.revision another value. ({refused})")
     else:

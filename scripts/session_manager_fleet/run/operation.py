@@ -29,15 +29,14 @@ from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
 from session_manager_fleet.terraform import (
     ROOT_MODULE,
+    StateBackend,
     Terraform,
-    backend_of,
     child_environment,
     find_terraform,
     pack_root,
-    read_revisions,
-    state_backend,
+    read_retry_tokens,
     terraform_version,
-    with_revision,
+    with_retry_token,
 )
 
 DESTROY = "destroy"
@@ -82,7 +81,7 @@ class Operation:
         observer: Is told about progress.
         workers: Opens what does the jobs.
         terms: What holds for all jobs.
-        revisions: Numbers of the last failures, by target.
+        retry_tokens: Retry tokens, by the key of the target.
         destroys: Plans are made to destroy everything.
         missing_shards: Parts of a merged run that were not there.
         doubtful: Keys of the targets of which an earlier command does not know how their apply ended.
@@ -96,7 +95,7 @@ class Operation:
     observer: Observer
     workers: Opener
     terms: Terms
-    revisions: dict[str, int]
+    retry_tokens: dict[str, int]
     destroys: bool = False
     missing_shards: tuple[str, ...] = ()
     doubtful: set[str] = field(default_factory=set)
@@ -137,17 +136,16 @@ class Operation:
         binary = find_terraform()
         capacity = _capacity(options, shared=address is not None)
         settings = context.settings.organization
-        shared = state_backend(settings, context.home_region)
+        backend = StateBackend.find(settings, context.home_region)
         terms = Terms(
             tools=Toolchain.of(ROOT_MODULE, terraform_version(binary)),
             role=settings.deployment_role,
-            backend=shared,
-            key_prefix=settings.state.key_prefix,
+            backend=backend,
             max_plan_age=options.max_plan_age,
             allow_destroy=options.allow_destroy,
         )
         regions = dict.fromkeys(target.region for target in targets)
-        backends = {region: backend_of(shared, settings, region) for region in regions}
+        backends = {region: backend.configuration(region) for region in regions}
         secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
         site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
@@ -161,7 +159,7 @@ class Operation:
             workers = dask_opener(address, run, site, pack_root(ROOT_MODULE), version)
             with workers():
                 pass  # The cluster is there and can be used.
-        revisions = read_revisions(shared, settings.state.key_prefix)
+        retry_tokens = read_retry_tokens(backend)
         run.begin(beginning)
         with run.writing():
             save(context.organization, run.path / ORGANIZATION)
@@ -173,7 +171,7 @@ class Operation:
             observer,
             workers,
             terms,
-            revisions,
+            retry_tokens,
             destroys=beginning.command == DESTROY,
             missing_shards=beginning.missing_shards,
         )
@@ -228,12 +226,12 @@ class Operation:
         account = self._current(target).account
         doubtful = again or target.key in self.doubtful
         if doubtful:
-            # An apply that failed may have left a number for the next plan.
-            self.revisions |= read_revisions(self.terms.backend, self.terms.key_prefix, target.key)
+            # An apply that failed may have stored a retry token for the next plan.
+            self.retry_tokens |= read_retry_tokens(self.terms.backend, target.key)
         # What an earlier command noted of the account is not all that settings match, tags for example.
         current, settings = replace(target, account=account), self.context.settings
-        revision = self.revisions.get(target.key, 0)
-        effective = with_revision(settings.effective(account, target.region), revision)
+        retry_token = self.retry_tokens.get(target.key, 0)
+        effective = with_retry_token(settings.effective(account, target.region), retry_token)
         text = self._renderer.render(current, effective, settings.organization.deployment_role)
         return Job(
             step,
@@ -242,7 +240,7 @@ class Operation:
             self.terms,
             plan_sha256,
             destroy=self.destroys,
-            revision=revision,
+            retry_token=retry_token,
             verify=doubtful and not self.destroys,
         )
 

@@ -1,17 +1,16 @@
 """The only package that runs Terraform."""
 
 from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.backend import backend_of, state_backend
+from session_manager_fleet.terraform.backend import StateBackend, commands_by_hand
 from session_manager_fleet.terraform.command import (
     Terraform,
     child_environment,
-    commands_by_hand,
     find_terraform,
     terraform_version,
     unsaved_state,
 )
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
-from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision, with_revision
+from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token, with_retry_token
 from session_manager_fleet.terraform.root_module import (
     ROOT_LOCK_FILE,
     ROOT_MODULE,
@@ -25,10 +24,10 @@ __all__ = [
     "ROOT_LOCK_FILE",
     "ROOT_MODULE",
     "StalePlanError",
+    "StateBackend",
     "StateLockedError",
     "StoppedError",
     "Terraform",
-    "backend_of",
     "child_environment",
     "commands_by_hand",
     "find_terraform",
@@ -37,11 +36,10 @@ __all__ = [
     "processes",
     "provider_version",
     "read_locks",
-    "read_revisions",
+    "read_retry_tokens",
     "release_commands",
-    "state_backend",
-    "store_revision",
+    "store_retry_token",
     "terraform_version",
     "unsaved_state",
-    "with_revision",
+    "with_retry_token",
 ]

@@ -1,58 +1,122 @@
-"""The S3 backend that holds the states."""
+"""The S3 backend that holds the states: one bucket, with one key prefix for each region."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings import OrganizationSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from session_manager_fleet.settings import OrganizationSettings
+    from session_manager_fleet.targets import Target
+
+_STATE = "terraform.tfstate"
 
 
-def state_backend(settings: OrganizationSettings, home_region: str) -> Mapping[str, str]:
-    """Find the state bucket and return the backend configuration that all regions share.
+@dataclass(frozen=True)
+class StateBackend:
+    """The part of the state bucket that holds the states of all targets.
 
-    Without a name in the settings it is `session-manager-state-<account of the caller>`. It must belong to the caller's
-    account: a bucket of that name that somebody else made would receive all states.
-
-    Raises:
-        InputError: The bucket does not exist.
-        AccessError: It belongs to somebody else, or the caller has no access.
+    Attributes:
+        bucket: Name of the state bucket.
+        region: Region of the bucket.
+        key_prefix: Prefix of all objects of this project in the bucket, without a slash at the end.
+        kms_key_arn: KMS key that encrypts the states; empty for the bucket's default encryption.
     """
-    region = settings.state.region or home_region
-    with translated_errors("find out whose credentials these are"):
-        session = new_session()
-        account_id = session.client("sts", region_name=region, config=CLIENT_CONFIG).get_caller_identity()["Account"]
-    bucket = settings.state.bucket or f"session-manager-state-{account_id}"
-    with translated_errors(f"use the state bucket {bucket} as account {account_id}"):
-        try:
-            s3 = session.client("s3", region_name=region, config=CLIENT_CONFIG)
-            s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account_id)
-        except botocore.exceptions.ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in {"404", "NoSuchBucket"}:
-                raise
-            message = (
-                f"The state bucket {bucket} does not exist in account {account_id}: create it, versioned and "
-                "encrypted, or name another in organization.state.bucket."
-            )
-            raise InputError(message) from error
-    backend = {
-        "bucket": bucket,
-        "region": region,
-        "key": "terraform.tfstate",
-        "use_lockfile": "true",
-        "encrypt": "true",
-    }
-    if settings.state.kms_key_arn:
-        backend["kms_key_id"] = settings.state.kms_key_arn
-    return backend
+
+    bucket: str
+    region: str
+    key_prefix: str
+    kms_key_arn: str = ""
+
+    @classmethod
+    def find(cls, settings: OrganizationSettings, home_region: str) -> StateBackend:
+        """Find the state bucket and check that it belongs to the caller's account.
+
+        Without a name in the settings it is `session-manager-state-<account of the caller>`. Anybody can create a
+        bucket of that name, so one in another account is refused: it would receive all states.
+
+        Raises:
+            InputError: The bucket does not exist.
+            AccessError: It belongs to another account, or the caller has no access.
+        """
+        state = settings.state
+        region = state.region or home_region
+        with translated_errors("identify the account of the AWS credentials"):
+            session = new_session()
+            sts = session.client("sts", region_name=region, config=CLIENT_CONFIG)
+            account_id = sts.get_caller_identity()["Account"]
+        backend = cls(
+            state.bucket or f"session-manager-state-{account_id}", region, state.key_prefix, state.kms_key_arn or ""
+        )
+        with translated_errors(f"use the state bucket {backend.bucket} as account {account_id}"):
+            try:
+                backend.client().head_bucket(Bucket=backend.bucket, ExpectedBucketOwner=account_id)
+            except botocore.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in {"404", "NoSuchBucket"}:
+                    raise
+                message = (
+                    f"The state bucket {backend.bucket} does not exist in account {account_id}: create it, versioned "
+                    "and encrypted, or name another in organization.state.bucket."
+                )
+                raise InputError(message) from error
+        return backend
+
+    @property
+    def address(self) -> str:
+        """Where the states are and what encrypts them, as `s3://bucket/prefix in eu-west-1, encrypted with <key>`."""
+        address = f"s3://{self.bucket}/{self.key_prefix} in {self.region}"
+        return f"{address}, encrypted with {self.kms_key_arn}" if self.kms_key_arn else address
+
+    def configuration(self, region: str) -> dict[str, str]:
+        """Return terraform's backend configuration for the states of a region.
+
+        Terraform lists a workspace prefix as a whole on every run, so every region has its own.
+        """
+        return {
+            "bucket": self.bucket,
+            "region": self.region,
+            "key": _STATE,
+            "use_lockfile": "true",
+            "encrypt": "true",
+            **({"kms_key_id": self.kms_key_arn} if self.kms_key_arn else {}),
+            "workspace_key_prefix": self.workspace_prefix(region),
+        }
+
+    def workspace_prefix(self, region: str) -> str:
+        """Return the prefix of the workspaces of a region."""
+        return f"{self.key_prefix}/{region}"
+
+    def state_key(self, target: Target) -> str:
+        """Return the object key of a target's state."""
+        return f"{self.workspace_prefix(target.region)}/{target.workspace}/{_STATE}"
+
+    def client(self) -> S3Client:
+        """Return a client for the region of the bucket, with the caller's credentials."""
+        return new_session().client("s3", region_name=self.region, config=CLIENT_CONFIG)
 
 
-def backend_of(shared: Mapping[str, str], settings: OrganizationSettings, region: str) -> dict[str, str]:
-    """Return the backend configuration of a region, whose states have a prefix of their own.
+def commands_by_hand(configuration: Mapping[str, str], workspace: str, *arguments: str) -> tuple[str, str]:
+    """Return the shell commands that work on one state, to be typed in the folder of the root module.
 
-    Terraform lists a prefix as a whole on every run, so no prefix may hold all workspaces of a large organization.
+    Args:
+        configuration: Backend configuration of the state.
+        workspace: Terraform workspace.
+        arguments: The terraform command, after `terraform`.
+
+    Returns:
+        The command that initializes the backend, and the command itself.
     """
-    return {**shared, "workspace_key_prefix": f"{settings.state.key_prefix}/{region}"}
+    options = [f"-backend-config={name}={value}" for name, value in configuration.items()]
+    return (
+        shlex.join(["terraform", "init", "-reconfigure", *options]),
+        f"TF_WORKSPACE={workspace} {shlex.join(['terraform', *arguments])}",
+    )

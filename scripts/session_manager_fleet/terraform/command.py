@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -148,24 +147,6 @@ def unsaved_state(folder: Path) -> Path | None:
             left.chmod(0o600)
             left.replace(kept)
     return kept if kept.exists() else None
-
-
-def commands_by_hand(backend: Mapping[str, str], workspace: str, *arguments: str) -> tuple[str, str]:
-    """Return what a person types in the folder of the root module to work on one state.
-
-    Args:
-        backend: Backend configuration of the state.
-        workspace: Terraform workspace.
-        arguments: The terraform command, after `terraform`.
-
-    Returns:
-        The command that initializes the backend, and the command itself.
-    """
-    options = [f"-backend-config={name}={value}" for name, value in backend.items()]
-    return (
-        shlex.join(["terraform", "init", "-reconfigure", *options]),
-        f"TF_WORKSPACE={workspace} {shlex.join(['terraform', *arguments])}",
-    )
 
 
 class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]

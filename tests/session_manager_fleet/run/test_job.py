@@ -31,9 +31,10 @@ from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.session import account_session
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
-from session_manager_fleet.terraform.retry_tokens import read_revisions, store_revision
+from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token
 from session_preferences.document import build, render
 
 HOME = "eu-west-1"
@@ -43,8 +44,7 @@ EXTERNAL_ID = "external-canary"
 TERMS = Terms(
     tools=Toolchain("1.11.4", "5.100.0", "0.1.0", "0" * 64),
     role=DeploymentRole(name="Deployment", external_id=EXTERNAL_ID),
-    backend={"bucket": BUCKET, "region": "us-east-1", "key": "terraform.tfstate"},
-    key_prefix="session-manager",
+    backend=StateBackend(BUCKET, "us-east-1", "session-manager"),
     max_plan_age=datetime.timedelta(hours=24),
     allow_destroy=False,
 )
@@ -143,8 +143,8 @@ def write_document(**changes: object) -> None:
     ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
 
 
-def revisions() -> dict[str, int]:
-    return read_revisions(TERMS.backend, TERMS.key_prefix)
+def retry_tokens() -> dict[str, int]:
+    return read_retry_tokens(TERMS.backend)
 
 
 def planned(make: Make, folder: Path, **answers: Any) -> TargetResult:  # noqa: ANN401 - see make
@@ -157,7 +157,7 @@ def planned(make: Make, folder: Path, **answers: Any) -> TargetResult:  # noqa: 
 
 
 def test_a_job_can_be_sent_to_another_process() -> None:
-    whole = job(Step.APPLY, plan_sha256="0" * 64, revision=3)
+    whole = job(Step.APPLY, plan_sha256="0" * 64, retry_token=3)
 
     assert pickle.loads(pickle.dumps(whole)) == whole  # noqa: S301 - made right here
 
@@ -226,7 +226,7 @@ def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
     result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs={"preferences": WANTED}))
 
     assert (result.status, result.verified, result.failure) == (Status.APPLIED, True, None)
-    assert revisions() == {}
+    assert retry_tokens() == {}
 
 
 @pytest.mark.parametrize("outputs", [{}, {"preferences": None}])
@@ -242,7 +242,7 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
     sha256 = planned(make, folder).plan_sha256
     write_document(idleSessionTimeout=60)
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256, revision=4), folder, make(outputs={"preferences": WANTED}))
+    result = perform(job(Step.APPLY, plan_sha256=sha256, retry_token=4), folder, make(outputs={"preferences": WANTED}))
 
     assert (result.status, result.verified) == (Status.FAILED, False)
     assert result.failure is not None
@@ -251,10 +251,10 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
         'inputs.idleSessionTimeout ("60" to "20")',
         "The next plan writes the preferences anew.",
     )
-    assert revisions() == {TARGET.key: 5}
+    assert retry_tokens() == {TARGET.key: 5}
 
 
-def test_a_revision_that_cannot_be_stored_is_told(make: Make, folder: Path) -> None:
+def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Path) -> None:
     sha256 = planned(make, folder).plan_sha256
     new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
 
@@ -284,17 +284,17 @@ def test_a_call_that_may_have_failed_is_made_again(make: Make, folder: Path, ans
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, "terraform")
-    assert revisions() == ({TARGET.key: 1} if stored else {})
+    assert retry_tokens() == ({TARGET.key: 1} if stored else {})
 
 
-def test_a_failed_destruction_needs_no_revision(make: Make, folder: Path) -> None:
+def test_a_failed_destruction_needs_no_retry_token(make: Make, folder: Path) -> None:
     terraform = make(apply=f"echo '{diagnostic('failed', address=str(INVOCATION['address']))}'; exit 1")
     sha256 = perform(job(Step.PLAN, destroy=True), folder, terraform).plan_sha256
 
     result = perform(job(Step.APPLY, plan_sha256=sha256, destroy=True), folder, terraform)
 
     assert result.status is Status.FAILED
-    assert revisions() == {}
+    assert retry_tokens() == {}
 
 
 def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_apply(make: Make, folder: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
     result = perform(job(Step.PLAN, verify=True), folder, terraform)
 
     assert (result.status, result.verified) == (Status.FAILED, False)
-    assert revisions() == {TARGET.key: 1}
+    assert retry_tokens() == {TARGET.key: 1}
 
 
 # --- What is refused before anything is touched ------------------------------------------------------------------
@@ -335,12 +335,12 @@ def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[
         ({"terms": replace(TERMS, max_plan_age=datetime.timedelta(0))}, "0 hours are allowed"),
         ({"target": replace(TARGET, account=Account("222233334444", "Other"))}, "the account has changed"),
         (
-            {"terms": replace(TERMS, key_prefix="other")},
+            {"terms": replace(TERMS, backend=replace(TERMS.backend, key_prefix="other"))},
             f"the state backend has changed ({STATES} then, s3://{BUCKET}/other",
         ),
-        ({"terms": replace(TERMS, backend={**TERMS.backend, "bucket": "b"})}, "s3://b/session-manager in us-east-1"),
-        ({"terms": replace(TERMS, backend={**TERMS.backend, "region": HOME})}, "session-manager in eu-west-1 now"),
-        ({"terms": replace(TERMS, backend={**TERMS.backend, "kms_key_id": "k"})}, "us-east-1, encrypted with k now"),
+        ({"terms": replace(TERMS, backend=replace(TERMS.backend, bucket="b"))}, "s3://b/session-manager in us-east-1"),
+        ({"terms": replace(TERMS, backend=replace(TERMS.backend, region=HOME))}, "session-manager in eu-west-1 now"),
+        ({"terms": replace(TERMS, backend=replace(TERMS.backend, kms_key_arn="k"))}, "us-east-1, encrypted with k now"),
     ],
 )
 def test_a_plan_that_does_not_fit_any_more_is_refused(
@@ -518,10 +518,10 @@ def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
     assert "canary" not in told
 
 
-def test_the_last_revision_counts(make: Make, folder: Path) -> None:
-    store_revision(TERMS.backend, TERMS.key_prefix, TARGET.key, 1, "apply failed")
+def test_the_last_retry_token_counts(make: Make, folder: Path) -> None:
+    store_retry_token(TERMS.backend, TARGET.key, 1, "apply failed")
     sha256 = planned(make, folder).plan_sha256
 
-    perform(job(Step.APPLY, plan_sha256=sha256, revision=1), folder, make(apply="kill -9 $$"))
+    perform(job(Step.APPLY, plan_sha256=sha256, retry_token=1), folder, make(apply="kill -9 $$"))
 
-    assert revisions() == {TARGET.key: 2}
+    assert retry_tokens() == {TARGET.key: 2}

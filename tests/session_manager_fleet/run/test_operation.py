@@ -304,17 +304,17 @@ def test_an_account_that_has_left_the_organization_fails_its_targets(prepare: Ca
 def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> None:
     operation = prepare(RunOptions(workers=1, allow_destroy=False), command="destroy")
     target = Target(Account("222233334444", "Dev"), HOME, HOME)
-    operation.revisions[target.key] = 3
+    operation.retry_tokens[target.key] = 3
     operation.allow_destroy()
 
     job = operation._job(Step.APPLY, target, "ab", again=False)
 
-    assert (job.destroy, job.revision, job.plan_sha256, job.verify) == (True, 3, "ab", False)
+    assert (job.destroy, job.retry_token, job.plan_sha256, job.verify) == (True, 3, "ab", False)
     assert job.terms.allow_destroy is True
     assert '+3"' in job.variables
 
 
-def test_a_doubtful_target_is_read_back_and_its_revision_is_read_anew(prepare: Callable[..., Operation]) -> None:
+def test_a_doubtful_target_is_read_back_and_its_retry_token_is_read_again(prepare: Callable[..., Operation]) -> None:
     operation = prepare()
     target = Target(DEV, HOME, HOME)
     operation.doubtful = {target.key}
@@ -323,7 +323,7 @@ def test_a_doubtful_target_is_read_back_and_its_revision_is_read_anew(prepare: C
 
     job = operation._job(Step.PLAN, target, "", again=False)
 
-    assert (job.verify, job.revision) == (True, 7)
+    assert (job.verify, job.retry_token) == (True, 7)
 
 
 # --- Signals -----------------------------------------------------------------------------------------------------

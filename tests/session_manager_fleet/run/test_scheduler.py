@@ -29,13 +29,13 @@ from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 TERMS = Terms(
     Toolchain("1.11.4", "5.100.0", "0.1.0", ""),
     DeploymentRole(name="Deployment"),
-    {},
-    "session-manager",
+    StateBackend("states", HOME, "session-manager"),
     datetime.timedelta(hours=24),
     allow_destroy=False,
 )

@@ -9,17 +9,14 @@ from pathlib import Path
 import boto3
 import botocore.exceptions
 import pytest
-from botocore.stub import Stubber
 from moto import mock_aws
 
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from session_manager_fleet.errors import AccessError, InputError
-from session_manager_fleet.settings.schema import OrganizationSettings
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
-from session_manager_fleet.terraform.backend import backend_of, state_backend
 
 Write = Callable[[str, str], Path]
 SettingsFile = Callable[[str], Path]
@@ -44,18 +41,6 @@ def load(write: Write, settings_file: SettingsFile) -> Callable[[str], Inventory
     """Load a context with an accounts file beside it."""
     write("accounts.yaml", ACCOUNTS)
     return lambda rest: Inventory.load(settings_file(rest))
-
-
-def organization_settings(**values: object) -> OrganizationSettings:
-    return OrganizationSettings.model_validate(
-        {
-            "id": "o-exampleorgid",
-            "home_region": HOME,
-            "regions": [HOME, "us-east-1"],
-            "deployment_role": {"name": "AWSControlTowerExecution"},
-            **values,
-        }
-    )
 
 
 def test_accounts_come_from_the_file_beside_the_settings(load: Callable[[str], Inventory]) -> None:
@@ -341,71 +326,3 @@ def test_what_botocore_raises_becomes_one_sentence(error: Exception, message: st
         raise error
 
     assert str(caught.value).startswith(message)
-
-
-# --- State -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("aws")
-def test_the_state_bucket_of_the_callers_account() -> None:
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
-
-    assert state_backend(organization_settings(), HOME) == {
-        "bucket": "session-manager-state-123456789012",
-        "region": HOME,
-        "key": "terraform.tfstate",
-        "use_lockfile": "true",
-        "encrypt": "true",
-    }
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_named_state_bucket_with_a_key() -> None:
-    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="states-of-all")
-    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
-
-    backend = state_backend(
-        organization_settings(state={"bucket": "states-of-all", "region": "us-east-1", "kms_key_arn": key}), HOME
-    )
-
-    assert (backend["bucket"], backend["region"], backend["kms_key_id"]) == ("states-of-all", "us-east-1", key)
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_missing_state_bucket_is_told_with_what_to_do() -> None:
-    with pytest.raises(
-        InputError, match=r"The state bucket session-manager-state-123456789012 does not exist .* create it"
-    ):
-        state_backend(organization_settings(), HOME)
-
-
-@pytest.mark.usefixtures("aws")
-def test_the_state_bucket_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = boto3.client("s3", region_name=HOME)
-    make_client = boto3.Session.client
-
-    def client(session: boto3.Session, service: str, **options: object) -> object:
-        return s3 if service == "s3" else make_client(session, service, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(boto3.Session, "client", client)
-    with Stubber(s3) as stubber:
-        asked = {"Bucket": "states-of-all", "ExpectedBucketOwner": "123456789012"}
-        stubber.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
-
-        with pytest.raises(AccessError) as caught:
-            state_backend(organization_settings(state={"bucket": "states-of-all"}), HOME)
-
-    assert str(caught.value) == "Cannot use the state bucket states-of-all as account 123456789012: 403. Forbidden."
-
-
-def test_states_of_each_region_have_a_prefix_of_their_own() -> None:
-    shared = {"bucket": "b", "key": "terraform.tfstate"}
-
-    backends = [
-        backend_of(shared, organization_settings(state={"key_prefix": "a/b"}), region) for region in (HOME, "us-east-1")
-    ]
-
-    assert backends == [
-        {**shared, "workspace_key_prefix": "a/b/eu-west-1"},
-        {**shared, "workspace_key_prefix": "a/b/us-east-1"},
-    ]

@@ -1,4 +1,4 @@
-"""Locks of states: who holds them, since when, and the commands that release one, which are told and never run."""
+"""State locks: who holds them, since when, and the commands that release one, which are shown and never run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.cli import app as cli
 from session_manager_fleet.errors import AccessError, ExitCode
-from session_manager_fleet.settings.layers import Settings
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.state_locks import Lock, read_locks, release_commands
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 BUCKET = "session-manager-state-123456789012"
-BACKEND = {"bucket": BUCKET, "region": "us-east-1", "key": "terraform.tfstate", "use_lockfile": "true"}
+BACKEND = StateBackend(BUCKET, "us-east-1", "session-manager")
 ACCOUNT = Account("111122223333", "Payments Prod", ou="Workloads/Prod")
 TARGETS = [Target(ACCOUNT, HOME, HOME), Target(ACCOUNT, OTHER, HOME)]
 CONTENT = {
@@ -49,31 +49,26 @@ def lock(credentials: None) -> Iterator[Callable[..., None]]:  # noqa: ARG001 - 
         yield put
 
 
-@pytest.fixture
-def settings(make_settings: Callable[[str], Settings]) -> Settings:
-    return make_settings("")
-
-
-def test_a_lock_tells_who_holds_it_and_since_when(lock: Callable[..., None], settings: Settings) -> None:
+def test_a_lock_says_who_holds_it_and_since_when(lock: Callable[..., None]) -> None:
     for target in TARGETS:
         lock(target, "{}", "terraform.tfstate")
     lock(TARGETS[1], json.dumps(CONTENT))
 
-    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+    (found,) = read_locks(BACKEND, TARGETS)
 
     assert found == Lock(TARGETS[1], CONTENT["ID"], "ci@runner-7", "OperationTypeApply", SINCE)
     assert str(found.age(SINCE + datetime.timedelta(hours=2, seconds=1.5))) == "2:00:01"
 
 
 @pytest.mark.usefixtures("lock")
-def test_where_nothing_is_locked_nothing_is_found(settings: Settings) -> None:
-    assert read_locks(BACKEND, settings.organization, TARGETS) == []
+def test_where_nothing_is_locked_nothing_is_found() -> None:
+    assert read_locks(BACKEND, TARGETS) == []
 
 
-def test_locks_of_other_targets_are_left_out(lock: Callable[..., None], settings: Settings) -> None:
+def test_locks_of_other_targets_are_left_out(lock: Callable[..., None]) -> None:
     lock(TARGETS[1], json.dumps(CONTENT))
 
-    assert read_locks(BACKEND, settings.organization, TARGETS[:1]) == []
+    assert read_locks(BACKEND, TARGETS[:1]) == []
 
 
 @pytest.mark.parametrize(
@@ -84,12 +79,10 @@ def test_locks_of_other_targets_are_left_out(lock: Callable[..., None], settings
         ("2026-11-21", SINCE.replace(hour=0, microsecond=0)),
     ],
 )
-def test_the_time_of_a_lock_is_in_utc(
-    lock: Callable[..., None], settings: Settings, created: str, since: datetime.datetime
-) -> None:
+def test_the_time_of_a_lock_is_in_utc(lock: Callable[..., None], created: str, since: datetime.datetime) -> None:
     lock(TARGETS[0], json.dumps({**CONTENT, "Created": created}))
 
-    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+    (found,) = read_locks(BACKEND, TARGETS)
 
     assert (found.since, found.since.tzinfo) == (since, datetime.UTC)
 
@@ -101,30 +94,30 @@ def test_the_time_of_a_lock_is_in_utc(
         '{"ID": "1", "Who": "me", "Operation": "x", "Created": "0001-01-01T00:00:00+14:00"}',
     ],
 )
-def test_a_lock_that_cannot_be_read_is_a_lock(lock: Callable[..., None], settings: Settings, body: str) -> None:
+def test_a_lock_that_cannot_be_read_is_a_lock(lock: Callable[..., None], body: str) -> None:
     lock(TARGETS[0], body)
 
-    (found,) = read_locks(BACKEND, settings.organization, TARGETS)
+    (found,) = read_locks(BACKEND, TARGETS)
 
     assert (found.target, found.lock_id, found.who) == (TARGETS[0], "", "unknown")
     assert datetime.datetime.now(datetime.UTC) - found.since < datetime.timedelta(minutes=1)
 
 
 @pytest.mark.usefixtures("credentials")
-def test_a_bucket_that_cannot_be_read_is_told(settings: Settings) -> None:
+def test_a_bucket_that_cannot_be_read_is_reported() -> None:
     with mock_aws(), pytest.raises(AccessError, match=r"Cannot read the locks in the state bucket .*NoSuchBucket"):
-        read_locks(BACKEND, settings.organization, TARGETS)
+        read_locks(BACKEND, TARGETS)
 
 
-def test_the_commands_are_for_exactly_this_state(settings: Settings) -> None:
+def test_the_commands_are_for_exactly_this_state() -> None:
     found = Lock(TARGETS[1], "83c0 $(id)", "me", "OperationTypePlan", SINCE)
 
-    initialize, unlock = release_commands(found, BACKEND, settings.organization)
+    initialize, unlock = release_commands(found, BACKEND)
 
     assert shlex.split(initialize) == [
         *("terraform", "init", "-reconfigure", f"-backend-config=bucket={BUCKET}", "-backend-config=region=us-east-1"),
         *("-backend-config=key=terraform.tfstate", "-backend-config=use_lockfile=true"),
-        "-backend-config=workspace_key_prefix=session-manager/us-east-1",
+        *("-backend-config=encrypt=true", "-backend-config=workspace_key_prefix=session-manager/us-east-1"),
     ]
     assert shlex.split(unlock) == ["TF_WORKSPACE=111122223333-us-east-1", "terraform", "force-unlock", "83c0 $(id)"]
 

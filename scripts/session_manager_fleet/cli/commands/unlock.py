@@ -12,7 +12,7 @@ from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal, visible
 from session_manager_fleet.targets import Selection
-from session_manager_fleet.terraform import read_locks, release_commands, state_backend
+from session_manager_fleet.terraform import StateBackend, read_locks, release_commands
 
 
 @selecting
@@ -20,9 +20,8 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     """Show who holds locks of states and since when, and how to release one; nothing is released here."""
     console = terminal.make_console()
     loaded, selected = load(context.obj, selection, console)
-    settings = loaded.settings.organization
-    backend = state_backend(settings, loaded.home_region)
-    locks = read_locks(backend, settings, selected.targets)
+    backend = StateBackend.find(loaded.settings.organization, loaded.home_region)
+    locks = read_locks(backend, selected.targets)
     if not locks:
         console.print(f"No state of these {len(selected.targets)} targets is locked.")
         return ExitCode.DONE
@@ -45,7 +44,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
                 "look at the object in the state bucket.",
             )
             continue
-        for command in release_commands(lock, backend, settings):
+        for command in release_commands(lock, backend):
             _tell(console, f"  {escape(command)}")
     _tell(
         console,

@@ -35,6 +35,7 @@ from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.root_module import module_digest, pack_root
 
 HOME = "eu-west-1"
@@ -112,8 +113,8 @@ def terms(root: Path | None = None) -> Terms:
     digest = module_digest(root) if root else ""
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", digest)
     day = datetime.timedelta(hours=24)
-    backend = {"bucket": "states", "region": HOME}
-    return Terms(tools, DeploymentRole(name="Deployment"), backend, "session-manager", day, allow_destroy=False)
+    backend = StateBackend("states", HOME, "session-manager")
+    return Terms(tools, DeploymentRole(name="Deployment"), backend, day, allow_destroy=False)
 
 
 @dataclass

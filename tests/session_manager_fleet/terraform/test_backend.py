@@ -1,0 +1,102 @@
+"""The state bucket: found in the caller's account only, one key prefix for each region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.errors import AccessError, InputError
+from session_manager_fleet.settings.schema import OrganizationSettings
+from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
+
+HOME, OTHER = "eu-west-1", "us-east-1"
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+
+
+def settings(**state: str) -> OrganizationSettings:
+    return OrganizationSettings.model_validate(
+        {
+            "id": "o-exampleorgid",
+            "home_region": HOME,
+            "regions": [HOME, OTHER],
+            "deployment_role": {"name": "AWSControlTowerExecution"},
+            "state": state,
+        }
+    )
+
+
+@pytest.fixture
+def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
+    with mock_aws():
+        yield
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_state_bucket_of_the_callers_account() -> None:
+    boto3.client("s3", region_name=OTHER).create_bucket(Bucket="session-manager-state-123456789012")
+
+    found = StateBackend.find(settings(), HOME)
+
+    assert found == StateBackend("session-manager-state-123456789012", HOME, "session-manager")
+    assert found.address == "s3://session-manager-state-123456789012/session-manager in eu-west-1"
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_named_state_bucket_with_a_key() -> None:
+    boto3.client("s3", region_name=OTHER).create_bucket(Bucket="states-of-all")
+
+    found = StateBackend.find(settings(bucket="states-of-all", region=OTHER, kms_key_arn=KEY, key_prefix="a/b"), HOME)
+
+    assert found == StateBackend("states-of-all", OTHER, "a/b", KEY)
+    assert found.address == f"s3://states-of-all/a/b in us-east-1, encrypted with {KEY}"
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_missing_state_bucket_is_reported_with_what_to_do() -> None:
+    with pytest.raises(
+        InputError, match=r"The state bucket session-manager-state-123456789012 does not exist .* create it"
+    ):
+        StateBackend.find(settings(), HOME)
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_state_bucket_of_another_account_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    s3 = boto3.client("s3", region_name=HOME)
+    make_client = boto3.Session.client
+
+    def client(session: boto3.Session, service: str, **options: object) -> object:
+        return s3 if service == "s3" else make_client(session, service, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    with Stubber(s3) as stubber:
+        asked = {"Bucket": "states-of-all", "ExpectedBucketOwner": "123456789012"}
+        stubber.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
+
+        with pytest.raises(AccessError) as caught:
+            StateBackend.find(settings(bucket="states-of-all"), HOME)
+
+    assert str(caught.value) == "Cannot use the state bucket states-of-all as account 123456789012: 403. Forbidden."
+
+
+def test_each_region_has_its_own_prefix() -> None:
+    backend = StateBackend("states", HOME, "a/b")
+    shared = {"bucket": "states", "region": HOME, "key": "terraform.tfstate"}
+    locked = {"use_lockfile": "true", "encrypt": "true"}
+
+    assert backend.configuration(HOME) == {**shared, **locked, "workspace_key_prefix": "a/b/eu-west-1"}
+    assert backend.configuration(OTHER) == {**shared, **locked, "workspace_key_prefix": "a/b/us-east-1"}
+    assert StateBackend("states", HOME, "a/b", KEY).configuration(OTHER)["kms_key_id"] == KEY
+
+
+def test_the_state_of_a_target_is_below_the_prefix_of_its_region() -> None:
+    target = Target(Account("111122223333", "Payments"), OTHER, HOME)
+
+    key = StateBackend("states", HOME, "a/b").state_key(target)
+
+    assert key == "a/b/us-east-1/111122223333-us-east-1/terraform.tfstate"
