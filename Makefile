@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare test lint bench clean lock
+.PHONY: help demo prepare test lint docs bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,9 +27,14 @@ lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, ge
 	$(BIN)/mypy
 	$(BIN)/python scripts/package_lambda.py --check
 	$(BIN)/python tools/terraform_docs.py --check
+	$(BIN)/python tools/architecture.py --check
 	terraform fmt -check -recursive -diff
 	$(BIN)/python tools/validate_modules.py
 	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
+
+docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
+	$(BIN)/python tools/terraform_docs.py
+	$(BIN)/python tools/architecture.py
 
 bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run
 	$(BIN)/python tests/bench/bench.py
