@@ -12,7 +12,7 @@ from pathlib import Path
 
 from session_manager_fleet.errors import FleetError, TerraformError
 from session_manager_fleet.run import measure_capacity
-from session_manager_fleet.terraform import Terraform, child_environment, find_terraform
+from session_manager_fleet.terraform import RootModule, Terraform, child_environment, find_terraform
 
 
 def terraform_folders(root: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def validate(root: Path) -> Iterator[tuple[Path, TerraformError | None]]:
         def check(numbered: tuple[int, Path]) -> TerraformError | None:
             number, folder = numbered
             terraform = Terraform(
-                binary=binary, root=folder, data_folder=Path(scratch) / str(number), environment=environment
+                binary=binary, root=RootModule(folder), data_folder=Path(scratch) / str(number), environment=environment
             )
             try:
                 terraform.validate(Path(scratch) / f"{number}.log")

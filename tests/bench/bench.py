@@ -94,13 +94,13 @@ def least_plan(folder: Path) -> Callable[[], None]:
     """Return what plans one data source that asks AWS nothing: below this, terraform and the provider do not go."""
     region = os.environ["AWS_REGION"]
     (folder / "main.tf").write_text(f'provider "aws" {{ region = "{region}" }}\ndata "aws_partition" "this" {{}}\n')
-    shutil.copy(root_module.ROOT_MODULE / ".terraform.lock.hcl", folder)
+    shutil.copy(root_module.ROOT_MODULE.lock_file, folder)
     binary, environment = find_terraform(), child_environment(os.environ, folder, measure_capacity(1).go_runtime)
     _run([binary, "init", "-no-color"], environment, folder)
     return lambda: _run([binary, "plan", "-json"], environment, folder)
 
 
-def _run(command: list[str], environment: Mapping[str, str], folder: Path = root_module.ROOT_MODULE) -> None:
+def _run(command: list[str], environment: Mapping[str, str], folder: Path = root_module.ROOT_MODULE.path) -> None:
     subprocess.run(command, cwd=folder, env=dict(environment), stdout=subprocess.DEVNULL, check=True)
 
 

@@ -32,6 +32,7 @@ from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform, child_environment
+from session_manager_fleet.terraform.root_module import RootModule
 
 TARGETS = 5000
 NAIVE_TARGETS = 200
@@ -117,7 +118,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     (folder / "root").mkdir()
     terraform = Terraform(
         binary=str(binary),
-        root=folder / "root",
+        root=RootModule(folder / "root"),
         data_folder=folder / ".terraform",
         environment=child_environment({"PATH": os.environ["PATH"]}, folder),
     )

@@ -35,6 +35,7 @@ from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens
+from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 from session_preferences.document import build, render
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -139,14 +140,14 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     binary = find_terraform()
     terraform = Terraform(
         binary=binary,
-        root=root,
+        root=RootModule(root),
         data_folder=data_folder,
         environment=child_environment(os.environ, tmp_path),
         lock_timeout_seconds=1,
     )
     terraform.init(backend.configuration(HOME), tmp_path / "init.log")
     terms = Terms(
-        tools=Toolchain.of(root, terraform_version(binary)),
+        tools=Toolchain.of(terraform.root, terraform_version(binary)),
         role=DeploymentRole(name=sandbox.organization.deployment_role),
         backend=backend,
         max_plan_age=datetime.timedelta(hours=1),
@@ -272,7 +273,7 @@ resource "terraform_data" "slow" {
 def test_states_that_cannot_be_saved_are_kept_and_pushed_before_the_run_goes_on(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    signals, root = tmp_path / "signals", workshop.terraform.root
+    signals, root = tmp_path / "signals", workshop.terraform.root.path
     signals.mkdir()
     (root / "main.tf").write_text(ROOT + SLOW.replace("{folder}", str(signals)))
     other = next(account for account in workshop.sandbox.organization.accounts if account.name == "Webshop")
@@ -386,7 +387,7 @@ def settings_file(sandbox: Sandbox, tmp_path: Path, idle_timeout: int = 20, **ro
 def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Workshop, tmp_path: Path) -> None:
     real = Terraform(
         binary=find_terraform(),
-        root=PROJECT,
+        root=ROOT_MODULE,
         data_folder=tmp_path / "real",
         environment=child_environment(os.environ, tmp_path),
     )

@@ -33,7 +33,6 @@ from session_manager_fleet.terraform import (
     Terraform,
     child_environment,
     find_terraform,
-    pack_root,
     read_retry_tokens,
     terraform_version,
     with_retry_token,
@@ -156,7 +155,7 @@ class Operation:
             workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
         else:
             version = terms.tools.terraform_version
-            workers = dask_opener(address, run, site, pack_root(ROOT_MODULE), version)
+            workers = dask_opener(address, run, site, ROOT_MODULE.pack(), version)
             with workers():
                 pass  # The cluster is there and can be used.
         retry_tokens = read_retry_tokens(backend)

@@ -18,11 +18,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.files import sha256_of, sha256_of_text, write_private
-from session_manager_fleet.terraform import (
-    ROOT_LOCK_FILE,
-    module_digest,
-    provider_version,
-)
+from session_manager_fleet.terraform import RootModule
 
 SCHEMA_VERSION = 1
 SEAL = "bundle.json"
@@ -57,10 +53,10 @@ class Toolchain:
     root_sha256: str
 
     @classmethod
-    def of(cls, root: Path, terraform_version: str) -> Toolchain:
+    def of(cls, root: RootModule, terraform_version: str) -> Toolchain:
         """Look at a root module."""
         project_version = importlib.metadata.version("session-manager-fleet")
-        return cls(terraform_version, provider_version(root), project_version, module_digest(root))
+        return cls(terraform_version, root.provider_version, project_version, root.digest())
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,9 @@ class _Seal:
 _SEAL = TypeAdapter(_Seal)
 
 
-def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime) -> str:
+def seal(
+    folder: Path, root: RootModule, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime
+) -> str:
     """Seal the plan in a folder, and return the digest of the seal.
 
     Args:
@@ -123,7 +121,7 @@ def seal(folder: Path, root: Path, origin: Origin, *, protected: Sequence[str], 
         protected: Addresses of what holds keys or logs and is deleted or replaced by the plan.
         created_at: When the plan was made, with a time zone.
     """
-    lock_file = root / ROOT_LOCK_FILE
+    lock_file = root.lock_file
     write_private(folder / LOCK_FILE, lock_file.read_text(encoding="utf-8") if lock_file.is_file() else "")
     content = _Seal(
         SCHEMA_VERSION,

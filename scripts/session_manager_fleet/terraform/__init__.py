@@ -11,18 +11,12 @@ from session_manager_fleet.terraform.command import (
 )
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token, with_retry_token
-from session_manager_fleet.terraform.root_module import (
-    ROOT_LOCK_FILE,
-    ROOT_MODULE,
-    module_digest,
-    pack_root,
-    provider_version,
-)
+from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 from session_manager_fleet.terraform.state_locks import read_locks, release_commands
 
 __all__ = [
-    "ROOT_LOCK_FILE",
     "ROOT_MODULE",
+    "RootModule",
     "StalePlanError",
     "StateBackend",
     "StateLockedError",
@@ -31,10 +25,7 @@ __all__ = [
     "child_environment",
     "commands_by_hand",
     "find_terraform",
-    "module_digest",
-    "pack_root",
     "processes",
-    "provider_version",
     "read_locks",
     "read_retry_tokens",
     "release_commands",

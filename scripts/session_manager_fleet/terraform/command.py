@@ -29,7 +29,7 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
-from session_manager_fleet.terraform.root_module import MODULES, ROOT_LOCK_FILE, root_files
+from session_manager_fleet.terraform.root_module import RootModule
 
 MINIMUM_VERSION = (1, 11)
 PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
@@ -176,7 +176,7 @@ class Terraform:
 
     Args:
         binary: Path of the executable.
-        root: Folder of the root module.
+        root: The root module, or another folder with a configuration.
         data_folder: Terraform's data folder; one for each backend configuration.
         environment: The whole environment of the children, see `child_environment`.
         timeout_seconds: How long one command may take before it is interrupted.
@@ -184,7 +184,7 @@ class Terraform:
         secrets: What logs and errors must not show, beside the credentials in the environment.
 
     Attributes:
-        root: Folder of the root module.
+        root: The root module.
         backend: Backend configuration that it is initialized for; empty before.
     """
 
@@ -192,7 +192,7 @@ class Terraform:
         self,
         *,
         binary: str,
-        root: Path,
+        root: RootModule,
         data_folder: Path,
         environment: Mapping[str, str],
         timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS,
@@ -249,7 +249,7 @@ class Terraform:
             TerraformError: The provider cannot be had, or the configuration is invalid.
         """
         # The lock file of the root module is the only one; modules and examples make theirs in passing.
-        with _without_new_lock_file(self.root) as locked:
+        with _without_new_lock_file(self.root.lock_file) as locked:
             lockfile = "readonly" if locked else None
             self._init(
                 self._command_line.arguments("init", backend=False, input=False, no_color=_FLAG, lockfile=lockfile), log
@@ -361,7 +361,7 @@ class Terraform:
         with _log_writer(log) as write:
             process = processes.start(
                 arguments,
-                folder=folder or self.root,
+                folder=folder or self.root.path,
                 environment={**self._environment, **extra},
             )
             command = _Running(process)
@@ -427,7 +427,7 @@ def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> Non
 
 
 @contextmanager
-def _working_folder(root: Path, place: Path) -> Iterator[Path]:
+def _working_folder(root: RootModule, place: Path) -> Iterator[Path]:
     """Make a working folder for one apply, with links to all that terraform reads of the root module.
 
     A state that terraform cannot save is written there, always under the same name: applies that run at the same time
@@ -435,7 +435,7 @@ def _working_folder(root: Path, place: Path) -> Iterator[Path]:
     """
     folder = Path(tempfile.mkdtemp(dir=place, prefix=_WORKING_PREFIX))
     try:
-        for source in (*root_files(root), root / MODULES):
+        for source in (*root.files, root.modules):
             (folder / source.name).symlink_to(source.resolve())
         yield folder
     finally:
@@ -465,9 +465,8 @@ def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _without_new_lock_file(folder: Path) -> Iterator[bool]:
+def _without_new_lock_file(lock_file: Path) -> Iterator[bool]:
     """Remove the lock file that `terraform init` writes where there was none; yields whether there was one."""
-    lock_file = folder / ROOT_LOCK_FILE
     existed = lock_file.exists()
     yield existed
     if not existed:

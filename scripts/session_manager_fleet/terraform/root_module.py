@@ -1,4 +1,4 @@
-"""The root module on disk: its files, its digest, its provider."""
+"""The root module on disk: the files that terraform reads, their digest, the locked provider."""
 
 from __future__ import annotations
 
@@ -6,56 +6,71 @@ import hashlib
 import io
 import re
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from session_manager_fleet.files import sha256_of
 
-ROOT_LOCK_FILE = ".terraform.lock.hcl"
-
-
-MODULES = "modules"
-
-
-def root_files(root: Path) -> list[Path]:
-    """Return the files that terraform reads in the folder of a root module itself; its modules come beside them."""
-    return [path for path in root.iterdir() if path.suffix == ".tf" or path.name == ROOT_LOCK_FILE]
-
-
+_MODULES = "modules"
 _LOCKED_PROVIDER = re.compile(r'provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"')
 
 
-def module_digest(root: Path) -> str:
-    """Return the digest of what terraform reads of a root module: its own files, its lock file and its modules."""
-    modules = [path for path in (root / MODULES).rglob("*") if ".terraform" not in path.parts and _is_source(path)]
-    digest = hashlib.sha256()
-    for path in sorted([*root_files(root), *modules]):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{sha256_of(path)}\n".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class RootModule:
+    """A folder in which terraform is run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def lock_file(self) -> Path:
+        """Terraform's dependency lock file, which need not exist."""
+        return self.path / ".terraform.lock.hcl"
+
+    @property
+    def modules(self) -> Path:
+        """Folder of the modules that the root module calls."""
+        return self.path / _MODULES
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that terraform reads in the folder itself, in order; those of the modules are not among them."""
+        return sorted(path for path in self.path.iterdir() if path.suffix == ".tf" or path == self.lock_file)
+
+    @property
+    def provider_version(self) -> str:
+        """Version of hashicorp/aws in the lock file; empty without a lock file."""
+        text = self.lock_file.read_text(encoding="utf-8") if self.lock_file.is_file() else ""
+        found = _LOCKED_PROVIDER.search(text)
+        return found[1] if found else ""
+
+    def digest(self) -> str:
+        """Return the SHA-256 digest of everything that terraform reads: files, lock file and modules."""
+        modules = [path for path in self.modules.rglob("*") if ".terraform" not in path.parts and _is_source(path)]
+        digest = hashlib.sha256()
+        for path in sorted([*self.files, *modules]):
+            digest.update(f"{path.relative_to(self.path).as_posix()}\0{sha256_of(path)}\n".encode())
+        return digest.hexdigest()
+
+    def pack(self) -> bytes:
+        """Return everything that terraform reads as a compressed tar archive."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for path in self.files:
+                archive.add(path, path.name)
+            archive.add(self.modules, _MODULES, filter=_without_data_folders)
+        return buffer.getvalue()
 
 
 def _is_source(path: Path) -> bool:
     return path.is_file() and path.suffix != ".md"
 
 
-def provider_version(root: Path) -> str:
-    """Return the version of hashicorp/aws that the lock file of a root module demands; empty without one."""
-    lock_file = root / ROOT_LOCK_FILE
-    found = _LOCKED_PROVIDER.search(lock_file.read_text(encoding="utf-8")) if lock_file.is_file() else None
-    return found[1] if found else ""
-
-
-def pack_root(root: Path) -> bytes:
-    """Return an archive of what terraform reads of a root module."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for path in sorted(root_files(root)):
-            archive.add(path, path.name)
-        archive.add(root / MODULES, MODULES, filter=_without_data_folders)
-    return buffer.getvalue()
-
-
 def _without_data_folders(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if ".terraform" in Path(entry.name).parts else entry
 
 
-ROOT_MODULE = Path(__file__).resolve().parents[3]
+ROOT_MODULE = RootModule(Path(__file__).resolve().parents[3])

@@ -35,6 +35,7 @@ from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token
+from session_manager_fleet.terraform.root_module import RootModule
 from session_preferences.document import build, render
 
 HOME = "eu-west-1"
@@ -116,7 +117,9 @@ def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  #
             esac
             """)
         environment = {"PATH": os.environ["PATH"]}
-        return Terraform(binary=str(binary), root=root, data_folder=tmp_path / "data", environment=environment)
+        return Terraform(
+            binary=str(binary), root=RootModule(root), data_folder=tmp_path / "data", environment=environment
+        )
 
     return make
 
@@ -503,7 +506,7 @@ def test_a_full_disk_is_told_with_its_folder(make: Make, folder: Path, monkeypat
 def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
     terraform = Terraform(
         binary=make(apply=f"echo '{diagnostic(f'cannot use {EXTERNAL_ID}')}'; exit 1")._command_line.terraform_bin_path,
-        root=folder,
+        root=RootModule(folder),
         data_folder=folder,
         environment={"PATH": os.environ["PATH"]},
         secrets=[EXTERNAL_ID],

@@ -15,7 +15,7 @@ import pytest
 from session_manager_fleet import files
 from session_manager_fleet.run import saved_plan as bundles
 from session_manager_fleet.run.saved_plan import Origin, PlanConstraints, SavedPlanError, Toolchain, check, seal
-from session_manager_fleet.terraform.root_module import module_digest, provider_version
+from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
 TOOLS = Toolchain(terraform_version="1.11.4", provider_version="5.100.0", project_version="0.1.0", root_sha256="0" * 64)
@@ -65,7 +65,7 @@ def sealed(folder: Path, root: Path) -> Sealed:
     """Seal the folder and return demands that it fulfils."""
 
     def sealed(*protected: str) -> PlanConstraints:
-        sha256 = seal(folder, root, ORIGIN, protected=protected, created_at=NOW)
+        sha256 = seal(folder, RootModule(root), ORIGIN, protected=protected, created_at=NOW)
         return PlanConstraints(
             sha256=sha256,
             origin=ORIGIN,
@@ -111,7 +111,7 @@ def test_a_missing_file_is_refused(folder: Path, sealed: Sealed, name: str) -> N
 
 def test_a_forged_seal_is_refused(folder: Path, sealed: Sealed, root: Path) -> None:
     demands = sealed("aws_kms_key.this")
-    seal(folder, root, ORIGIN, protected=[], created_at=NOW)
+    seal(folder, RootModule(root), ORIGIN, protected=[], created_at=NOW)
 
     with pytest.raises(SavedPlanError, match="is not the one that was made"):
         check(folder, demands)
@@ -234,44 +234,6 @@ def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
         check(folder, replace(demands, sha256=files.sha256_of_text(text)))
 
 
-# --- The digest of the root module ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "name", ["main.tf", ".terraform.lock.hcl", "modules/preferences/main.tf", "modules/preferences/lambda.zip"]
-)
-def test_the_digest_is_that_of_what_terraform_reads(root: Path, name: str) -> None:
-    before = module_digest(root)
-    with (root / name).open("a") as file:
-        file.write("x")
-
-    assert module_digest(root) != before
-
-
-def test_a_new_name_is_another_digest(root: Path) -> None:
-    before = module_digest(root)
-    (root / "main.tf").rename(root / "other.tf")
-
-    assert module_digest(root) != before
-
-
-@pytest.mark.parametrize(
-    "name", ["README.md", "modules/preferences/README.md", "runs/1/tfplan", "modules/preferences/.terraform/x.tf"]
-)
-def test_other_files_are_not_part_of_it(root: Path, name: str) -> None:
-    before = module_digest(root)
-    (root / name).parent.mkdir(parents=True, exist_ok=True)
-    (root / name).write_text("x")
-
-    assert module_digest(root) == before
-
-
-def test_the_version_of_the_provider_is_that_of_the_lock_file(root: Path) -> None:
-    assert provider_version(root) == "5.100.0"
-    (root / ".terraform.lock.hcl").unlink()
-    assert provider_version(root) == ""
-
-
 def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Path, sealed: Sealed) -> None:
     (root / ".terraform.lock.hcl").unlink()
 
@@ -279,7 +241,7 @@ def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Pat
 
 
 def test_the_tools_of_this_project_are_found() -> None:
-    tools = Toolchain.of(Path(__file__).resolve().parents[3], "1.11.4")
+    tools = Toolchain.of(ROOT_MODULE, "1.11.4")
 
     assert tools.terraform_version == "1.11.4"
     assert all(asdict(tools).values())

@@ -25,6 +25,7 @@ from session_manager_fleet.terraform import command as terraform
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, unsaved_state
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, hiding
+from session_manager_fleet.terraform.root_module import RootModule
 
 StandIn = Callable[[str], Path]
 Make = Callable[..., Terraform]
@@ -68,7 +69,7 @@ def make(stand_in: StandIn, tmp_path: Path) -> Make:
     def make(body: str, timeout_seconds: float = 30.0) -> Terraform:
         return Terraform(
             binary=str(stand_in(body)),
-            root=root,
+            root=RootModule(root),
             data_folder=tmp_path / "data",
             environment={"PATH": os.environ["PATH"], "TRACE": str(tmp_path / "trace")},
             timeout_seconds=timeout_seconds,
@@ -389,7 +390,7 @@ def test_secrets_are_in_no_log_and_in_no_error(stand_in: StandIn, tmp_path: Path
     environment = {name: value for name, value in SECRETS.items() if name.isupper()}
     adapter = Terraform(
         binary=str(stand_in(body + "exit 1\n")),
-        root=tmp_path,
+        root=RootModule(tmp_path),
         data_folder=tmp_path / "data",
         environment={"PATH": os.environ["PATH"], **environment},
         secrets=[SECRETS["external_id"]],
@@ -705,7 +706,7 @@ def test_what_a_run_adds_to_the_environment(stand_in: StandIn, tmp_path: Path, l
     trace = tmp_path / "trace"
     adapter = Terraform(
         binary=str(stand_in(f"env >'{trace}'\n")),
-        root=tmp_path,
+        root=RootModule(tmp_path),
         data_folder=tmp_path / "data",
         environment=child_environment({**PASSED_ON, **KEPT_OUT}, tmp_path),
     )

@@ -35,7 +35,7 @@ class Site:
     """What a process needs to know to do the jobs of a run; it holds no credentials.
 
     Attributes:
-        root_sha256: Digest of the root module, see `session_manager_fleet.run.saved_plan.module_digest`.
+        root_sha256: Digest of the root module, see `RootModule.digest`.
         backends: Backend configuration of each region.
         timeout_seconds: How long one terraform command may take.
         secrets: What logs and errors must not show.

@@ -49,7 +49,7 @@ def dask_workers(address: str, run: RunFolder, site: Site, archive: bytes, versi
         address: Of the scheduler, as `tcp://host:8786` or `tls://host:8786`.
         run: Where everything is kept.
         site: What the run is about.
-        archive: The root module, see `session_manager_fleet.run.executors.remote.pack_root`.
+        archive: The root module, see `RootModule.pack`.
         version: Version of terraform that the plans are made with.
 
     Raises:

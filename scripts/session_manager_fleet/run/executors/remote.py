@@ -20,7 +20,7 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
-from session_manager_fleet.terraform import Terraform, child_environment, find_terraform, module_digest
+from session_manager_fleet.terraform import RootModule, Terraform, child_environment, find_terraform
 
 _JOB_PREFIX = "job-"
 
@@ -63,7 +63,7 @@ def unpack_root(archive: bytes, root_sha256: str) -> None:
         unpacked = Path(tempfile.mkdtemp(dir=_place.base()))
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as content:
             content.extractall(unpacked, filter="data")
-        if module_digest(unpacked) != root_sha256:
+        if RootModule(unpacked).digest() != root_sha256:
             raise InputError("The root module was changed on its way to the worker.")
         unpacked.rename(root)
 
@@ -110,7 +110,7 @@ def _terraform(site: Site, region: str) -> Terraform:
         folder = Path(tempfile.mkdtemp(dir=_place.base()))
         terraform = Terraform(
             binary=find_terraform(),
-            root=_place.base() / site.root_sha256,
+            root=RootModule(_place.base() / site.root_sha256),
             data_folder=folder / ".terraform",
             environment=child_environment(os.environ, folder, measure_capacity().go_runtime),
             timeout_seconds=site.timeout_seconds,

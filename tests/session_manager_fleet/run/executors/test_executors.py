@@ -36,7 +36,7 @@ from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.root_module import module_digest, pack_root
+from session_manager_fleet.terraform.root_module import RootModule
 
 HOME = "eu-west-1"
 SCRIPTS = Path(executors.__file__).parents[3]
@@ -110,7 +110,7 @@ PLAN_JSON = """
 
 
 def terms(root: Path | None = None) -> Terms:
-    digest = module_digest(root) if root else ""
+    digest = RootModule(root).digest() if root else ""
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", digest)
     day = datetime.timedelta(hours=24)
     backend = StateBackend("states", HOME, "session-manager")
@@ -219,10 +219,10 @@ def test_a_lost_worker_is_reported_and_nothing_is_done_twice(
     targets = [target(number) for number in range(1, 7)]
     keys = tuple(TargetKey.of(each) for each in targets)
     run.begin(Beginning(command="apply", organization_id="o-exampleorgid", configuration_sha256="", targets=keys))
-    site = Site(module_digest(root), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
+    site = Site(RootModule(root).digest(), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
     wait_for(lambda: workers_of(cluster) == 2)
 
-    with dask_workers(cluster.address, run, site, pack_root(root), "1.11.4") as workers:
+    with dask_workers(cluster.address, run, site, RootModule(root).pack(), "1.11.4") as workers:
         assert workers.count == 2
         with rollout(run, workers, root) as rolling:
             planned = rolling.plan(targets)
@@ -253,12 +253,12 @@ def test_a_job_that_dask_hands_out_again_is_not_begun_again(
 ) -> None:
     """Dask does so without counting it as a failure when a worker leaves in an orderly way."""
     cluster = start_cluster(workers=1)
-    site = Site(module_digest(root), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
+    site = Site(RootModule(root).digest(), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
     wait_for(lambda: workers_of(cluster) == 1)
     job = Job(Step.PLAN, target(2), "", terms(root))
 
     with (
-        dask_workers(cluster.address, RunFolder(tmp_path), site, pack_root(root), "1.11.4") as workers,
+        dask_workers(cluster.address, RunFolder(tmp_path), site, RootModule(root).pack(), "1.11.4") as workers,
         Client(cluster.address, set_as_default=False) as client,
     ):
         first, second = (
@@ -290,29 +290,29 @@ def test_a_scheduler_that_would_repeat_lost_applies_is_refused(
     tmp_path: Path, start_cluster: Callable[..., Cluster], root: Path
 ) -> None:
     cluster = start_cluster(allowed_failures=3, workers=0)
-    site = Site(module_digest(root), {}, SITE_TIMEOUT)
+    site = Site(RootModule(root).digest(), {}, SITE_TIMEOUT)
 
     with (
         pytest.raises(InputError, match="runs the task of a worker that died again, 3 times"),
-        dask_workers(cluster.address, RunFolder(tmp_path), site, pack_root(root), "1.11.4"),
+        dask_workers(cluster.address, RunFolder(tmp_path), site, RootModule(root).pack(), "1.11.4"),
     ):
         pytest.fail("it was accepted")
 
 
 def test_a_scheduler_that_does_not_answer_is_told(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session_manager_fleet.run.executors.dask._CONNECT_SECONDS", 1)
-    site = Site(module_digest(root), {}, SITE_TIMEOUT)
+    site = Site(RootModule(root).digest(), {}, SITE_TIMEOUT)
 
     with (
         pytest.raises(InputError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1"),
-        dask_workers("tcp://127.0.0.1:1", RunFolder(tmp_path), site, pack_root(root), "1.11.4"),
+        dask_workers("tcp://127.0.0.1:1", RunFolder(tmp_path), site, RootModule(root).pack(), "1.11.4"),
     ):
         pytest.fail("it was accepted")
 
 
 def test_a_root_module_that_was_changed_on_its_way_is_refused(root: Path) -> None:
-    archive = pack_root(root)
+    archive = RootModule(root).pack()
     (root / "main.tf").write_text("# changed\n")
 
     with pytest.raises(InputError, match="changed on its way"):
-        unpack_root(archive, module_digest(root))
+        unpack_root(archive, RootModule(root).digest())
