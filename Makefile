@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.ready ## Run the whole job on an emulated organization on this machine
+demo: $(VENV)/.ready ## Run a rollout to an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
 
 prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready ## Install what lint and the tests need
@@ -64,7 +64,7 @@ $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	$(CHECKOV_VENV)/bin/pip install --quiet --require-hashes --requirement requirements/checkov.txt
 	@touch $@
 
-# Engines that only the tests use; nothing that they would run while they are installed is needed.
+# Engines that only the tests use; they work without their install scripts.
 $(JUDGES)/.ready: tests/judges/package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer, with npm, is needed for the tests: put node and npm on the PATH." >&2; exit 1; }
 	npm ci --prefix tests/judges --ignore-scripts --loglevel=error
