@@ -1,4 +1,4 @@
-"""An emulated AWS organization on this machine: moto's server in a child process, and what moto lacks.
+"""An emulated AWS organization on this machine: a moto server in a child process, plus APIs that moto lacks.
 
 The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentials differ.
 """

@@ -1,4 +1,4 @@
-"""API calls as CloudTrail hands them to EventBridge; moto reports none of the calls that it answers.
+"""CloudTrail events of API calls, for EventBridge; moto emits none.
 
 See https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html.
 """
@@ -15,7 +15,7 @@ from aws_sandbox.identity import Caller, find_role
 
 Event = dict[str, Any]
 
-# What changes an SSM document.
+# Operations that change an SSM document.
 REPORTED = frozenset(
     ("ssm", operation)
     for operation in (
@@ -29,7 +29,7 @@ REPORTED = frozenset(
 
 
 def event(detail_type: str, source: str, account_id: str, region: str, detail: Event, *resources: str) -> Event:
-    """Return an event in the envelope of EventBridge."""
+    """Return an event in EventBridge's envelope."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -44,7 +44,7 @@ def event(detail_type: str, source: str, account_id: str, region: str, detail: E
 
 
 def api_call(call: Call, reply: Reply, caller: Caller) -> Event:
-    """Return the event of a successful call to a service that speaks JSON."""
+    """Return the CloudTrail event of a successful call to a service with a JSON protocol."""
     detail = {
         "eventVersion": "1.11",
         "userIdentity": user_identity(caller, call.access_key),
@@ -68,7 +68,7 @@ def api_call(call: Call, reply: Reply, caller: Caller) -> Event:
 
 
 def user_identity(caller: Caller, access_key: str) -> Event:
-    """Return who called, as CloudTrail describes a user or the session of a role."""
+    """Return the `userIdentity` of a user or role session, as in CloudTrail."""
     identity: Event = {
         "type": "AssumedRole" if caller.role_arn else "IAMUser",
         "principalId": caller.id,
@@ -91,7 +91,7 @@ def user_identity(caller: Caller, access_key: str) -> Event:
 
 
 def lower_camel(value: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
-    """Return a value with the names of its members as CloudTrail writes them: `documentVersion`."""
+    """Return a value with its member names in CloudTrail's lower camel case: `documentVersion`."""
     if isinstance(value, dict):
         return {key[:1].lower() + key[1:]: lower_camel(member) for key, member in value.items()}
     return [lower_camel(member) for member in value] if isinstance(value, list) else value

@@ -1,7 +1,7 @@
 """Systems Manager Automation.
 
-moto keeps Automation documents and cannot run them. Here an automation runs the Python steps of the uploaded document,
-in a process as functions have one, with temporary credentials of the document's assume role.
+moto stores Automation documents and cannot run them. Here an automation runs the document's Python steps in a child
+process, like a function, with temporary credentials of the document's assume role.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILTERS = {"ExecutionId": "id", "ExecutionStatus": "status", "DocumentNamePrefi
 
 @dataclass
 class StepExecution:
-    """A step that has run or is running."""
+    """A step that is running or has finished."""
 
     step: Step
     started: datetime
@@ -49,7 +49,7 @@ class StepExecution:
     failure: str = ""
 
     def described(self) -> dict[str, Any]:
-        """Return it as GetAutomationExecution shows it."""
+        """Return the step as in GetAutomationExecution."""
         return {
             "StepName": self.step.name,
             "Action": self.step.action,
@@ -70,17 +70,17 @@ class StepExecution:
 
 @dataclass
 class Execution:
-    """An automation that has run or is running.
+    """An automation that is running or has finished.
 
     Attributes:
         account_id: The account.
         region: The region.
-        id: Its id.
-        document: The version of the document that it runs.
-        values: Values of the document's parameters and of what else can be referred to.
-        given: The parameters as they were set.
-        executed_by: ARN of who started it.
-        credentials: Of the assume role.
+        id: Automation execution id.
+        document: The document version that it runs.
+        values: Values that references resolve to: parameters, globals and outputs of earlier steps.
+        given: The parameters as passed by the caller.
+        executed_by: ARN of the principal that started it.
+        credentials: Credentials of the assume role.
     """
 
     account_id: str
@@ -104,7 +104,7 @@ class Execution:
         return self.document.name
 
     def described(self) -> dict[str, Any]:
-        """Return what GetAutomationExecution and DescribeAutomationExecutions both show."""
+        """Return the members that GetAutomationExecution and DescribeAutomationExecutions share."""
         running = self.steps[-1].step if self.steps and self.status == IN_PROGRESS else None
         return {
             "AutomationExecutionId": self.id,
@@ -125,11 +125,11 @@ class Automations:
     """The automations of all accounts and regions.
 
     Args:
-        identity: Where the credentials of assume roles come from.
-        processes: Where scripts run.
-        background: Where automations run.
+        identity: Issues the credentials of assume roles.
+        processes: Runs scripts.
+        background: Runs automations.
         endpoint_url: Address of this emulator.
-        folder: Where scripts are put.
+        folder: Folder for scripts.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Automations:
         self._executions: dict[str, Execution] = {}
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {
             ("ssm", "StartAutomationExecution"): self.start_automation_execution,
             ("ssm", "GetAutomationExecution"): self.get_automation_execution,
@@ -173,10 +173,10 @@ class Automations:
 
     def get_automation_execution(self, call: Call) -> dict[str, Any]:
         """Answer GetAutomationExecution."""
-        wanted = call.parameters["AutomationExecutionId"]
-        execution = next((each for each in self._of(call) if each.id == wanted), None)
+        given_id = call.parameters["AutomationExecutionId"]
+        execution = next((each for each in self._of(call) if each.id == given_id), None)
         if execution is None:
-            raise AwsError("AutomationExecutionNotFoundException", f"Automation execution {wanted} does not exist.")
+            raise AwsError("AutomationExecutionNotFoundException", f"Automation execution {given_id} does not exist.")
         described = {
             **execution.described(),
             "Parameters": dict(execution.given),
@@ -189,11 +189,11 @@ class Automations:
         """Answer DescribeAutomationExecutions, newest first."""
         found = list(reversed(self._of(call)))
         for condition in call.parameters.get("Filters") or []:
-            key, wanted = condition["Key"], condition["Values"]
+            key, values = condition["Key"], condition["Values"]
             if key not in _FILTERS:
                 raise AwsError("InvalidFilterKey", f"The sandbox cannot filter automations by {key}.")
             matches = str.startswith if key.endswith("Prefix") else str.__eq__
-            found = [each for each in found if any(matches(getattr(each, _FILTERS[key]), value) for value in wanted)]
+            found = [each for each in found if any(matches(getattr(each, _FILTERS[key]), value) for value in values)]
         entries = [{**each.described(), "AutomationType": "Local"} for each in found]
         size = int(call.parameters.get("MaxResults") or _PAGE_SIZE)
         return page("AutomationExecutionMetadataList", entries, call.parameters.get("NextToken"), size)
@@ -207,18 +207,18 @@ class Automations:
         given: Mapping[str, list[str]],
         executed_by: str,
     ) -> Execution:
-        """Return an automation that can be run.
+        """Validate a request and return an automation that is ready to run.
 
         Args:
             account_id: Account of the document.
             region: Region of the document.
             name: Name of the document.
-            version: Its version; None = the default one.
-            given: Parameters.
-            executed_by: ARN of who starts it.
+            version: Document version; None = the default version.
+            given: Parameters passed by the caller.
+            executed_by: ARN of the principal that starts it.
 
         Raises:
-            AwsError: As StartAutomationExecution words it: there is no such document, its parameters are wrong, or its
+            AwsError: The error of StartAutomationExecution: the document does not exist, a parameter is invalid, or the
                 assume role cannot be assumed.
         """
         document = _document(account_id, region, name, version)
@@ -248,7 +248,7 @@ class Automations:
         return execution
 
     def run(self, execution: Execution) -> None:
-        """Run an automation to its end; the caller must not hold the turn."""
+        """Run an automation until it ends; the caller must not hold the call lock."""
         status, failure = FAILED, ""
         try:
             for step in [Step.of(step) for step in execution.document.content_json["mainSteps"]]:
@@ -262,17 +262,17 @@ class Automations:
             for name in execution.document.content_json.get("outputs", [])
             if name in execution.values
         }
-        # Whoever sees the status finds everything else in place.
+        # Set the status last: a reader that sees it finds the rest complete.
         execution.ended, execution.failure = datetime.now(UTC), failure
         execution.status = status
 
     def _run_step(self, execution: Execution, step: Step) -> tuple[str, str]:
-        """Run a step; return its status and what made it fail."""
+        """Run a step; return its status and, if it failed, the reason."""
         current = StepExecution(step, datetime.now(UTC))
         execution.steps.append(current)
         status, failure = SUCCESS, ""
         try:
-            # The script is code, in which braces mean something else.
+            # The script is code: its braces are no references.
             current.inputs = {
                 name: value if name == "Script" else resolved(value, execution.values)
                 for name, value in step.inputs.items()
@@ -289,11 +289,11 @@ class Automations:
         return status, failure
 
     def _run_script(self, execution: Execution, current: StepExecution) -> Any:  # noqa: ANN401 - the script's result
-        """Run the script of a step and return what its handler returned.
+        """Run the script of a step and return its handler's result.
 
         Raises:
-            StepError: The handler raised; with its error and trace.
-            TimeoutError: It took too long.
+            StepError: The handler raised; the message holds its error and traceback.
+            TimeoutError: The step exceeded its timeout.
         """
         inputs, action = current.inputs, current.step.action
         if action != SCRIPT:
@@ -333,7 +333,7 @@ class Automations:
     def _package(self, script: str) -> Path:
         package = self._folder / f"automation-{hashlib.sha256(script.encode()).hexdigest()}"
         package.mkdir(mode=0o700, exist_ok=True)
-        # Several automations may start at once, and none must find half a script.
+        # Write atomically: several automations may start at the same time.
         partial_file = package / uuid.uuid4().hex
         partial_file.write_text(script, encoding="utf-8")
         partial_file.replace(package / f"{_MODULE}.py")
@@ -345,7 +345,7 @@ class Automations:
 
 
 def _document(account_id: str, region: str, name: str, version: str | None) -> Document:
-    """Return the Automation document with this name.
+    """Return a version of an Automation document.
 
     Raises:
         AwsError: AutomationDefinitionNotFoundException or AutomationDefinitionVersionNotFoundException.
@@ -360,5 +360,5 @@ def _document(account_id: str, region: str, name: str, version: str | None) -> D
 
 
 def _texts(value: object) -> list[str]:
-    """Return an output as the API shows it: a list of texts."""
+    """Return an output as in the API: a list of strings."""
     return [text(each) for each in value] if isinstance(value, list) else [text(value)]

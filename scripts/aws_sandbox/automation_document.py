@@ -1,4 +1,4 @@
-"""What an Automation document (schema 0.3) says, with its parameters resolved.
+"""Automation documents (schema 0.3): steps, parameters and references.
 
 See https://docs.aws.amazon.com/systems-manager/latest/userguide/documents-schemas-features.html.
 """
@@ -19,7 +19,7 @@ SCRIPT = "aws:executeScript"
 _REFERENCE = re.compile(r"\{\{\s*([\w.:-]+)\s*\}\}")
 _DEFAULT_TIMEOUT = 600
 
-# A parameter arrives as a list of texts.
+# The API passes a parameter as a list of strings.
 _READERS: dict[str, Callable[[list[str]], Any]] = {
     "String": lambda texts: texts[0],
     "StringList": list,
@@ -39,7 +39,7 @@ _TYPES: dict[str, type] = {
 
 
 class StepError(Exception):
-    """A step cannot be run, or what it returned is not what the document promises."""
+    """A step cannot run, or its outputs differ from those that the document declares."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Step:
     """A step of a document.
 
     Attributes:
-        name: Its name.
+        name: Name of the step.
         action: `aws:executeScript`.
-        inputs: Its inputs, references not yet resolved.
-        outputs: Its outputs: name, selector and type.
-        timeout: Seconds.
-        is_end: Whether the automation ends after it.
+        inputs: Inputs with unresolved references.
+        outputs: Declared outputs: name, selector and type.
+        timeout: Timeout in seconds.
+        is_end: Whether the automation ends after this step.
     """
 
     name: str
@@ -64,10 +64,10 @@ class Step:
 
     @classmethod
     def of(cls, step: Mapping[str, Any]) -> Step:
-        """Read a step.
+        """Parse a step.
 
         Raises:
-            NotImplementedError: It leads elsewhere than to the next one.
+            NotImplementedError: The step branches, retries or continues after a failure.
         """
         if "nextStep" in step or step.get("onFailure", "Abort") != "Abort" or step.get("maxAttempts", 1) != 1:
             raise NotImplementedError("The sandbox runs steps in order, once, until one fails.")
@@ -81,16 +81,16 @@ class Step:
         )
 
     def select_outputs(self, response: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the outputs that a response holds, as `Step.Output`.
+        """Select the declared outputs from a response; keys are `Step.Output`.
 
         Raises:
-            StepError: One is missing or of another type.
+            StepError: An output is missing or has another type.
         """
         selected = {}
         for output in self.outputs:
             value = at(response, output["Selector"])
             if value is None:
-                raise StepError(f"The selector {output['Selector']} of output {output['Name']} finds nothing.")
+                raise StepError(f"The selector {output['Selector']} of output {output['Name']} matches nothing.")
             if not isinstance(value, _TYPES[output.get("Type", "String")]):
                 raise StepError(f"Output {output['Name']} is not of type {output.get('Type', 'String')}.")
             selected[f"{self.name}.{output['Name']}"] = value
@@ -102,10 +102,10 @@ def resolve_parameters(document: Mapping[str, Any], given: Mapping[str, list[str
 
     Args:
         document: Content of the document.
-        given: What the caller sets.
+        given: Parameters passed by the caller.
 
     Raises:
-        AwsError: InvalidAutomationExecutionParametersException, as AWS answers before it starts anything.
+        AwsError: InvalidAutomationExecutionParametersException, as in AWS before an automation starts.
     """
     declared: Mapping[str, Mapping[str, Any]] = document.get("parameters", {})
     if unknown := given.keys() - declared.keys():
@@ -122,10 +122,10 @@ def resolve_parameters(document: Mapping[str, Any], given: Mapping[str, list[str
 
 
 def resolved(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - anything that JSON can hold
-    """Return an input with its references, `{{ name }}`, replaced; one that stands alone keeps its type.
+    """Return an input with its references (`{{ name }}`) replaced; a lone reference keeps the type of its value.
 
     Raises:
-        StepError: A reference leads nowhere.
+        StepError: A reference cannot be resolved.
     """
 
     def find(name: str) -> Any:  # noqa: ANN401
@@ -145,7 +145,7 @@ def resolved(value: Any, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
 
 
 def text(value: object) -> str:
-    """Return a value as Automation writes it into text."""
+    """Return a value as Automation inserts it into a string."""
     return value if isinstance(value, str) else json.dumps(value)
 
 

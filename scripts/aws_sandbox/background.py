@@ -1,4 +1,4 @@
-"""Work that goes on after the call that caused it is answered, as much of AWS's own work does."""
+"""Background work that continues after the call that caused it is answered."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ log = logging.getLogger(__name__)
 
 
 class Background:
-    """Starts work, and knows whether there is some left."""
+    """Runs work in threads and counts the unfinished work."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running = 0
 
     def start(self, work: Callable[[], None]) -> None:
-        """Let work run in a thread of its own; its failure is logged."""
-        # Counted before the caller goes on: whoever asks after that sees it.
+        """Run work in a new thread; log its failure."""
+        # Count before returning, so that a later `wait_until_idle` sees it.
         self._count(1)
         threading.Thread(target=self._run, args=(work,), daemon=True).start()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Count what the caller itself does as work."""
+        """Count the block as work."""
         self._count(1)
         try:
             yield
@@ -33,7 +33,7 @@ class Background:
             self._count(-1)
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait until no work is left, nor any that it caused; tell whether that was in time."""
+        """Wait until no work is left, including work caused by work; return False on a timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running == 0, seconds)
 

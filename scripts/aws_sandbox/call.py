@@ -1,4 +1,4 @@
-"""One AWS API call as the emulator sees it: who calls what, where, and how to answer in the service's protocol."""
+"""An AWS API call: parse the signed request, and serialize results and errors in the service's protocol."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from moto.core.utils import get_service_model
 # "AWS4-HMAC-SHA256 Credential=<access key>/<date>/<region>/<service>/aws4_request, …", also as X-Amz-Credential.
 _CREDENTIAL = re.compile(r"(?P<key>\w+)/\d{8}/(?P<region>[\w-]+)/(?P<service>[\w-]+)/aws4_request")
 
-# Where the name a request is signed for differs from the name of the service's model.
+# Signing names that differ from the name of the service's model.
 _MODEL_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
 
 _SERVER_FAULTS = ("Internal", "Service")
 
 
 class AwsError(ServiceException):
-    """An error that AWS would answer with: code and message."""
+    """An error response of AWS: code and message."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,11 +43,11 @@ class Call:
     """A signed request to an AWS API.
 
     Attributes:
-        service: Name of the service's model, as boto3 calls it.
-        operation: As the model spells it (`PutConfigRule`); empty when the request fits no operation.
-        region: Region the request is signed for.
-        access_key: Access key the request is signed with.
-        account_id: Account of the access key; empty until the gateway has looked it up.
+        service: Name of the service's model, as in boto3.
+        operation: Operation name in the model (`PutConfigRule`); empty when no operation matches the request.
+        region: Region in the signature.
+        access_key: Access key in the signature.
+        account_id: Account of the access key; empty until the gateway looks it up.
     """
 
     def __init__(self, environ: Mapping[str, Any], body: bytes, credential: re.Match[str]) -> None:
@@ -61,13 +61,13 @@ class Call:
         try:
             self._operation, self._path_parameters = get_service_router(self.service).match(self._request)
             self.operation = str(self._operation.name)
-        except Exception:  # noqa: BLE001 - the router raises whatever its protocol meets; moto words the refusal
+        except Exception:  # noqa: BLE001 - the router raises many types; moto answers with the error
             self._operation, self._path_parameters = OperationModel({}, self._model), {}
             self.operation = ""
 
     @classmethod
     def signed(cls, environ: Mapping[str, Any], body: bytes) -> Call | None:
-        """Return the call that a request makes, or None when it carries no credentials."""
+        """Parse a request; return None when it is not signed."""
         request = Request(dict(environ))
         signature = request.headers.get("Authorization", "") or request.args.get("X-Amz-Credential", "")
         credential = _CREDENTIAL.search(signature)
@@ -78,12 +78,12 @@ class Call:
 
     @property
     def action(self) -> str:
-        """The call as IAM writes it, for people: `ssm:GetDocument`."""
+        """Service and operation for messages: `ssm:GetDocument`."""
         return f"{self.service}:{self.operation or '?'}"
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The call's input, named as in the service's model."""
+        """The call's input, with the member names of the service's model."""
         request = self._request
         parsed: dict[str, Any] = PROTOCOL_PARSERS[self._protocol](self._operation).parse(
             {
@@ -99,21 +99,21 @@ class Call:
 
     @property
     def owner_account_id(self) -> str:
-        """Account of what the call is about: that of a key named by its ARN, else the caller's own."""
+        """Account of the resource: that of a KMS key given by ARN, else the caller's account."""
         named = str(self.parameters.get("KeyId", "")) if self.service == "kms" and self.operation else ""
         return named.split(":")[4] if named.startswith("arn:") else self.account_id
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the request, with names as in `X-Amz-Log-Type`."""
+        """Request headers, spelled like `X-Amz-Log-Type`."""
         return dict(self._request.headers)
 
     def answer(self, result: Mapping[str, Any]) -> Reply:
-        """Return a successful answer with the output members of `result`."""
+        """Serialize a successful response with the output members of `result`."""
         return self._serialized(dict(result))
 
     def refusal(self, error: ServiceException) -> Reply:
-        """Return an error as the service words it on the wire, with the HTTP status that AWS uses for its kind."""
+        """Serialize an error in the service's protocol, with the HTTP status that AWS uses for it."""
         reply = self._serialized(error)
         status = reply.status
         if error.code.startswith("AccessDenied"):
@@ -123,7 +123,7 @@ class Call:
         return Reply(status, reply.headers, reply.body)
 
     def unknown_credentials(self) -> AwsError:
-        """Return the error of this service for an access key that does not exist."""
+        """Return the service's error for an unknown access key."""
         message = "The security token included in the request is invalid."
         if self.service == "s3":
             return AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
@@ -132,7 +132,7 @@ class Call:
         return AwsError("UnrecognizedClientException", message)
 
     def access_denied(self, message: str) -> AwsError:
-        """Return the error of this service for what the caller may not do."""
+        """Return the service's error for a call that is not authorized."""
         plain = self.service == "s3" or self._protocol == "query"
         return AwsError("AccessDenied" if plain else "AccessDeniedException", message)
 

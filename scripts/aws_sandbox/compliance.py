@@ -1,7 +1,7 @@
 """Evaluation of AWS Config rules.
 
-moto keeps rules and never evaluates them. Here AWS's own Guard engine judges the configuration items of roles by the
-policies of `CUSTOM_POLICY` rules; `compliance_answers` makes the results readable through the API.
+moto stores rules and never evaluates them. Here AWS's Guard engine evaluates the configuration items of roles against
+the policies of `CUSTOM_POLICY` rules; `compliance_answers` serves the results through the API.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from aws_sandbox.lock import CallLock
 COMPLIANT = "COMPLIANT"
 NON_COMPLIANT = "NON_COMPLIANT"
 
-# Guard's statuses; a rule that skips an item is not applicable, and AWS Config keeps no result of it.
+# Guard's statuses; AWS Config keeps no result when a rule skips an item (not applicable).
 _COMPLIANCE = {"PASS": COMPLIANT, "FAIL": NON_COMPLIANT}
 
 log = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """What a rule says of a resource.
+    """The result of a rule for a resource.
 
     Attributes:
-        rule_name: The rule.
-        resource_id: The resource.
+        rule_name: Name of the rule.
+        resource_id: Id of the resource.
         compliance: `COMPLIANT` or `NON_COMPLIANT`.
-        captured: When the configuration that was judged was recorded.
-        recorded: When it was judged.
+        captured: When the evaluated configuration was recorded.
+        recorded: When the rule was evaluated.
     """
 
     rule_name: str
@@ -53,13 +53,13 @@ class Result:
 
 @dataclass
 class Evaluation:
-    """What has become of a rule.
+    """The evaluation status of a rule.
 
     Attributes:
-        results: By resource id; none of resources to which the rule does not apply or that it could not judge.
-        succeeded: When it last judged a resource; None = never.
-        failed: When it last could not; None = never.
-        failure: Why it last could not.
+        results: Results by resource id, without resources that are not applicable or whose evaluation failed.
+        succeeded: Time of the last successful evaluation; None = never.
+        failed: Time of the last failed evaluation; None = never.
+        failure: Reason of the last failure.
     """
 
     results: dict[str, Result] = field(default_factory=dict)
@@ -69,13 +69,13 @@ class Evaluation:
 
 
 class Compliance:
-    """The evaluations of all rules.
+    """Evaluates the rules of all accounts and regions.
 
     Args:
-        background: Where rules are evaluated.
-        lock: Taken to evaluate them.
-        recorder: Whose items are judged.
-        flagged: Told of every resource that is not compliant: account and region, name of the rule, resource id.
+        background: Runs evaluations.
+        lock: Held during an evaluation.
+        recorder: Provides the configuration items.
+        flagged: Called for every noncompliant resource with account and region, rule name and resource id.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Compliance:
         self._evaluations: dict[Place, dict[str, Evaluation]] = {}
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {("config", "StartConfigRulesEvaluation"): self.start_config_rules_evaluation}
 
     def observe(self, call: Call, _reply: Reply) -> None:
@@ -116,7 +116,7 @@ class Compliance:
                             self._flagged(place, result.rule_name, result.resource_id)
 
     def evaluation(self, place: Place, name: str) -> Evaluation:
-        """Return what has become of a rule of an account and region."""
+        """Return the evaluation status of a rule."""
         return self._evaluations.setdefault(place, {}).setdefault(name, Evaluation())
 
     def results(self, place: Place, name: str | None = None) -> list[Result]:
@@ -130,12 +130,12 @@ class Compliance:
         ]
 
     def evaluate(self, place: Place, items: Iterable[ConfigurationItem], names: Iterable[str] | None = None) -> None:
-        """Judge items by the rules of an account and region.
+        """Evaluate items against the rules of an account and region.
 
         Args:
             place: Account and region.
-            items: What is judged.
-            names: Names of rules; None = all.
+            items: Configuration items.
+            names: Names of the rules; None = all.
         """
         rules = config_backends[place[0]][place[1]].config_rules
         for name in list(rules) if names is None else names:
@@ -162,7 +162,7 @@ class Compliance:
         now = datetime.now(UTC)
         try:
             status = "SKIP" if item.is_deleted else run_checks(item.notified(), text).status
-        # Whatever the engine fails on, the result of before is no longer true, and other items are judged all the same.
+        # After an engine failure the earlier result is stale; the other items are still evaluated.
         except Exception as error:
             log.exception("%s: the rule %s cannot judge %s", place, name, item.resource_name)
             evaluation.failed, evaluation.failure = now, f"The rule cannot judge {item.resource_name}: {error}"
@@ -179,7 +179,7 @@ class Compliance:
 
 
 def _concerns_roles(rule: ConfigRule) -> bool:
-    """Tell whether a rule carries a policy of its own and is triggered by changes of roles."""
+    """Return whether a rule is a custom policy rule that is triggered by changes of IAM roles."""
     if rule.source.owner != OWNER:
         return False
     types = rule.scope.compliance_resource_types if rule.scope else None

@@ -1,6 +1,6 @@
-"""What AWS Config says of the compliance with its rules.
+"""AWS Config's read operations for compliance.
 
-moto knows none of it; `compliance` evaluates the rules.
+moto has none of them; `compliance` evaluates the rules.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _CAP = 25
 
 
 class ComplianceAnswers:
-    """The questions about compliance.
+    """Answers the read operations for compliance.
 
     Args:
-        compliance: Evaluates the rules.
+        compliance: Holds the results.
     """
 
     def __init__(self, compliance: Compliance) -> None:
         self._compliance = compliance
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {
             ("config", "DescribeComplianceByConfigRule"): self.describe_compliance_by_config_rule,
             ("config", "DescribeComplianceByResource"): self.describe_compliance_by_resource,
@@ -97,12 +97,12 @@ class ComplianceAnswers:
         return _details(call, known.get(asked.get("ResourceId", ""), []))
 
     def get_compliance_summary_by_config_rule(self, call: Call) -> dict[str, Any]:
-        """Answer GetComplianceSummaryByConfigRule: how many rules are complied with."""
+        """Answer GetComplianceSummaryByConfigRule: counts of compliant and noncompliant rules."""
         place = _place(call)
         return {"ComplianceSummary": _counts(self._compliance.results(place, name) for name in _rule_names(call))}
 
     def get_compliance_summary_by_resource_type(self, call: Call) -> dict[str, Any]:
-        """Answer GetComplianceSummaryByResourceType: how many resources comply, in all or of each type."""
+        """Answer GetComplianceSummaryByResourceType: counts of resources, in total or by type."""
         types = call.parameters.get("ResourceTypes") or []
         roles = self._by_resource(_place(call)).values()
         summaries: list[dict[str, Any]] = [
@@ -111,7 +111,7 @@ class ComplianceAnswers:
         return {"ComplianceSummariesByResourceType": summaries or [{"ComplianceSummary": _counts(roles)}]}
 
     def _by_resource(self, place: Place) -> dict[str, list[Result]]:
-        """Return the results of all rules by resource id."""
+        """Return the results of all rules, grouped by resource id."""
         by_resource: dict[str, list[Result]] = {}
         for result in self._compliance.results(place):
             by_resource.setdefault(result.resource_id, []).append(result)
@@ -123,7 +123,7 @@ def _place(call: Call) -> Place:
 
 
 def _rule_names(call: Call) -> list[str]:
-    """Return the names of the rules that a call asks about, which must exist; it may mean all."""
+    """Return the rule names in a call, or all names if it has none."""
     names = call.parameters.get("ConfigRuleNames")
     for name in names or []:
         find_rule(call, name)
@@ -131,7 +131,7 @@ def _rule_names(call: Call) -> list[str]:
 
 
 def _type(results: Iterable[Result]) -> str:
-    """Return the compliance of a rule or resource with several results."""
+    """Return the compliance type of a rule or resource from its results."""
     types = {result.compliance for result in results}
     return NON_COMPLIANT if NON_COMPLIANT in types else COMPLIANT if types else INSUFFICIENT_DATA
 
@@ -143,7 +143,7 @@ def _summary(results: list[Result]) -> dict[str, Any]:
 
 
 def _counts(groups: Iterable[list[Result]]) -> dict[str, Any]:
-    """Return how many rules or resources comply and do not comply, from the results of each."""
+    """Count compliant and noncompliant rules or resources."""
     types = [_type(results) for results in groups]
     return {
         "CompliantResourceCount": _capped(types.count(COMPLIANT)),
@@ -157,8 +157,8 @@ def _capped(count: int) -> dict[str, Any]:
 
 
 def _details(call: Call, results: list[Result]) -> dict[str, Any]:
-    """Return one page of results as GetComplianceDetails... shows them."""
-    wanted = call.parameters.get("ComplianceTypes")
+    """Return one page of results as in GetComplianceDetailsBy…."""
+    types = call.parameters.get("ComplianceTypes")
     entries = [
         {
             "EvaluationResultIdentifier": {
@@ -175,14 +175,14 @@ def _details(call: Call, results: list[Result]) -> dict[str, Any]:
             "ConfigRuleInvokedTime": result.recorded,
         }
         for result in results
-        if not wanted or result.compliance in wanted
+        if not types or result.compliance in types
     ]
     return page("EvaluationResults", entries, call.parameters.get("NextToken"), _limit(call))
 
 
 def _filtered(call: Call, key: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    wanted = call.parameters.get("ComplianceTypes")
-    kept = [each for each in entries if not wanted or each["Compliance"]["ComplianceType"] in wanted]
+    types = call.parameters.get("ComplianceTypes")
+    kept = [each for each in entries if not types or each["Compliance"]["ComplianceType"] in types]
     return page(key, kept, call.parameters.get("NextToken"), _limit(call))
 
 

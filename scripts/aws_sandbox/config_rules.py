@@ -1,7 +1,7 @@
 """AWS Config rules and remediation.
 
-moto refuses rules of the owner `CUSTOM_POLICY` and knows no remediation configurations. Here both are kept and given
-back as the service does; moto keeps the rule itself, its Guard text included (`source.custom_policy_details`).
+moto rejects rules of the owner `CUSTOM_POLICY` and has no remediation configurations. This module adds both; moto still
+stores the rule, with its Guard text in `source.custom_policy_details`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_POLICY_LENGTH = 10_000
 
 
 class PolicySource(Source):
-    """moto's rule source, with the owner that carries its own Guard policy."""
+    """moto's rule source with the owner `CUSTOM_POLICY`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class PolicySource(Source):
         self.custom_policy_details = custom_policy_details
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the source as DescribeConfigRules shows it, which leaves the policy text out."""
+        """Return the source as in DescribeConfigRules: without the policy text."""
         described = super().to_dict()
         if self.owner == OWNER:
             described["CustomPolicyDetails"] = {
@@ -66,7 +66,7 @@ class PolicySource(Source):
 
 
 class ConfigRules:
-    """What moto's AWS Config lacks."""
+    """AWS Config operations that moto lacks."""
 
     def __init__(self) -> None:
         models.Source = PolicySource  # type: ignore[misc, assignment]
@@ -74,7 +74,7 @@ class ConfigRules:
         self._remediations: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {
             ("config", "GetCustomRulePolicy"): self.get_custom_rule_policy,
             ("config", "PutRemediationConfigurations"): self.put_remediation_configurations,
@@ -83,11 +83,11 @@ class ConfigRules:
         }
 
     def remediation(self, account_id: str, region: str, rule_name: str) -> dict[str, Any] | None:
-        """Return the remediation configuration of a rule, or None."""
+        """Return the remediation configuration of a rule, or None if it has none."""
         return self._remediations.get((account_id, region), {}).get(rule_name)
 
     def check(self, call: Call) -> None:
-        """Refuse to delete a rule that still has a remediation configuration.
+        """Reject the deletion of a rule that has a remediation configuration.
 
         Raises:
             AwsError: ResourceInUseException.
@@ -107,7 +107,7 @@ class ConfigRules:
         return {"PolicyText": details["PolicyText"]} if details else {}
 
     def put_remediation_configurations(self, call: Call) -> dict[str, Any]:
-        """Answer PutRemediationConfigurations; the rule must exist, as on AWS."""
+        """Answer PutRemediationConfigurations; the rule must exist, as in AWS."""
         configurations = call.parameters["RemediationConfigurations"]
         for configuration in configurations:
             self._validate(call, configuration)
@@ -121,7 +121,7 @@ class ConfigRules:
         return {"FailedBatches": []}
 
     def describe_remediation_configurations(self, call: Call) -> dict[str, Any]:
-        """Answer DescribeRemediationConfigurations; rules without one are left out, as on AWS."""
+        """Answer DescribeRemediationConfigurations; omit rules without one, as in AWS."""
         kept = self._of(call)
         names = call.parameters["ConfigRuleNames"]
         return {"RemediationConfigurations": [kept[name] for name in names if name in kept]}

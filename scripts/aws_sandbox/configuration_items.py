@@ -1,8 +1,8 @@
 """AWS Config's configuration items of IAM roles.
 
-moto describes a resource only as it is now, roles with an unencoded trust policy and with every instance profile of the
-account. Here every change of a role becomes an item, in the regions whose recorder records IAM roles, and the items are
-what the API and the rules see.
+moto describes only the current state of a resource, and roles with an unencoded trust policy and every instance profile
+of the account. Here every change of a role creates an item in each region whose recorder records IAM roles; API and
+rules read these items.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class ConfigurationItem:
-    """A role at a moment.
+    """The recorded state of a role at a point in time.
 
     Attributes:
-        account_id: The account.
+        account_id: Account of the role.
         resource_id: `AROA…`.
         resource_name: Name of the role.
         arn: ARN of the role.
         status: `ResourceDiscovered`, `OK` after a change, `ResourceDeleted`.
-        captured: When it was recorded.
+        captured: When the item was recorded.
         created: When the role was created.
         tags: Tags of the role.
-        configuration: The role as AWS Config describes it; None for a deleted one.
+        configuration: The role as AWS Config describes it; None for a deleted role.
     """
 
     account_id: str
@@ -65,11 +65,11 @@ class ConfigurationItem:
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the role is no more."""
+        """Whether the role was deleted."""
         return self.status == DELETED
 
     def described(self) -> dict[str, Any]:
-        """Return the item as the API gives it back, the configuration as text."""
+        """Return the item as in the API, with the configuration as a JSON string."""
         text = {} if self.configuration is None else {"configuration": json.dumps(self.configuration)}
         return {
             **self._common(),
@@ -83,7 +83,7 @@ class ConfigurationItem:
         }
 
     def notified(self) -> dict[str, Any]:
-        """Return the item as rules get it.
+        """Return the item as in the event that rules receive.
 
         See https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_example-events.html.
         """
@@ -180,14 +180,14 @@ def _written(moment: datetime) -> str:
 
 
 class Recorder:
-    """The configuration items of all accounts and regions.
+    """Records the configuration items of all accounts and regions.
 
     Args:
-        background: Where changes are recorded.
-        lock: Taken to record them.
+        background: Runs recordings.
+        lock: Held during a recording.
 
     Attributes:
-        listeners: Told of the new items of an account and region.
+        listeners: Called with account and region and the new items.
     """
 
     def __init__(self, background: Background, lock: CallLock) -> None:
@@ -198,7 +198,7 @@ class Recorder:
         self._items: dict[Place, dict[str, list[ConfigurationItem]]] = {}
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {
             ("config", "GetResourceConfigHistory"): self.get_resource_config_history,
             ("config", "BatchGetResourceConfig"): self.batch_get_resource_config,
@@ -206,7 +206,7 @@ class Recorder:
         }
 
     def observe(self, call: Call, _reply: Reply) -> None:
-        """Record what a call may have changed."""
+        """Record the changes of a call that may have changed a role."""
         if call.service == "iam" and not call.operation.startswith(_READS):
             regions = list(config_backends[call.account_id])
         elif call.service == "config" and call.operation.endswith("ConfigurationRecorder"):
@@ -218,11 +218,11 @@ class Recorder:
                 self._background.start(partial(self._record_locked, (call.account_id, region)))
 
     def newest(self, place: Place) -> list[ConfigurationItem]:
-        """Return the newest item of every role, deleted ones too."""
+        """Return the newest item of every role, including deleted roles."""
         return [items[-1] for items in self._items.get(place, {}).values()]
 
     def find(self, place: Place, resource_id: str) -> ConfigurationItem | None:
-        """Return the newest item of a role, or None."""
+        """Return the newest item of a role, or None if there is none."""
         items = self._items.get(place, {}).get(resource_id)
         return items[-1] if items else None
 
@@ -280,7 +280,7 @@ class Recorder:
                 listener(place, items)
 
     def _record(self, place: Place) -> list[ConfigurationItem]:
-        """Record every difference between the roles and their newest items; return the new items."""
+        """Create an item for every role that differs from its newest item; return the new items."""
         backend = iam_backends[place[0]]["aws"]
         roles = {role.id: role for role in backend.roles.values()}
         known = self._items.setdefault(place, {})
@@ -314,7 +314,7 @@ def _item(role: Role, status: str, now: datetime, configuration: Mapping[str, An
 
 
 def records_roles(place: Place) -> bool:
-    """Tell whether a running recorder of an account and region records IAM roles."""
+    """Return whether a running recorder of the account and region records IAM roles."""
     account_id, region = place
     return any(_records_roles(recorder) for recorder in config_backends[account_id][region].recorders.values())
 
@@ -331,10 +331,10 @@ def _records_roles(recorder: ConfigRecorder) -> bool:
 
 
 def _is_about_roles(call: Call, *resource_types: str) -> bool:
-    """Tell whether a question is about roles, which moto need not answer.
+    """Return whether a call is about roles, which are answered here instead of by moto.
 
     Raises:
-        AwsError: Nothing is recorded in this account and region.
+        AwsError: The account has no recorder in this region.
     """
     if set(resource_types) != {ROLE}:
         return False
@@ -347,6 +347,6 @@ def _is_about_roles(call: Call, *resource_types: str) -> bool:
 
 
 def _page(call: Call, key: str, entries: list[dict[str, Any]], size: int) -> dict[str, Any]:
-    """Return one page with the token as these operations spell it."""
+    """Return one page with these operations' spelling of the token."""
     answer = page(key, entries, call.parameters.get("nextToken"), size)
     return {"nextToken" if name == "NextToken" else name: value for name, value in answer.items()}

@@ -1,7 +1,7 @@
 """Versions of SSM documents.
 
-moto does not know `$DEFAULT`, lists no versions, and after the deletion of the latest one orders those that are left as
-text, so that 9 comes after 10.
+moto does not support `$DEFAULT` and ListDocumentVersions, and after the deletion of the latest version it sorts the
+remaining version numbers as text (9 after 10).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class VersionedDocuments(Documents):
     def find(
         self, document_version: str | None = None, version_name: str | None = None, strict: bool = True
     ) -> Document:
-        """Return a version; the default one unless another is named."""
+        """Return a version; by default the default version."""
         return super().find(None if document_version == "$DEFAULT" else document_version, version_name, strict)
 
     def delete(self, *versions: str) -> None:
@@ -35,7 +35,7 @@ class VersionedDocuments(Documents):
 
 
 def install() -> None:
-    """Let moto keep the versions of documents so."""
+    """Replace moto's class for document versions."""
     models.Documents = VersionedDocuments  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""The emulated organization as a context manager: a server process, and the way into its accounts."""
+"""Start and stop the emulator process, and create sessions in its accounts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STOP_SECONDS = 5.0
 _CONTROL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
 
-# One loader for all sessions: every session would parse the service models again, which takes most of a second.
+# One loader for all sessions: parsing the service models again takes most of a second a session.
 _LOADER = botocore.loaders.create_loader()
 
 
@@ -39,10 +39,10 @@ class Sandbox:
     """A running emulated organization; stops at the end of the `with` block, or with the process that started it.
 
     Attributes:
-        organization: What is emulated.
+        organization: The emulated organization.
         seed_data: Which account holds which seed data.
-        folder: Where the emulator keeps `server.log` and uploaded packages; private.
-        endpoint_url: Address of the emulator.
+        folder: Private folder with `server.log` and uploaded packages.
+        endpoint_url: URL of the emulator.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Sandbox:
         """Start the emulator and create the seed data.
 
         Args:
-            organization: What to emulate.
-            folder: A folder of its own; made if it does not exist.
-            enforce_iam: Whether users and roles may do only what their policies allow.
+            organization: The organization to emulate.
+            folder: Folder for this emulator alone; created if missing.
+            enforce_iam: Whether to enforce the policies of users and roles.
 
         Raises:
-            SandboxError: The emulator does not come up; with the end of its log.
+            SandboxError: The emulator does not start; the message holds the end of its log.
         """
         if not all(map(importlib.util.find_spec, _NEEDED)):
             raise SandboxError(
@@ -111,14 +111,14 @@ class Sandbox:
         return self._process.pid
 
     def stop(self) -> None:
-        """Stop the emulator and everything that it runs; may be called again."""
+        """Stop the emulator and its child processes; idempotent."""
         _end(self._process)
 
     def environment(self) -> dict[str, str]:
-        """Return what boto3, terraform and the aws command need to act as an administrator of the management account.
+        """Return environment variables for boto3, terraform and the AWS CLI: administrator of the management account.
 
-        They are to replace variables of the same names; the files named here hold nothing else, so that no
-        configuration of the person at the keyboard gets in.
+        They override variables of the same names; the config files that they name belong to the emulator, so that the
+        user's own configuration has no effect.
         """
         own = {"127.0.0.1", "localhost"}
         no_proxy = ",".join(sorted(own.union(filter(None, os.environ.get("NO_PROXY", "").split(",")))))
@@ -138,10 +138,10 @@ class Sandbox:
         }
 
     def session(self, account_id: str, region: str) -> boto3.Session:
-        """Return a session in an account, through its deployment role.
+        """Return a session in an account with its deployment role.
 
         Raises:
-            botocore.exceptions.ClientError: AccessDenied, when the account has no such role or is suspended.
+            botocore.exceptions.ClientError: AccessDenied: the account lacks the role or is suspended.
         """
         management = self._session(self._access_key_id, self._secret_access_key, None, region)
         credentials = management.client("sts").assume_role(
@@ -152,19 +152,19 @@ class Sandbox:
         )
 
     def outsider_session(self, region: str) -> boto3.Session:
-        """Return a session of an administrator of an account that does not belong to the organization."""
+        """Return an administrator's session in an account outside the organization."""
         return self._session(self._outsider["access_key_id"], self._outsider["secret_access_key"], None, region)
 
     def instance_session(self, account_id: str, role: str, region: str) -> boto3.Session:
-        """Return a session with the credentials that an instance with a role has.
+        """Return a session with the credentials of an EC2 instance that has a role.
 
         Raises:
-            SandboxError: There is no such role, or EC2 may not assume it.
+            SandboxError: The role does not exist, or EC2 may not assume it.
         """
         role_arn = f"arn:aws:iam::{account_id}:role/{role}"
         credentials = self._control("POST", "instance", {"role_arn": role_arn, "region": region})
         if credentials is None:
-            raise SandboxError(f"No instance can have the role {role_arn}.")
+            raise SandboxError(f"No instance can use the role {role_arn}: it must exist and trust ec2.amazonaws.com.")
         access_key_id, secret_access_key, session_token = credentials
         return self._session(access_key_id, secret_access_key, session_token, region)
 
@@ -178,15 +178,15 @@ class Sandbox:
         account: str = "*",
         times: int = 1,
     ) -> None:
-        """Let the next matching calls fail with an AWS error.
+        """Make the next matching calls fail with an AWS error.
 
         Args:
-            service: As boto3 calls it, `ssm`.
-            action: Operation as `GetDocument`; `*` = every operation of the service.
+            service: Service name in boto3, `ssm`.
+            action: Operation, `GetDocument`; `*` = every operation of the service.
             code: AWS error code, `ThrottlingException`.
             message: AWS error message.
             account: Account whose credentials make the call; `*` = any.
-            times: How many calls fail; -1 = all until `clear_faults`.
+            times: Number of calls that fail; -1 = all until `clear_faults`.
         """
         fault = {
             "service": service,
@@ -199,11 +199,11 @@ class Sandbox:
         self._control("POST", "faults", fault)
 
     def clear_faults(self) -> None:
-        """Let every call through again."""
+        """Remove all injected faults."""
         self._control("DELETE", "faults")
 
     def fire_schedules(self, account: str, region: str) -> int:
-        """Fire every enabled EventBridge rule with a schedule once, now; return how many there are.
+        """Fire every enabled scheduled EventBridge rule once, now; return their number.
 
         Args:
             account: Account id.
@@ -213,18 +213,18 @@ class Sandbox:
         return fired
 
     def wait_until_idle(self, seconds: float = 60.0) -> None:
-        """Wait until no event, function, evaluation or automation is under way.
+        """Wait until no event, function, evaluation or automation is running.
 
         Raises:
-            SandboxError: Something still is after so many seconds.
+            SandboxError: Work is still running after `seconds`.
         """
         if not self._control("POST", "idle", {"seconds": seconds}, timeout=seconds + _CONTROL_SECONDS):
             raise SandboxError(f"The sandbox is still busy after {seconds:.0f} s; see {self.folder / 'server.log'}.")
 
     def _control(
         self, method: str, name: str, question: Mapping[str, object] | None = None, timeout: float = _CONTROL_SECONDS
-    ) -> Any:  # noqa: ANN401 - every control has an answer of its own
-        # http.client knows no proxies; the address is this machine's own.
+    ) -> Any:  # noqa: ANN401 - the type of the answer depends on the control
+        # http.client ignores proxies; the emulator is on this machine.
         connection = http.client.HTTPConnection(self.endpoint_url.removeprefix("http://"), timeout=timeout)
         with contextlib.closing(connection):
             connection.request(method, f"{CONTROL_PATH}{name}", json.dumps(question or {}))
@@ -262,7 +262,7 @@ class Sandbox:
 
 
 class _EmulatedSession(boto3.Session):
-    """A session whose clients call the emulator, whatever the environment says."""
+    """A session whose clients call the emulator regardless of the environment."""
 
     def __init__(self, endpoint_url: str, core: botocore.session.Session) -> None:
         super().__init__(botocore_session=core)
@@ -279,7 +279,7 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        # No credentials, profiles or endpoints of the person at the keyboard, and none of moto's switches.
+        # Pass on neither the user's credentials, profiles and endpoints nor moto's switches.
         if not name.startswith(("AWS_", "MOTO_", "PYTHON"))
     }
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")]))
@@ -300,9 +300,9 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
 
 
 def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> dict[str, Any]:
-    """Send the settings and wait for the line that says the emulator answers."""
+    """Send the settings; wait for the line that reports the emulator's address."""
     stdin, stdout = _pipes(process)
-    # A process that has died already says so below.
+    # A process that has ended is reported below.
     with contextlib.suppress(BrokenPipeError):
         stdin.write(json.dumps(settings).encode() + b"\n")
         stdin.flush()
@@ -322,7 +322,7 @@ def _handshake(process: subprocess.Popen[bytes], settings: dict[str, Any]) -> di
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the server: it leaves when its stdin does, and ends its own children before."""
+    """End the server by closing its stdin; it ends its own children first."""
     stdin, stdout = _pipes(process)
     with contextlib.suppress(BrokenPipeError):
         stdin.close()

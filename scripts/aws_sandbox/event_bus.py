@@ -1,8 +1,7 @@
 """Delivery of events by EventBridge.
 
-moto keeps rules and targets, and its patterns decide which rules an event matches; but it delivers only what PutEvents
-brings, not to functions, and asks no policy whether a rule may. Here the default bus delivers API calls and schedules
-to functions, queues and topics.
+moto stores rules and targets and matches patterns, but delivers only events of PutEvents, not to functions, and checks
+no resource policy. Here the default bus delivers API calls and scheduled events to functions, queues and topics.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class EventBus:
     """The default event bus of every account and region.
 
     Args:
-        identity: Knows who makes a call.
-        functions: Where functions are invoked.
-        background: Where events are delivered.
-        lock: Taken to deliver them.
+        identity: Resolves callers.
+        functions: Invokes functions.
+        background: Runs deliveries.
+        lock: Held during a delivery.
     """
 
     def __init__(self, identity: Identity, functions: Functions, background: Background, lock: CallLock) -> None:
@@ -51,13 +50,13 @@ class EventBus:
         self._lock = lock
 
     def observe(self, call: Call, reply: Reply) -> None:
-        """Deliver the event of a successful call, if it is one that is reported."""
+        """Deliver the CloudTrail event of a successful call, if it has one."""
         if (call.service, call.operation) in REPORTED:
             happened = api_call(call, reply, self._identity.caller(call))
             self._background.start(partial(self._deliver, happened))
 
     def fire_schedules(self, account_id: str, region: str) -> int:
-        """Fire every enabled rule with a schedule once, whenever it would be due; return how many there are."""
+        """Fire every enabled scheduled rule once, now; return their number."""
         with self._lock:
             rules = [rule for rule in _rules(account_id, region) if rule.scheduled_expression]
         for rule in rules:
@@ -70,7 +69,7 @@ class EventBus:
             rules = [
                 rule
                 for rule in _rules(happened["account"], happened["region"])
-                # A rule with a schedule only has no pattern, and moto takes none for one that matches everything.
+                # A scheduled rule has no pattern, which moto treats as one that matches everything.
                 if rule.event_pattern.get_pattern() and rule.event_pattern.matches_event(happened)  # type: ignore[arg-type]
             ]
         for rule in rules:
@@ -107,18 +106,18 @@ def _rules(account_id: str, region: str) -> Iterator[Rule]:
 
 
 def _check(rule: Rule, arn: str, policies: list[Mapping[str, Any]]) -> None:
-    """Refuse to deliver to what does not let the rule in.
+    """Check that the resource policy of a target allows the rule.
 
     Raises:
-        AwsError: NO_PERMISSIONS, as EventBridge calls it.
+        AwsError: NO_PERMISSIONS, EventBridge's error code.
     """
     context = {"aws:SourceArn": rule.arn, "aws:SourceAccount": rule.account_id}
     if not allows(policies, Request(_ACTIONS[arn.split(":")[2]], arn, context, _SERVICE)):
-        raise AwsError("NO_PERMISSIONS", "its policy does not allow events.amazonaws.com with the ARN of the rule.")
+        raise AwsError("NO_PERMISSIONS", "the target's policy does not allow events.amazonaws.com for this rule.")
 
 
 def _keep_undelivered(rule: Rule, target: Mapping[str, Any], happened: Event, error: Exception) -> None:
-    """Put what could not be delivered into the target's dead-letter queue, if it has one.
+    """Send an undelivered event to the target's dead-letter queue, if it has one.
 
     See https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html.
     """

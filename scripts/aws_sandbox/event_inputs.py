@@ -1,7 +1,6 @@
-"""What a target of an EventBridge rule gets of an event.
+"""Inputs of EventBridge targets: `Input`, `InputPath` and `InputTransformer`.
 
-moto's own transformer drops the account, cannot put an object into a template and knows neither `Input` nor
-`InputPath`. See https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html.
+moto's transformer drops the account, cannot insert an object into a template and ignores `Input` and `InputPath`. See https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ _VARIABLE = re.compile(r"<([^<>\"]+)>")
 
 
 def target_input(target: Mapping[str, Any], event: Mapping[str, Any], rule_name: str, rule_arn: str) -> str:
-    """Return the JSON text that a target gets.
+    """Return the JSON text that a target receives.
 
     Args:
-        target: The target as PutTargets takes it.
+        target: The target as in PutTargets.
         event: The event.
         rule_name: Name of the rule.
         rule_arn: ARN of the rule.
 
     Raises:
-        ValueError: The template does not become JSON, or a path is not one of those that EventBridge knows.
+        ValueError: The result is not JSON, or EventBridge does not support a path.
     """
     if "Input" in target:
         return str(target["Input"])
@@ -49,7 +48,7 @@ def target_input(target: Mapping[str, Any], event: Mapping[str, Any], rule_name:
 
 
 def transformed(template: str, values: Mapping[str, Any]) -> str:
-    """Return a template with its variables replaced, in quotes by their text and elsewhere by their JSON.
+    """Return a template with its variables replaced: by text within quotes, by JSON elsewhere.
 
     Raises:
         ValueError: The result is not JSON.
@@ -68,7 +67,7 @@ def transformed(template: str, values: Mapping[str, Any]) -> str:
 
 
 def _quoted(value: object) -> str:
-    """Return a value as it stands within a JSON string; nothing for what is missing."""
+    """Return a value as text within a JSON string; an empty string if it is missing."""
     if value is None:
         return ""
     return json.dumps(value if isinstance(value, str) else json.dumps(value))[1:-1]

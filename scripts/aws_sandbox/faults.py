@@ -1,4 +1,4 @@
-"""Failures on demand: matching calls are answered with an AWS error before anything happens (moto always succeeds)."""
+"""Fault injection: answer matching calls with an AWS error before they have any effect."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from aws_sandbox.call import AwsError, Call
 
 @dataclass
 class Fault:
-    """An error that the next matching calls get.
+    """An error for the next matching calls.
 
     Attributes:
-        service: As boto3 calls it, `ssm`.
+        service: Service name in boto3, `ssm`.
         action: Operation, `GetDocument`; `*` = every operation of the service.
-        account: Account that calls; `*` = any.
+        account: Account of the caller; `*` = any.
         code: AWS error code, `ThrottlingException`.
         message: AWS error message.
-        times: How many calls still fail; -1 = all until the faults are cleared.
+        times: Number of calls still to fail; -1 = all until the faults are cleared.
     """
 
     service: str
@@ -28,7 +28,7 @@ class Fault:
     times: int
 
     def matches(self, call: Call) -> bool:
-        """Tell whether a call is to fail."""
+        """Return whether the fault applies to a call."""
         return (
             self.times != 0
             and self.service == call.service
@@ -38,21 +38,21 @@ class Fault:
 
 
 class Faults:
-    """The faults that are waiting; the first match decides."""
+    """The pending faults; the first match applies."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Let calls fail from now on."""
+        """Add a fault."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Let every call through again."""
+        """Remove all faults."""
         self._faults.clear()
 
     def check(self, call: Call) -> None:
-        """Refuse the call if a fault waits for it.
+        """Fail the call if a fault matches it.
 
         Raises:
             AwsError: The error of the fault.

@@ -1,7 +1,7 @@
-"""What moto forgets of a function's configuration, so that Terraform would see a difference.
+"""Parts of a function's configuration that moto drops, which Terraform would show as a difference.
 
-That is how it logs, where events go that it fails to handle, any but the first configuration of its asynchronous
-invocations, and that it has a permission already.
+They are the logging configuration, the dead-letter target, updates of the configuration of asynchronous invocations,
+and the conflict of two permissions with one id.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from aws_sandbox.call import AwsError
 
 JSON = "JSON"
 
-# Of the two retries of an asynchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+# Default retries of an asynchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 _DEFAULT_RETRIES = 2
 
 
 class _Newest(list[EventInvokeConfig]):
-    """moto appends each configuration and reads the first."""
+    """A list that keeps the newest configuration only: moto appends each and reads the first."""
 
     def append(self, item: EventInvokeConfig) -> None:
         self[:] = [item]
 
 
 class _Permissions(Policy):
-    """moto keeps a permission beside another one with the same id, and removes the first of them."""
+    """Permissions with unique ids; moto accepts several with one id."""
 
     def add_statement(self, raw: str, qualifier: str | None = None) -> tuple[Any, str]:
         """Add a permission.
 
         Raises:
-            AwsError: ResourceConflictException, when there is one with this id.
+            AwsError: ResourceConflictException: the statement id exists.
         """
         statement_id = json.loads(raw).get("StatementId")
         if any(statement["Sid"] == statement_id for statement in self.statements):
@@ -48,7 +48,7 @@ class _Permissions(Policy):
 
 
 class ConfiguredFunction(LambdaFunction):
-    """moto's function with the rest of its configuration."""
+    """moto's function with its whole configuration."""
 
     def __init__(self, account_id: str, spec: dict[str, Any], region: str, version: str | int = 1) -> None:
         self._logging: dict[str, Any] = spec.get("LoggingConfig") or {}
@@ -59,7 +59,7 @@ class ConfiguredFunction(LambdaFunction):
 
     @property
     def logging_config(self) -> dict[str, Any]:
-        """As GetFunctionConfiguration shows it, with Lambda's defaults."""
+        """Logging configuration as in GetFunctionConfiguration, with Lambda's defaults."""
         levels = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
         return {
             "LogFormat": "Text",
@@ -70,18 +70,18 @@ class ConfiguredFunction(LambdaFunction):
 
     @property
     def dead_letter_target(self) -> str:
-        """ARN of the queue or topic for events that failed; empty without one."""
+        """ARN of the dead-letter queue or topic; empty if there is none."""
         return str(self._dead_letter.get("TargetArn", ""))
 
     @property
     def failure_destination(self) -> str:
-        """ARN of what gets a record of an asynchronous invocation that failed; empty without one."""
+        """ARN of the on-failure destination of asynchronous invocations; empty if there is none."""
         destinations = self._invoke_config.get("DestinationConfig") or {}
         return str((destinations.get("OnFailure") or {}).get("Destination", ""))
 
     @property
     def retries(self) -> int:
-        """How often an asynchronous invocation that failed is tried again."""
+        """Number of retries of a failed asynchronous invocation."""
         return int(self._invoke_config.get("MaximumRetryAttempts", _DEFAULT_RETRIES))
 
     @property
@@ -104,5 +104,5 @@ class ConfiguredFunction(LambdaFunction):
 
 
 def install() -> None:
-    """Let moto create functions that remember their configuration."""
+    """Replace moto's class for functions."""
     models.LambdaFunction = ConfiguredFunction  # type: ignore[misc]

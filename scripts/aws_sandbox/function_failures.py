@@ -1,4 +1,4 @@
-"""Where events go that a function failed to handle: its dead-letter target and its destination for failures.
+"""Events that a function failed to process: send them to its dead-letter target and on-failure destination.
 
 See https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html for the shapes.
 """
@@ -31,14 +31,14 @@ def hand_over(
     attempts: int,
     may_send: Callable[[str, str], bool],
 ) -> None:
-    """Send what a function has failed to handle to where it is configured to go; what cannot be sent is lost.
+    """Send a failed invocation to the configured targets; log and drop it if that is not allowed.
 
     Args:
         function: The function.
-        invocation: What it failed to handle.
-        outcome: What came of the last attempt.
-        attempts: How many there were.
-        may_send: Tells whether a role may send to a queue or topic, both by their ARNs.
+        invocation: The failed invocation.
+        outcome: Outcome of the last attempt.
+        attempts: Number of attempts.
+        may_send: Returns whether a role ARN may send to a queue or topic ARN.
     """
     letters: list[tuple[str, object, dict[str, Attribute]]] = []
     if function.failure_destination:
@@ -61,7 +61,7 @@ def hand_over(
 
 
 def record(function: ConfiguredFunction, invocation: Invocation, outcome: Outcome, attempts: int) -> dict[str, Any]:
-    """Return the record of an invocation that failed, as a destination gets it."""
+    """Return the invocation record that a destination receives."""
     return {
         "version": "1.0",
         "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",

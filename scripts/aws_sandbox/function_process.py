@@ -1,4 +1,4 @@
-"""The processes of emulated Lambda functions: start one, feed it the event, wait for the outcome, leave none behind."""
+"""Run Lambda functions in child processes: pass the event, wait for the outcome, end the whole process group."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aws_sandbox.identity import Credentials
 
 _RUNTIME = Path(__file__).with_name("function_runtime.py")
 
-# Loading the code is not counted against the timeout of the function; Lambda allows it 10 s:
+# The init phase does not count against the function's timeout; Lambda limits it to 10 s:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 _INIT_SECONDS = 10.0
 
@@ -31,7 +31,7 @@ _EXIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Context:
-    """What the handler is told about its invocation, named as in Lambda's context object."""
+    """The handler's context, with the attribute names of Lambda's context object."""
 
     function_name: str
     function_version: str
@@ -44,15 +44,15 @@ class Context:
 
 @dataclass(frozen=True)
 class Invocation:
-    """One run of a function.
+    """One invocation of a function.
 
     Attributes:
         package: The uploaded zip, or a folder with the code.
         handler: `package.module.function`.
-        timeout: Seconds.
+        timeout: Timeout in seconds.
         environment: All environment variables of the process.
-        context: What the handler is told.
-        event: What the handler is given.
+        context: The handler's context.
+        event: The handler's event.
     """
 
     package: Path
@@ -65,12 +65,12 @@ class Invocation:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an invocation.
+    """The outcome of an invocation.
 
     Attributes:
         payload: The handler's result, or Lambda's error object, as JSON.
         failed: Whether the payload is an error object.
-        log: What the function printed, framed by Lambda's own lines.
+        log: Output of the function between Lambda's START and END lines.
     """
 
     payload: str
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def process_environment(endpoint_url: str, region: str, credentials: Credentials) -> dict[str, str]:
-    """Return the environment variables of a process that acts as a role, in a region of the emulator."""
+    """Return environment variables for a process that uses the credentials of a role in a region of the emulator."""
     return {
         "PATH": os.defpath,
         "LANG": "en_US.UTF-8",
@@ -95,7 +95,7 @@ def process_environment(endpoint_url: str, region: str, credentials: Credentials
 
 
 class FunctionProcesses:
-    """Runs invocations, each in a process group of its own."""
+    """Runs each invocation in a new process group."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -103,14 +103,14 @@ class FunctionProcesses:
         self._stopped = False
 
     def stop(self) -> None:
-        """Kill the functions that are running and start no more."""
+        """Kill the running functions and start no more."""
         with self._starting:
             self._stopped = True
             for process in tuple(self._running):
                 _kill_group(process)
 
     def run(self, invocation: Invocation) -> Outcome:
-        """Run an invocation to its end, or to its timeout."""
+        """Run an invocation until it ends or times out."""
         request_id = invocation.context.aws_request_id
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="function-") as folder:
@@ -134,7 +134,7 @@ class FunctionProcesses:
                 os.close(writer)
                 return _failure("Runtime.ExitError", "The emulator is stopping")
             process = subprocess.Popen(
-                # Isolated: neither the environment nor the working folder add to what can be imported.
+                # Isolated: environment and working folder add nothing to the import path.
                 [sys.executable, "-I", str(_RUNTIME), str(writer)],
                 stdin=subprocess.PIPE,
                 stdout=stdout,
@@ -150,7 +150,7 @@ class FunctionProcesses:
             return _converse(process, reader, invocation)
         finally:
             os.close(reader)
-            # What the function started must not outlive it.
+            # Processes that the function started must not outlive it.
             _kill_group(process)
             process.wait()
             with contextlib.suppress(BrokenPipeError):
@@ -177,7 +177,7 @@ def _converse(process: subprocess.Popen[bytes], reader: int, invocation: Invocat
         if not chunk:
             break
         if not received:
-            # The first byte says that the handler is being called.
+            # The first byte marks the start of the handler.
             deadline = time.monotonic() + invocation.timeout
         received += chunk
     else:

@@ -1,8 +1,8 @@
-"""The Python runtime of an emulated Lambda function; runs in a process of its own, with the standard library only.
+"""The Python runtime of an emulated Lambda function; a separate process that needs the standard library only.
 
-The first line of stdin is the invocation as JSON; stdin then stays open, and its end means that the emulator died.
-What the function prints goes to stdout. The pipe whose number is the first argument gets an empty line when the handler
-is about to be called and then the outcome as JSON: `{"result": …}` or `{"error": {"errorMessage", "errorType", …}}`.
+The first line of stdin is the invocation as JSON; stdin then stays open until the emulator ends. The function's output
+goes to stdout. The file descriptor in the first argument receives an empty line right before the handler is called, and
+then the outcome as JSON: `{"result": …}` or `{"error": {"errorMessage", "errorType", …}}`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 @dataclass
 class Context:
-    """What a handler is told about its invocation.
+    """Lambda's context object.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
     """
@@ -41,12 +41,12 @@ class Context:
     client_context: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds left before the function times out."""
+        """Return the milliseconds until the timeout."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 class RuntimeFailureError(Exception):
-    """The handler cannot be called; carries Lambda's name of the error."""
+    """The handler cannot be called; `args` hold Lambda's error type and message."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
@@ -54,9 +54,9 @@ class RuntimeFailureError(Exception):
 
 
 def _import_only_from(package: str) -> None:
-    """Let the function import its package, the standard library and what is installed, as boto3 is in Lambda.
+    """Limit imports to the package, the standard library and installed packages (such as boto3 in Lambda).
 
-    What is installed in editable mode, the project itself above all, is not part of the upload.
+    Packages in editable mode are excluded: the project itself is one, and is not part of the upload.
     """
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, PathFinder]
     sys.path[:] = [package, *(path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix)))]
@@ -96,7 +96,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _log_to_stdout(request_id: str) -> None:
-    """Set up the root logger as Lambda does, by the function's logging configuration."""
+    """Set up the root logger from the function's logging configuration, as Lambda does."""
     formatter: logging.Formatter
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON":
         formatter = _JsonFormatter(request_id)
@@ -109,19 +109,19 @@ def _log_to_stdout(request_id: str) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     if level := os.environ.get("AWS_LAMBDA_LOG_LEVEL"):
-        # Lambda's finest level is not one of Python's.
+        # Python has no TRACE level.
         root.setLevel("DEBUG" if level == "TRACE" else "CRITICAL" if level == "FATAL" else level)
 
 
 def _exit_with_the_emulator() -> None:
     while os.read(0, 1):
         pass
-    # The process leads a group of its own: what the function started ends too.
+    # The process leads a process group: its children end too.
     os.killpg(0, signal.SIGKILL)
 
 
 def _run(invocation: dict[str, Any], send: Callable[[str], None]) -> dict[str, Any]:
-    """Call the handler and return the outcome as Lambda shapes it."""
+    """Call the handler and return the outcome in Lambda's format."""
     request_id = invocation["context"]["aws_request_id"]
     try:
         _import_only_from(invocation["code"])
@@ -135,7 +135,7 @@ def _run(invocation: dict[str, Any], send: Callable[[str], None]) -> dict[str, A
             raise RuntimeFailureError("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
     except RuntimeFailureError as error:
         failure = {"errorMessage": str(error), "errorType": error.error_type, "stackTrace": []}
-    except Exception as error:  # noqa: BLE001 - whatever the function raises is its outcome
+    except Exception as error:  # noqa: BLE001 - any exception of the function is its outcome
         trace = traceback.extract_tb(error.__traceback__)[1:]
         failure = {
             "errorMessage": str(error),
@@ -162,7 +162,7 @@ def main() -> None:
     answer = _run(invocation, send)
     sys.stdout.flush()
     send(json.dumps(answer))
-    # Lambda freezes the process here: threads that are still running get no more time.
+    # Lambda freezes the process here, so running threads do not continue.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
 """Lambda Invoke.
 
-moto runs functions in Docker containers or answers with the event. Here the uploaded zip runs in a process of this
-Python, with temporary credentials of the function's role, in its account and region, against this emulator. Layers and
-container images are not supported, and the retries of an asynchronous invocation follow at once.
+moto runs functions in Docker containers or returns the event. Here the uploaded zip runs in a child process with this
+Python, with temporary credentials of the function's role, against this emulator. Layers and container images are not
+supported; an asynchronous invocation is retried without a delay.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Functions:
     """The functions of all accounts.
 
     Args:
-        identity: Where the credentials of the functions' roles come from.
-        permissions: What those roles may do.
-        processes: Where the functions run.
-        lock: Given away while a function runs, which calls this emulator itself.
-        background: Where asynchronous invocations run.
+        identity: Issues the credentials of the functions' roles.
+        permissions: Checks the permissions of those roles.
+        processes: Runs the functions.
+        lock: Released while a function runs, because it calls this emulator.
+        background: Runs asynchronous invocations.
         endpoint_url: Address of this emulator.
-        folder: Where the uploaded packages are put.
+        folder: Folder for uploaded packages.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Functions:
         self._folder = folder
 
     def invoke(self, call: Call) -> Reply:
-        """Answer Invoke: wait for the result, or start the function only (`Event`), or do nothing (`DryRun`)."""
+        """Answer Invoke: return the result, or only start the function (`Event`), or only validate (`DryRun`)."""
         function = find_function(
             call.account_id, call.region, call.parameters["FunctionName"], call.parameters.get("Qualifier")
         )
@@ -89,7 +89,7 @@ class Functions:
         return Reply(200, headers, outcome.payload.encode())
 
     def invoke_later(self, function: ConfiguredFunction, payload: str | bytes) -> None:
-        """Start a function whose result nobody waits for; it is tried again when it fails.
+        """Invoke a function asynchronously; retry it when it fails.
 
         Raises:
             AwsError: The payload is not JSON, or the function's role cannot be assumed.
@@ -141,7 +141,7 @@ class Functions:
         return package
 
     def _environment(self, function: ConfiguredFunction, context: Context) -> dict[str, str]:
-        """Return the variables that Lambda sets; see its guide, "Defined runtime environment variables"."""
+        """Return the variables that Lambda sets; see "Defined runtime environment variables" in its guide."""
         credentials = self._identity.service_credentials(
             function.role, "lambda.amazonaws.com", function.function_arn, function.function_name
         )
@@ -172,7 +172,7 @@ def find_function(account_id: str, region: str, name: str, qualifier: str | None
 
 
 def _write_log(function: ConfiguredFunction, invocation: Invocation, outcome: Outcome) -> None:
-    """Put the lines into the function's log group; without it they are lost, as without the permission on AWS."""
+    """Write the lines to the function's log group; drop them if it does not exist, as AWS does without permission."""
     backend = logs_backends[function.account_id][function.region]
     group, stream = invocation.context.log_group_name, invocation.context.log_stream_name
     if group not in backend.groups:

@@ -1,4 +1,4 @@
-"""The front door of the emulator: every AWS call passes its checks, then goes to an addition or to moto."""
+"""The entry point of the emulator: check every AWS call, then answer it here or through moto."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 Check = Callable[[Call], None]
-# None leaves the answer to moto.
+# None = let moto answer.
 Operation = Callable[[Call], Mapping[str, Any] | Reply | None]
 Operations = Mapping[tuple[str, str], Operation]
 Observer = Callable[[Call, Reply], None]
 Control = Callable[[dict[str, Any]], object]
 
-# SDKs mark the attempts of one invocation with the same id; a repetition comes soon, or never.
+# SDKs send the same id with each attempt of an invocation; a retry follows soon, so few replies are kept.
 _INVOCATION = "HTTP_AMZ_SDK_INVOCATION_ID"
 _REMEMBERED_REPLIES = 1000
 
@@ -40,13 +40,13 @@ class Gateway:
     """Answers requests, most of them through moto.
 
     Args:
-        moto: Answers every call that has no operation here.
+        moto: Answers calls without an operation here.
         lock: Held while a call is answered.
         account_of: Returns the account of an access key, or an empty string.
-        checks: Asked in order before anything happens; each may raise an AwsError.
-        operations: What is answered here, by (service, operation).
-        observers: Told, in order, of every call that succeeded.
-        controls: What tests and the demo ask of the emulator itself, by method and name under CONTROL_PATH.
+        checks: Called in order before the operation; each may raise an AwsError.
+        operations: Operations answered here, by (service, operation).
+        observers: Called in order after every successful call.
+        controls: Operations on the emulator itself, for tests and the demo, by method and name under CONTROL_PATH.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Gateway:
         self._replies: OrderedDict[str, Reply] = OrderedDict()
 
     def reply(self, environ: WSGIEnvironment) -> Reply:
-        """Answer one request; its body is read to the end, whatever comes of it."""
+        """Answer one request; always read its body to the end."""
         body = _body(environ)
         path = environ.get("PATH_INFO", "")
         if path.startswith(CONTROL_PATH):
@@ -90,7 +90,7 @@ class Gateway:
             return _plain(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         invocation = environ.get(_INVOCATION, "")
         with self._lock:
-            # A client that lost the answer asks again; doing it twice would fail where something is created.
+            # A client that lost the response retries; a repeated create operation would fail.
             reply = self._replies.get(invocation) or self._answer(call, environ, body)
             if invocation and environ["REQUEST_METHOD"] != "GET" and reply.status < HTTPStatus.BAD_REQUEST:
                 self._replies[invocation] = reply
@@ -100,14 +100,14 @@ class Gateway:
         return reply
 
     def _answer(self, call: Call, environ: WSGIEnvironment, body: bytes) -> Reply:
-        """Return the answer, whatever happens; an error in the way the service words errors."""
+        """Return the reply; turn every exception into an error of the service."""
         try:
             return self._granted(call, environ, body)
         except ServiceException as error:
             return call.refusal(error)
         except HTTPException as error:
             return Reply(error.code or 400, dict(error.get_headers()), error.get_body().encode())
-        # A client would retry a server error for minutes; what the emulator cannot do, it never can.
+        # A 4xx error: clients retry server errors for minutes, which is useless for an unsupported operation.
         except NotImplementedError:
             return call.refusal(AwsError("NotImplemented", f"The sandbox does not emulate {call.action}."))
         except Exception as error:
@@ -117,7 +117,7 @@ class Gateway:
             )
 
     def _granted(self, call: Call, environ: WSGIEnvironment, body: bytes) -> Reply:
-        """Return the answer to a call that passes all checks."""
+        """Return the reply to a call that passes all checks."""
         call.account_id = self._account_of(call.access_key)
         if not call.account_id:
             raise call.unknown_credentials()
@@ -126,7 +126,7 @@ class Gateway:
         operation = self._operations.get((call.service, call.operation))
         result = operation(call) if operation else None
         if result is None:
-            # moto would search the access key in every account again, and KMS keys in the caller's account only.
+            # Otherwise moto searches all accounts for the access key, and KMS keys in the caller's account only.
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.owner_account_id
             reply = self._moto(environ, body)
         else:
@@ -148,7 +148,7 @@ class Gateway:
         try:
             answer = control(json.loads(body or b"{}"))
         except (KeyError, TypeError, ValueError) as error:
-            return _plain(400, "ValidationException", f"{method} {CONTROL_PATH}{name} was asked wrongly: {error!r}")
+            return _plain(400, "ValidationException", f"{method} {CONTROL_PATH}{name} has an invalid body: {error!r}")
         return Reply(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
 

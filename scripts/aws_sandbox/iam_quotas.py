@@ -1,4 +1,4 @@
-"""Quotas of IAM, which moto does not have for roles.
+"""IAM quotas for roles, which moto lacks.
 
 See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.
 """
@@ -13,7 +13,7 @@ POLICIES_PER_ROLE = 10
 
 
 def check(call: Call) -> None:
-    """Refuse to attach more managed policies to a role than its quota allows.
+    """Reject an attachment that exceeds the quota of managed policies per role.
 
     Raises:
         AwsError: LimitExceeded.

@@ -1,7 +1,7 @@
-"""Who may act: moto gives any access key an account and lets every role be assumed, also one that does not exist.
+"""Authentication: access keys, callers and AssumeRole.
 
-Here an unknown access key is refused, and a role is assumed only where it exists, in an active account, with a trust
-policy that allows the caller.
+moto accepts any access key and lets every role be assumed, even one that does not exist. Here an unknown access key is
+rejected, and AssumeRole requires that the role exists, its account is active and its trust policy allows the caller.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from aws_sandbox.policies import Document, Principal, Request, allows
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls.
+    """The caller of an API operation.
 
     Attributes:
         account_id: The account the credentials belong to.
         id: Unique id of the user, or of the role and its session (`AROA…:Session`).
-        arn: The user, or the session of an assumed role (`arn:aws:sts::…:assumed-role/Name/Session`).
-        role_arn: The role behind an assumed role session, else empty.
+        arn: ARN of the user, or of the session of an assumed role (`arn:aws:sts::…:assumed-role/Name/Session`).
+        role_arn: ARN of the assumed role; empty for a user.
     """
 
     account_id: str
@@ -38,7 +38,7 @@ class Caller:
 
     @property
     def principal_arn(self) -> str:
-        """What `aws:PrincipalArn` says: the user or the role."""
+        """Value of `aws:PrincipalArn`: the user or the role."""
         return self.role_arn or self.arn
 
 
@@ -51,7 +51,7 @@ class Credentials(NamedTuple):
 
 
 class Identity:
-    """Access keys, roles and who trusts whom in the organization with the given id."""
+    """Access keys, roles and trust policies of the organization."""
 
     def __init__(self, organizations: Organizations, organization_id: str) -> None:
         self._organizations = organizations
@@ -59,7 +59,7 @@ class Identity:
         self._accounts: dict[str, str] = {}
 
     def account_of(self, access_key: str) -> str:
-        """Return the account that an access key belongs to, or an empty string for an unknown key."""
+        """Return the account of an access key; an empty string if the key is unknown."""
         if access_key not in self._accounts:
             for account_id, partitions in list(iam_backends.items()):
                 if access_key in partitions["aws"].access_keys:
@@ -67,14 +67,14 @@ class Identity:
         return self._accounts.get(access_key, "")
 
     def caller(self, call: Call) -> Caller:
-        """Return who makes a call."""
+        """Return the caller of a call."""
         backend = sts_backends[call.account_id]["aws"]
         session = backend.get_assumed_role_from_access_key(call.access_key)
         unique_id, arn, _ = backend.get_caller_identity(call.access_key, call.region)
         return Caller(call.account_id, unique_id, arn, session.role_arn if session else "")
 
     def policies(self, caller: Caller) -> list[Document]:
-        """Return the policies of the user or role that calls."""
+        """Return the policies of the caller's user or role."""
         if caller.role_arn:
             role = find_role(caller.role_arn)
             return policies_of(role) if role else []
@@ -82,17 +82,17 @@ class Identity:
         return [policy for user in users if user.arn == caller.arn for policy in policies_of(user)]
 
     def context(self, caller: Caller) -> dict[str, str]:
-        """Return what condition keys say about a caller."""
+        """Return the condition keys that describe a caller."""
         known = {"aws:PrincipalAccount": caller.account_id, "aws:PrincipalArn": caller.principal_arn}
         if self._organizations.has(caller.account_id):
             known["aws:PrincipalOrgID"] = self._organization_id
         return known
 
     def check(self, call: Call) -> None:
-        """Refuse AssumeRole when the role is missing, its account inactive, or the caller not trusted.
+        """Reject AssumeRole when the role is missing, its account inactive, or the caller not trusted.
 
         Raises:
-            AwsError: AccessDenied with AWS's words, which do not tell the three apart.
+            AwsError: AccessDenied with AWS's message, which is the same for all three.
         """
         if (call.service, call.operation) != ("sts", "AssumeRole"):
             return
@@ -118,14 +118,14 @@ class Identity:
     def service_credentials(
         self, role_arn: str, service: str, source_arn: str, session_name: str
     ) -> Credentials | None:
-        """Return credentials of a role, as an AWS service obtains them from STS to act for a resource.
+        """Return credentials of a role for an AWS service that acts for a resource.
 
         None when the role is missing, belongs to another account or does not trust the service.
 
         Args:
             role_arn: The role.
             service: `lambda.amazonaws.com`.
-            source_arn: The resource for which the service acts.
+            source_arn: ARN of the resource for which the service acts.
             session_name: Name of the session.
         """
         _, _, _, region, account_id, *_ = source_arn.split(":")
@@ -148,13 +148,13 @@ class Identity:
         return Credentials(session.access_key_id, session.secret_access_key, session.session_token)
 
     def instance_credentials(self, role_arn: str, region: str) -> Credentials | None:
-        """Return credentials of a role as an EC2 instance with it has them; None when no instance can have it."""
+        """Return the credentials of an EC2 instance with a role; None if EC2 cannot assume the role."""
         instance = f"arn:aws:ec2:{region}:{role_arn.split(':')[4]}:instance/i-0123456789abcdef0"
         return self.service_credentials(role_arn, "ec2.amazonaws.com", instance, "i-0123456789abcdef0")
 
 
 def find_role(role_arn: str) -> Role | None:
-    """Return a role of the emulated organization, or None."""
+    """Return a role by its ARN, or None."""
     parts = role_arn.split(":")
     account_id = parts[4] if len(parts) > 4 else ""  # noqa: PLR2004
     if account_id not in iam_backends:

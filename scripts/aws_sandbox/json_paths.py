@@ -1,4 +1,4 @@
-"""The JSON paths that EventBridge and Systems Manager know: members and indexes, `$.detail.items[0].name`."""
+"""The JSON paths of EventBridge and Systems Manager: members and indexes, `$.detail.items[0].name`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['([^']+)'\]")
 
 
 def at(document: Any, path: str) -> Any:  # noqa: ANN401 - anything that JSON can hold
-    """Return what a path leads to, or None where there is nothing.
+    """Return the value at a path, or None if it does not exist.
 
     Raises:
-        ValueError: It is no such path.
+        ValueError: The path is not supported.
     """
     if not re.fullmatch(rf"\$(?:{_STEP.pattern})*", path):
-        raise ValueError(f"{path} is not a path that is known here")
+        raise ValueError(f"{path} is not a supported JSON path: use members and indexes, as in $.items[0].name")
     value = document
     for name, index, quoted in _STEP.findall(path):
         try:

@@ -1,4 +1,4 @@
-"""Keys of log groups that exist already, which moto lacks.
+"""AssociateKmsKey and DisassociateKmsKey of log groups, which moto lacks.
 
 See https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_AssociateKmsKey.html.
 """
@@ -14,7 +14,7 @@ from aws_sandbox.resource_policies import key_of
 
 
 def associate_kms_key(call: Call) -> dict[str, Any]:
-    """Answer AssociateKmsKey: what is logged from now on is encrypted with the key.
+    """Answer AssociateKmsKey; the key encrypts events from now on.
 
     Raises:
         AwsError: The log group does not exist, or the key cannot be used.
@@ -37,7 +37,7 @@ def disassociate_kms_key(call: Call) -> dict[str, Any]:
 
 
 def _group(call: Call) -> LogGroup:
-    """Return the log group that a call names, by its name or by its ARN."""
+    """Return the log group that a call identifies by name or ARN."""
     asked = call.parameters
     name = asked.get("logGroupName") or asked.get("resourceIdentifier", "").partition(":log-group:")[2]
     try:

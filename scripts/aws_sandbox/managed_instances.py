@@ -1,6 +1,6 @@
-"""Which instances Systems Manager knows; moto has no such call.
+"""DescribeInstanceInformation of Systems Manager, which moto lacks.
 
-A running instance with an instance profile is taken for one whose agent has reported.
+Every running EC2 instance with an instance profile counts as a managed instance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PAGE_SIZE = 50
 
 
 def describe_instance_information(call: Call) -> dict[str, Any]:
-    """Answer DescribeInstanceInformation; filters are not looked at, since there are EC2 instances only."""
+    """Answer DescribeInstanceInformation; ignore filters, because there are EC2 instances only."""
     instances = [
         {
             "InstanceId": instance.id,

@@ -1,7 +1,7 @@
-"""Messages from AWS services into queues and topics.
+"""Messages from AWS services to SQS queues and SNS topics.
 
-moto keeps them and passes them on to subscribers, but lets nobody except its own services send without a request, and
-whoever waits for a message keeps everybody else from calling.
+moto stores them and delivers them to subscribers, but has no call to send one without a request, and its long polling
+would hold the call lock.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from aws_sandbox.policies import Document
 
 
 class Attribute(NamedTuple):
-    """An attribute of a message: its type, `String` or `Number`, and its value."""
+    """A message attribute: its type, `String` or `Number`, and its value."""
 
     type: str
     value: str
 
 
 def send(arn: str, body: str, attributes: Mapping[str, Attribute] | None = None) -> None:
-    """Put a message into a queue, or publish it to a topic.
+    """Send a message to a queue, or publish it to a topic.
 
     Raises:
-        ServiceException: There is no such queue or topic.
-        NotImplementedError: The ARN names neither.
+        ServiceException: The queue or topic does not exist.
+        NotImplementedError: The ARN is of another service.
     """
     service, region, account_id, name = _parts(arn)
     given = attributes or {}
@@ -54,10 +54,10 @@ def send(arn: str, body: str, attributes: Mapping[str, Attribute] | None = None)
 
 
 def policy_of(arn: str) -> list[Document]:
-    """Return the policy of a queue or topic, which may have none.
+    """Return the policy of a queue or topic; empty if it has none.
 
     Raises:
-        ServiceException: There is no such queue or topic.
+        ServiceException: The queue or topic does not exist.
     """
     service, region, account_id, name = _parts(arn)
     if service == "sqs":
@@ -68,7 +68,7 @@ def policy_of(arn: str) -> list[Document]:
 
 
 def release_while_waiting(lock: CallLock) -> None:
-    """Let other calls in while somebody waits for a message."""
+    """Release the call lock during long polling of SQS."""
     wait = Queue.wait_for_messages
 
     def wait_for_messages(queue: Queue, timeout: int) -> None:

@@ -1,4 +1,4 @@
-"""What an emulated organization consists of, as data."""
+"""The emulated organization as data."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 ACTIVE = "ACTIVE"
 SUSPENDED = "SUSPENDED"
 
-# An account of somebody else.
+# An account outside the organization.
 OUTSIDER_ACCOUNT_ID = "987612340567"
 
-# Below it the emulator answers questions about itself, such as `idle`, and no AWS calls.
+# Prefix of the operations on the emulator itself, such as `idle`.
 CONTROL_PATH = "/sandbox/"
 
 
@@ -29,7 +29,7 @@ class SandboxAccount:
 
     Attributes:
         id: Twelve digits.
-        name: As Organizations shows it.
+        name: Account name in Organizations.
         email: Address of the root user.
         ou: Path of organizational unit names (`Workloads/Prod`); empty = directly under the root.
         tags: Tags of the account in Organizations.
@@ -51,15 +51,15 @@ class SandboxOrganization:
     Attributes:
         id: `o-` and 10 to 32 lower-case letters or digits.
         management_account_id: One of `accounts`.
-        accounts: All accounts, the management account and suspended ones too.
-        organizational_units: Paths of all organizational units, also of empty ones; parents may be left out.
-        home_region: Where global resources are managed and AWS Config records IAM.
+        accounts: All accounts, including the management account and suspended ones.
+        organizational_units: Paths of all organizational units, including empty ones; parents may be omitted.
+        home_region: Region of global resources, in which AWS Config records IAM.
         regions: Regions in use; the home region is one of them.
         deployment_role: Name of the role in every account that trusts the management account; may carry a path.
-        name: What people call the organization.
+        name: Display name.
 
     Raises:
-        SandboxError: The parts contradict each other.
+        SandboxError: The values are invalid or conflict.
     """
 
     id: str
@@ -88,7 +88,7 @@ class SandboxOrganization:
             if uses > 1:
                 yield f"account {account_id} is listed {uses} times"
         if any(account.id == OUTSIDER_ACCOUNT_ID for account in self.accounts):
-            yield f"the account {OUTSIDER_ACCOUNT_ID} is the one that stays outside"
+            yield f"the account {OUTSIDER_ACCOUNT_ID} is reserved for the account outside the organization"
         if not any(a.id == self.management_account_id and a.status == ACTIVE for a in self.accounts):
             yield f"the management account {self.management_account_id} is not one of its active accounts"
         if self.home_region not in self.regions:
@@ -96,7 +96,7 @@ class SandboxOrganization:
 
     @property
     def active_accounts(self) -> tuple[SandboxAccount, ...]:
-        """Accounts that can be used, the management account among them."""
+        """Active accounts, including the management account."""
         return tuple(account for account in self.accounts if account.status == ACTIVE)
 
     @property
@@ -117,16 +117,16 @@ class SandboxOrganization:
         return tuple(sorted(paths, key=lambda path: (path.count("/"), path)))
 
     def root_id(self) -> str:
-        """Return the id of the root, the same for the same organization."""
+        """Return the id of the root, derived from the organization id."""
         return f"r-{_letters(self.id, 4)}"
 
     def unit_id(self, path: str) -> str:
-        """Return the id of an organizational unit, the same for the same path."""
+        """Return the id of an organizational unit, derived from organization id and path."""
         return f"ou-{_letters(self.id, 4)}-{_letters(self.id + path, 8)}"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SandboxOrganization:
-        """Build the organization from what `dataclasses.asdict` made of it."""
+        """Build the organization from the result of `dataclasses.asdict`."""
         return cls(
             **{
                 **data,

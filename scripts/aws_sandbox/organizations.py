@@ -1,7 +1,7 @@
 """AWS Organizations.
 
-moto draws account, root and unit ids at random, pages by 100 or not at all, and answers member accounts with empty
-lists. Here the ids are the given ones, pages have AWS's 20 entries, and only the management account may ask.
+moto generates random ids for accounts, root and units, has pages of 100 or none, and answers member accounts with empty
+lists. Here ids are as configured, pages have 20 entries as in AWS, and only the management account may call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE_SIZE = 20
 
 
 class Organizations:
-    """The emulated organization, kept in moto's backend."""
+    """The emulated organization in moto's backend."""
 
     def __init__(self, organization: SandboxOrganization) -> None:
         self._management_account_id = organization.management_account_id
@@ -62,18 +62,18 @@ class Organizations:
                 backend.org.master_account_email = account.email
 
     def has(self, account_id: str) -> bool:
-        """Tell whether an account belongs to the organization."""
+        """Return whether an account belongs to the organization."""
         return any(account.id == account_id for account in self._backend.accounts)
 
     def is_active(self, account_id: str) -> bool:
-        """Tell whether an account belongs to the organization and is not suspended."""
+        """Return whether an account is an active member."""
         return any(a.id == account_id and a.state != SUSPENDED for a in self._backend.accounts)
 
     def check(self, call: Call) -> None:
-        """Refuse calls of member accounts and oversized pages.
+        """Reject calls of member accounts and oversized pages.
 
         Raises:
-            AwsError: As AWS words it.
+            AwsError: The error of Organizations.
         """
         if call.service != "organizations":
             return

@@ -1,4 +1,4 @@
-"""Answers page by page."""
+"""Paginated responses."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def page(key: str, entries: Sequence[Any], token: str | None, size: int) -> dict[str, Any]:
-    """Return the answer that holds one page.
+    """Return the response with one page.
 
     Args:
-        key: Name of the list in the answer.
-        entries: All entries, in the same order at every call.
-        token: Token of the page before, if there was one.
-        size: Entries on a page.
+        key: Name of the list in the response.
+        entries: All entries, in the same order in every call.
+        token: Token from the previous page, if any.
+        size: Maximum entries a page.
     """
     start = int(token or 0)
     end = start + size

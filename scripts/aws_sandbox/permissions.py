@@ -1,12 +1,12 @@
-"""Permissions of users and roles, when the emulator is asked to enforce them.
+"""Enforcement of IAM permissions of users and roles (`enforce_iam`).
 
-moto's own enforcement knows the resource of few actions and no condition, so that a role with least privilege could do
-nothing. Here every call, also one that moto does not answer, needs a policy of the caller; policies of buckets and keys
-count as in AWS, within an account and across accounts, also where S3 uses a key in the caller's name. Permissions
-boundaries, groups, service control policies and, except for what a function sends, policies of other resources do not
-count.
+moto's own enforcement supports the resource of few actions and no conditions, so that a role with least privilege could
+do nothing. Here every call, even one that moto does not answer, needs an identity policy that allows it. Bucket and key
+policies apply as in AWS, within and across accounts, also where S3 uses a key on behalf of the caller. Permissions
+boundaries, groups, service control policies and (except for messages that a function sends) other resource policies
+are not evaluated.
 
-Requests carry the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
+Requests have the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
 `aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS),
 `iam:PolicyARN`, `kms:ResourceAliases`, those of objects in S3 and those of S3's own calls of KMS; any other key is
 absent from them.
@@ -35,7 +35,7 @@ from aws_sandbox.resource_policies import (
     protection_of_key,
 )
 
-# Where the name of an action is not that of the operation:
+# Actions whose name differs from the operation:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 _ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
@@ -57,11 +57,11 @@ _SENDING = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
 
 
 class Permissions:
-    """Who may do what.
+    """Checks whether callers are authorized.
 
     Args:
-        identity: Knows callers and their policies.
-        enforced: Whether anything is refused.
+        identity: Resolves callers and their policies.
+        enforced: Whether to reject unauthorized calls.
     """
 
     def __init__(self, identity: Identity, *, enforced: bool) -> None:
@@ -69,12 +69,12 @@ class Permissions:
         self._enforced = enforced
 
     def check(self, call: Call) -> None:
-        """Refuse what no policy of the caller allows.
+        """Reject a call that the policies of the caller do not allow.
 
         Raises:
-            AwsError: AccessDenied, as the service calls it.
+            AwsError: The service's variant of AccessDenied.
         """
-        # Everybody may ask who they are.
+        # GetCallerIdentity needs no permission.
         if not self._enforced or call.action == "sts:GetCallerIdentity":
             return
         caller = self._identity.caller(call)
@@ -87,7 +87,7 @@ class Permissions:
         }
         action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), _key(call)
         protection = protection_of_bucket(bucket) if bucket else protection_of_key(key) if key else None
-        # An object that comes with an ACL needs the permission to set it, too.
+        # PutObject with an ACL also needs s3:PutObjectAcl.
         also = ["s3:PutObjectAcl"] if action == "s3:PutObject" and "ACL" in call.parameters else []
         for resource in resources(call):
             for each in (action, *also):
@@ -97,10 +97,10 @@ class Permissions:
             self._demand(call, caller, request, protection_of_key(use.key))
 
     def _demand(self, call: Call, caller: Caller, request: Request, protection: Protection | None) -> None:
-        """Refuse a request that the policies of caller and resource do not allow together.
+        """Reject a request that the policies of caller and resource together do not allow.
 
         Raises:
-            AwsError: AccessDenied, as the service calls it.
+            AwsError: The service's variant of AccessDenied.
         """
         own = effects(self._identity.policies(caller), request)
         named, delegated = set[str](), set[str]()
@@ -114,7 +114,8 @@ class Permissions:
         elif protection and protection.owner != caller.account_id:
             reason = "" if own and (named or delegated) else "no policy on both sides allows it"
         elif protection and protection.decisive:
-            # https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html: the account, named, passes it on.
+            # A key policy that names the account delegates to IAM:
+            # https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
             reason = "" if named or (own and delegated) else "the policy of the key does not allow it"
         else:
             reason = "" if own or named else "no identity-based policy allows it"
@@ -125,7 +126,7 @@ class Permissions:
             )
 
     def may_send(self, role_arn: str, arn: str) -> bool:
-        """Tell whether a role may send to a queue or topic, by its own policies and by that of the queue or topic.
+        """Return whether the policies of a role, queue or topic allow the role to send.
 
         Raises:
             ServiceException: There is no such queue or topic.
@@ -143,7 +144,7 @@ class Permissions:
 
 
 def resources(call: Call) -> list[str]:
-    """Return the ARNs of what a call is about; `*` where its action knows no resource, or this emulator none."""
+    """Return the resource ARNs of a call; `*` for actions without resource-level permissions or unknown here."""
     find = _RESOURCES.get(call.service)
     return (find(call) if find else []) or ["*"]
 
@@ -233,7 +234,7 @@ _RESOURCES: Mapping[str, Callable[[Call], list[str]]] = {
 
 
 def _context(call: Call) -> dict[str, str | list[str]]:
-    """Return the condition keys that only some actions have."""
+    """Return the action-specific condition keys."""
     if call.service == "iam" and "PolicyArn" in call.parameters:
         return {"iam:PolicyARN": call.parameters["PolicyArn"]}
     if call.service == "s3":
@@ -247,6 +248,6 @@ def _aliases(key: Any) -> dict[str, str | list[str]]:  # noqa: ANN401 - moto's k
 
 
 def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key
-    """Return the key that a call of KMS names, or None."""
+    """Return the KMS key of a call, or None."""
     named = call.service == "kms" and (call.parameters.get("KeyId") or call.parameters.get("TargetKeyId"))
     return key_of(named, call.account_id, call.region) if named else None

@@ -1,7 +1,7 @@
-"""What IAM policies say to a request.
+"""Evaluation of IAM policies.
 
-moto takes every condition that it does not know as met, an unmet one as a denial, and a resource mostly as `*`; with
-it, a role with least privilege could do nothing. Policy variables (`${aws:…}`) are not resolved: they match nothing.
+moto treats unknown conditions as met, unmet ones as a denial, and most resources as `*`, so that a role with least
+privilege could do nothing. Policy variables (`${aws:…}`) that the request lacks match nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _VARIABLE = re.compile(r"\$\{([^${}]+)\}")
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a trust policy or the policy of a resource may mean.
+    """A caller as trust policies and resource policies name it.
 
     Attributes:
         kind: The key under `Principal`.
-        names: Every name under which a policy may mean the caller.
+        names: All names that match the caller.
     """
 
     kind: Literal["AWS", "Service"]
@@ -31,13 +31,13 @@ class Principal:
 
 @dataclass(frozen=True)
 class Request:
-    """What somebody wants to do.
+    """A request to authorize.
 
     Attributes:
         action: `ssm:GetDocument`.
-        resource: ARN of what it is done to; `*` for actions that know no resource.
-        context: Values of condition keys; a key that is missing is absent from the request.
-        principal: Who asks, for policies that name principals; the policies of a role name none.
+        resource: ARN of the resource; `*` for actions without resource-level permissions.
+        context: Values of the condition keys in the request.
+        principal: The caller, for policies with a `Principal`; identity policies have none.
     """
 
     action: str
@@ -47,12 +47,12 @@ class Request:
 
 
 def allows(documents: Iterable[Document], request: Request) -> bool:
-    """Tell whether policies together allow a request: one statement allows it and none denies it."""
+    """Return whether policies together allow a request: at least one statement allows and none denies it."""
     return effects(documents, request) == {"Allow"}
 
 
 def effects(documents: Iterable[Document], request: Request) -> set[str]:
-    """Return what policies say to a request: `Allow`, `Deny`, both or nothing."""
+    """Return the effects of the statements that match a request: `Allow`, `Deny`, both or none."""
     return {
         statement["Effect"]
         for document in documents
@@ -66,16 +66,16 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
         _names(statement, "Action", request.action.lower(), str.lower)
         and _names(statement, "Resource", request.resource, lambda pattern: _resolved(pattern, request.context))
         and _means(statement.get("Principal"), request.principal)
-        # Doubt is no reason to allow and none not to deny.
+        # Fail closed: an unknown condition does not allow, and does not prevent a denial.
         and _conditions_met(statement.get("Condition", {}), request.context, doubt=statement["Effect"] == "Deny")
     )
 
 
 def _names(statement: Mapping[str, Any], element: str, value: str, normal: Callable[[str], str]) -> bool:
-    """Tell whether `Action` or `Resource` names a value, or `NotAction` or `NotResource` does not."""
+    """Return whether `Action` or `Resource` matches a value, or `NotAction` or `NotResource` does not."""
     if (excluded := statement.get(f"Not{element}")) is not None:
         return not any(like(value, normal(pattern)) for pattern in _many(excluded))
-    # A trust policy names no resource: it belongs to one.
+    # A trust policy has no Resource: it is attached to one.
     patterns = _many(statement.get(element, "*" if element == "Resource" else []))
     return any(like(value, normal(pattern)) for pattern in patterns)
 
@@ -94,49 +94,49 @@ def _conditions_met(
 ) -> bool:
     values = {key.lower(): [value] if isinstance(value, str) else list(value) for key, value in context.items()}
     for operator, keys in conditions.items():
-        for key, wanted in keys.items():
-            resolved = [_resolved(_text(value), context) for value in _many(wanted)]
+        for key, expected in keys.items():
+            resolved = [_resolved(_text(value), context) for value in _many(expected)]
             met = _condition_met(operator, resolved, values.get(key.lower()))
             if not (doubt if met is None else met):
                 return False
     return True
 
 
-def _condition_met(operator: str, wanted: list[str], values: list[str] | None) -> bool | None:
-    """Tell whether a condition is met; None when its operator is not known here.
+def _condition_met(operator: str, expected: list[str], values: list[str] | None) -> bool | None:
+    """Return whether a condition is met; None if its operator is not supported.
 
     See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html.
     """
     if operator == "Null":
-        return wanted == [str(values is None).lower()]
+        return expected == [str(values is None).lower()]
     quantifier, _, base = operator.rpartition(":")
     optional = base.endswith("IfExists")
     base = base.removesuffix("IfExists")
     negated = base.startswith(("StringNot", "ArnNot"))
     match base.replace("Not", "", 1):
         case "StringEquals":
-            known = [value in wanted for value in values or []]
+            known = [value in expected for value in values or []]
         case "StringEqualsIgnoreCase" | "Bool":
-            known = [value.lower() in [each.lower() for each in wanted] for value in values or []]
+            known = [value.lower() in [each.lower() for each in expected] for value in values or []]
         case "StringLike" | "ArnLike" | "ArnEquals":
-            known = [any(like(value, pattern) for pattern in wanted) for value in values or []]
+            known = [any(like(value, pattern) for pattern in expected) for value in values or []]
         case _:
             return None
     results = [not each for each in known] if negated else known
     if not results:
         return optional or negated or quantifier == "ForAllValues"
-    # Without a quantifier there is one value.
+    # Without a quantifier the key has a single value.
     return any(results) if quantifier == "ForAnyValue" else all(results)
 
 
 def like(value: str, pattern: str) -> bool:
-    """Tell whether a value matches a pattern with the wildcards of IAM, `*` and `?`."""
+    """Return whether a value matches a pattern with IAM's wildcards `*` and `?`."""
     regex = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(regex, value, re.DOTALL) is not None
 
 
 def _resolved(pattern: str, context: Mapping[str, str | Sequence[str]]) -> str:
-    """Put the request's values in place of policy variables; one that the request lacks stays and matches nothing."""
+    """Replace policy variables by the request's values; one that the request lacks stays and matches nothing."""
 
     def value_of(variable: re.Match[str]) -> str:
         value = next((value for key, value in context.items() if key.lower() == variable[1].lower()), None)
@@ -146,7 +146,7 @@ def _resolved(pattern: str, context: Mapping[str, str | Sequence[str]]) -> str:
 
 
 def _text(value: object) -> str:
-    """Write a value of a condition as IAM compares it: JSON's true is "true"."""
+    """Return a condition value as the string that IAM compares: JSON's true is "true"."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

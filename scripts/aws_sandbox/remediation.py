@@ -1,7 +1,7 @@
-"""Remediation of what AWS Config rules flag, by hand and automatic.
+"""Manual and automatic remediation of noncompliant resources in AWS Config.
 
-moto knows none. Here a remediation runs the Automation document that the rule's configuration names; retries of an
-automatic one follow at once.
+moto has none. Here a remediation runs the Automation document of the rule's remediation configuration; an automatic
+remediation is retried without a delay.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNNING = "IN_PROGRESS"
 SUCCEEDED = "SUCCEEDED"
 FAILED = "FAILED"
 
-# Config's words for the statuses of automations.
+# AWS Config's statuses by those of automations.
 _STATES = {IN_PROGRESS: RUNNING, SUCCESS: SUCCEEDED}
 
 
@@ -45,13 +45,13 @@ class Attempt:
 
     @property
     def state(self) -> str:
-        """As DescribeRemediationExecutionStatus calls it."""
+        """The state in DescribeRemediationExecutionStatus."""
         if self.refusal:
             return FAILED
         return _STATES.get(self.execution.status, FAILED) if self.execution else QUEUED
 
     def steps(self) -> list[dict[str, Any]]:
-        """Return the steps as DescribeRemediationExecutionStatus shows them."""
+        """Return the steps as in DescribeRemediationExecutionStatus."""
         if self.refusal:
             return [{"Name": "StartAutomationExecution", "State": FAILED, "ErrorMessage": self.refusal}]
         return [
@@ -68,25 +68,25 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ExceptionEntry:
-    """A remediation exception: why a resource is left out of automatic remediation, and until when; None = for good."""
+    """A remediation exception: why a resource is not remediated automatically, and until when; None = no expiry."""
 
     message: str
     expires: datetime | None = None
 
     def described(self) -> dict[str, Any]:
-        """Return it as DescribeRemediationExceptions shows it."""
+        """Return the exception as in DescribeRemediationExceptions."""
         return {"Message": self.message, **({"ExpirationTime": self.expires} if self.expires else {})}
 
 
 class Remediation:
-    """The remediations of all accounts and regions.
+    """Runs the remediations of all accounts and regions.
 
     Args:
-        rules: Knows the remediation configurations.
+        rules: Holds the remediation configurations.
         automations: Runs the documents.
-        background: Where remediations run.
-        lock: Taken to start an automation.
-        recorder: Knows the resources.
+        background: Runs remediations.
+        lock: Held while an automation is started.
+        recorder: Holds the resources.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Remediation:
         self._recorder = recorder
         # account and region → rule name → resource id → newest attempt
         self._attempts: dict[Place, dict[str, dict[str, Attempt]]] = {}
-        # what automatic remediation leaves alone or has given up: account and region, rule name, resource id → why
-        self._exemptions: dict[tuple[Place, str, str], ExceptionEntry] = {}
+        # exceptions from automatic remediation: (account and region, rule name, resource id) → exception
+        self._exceptions: dict[tuple[Place, str, str], ExceptionEntry] = {}
 
     def operations(self) -> Operations:
-        """Return what is answered here."""
+        """Return the API operations that this class answers, by (service, operation)."""
         return {
             ("config", "StartRemediationExecution"): self.start_remediation_execution,
             ("config", "DescribeRemediationExecutionStatus"): self.describe_remediation_execution_status,
@@ -118,22 +118,22 @@ class Remediation:
         }
 
     def observe(self, call: Call, _reply: Reply) -> None:
-        """Forget the remediations of a rule with its configuration."""
+        """Forget the remediations of a rule whose remediation configuration is deleted."""
         if (call.service, call.operation) == ("config", "DeleteRemediationConfiguration"):
             place, name = (call.account_id, call.region), call.parameters["ConfigRuleName"]
             self._attempts.get(place, {}).pop(name, None)
-            for key in [key for key in self._exemptions if key[:2] == (place, name)]:
-                del self._exemptions[key]
+            for key in [key for key in self._exceptions if key[:2] == (place, name)]:
+                del self._exceptions[key]
 
     def flagged(self, place: Place, rule_name: str, resource_id: str) -> None:
-        """Remediate a resource that is not compliant, if the rule does so by itself and has not given up."""
+        """Remediate a noncompliant resource if the rule does so automatically and the resource has no exception."""
         configuration = self._rules.remediation(*place, rule_name)
         attempt = self._of(place, rule_name).get(resource_id)
         if (
             configuration
             and configuration.get("Automatic")
             and not (attempt and attempt.under_way)
-            and (place, rule_name, resource_id) not in self._valid_exemptions()
+            and (place, rule_name, resource_id) not in self._valid_exceptions()
         ):
             self._start(place, configuration, resource_id, automatic=True)
 
@@ -152,7 +152,7 @@ class Remediation:
     def describe_remediation_execution_status(self, call: Call) -> dict[str, Any]:
         """Answer DescribeRemediationExecutionStatus."""
         place, configuration = self._asked(call)
-        wanted = [key["resourceId"] for key in call.parameters.get("ResourceKeys") or []]
+        selected = [key["resourceId"] for key in call.parameters.get("ResourceKeys") or []]
         entries = [
             {
                 "ResourceKey": {"resourceType": configuration.get("ResourceType", ""), "resourceId": resource_id},
@@ -162,26 +162,26 @@ class Remediation:
                 "LastUpdatedTime": attempt.updated,
             }
             for resource_id, attempt in self._of(place, configuration["ConfigRuleName"]).items()
-            if not wanted or resource_id in wanted
+            if not selected or resource_id in selected
         ]
         size = int(call.parameters.get("Limit") or _PAGE_SIZE)
         return page("RemediationExecutionStatuses", entries, call.parameters.get("NextToken"), size)
 
     def describe_remediation_exceptions(self, call: Call) -> dict[str, Any]:
-        """Answer DescribeRemediationExceptions: which resources automatic remediation leaves alone or has given up."""
+        """Answer DescribeRemediationExceptions, which also list resources whose automatic remediation has failed."""
         place = (call.account_id, call.region)
         name = call.parameters["ConfigRuleName"]
-        wanted = [key["ResourceId"] for key in call.parameters.get("ResourceKeys") or []]
+        selected = [key["ResourceId"] for key in call.parameters.get("ResourceKeys") or []]
         configuration = self._rules.remediation(*place, name) or {}
         entries = [
             {
                 "ConfigRuleName": name,
                 "ResourceType": configuration.get("ResourceType", ""),
                 "ResourceId": resource_id,
-                **exemption.described(),
+                **exception.described(),
             }
-            for (where, rule_name, resource_id), exemption in self._valid_exemptions().items()
-            if (where, rule_name) == (place, name) and (not wanted or resource_id in wanted)
+            for (where, rule_name, resource_id), exception in self._valid_exceptions().items()
+            if (where, rule_name) == (place, name) and (not selected or resource_id in selected)
         ]
         size = int(call.parameters.get("Limit") or _PAGE_SIZE)
         return page("RemediationExceptions", entries, call.parameters.get("NextToken"), size)
@@ -190,26 +190,26 @@ class Remediation:
         """Answer PutRemediationExceptions."""
         place, configuration = self._asked(call)
         expires = call.parameters.get("ExpirationTime")
-        # moto reads a time as UTC without saying so.
-        exemption = ExceptionEntry(call.parameters.get("Message", ""), expires.replace(tzinfo=UTC) if expires else None)
+        # moto parses a time as UTC without a time zone.
+        exception = ExceptionEntry(call.parameters.get("Message", ""), expires.replace(tzinfo=UTC) if expires else None)
         for key in call.parameters["ResourceKeys"]:
-            self._exemptions[place, configuration["ConfigRuleName"], key["ResourceId"]] = exemption
+            self._exceptions[place, configuration["ConfigRuleName"], key["ResourceId"]] = exception
         return {"FailedBatches": []}
 
     def delete_remediation_exceptions(self, call: Call) -> dict[str, Any]:
         """Answer DeleteRemediationExceptions."""
         for key in call.parameters["ResourceKeys"]:
             place = (call.account_id, call.region)
-            self._exemptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
+            self._exceptions.pop((place, call.parameters["ConfigRuleName"], key["ResourceId"]), None)
         return {"FailedBatches": []}
 
-    def _valid_exemptions(self) -> dict[tuple[Place, str, str], ExceptionEntry]:
-        """Return the exemptions that have not expired."""
+    def _valid_exceptions(self) -> dict[tuple[Place, str, str], ExceptionEntry]:
+        """Return the exceptions that have not expired."""
         now = datetime.now(UTC)
         return {
-            key: exemption
-            for key, exemption in self._exemptions.items()
-            if exemption.expires is None or exemption.expires > now
+            key: exception
+            for key, exception in self._exceptions.items()
+            if exception.expires is None or exception.expires > now
         }
 
     def _start(self, place: Place, configuration: Mapping[str, Any], resource_id: str, *, automatic: bool) -> None:
@@ -221,7 +221,7 @@ class Remediation:
     def _remediate(
         self, place: Place, configuration: Mapping[str, Any], resource_id: str, attempt: Attempt, *, automatic: bool
     ) -> None:
-        """Run the document; an automatic remediation tries as often as configured, then gives up for good."""
+        """Run the document; retry an automatic remediation as configured, then add an exception."""
         attempts = int(configuration.get("MaximumAutomaticAttempts", _DEFAULT_ATTEMPTS)) if automatic else 1
         for _ in range(attempts):
             self._run(place, configuration, resource_id, attempt)
@@ -229,12 +229,12 @@ class Remediation:
                 break
         else:
             if automatic:
-                exemption = ExceptionEntry(f"Automatic remediation failed {attempts} times.")
-                self._exemptions[place, configuration["ConfigRuleName"], resource_id] = exemption
+                exception = ExceptionEntry(f"Automatic remediation failed {attempts} times.")
+                self._exceptions[place, configuration["ConfigRuleName"], resource_id] = exception
         attempt.under_way = False
 
     def _run(self, place: Place, configuration: Mapping[str, Any], resource_id: str, attempt: Attempt) -> None:
-        """Run the document once."""
+        """Run the document once; return whether it succeeded."""
         attempt.execution, attempt.refusal = None, ""
         try:
             with self._lock:
@@ -251,7 +251,7 @@ class Remediation:
         attempt.updated = datetime.now(UTC)
 
     def _asked(self, call: Call) -> tuple[Place, Mapping[str, Any]]:
-        """Return the place and the remediation configuration that a call is about.
+        """Return account and region and the remediation configuration of a call.
 
         Raises:
             AwsError: NoSuchRemediationConfigurationException.

@@ -1,4 +1,4 @@
-"""Policies of buckets and keys, and the use that S3 makes of keys in the name of whoever calls it."""
+"""Bucket and key policies, and S3's use of KMS keys on behalf of the caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from moto.s3.models import FakeBucket, s3_backends
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.policies import Document
 
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html: what S3 asks of KMS.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html: the KMS actions that S3 calls.
 _KEY_USES = {
     "PutObject": "kms:GenerateDataKey",
     "CreateMultipartUpload": "kms:GenerateDataKey",
@@ -27,12 +27,12 @@ _KEY_USES = {
 
 @dataclass(frozen=True)
 class Protection:
-    """The policy of the resource that a call is about.
+    """The policy of the resource of a call.
 
     Attributes:
         owner: Account of the resource.
-        documents: Its policy; empty where it has none.
-        decisive: Whether nobody may do anything that this policy does not allow, as with keys.
+        documents: The resource policy; empty if there is none.
+        decisive: Whether access requires this policy's permission, as with keys.
     """
 
     owner: str
@@ -42,12 +42,12 @@ class Protection:
 
 @dataclass(frozen=True)
 class KeyUse:
-    """What S3 does with a key in the name of a caller.
+    """S3's use of a KMS key on behalf of a caller.
 
     Attributes:
         action: `kms:GenerateDataKey` or `kms:Decrypt`.
-        key: The key, as moto keeps it.
-        context: Condition keys of the call that S3 makes.
+        key: moto's key.
+        context: Condition keys of S3's call.
     """
 
     action: str
@@ -56,12 +56,12 @@ class KeyUse:
 
 
 def install() -> None:
-    """Keep moto from judging bucket policies, of which it reads no condition: what is denied sometimes, it denies."""
+    """Switch off moto's own check of bucket policies: it ignores conditions, so that each Deny always applies."""
     FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL  # type: ignore[method-assign]
 
 
 def bucket_of(call: Call) -> FakeBucket | None:
-    """Return the bucket that a call is about, whatever account it belongs to; who creates one asks none that exists."""
+    """Return the bucket of a call, of any account; None for CreateBucket."""
     name = call.parameters.get("Bucket") if call.service == "s3" and call.operation != "CreateBucket" else None
     if not name:
         return None
@@ -73,7 +73,7 @@ def bucket_of(call: Call) -> FakeBucket | None:
 
 
 def check_owner(call: Call) -> None:
-    """Refuse calls that expect a bucket to belong to another account than it does.
+    """Reject calls whose expected bucket owner is wrong.
 
     Raises:
         AwsError: AccessDenied.
@@ -84,7 +84,7 @@ def check_owner(call: Call) -> None:
 
 
 def key_of(named: str, account_id: str, region: str) -> Any:  # noqa: ANN401 - moto's key
-    """Return the key with this id, ARN or alias, or None; an ARN may be of another account."""
+    """Return the key with this id, ARN or alias, or None; an ARN may name another account."""
     if named.startswith("arn:"):
         _, _, _, region, account_id, named = named.split(":", 5)
     backend = kms_backends[account_id][region]
@@ -98,12 +98,12 @@ def protection_of_bucket(bucket: FakeBucket) -> Protection:
 
 
 def protection_of_key(key: Any) -> Protection:  # noqa: ANN401 - moto's key
-    """Return the policy of a key, which decides alone whether the policies of callers count at all."""
+    """Return the policy of a key; it decides whether identity policies apply."""
     return Protection(key.account_id, (json.loads(key.policy),), decisive=True)
 
 
 def object_context(call: Call) -> dict[str, str]:
-    """Return the condition keys of requests for objects."""
+    """Return the condition keys of object requests."""
     asked = call.parameters
     names = {
         "s3:x-amz-acl": asked.get("ACL"),
@@ -116,7 +116,7 @@ def object_context(call: Call) -> dict[str, str]:
 
 
 def key_use(call: Call, bucket: FakeBucket) -> KeyUse | None:
-    """Return what S3 does with a key for a call, or None when no key of KMS is used."""
+    """Return S3's use of a KMS key for a call, or None."""
     action, name = _KEY_USES.get(call.operation), call.parameters.get("Key")
     if action is None or name is None:
         return None
@@ -127,14 +127,14 @@ def key_use(call: Call, bucket: FakeBucket) -> KeyUse | None:
     arn = f"arn:aws:s3:::{bucket.name}"
     context = {
         "kms:ViaService": f"s3.{bucket.region_name}.amazonaws.com",
-        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html: its context is the bucket.
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html: its encryption context is the bucket.
         "kms:EncryptionContext:aws:s3:arn": arn if bucket_key else f"{arn}/{name}",
     }
     return KeyUse(action, key, context)
 
 
 def _stored(call: Call, bucket: FakeBucket) -> tuple[str | None, str | None, bool]:
-    """Return algorithm, key and whether a bucket key was used, of an object as it is stored."""
+    """Return algorithm, key and bucket key setting of a stored object."""
     backend = s3_backends[bucket.account_id]["aws"]
     try:
         stored = backend.get_object(bucket.name, call.parameters["Key"], call.parameters.get("VersionId"))
@@ -146,7 +146,7 @@ def _stored(call: Call, bucket: FakeBucket) -> tuple[str | None, str | None, boo
 
 
 def _requested(call: Call, bucket: FakeBucket) -> tuple[str | None, str | None, bool]:
-    """Return the same for an object that is being written: what the request says, else the bucket's default."""
+    """Return algorithm, key and bucket key setting of a write request; default: those of the bucket."""
     rule = (bucket.encryption or {}).get("Rule", {})
     default = rule.get("ApplyServerSideEncryptionByDefault", {})
     algorithm = call.parameters.get("ServerSideEncryption") or default.get("SSEAlgorithm")

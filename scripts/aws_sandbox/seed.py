@@ -1,4 +1,4 @@
-"""What people and other tools have left behind in the accounts, so that the product meets a lived-in organization."""
+"""Seed data: resources that exist in the accounts before the product is used, made by people and other tools."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FUNCTION_ROLE = "report-function"
 
 @dataclass(frozen=True)
 class SeedData:
-    """Which account holds what; None where the organization has too few members.
+    """The accounts that hold seed data; None if the organization has too few members.
 
     Every member has a role for instances without the session policy, with an instance profile, and a role for a
     function. AWS Config records IAM roles in the home region of every active account. Documents are in the home region.
 
     Attributes:
         state_bucket: Bucket for Terraform state in the management account, versioned and encrypted.
-        foreign_document: Account whose document somebody else made, with other settings.
-        moved_default: Account whose document has two versions and the first one as default.
-        legacy: Account where the session policy was made by hand and is attached to a second instance role; Terraform
-            cannot create it there (`instance_policy.enabled = false`).
+        foreign_document: Account with a document of another tool, with other settings.
+        moved_default: Account whose document has two versions, of which the first is the default.
+        legacy: Account where the session policy was created by hand and is attached to a second instance role;
+            Terraform cannot create it there (`instance_policy.enabled = false`).
     """
 
     state_bucket: str
@@ -51,11 +51,11 @@ class SeedData:
 
 
 def seed(data: SeedData, organization: SandboxOrganization, session: Callable[[str, str], boto3.Session]) -> None:
-    """Create all of it through the AWS APIs.
+    """Create the seed data through the AWS APIs.
 
     Args:
-        data: Which account holds what.
-        organization: The organization, already emulated.
+        data: The accounts that hold seed data.
+        organization: The emulated organization.
         session: Returns a session in an account and region.
     """
     management = session(organization.management_account_id, organization.home_region)
@@ -70,7 +70,7 @@ def seed(data: SeedData, organization: SandboxOrganization, session: Callable[[s
 def _create_state_bucket(session: boto3.Session, name: str, region: str) -> None:
     s3 = session.client("s3")
     if region == "us-east-1":
-        # The one region that the API takes only by leaving it out.
+        # The API rejects us-east-1 as a location constraint.
         s3.create_bucket(Bucket=name)
     else:
         s3.create_bucket(

@@ -1,8 +1,8 @@
-"""The emulator's process: `python -m aws_sandbox.server`, started by `Sandbox.start` and by nobody else.
+"""The emulator's process: `python -m aws_sandbox.server`, started only by `Sandbox.start`.
 
-The first line of stdin is the organization as JSON (with the `folder` to work in). When the emulator answers, one line
-of JSON goes to stdout: its address and the credentials of two administrators, of the management account and of an
-account outside. The process exits when stdin ends, that is, when whoever started it is gone.
+The first line of stdin is the organization as JSON, with the working `folder`. Once the emulator accepts requests, it
+writes one line of JSON to stdout: its URL and the credentials of two administrators, one in the management account and
+one in an account outside the organization. The process exits when stdin ends, that is, when its parent ends.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allo
 
 
 class _Handler(MotoRequestHandler):
-    """Reads requests as moto's server does, but keeps connections open.
+    """Reads requests like moto's server, but keeps connections open.
 
-    werkzeug closes every connection after its response; the AWS provider now and then takes that for a lost response,
-    sends the request again, and fails because what it creates exists already.
+    werkzeug closes every connection after its response; the AWS provider sometimes takes that for a lost response,
+    repeats the request, and fails because the resource exists.
     """
 
     protocol_version = "HTTP/1.1"
@@ -62,7 +62,7 @@ class _Handler(MotoRequestHandler):
         gateway: Gateway = self.server.app  # type: ignore[assignment]
         reply = gateway.reply(self.make_environ())
         headers = Headers(dict(reply.headers))
-        # A body where none may be would be taken for the beginning of the next response on this connection.
+        # A client would read an unexpected body as the beginning of the next response on this connection.
         has_body = self.command != "HEAD" and reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
         if has_body:
             headers["Content-Length"] = str(len(reply.body))
@@ -74,11 +74,11 @@ class _Handler(MotoRequestHandler):
             self.wfile.write(reply.body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: the gateway writes the log."""
+        """Log nothing: the gateway logs the calls."""
 
 
 def _create_deployment_roles(organization: SandboxOrganization) -> None:
-    """Create the role that the management account assumes, in every account."""
+    """Create the deployment role, which the management account assumes, in every account."""
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -105,7 +105,7 @@ def _create_deployment_roles(organization: SandboxOrganization) -> None:
 
 
 def _create_administrator(account_id: str, region: str) -> dict[str, str]:
-    """Create a user who may do everything in an account, and return the credentials."""
+    """Create an administrator in an account; return the credentials."""
     backend = iam_backends[account_id]["aws"]
     backend.create_user(region, ADMINISTRATOR)
     backend.put_user_policy(ADMINISTRATOR, "administrator", _ALLOW_ALL)
@@ -116,7 +116,7 @@ def _create_administrator(account_id: str, region: str) -> dict[str, str]:
 def _gateway(
     organization: SandboxOrganization, processes: FunctionProcesses, endpoint_url: str, folder: Path, *, enforced: bool
 ) -> Gateway:
-    """Put the emulator together."""
+    """Connect the parts of the emulator."""
     lock, background, faults = CallLock(), Background(), Faults()
     documents.install()
     resource_policies.install()
@@ -165,9 +165,9 @@ def _gateway(
         controls={
             ("POST", "faults"): lambda fault: faults.add(Fault(**fault)),
             ("DELETE", "faults"): lambda _: faults.clear(),
-            ("POST", "idle"): lambda wanted: background.wait_until_idle(wanted["seconds"]),
-            ("POST", "instance"): lambda wanted: identity.instance_credentials(wanted["role_arn"], wanted["region"]),
-            ("POST", "schedule"): lambda where: event_bus.fire_schedules(where["account"], where["region"]),
+            ("POST", "idle"): lambda body: background.wait_until_idle(body["seconds"]),
+            ("POST", "instance"): lambda body: identity.instance_credentials(body["role_arn"], body["region"]),
+            ("POST", "schedule"): lambda body: event_bus.fire_schedules(body["account"], body["region"]),
         },
     )
 
@@ -178,7 +178,7 @@ def serve(settings: dict[str, Any]) -> None:
     enforced = bool(settings.pop("enforce_iam"))
     organization = SandboxOrganization.from_dict(settings)
     processes = FunctionProcesses()
-    # Bound before anything else, so that functions can be told the address; nobody knows it before it is reported.
+    # Bind first: functions need the URL, which no client knows before it is reported.
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
     endpoint_url = f"http://127.0.0.1:{port}"
@@ -211,11 +211,11 @@ def serve(settings: dict[str, Any]) -> None:
 def main() -> None:
     """Run the server."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    # moto warns of every error code that a service's model leaves out, AccessDenied first of all.
+    # moto warns about every error code that a service's model lacks, such as AccessDenied.
     warnings.simplefilter("ignore")
     os.umask(0o077)
     serve(json.loads(sys.stdin.buffer.readline()))
-    # Threads that still answer a client are not waited for.
+    # Do not wait for threads that still answer a client.
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Service settings of Systems Manager, which moto lacks: settings of an account in a region.
+"""Service settings of Systems Manager (per account and region), which moto lacks.
 
 See https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ServiceSetting.html.
 """
@@ -16,7 +16,7 @@ _DEFAULTS = {
 
 
 class ServiceSettings:
-    """What was set in each account and region."""
+    """The service settings of all accounts and regions."""
 
     def __init__(self) -> None:
         self._customized: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -60,10 +60,10 @@ class ServiceSettings:
 
 
 def _setting_id(call: Call) -> str:
-    """Return the setting that a call is about, which it may name by its ARN.
+    """Return the id of the setting that a call gives by id or ARN.
 
     Raises:
-        AwsError: The emulator knows no such setting.
+        AwsError: The setting is not supported here.
     """
     setting_id = str(call.parameters["SettingId"]).rpartition(":servicesetting")[2]
     if setting_id not in _DEFAULTS:

@@ -96,7 +96,7 @@ def test_outputs_must_be_what_the_document_promises() -> None:
     outputs = [{"Name": "Out", "Selector": "$.Payload.out", "Type": "String"}]
     step = Step.of({"name": "S", "action": "aws:executeScript", "outputs": outputs})
     assert step.select_outputs({"Payload": {"out": "x"}}) == {"S.Out": "x"}
-    with pytest.raises(StepError, match="finds nothing"):
+    with pytest.raises(StepError, match="matches nothing"):
         step.select_outputs({"Payload": {}})
     with pytest.raises(StepError, match="not of type String"):
         step.select_outputs({"Payload": {"out": 1}})
@@ -220,7 +220,7 @@ def test_steps_follow_each_other(runner: Runner) -> None:
     [
         ("def handle(events, context):\n    raise KeyError('no role')\n", "Failed", "KeyError - 'no role'"),
         ("def other(events, context):\n    pass\n", "Failed", "Handler 'handle' missing"),
-        ("def handle(events, context):\n    return {}\n", "Failed", "finds nothing"),
+        ("def handle(events, context):\n    return {}\n", "Failed", "matches nothing"),
         ("import time\n\ndef handle(events, context):\n    time.sleep(60)\n", "TimedOut", "Task timed out after 1.00"),
     ],
 )

@@ -105,5 +105,5 @@ def test_what_is_missing_is_empty() -> None:
     ],
 )
 def test_what_cannot_be_delivered(target: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"Expecting value|not a path"):
+    with pytest.raises(ValueError, match=r"Expecting value|not a supported JSON path"):
         given(target)

@@ -381,5 +381,5 @@ def test_busy_is_told(sandbox: Sandbox, place: Place, make_function: Callable[..
 def test_questions_that_have_no_answer(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="has no POST /sandbox/weather"):
         sandbox._control("POST", "weather")
-    with pytest.raises(SandboxError, match="asked wrongly: KeyError"):
+    with pytest.raises(SandboxError, match="has an invalid body: KeyError"):
         sandbox._control("POST", "schedule", {"account": "111122223333"})
