@@ -1,18 +1,20 @@
-"""An organization as data: its accounts and organizational units, and how the Organizations API tells them."""
+"""An organization as data: its accounts, their roles, and the organizational units that they are in."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, with_config
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.yaml_source import nearest
 
 ACCOUNT_ID = re.compile(r"[0-9]{12}")
 
-# The organizational unit of an account that stands directly under the root.
+# The organizational unit path of an account directly under the root.
 ROOT = "Root"
 
 MANAGEMENT = "management"
@@ -23,51 +25,57 @@ ROLES = (MANAGEMENT, LOG_ARCHIVE, AUDIT)
 ACTIVE = "ACTIVE"
 STATES = (ACTIVE, "SUSPENDED", "PENDING_ACTIVATION", "PENDING_CLOSURE", "CLOSED")
 
+# Annotations and this configuration concern data from outside, which pydantic checks (see snapshot.py).
+_STRICT = with_config(ConfigDict(extra="forbid", strict=True))
+_Text = Annotated[str, Field(min_length=1)]
 
+
+@_STRICT
 @dataclass(frozen=True)
 class Account:
-    """A member (or the management account) of the organization.
+    """An account of the organization.
 
     Attributes:
         id: Twelve digits.
         name: As shown in the Organizations console; not unique.
-        email: Root user's address, or empty.
+        email: Address of the root user, or empty.
         ou: Path of organizational unit names from the root, as `Workloads/Prod`; `Root` directly under the root.
-        state: `ACTIVE`, `SUSPENDED`, `PENDING_ACTIVATION`, `PENDING_CLOSURE`, `CLOSED`.
-        tags: Tags of the account in AWS Organizations; empty when they were not asked for.
+        state: One of `STATES`.
+        tags: Tags of the account in AWS Organizations; empty where they were not read.
         role: `management`, `log-archive`, `audit`, or empty for every other account.
-        ignored: Why the source of the account says to leave it alone, or empty.
+        ignored: Why the source excludes the account, or empty.
     """
 
-    id: str
-    name: str
+    id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    name: _Text
     email: str = ""
-    ou: str = ROOT
-    state: str = ACTIVE
+    ou: _Text = ROOT
+    state: _Text = ACTIVE
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
-    role: str = ""
+    role: Annotated[str, Field(pattern=rf"^({'|'.join(ROLES)})?$")] = ""
     ignored: str = ""
 
     @property
     def skip_reason(self) -> str:
-        """Why no target may be made of this account, or empty."""
+        """Why the account has no targets, or empty."""
         if self.state != ACTIVE:
             return f"the account is {self.state.lower().replace('_', ' ')}"
         return self.ignored
 
 
+@_STRICT
 @dataclass(frozen=True)
 class Organization:
-    """All accounts, whatever their state, and all organizational units, also the empty ones.
+    """All accounts in any state, and all organizational units, those without accounts included.
 
     Attributes:
-        id: `o-…`, or None where the source does not tell.
+        id: `o-…`, or None if the source does not hold it.
         accounts: Ordered by id.
         organizational_units: Paths, sorted.
-        home_region: Where the source knows it (Landing Zone Accelerator), else None.
-        regions: Enabled regions where the source knows them, else empty.
+        home_region: Home region if the source holds it (Landing Zone Accelerator), else None.
+        regions: Enabled regions if the source holds them, else empty.
         has_tags: Whether the tags of the accounts are known.
-        warnings: What the source says that is worth knowing, each with its place, as `global-config.yaml:12: …`.
+        warnings: Warnings about the source, each with its place, as `global-config.yaml:12: …`.
     """
 
     id: str | None
@@ -80,14 +88,14 @@ class Organization:
 
     @classmethod
     def of(cls, organization_id: str | None, accounts: Iterable[Account], units: Iterable[str]) -> Self:
-        """Put accounts and organizational units, the ones above them included, in order."""
+        """Return an organization with ordered accounts and units; parent units are added."""
         ordered = tuple(sorted(accounts, key=lambda account: account.id))
         paths = {*units, *(account.ou for account in ordered)}
         return cls(organization_id, ordered, tuple(sorted({parent for path in paths for parent in ancestry(path)})))
 
 
 def ancestry(ou: str) -> Iterator[str]:
-    """Yield the paths above an organizational unit from the top down, then its own, without the root."""
+    """Yield the paths of an organizational unit's parents from the top down, then its own; none for the root."""
     parts = ou.split("/") if ou != ROOT else []
     for count in range(1, len(parts) + 1):
         yield "/".join(parts[:count])
@@ -110,12 +118,12 @@ def find_account(organization: Organization, text: str, location: str = "") -> A
 
 
 def no_account(organization: Organization, text: str, by_name: str) -> str:
-    """Say that an account does not exist, with the nearest one that does.
+    """Return the message that an account does not exist, with the most similar id or name.
 
     Args:
         organization: The organization.
         text: Id, name or pattern.
-        by_name: How the sentence begins unless this is an id.
+        by_name: Beginning of the sentence for a name or pattern.
     """
     if ACCOUNT_ID.fullmatch(text):
         return f'No account has the id "{text}"{nearest(text, {account.id for account in organization.accounts})}.'
@@ -123,7 +131,7 @@ def no_account(organization: Organization, text: str, by_name: str) -> str:
 
 
 def with_role(organization: Organization, role: str, account: str, location: str = "") -> Organization:
-    """Give a role to the account with this id or name, and to no other.
+    """Assign a role to the account with this id or name, and remove it from any other.
 
     Args:
         organization: The organization.
@@ -132,11 +140,11 @@ def with_role(organization: Organization, role: str, account: str, location: str
         location: Where the account is named, for messages.
 
     Raises:
-        InputError: No account or several have this name, or the account has another role.
+        InputError: No account or several have this name, or the account already has another role.
     """
     found = find_account(organization, account, location)
     if found.role not in {"", role}:
-        raise InputError(f'The account "{account}" is the {found.role} account already.', location)
+        raise InputError(f'The account "{account}" already has the role "{found.role}".', location)
 
     def changed(entry: Account) -> Account:
         if entry is found:

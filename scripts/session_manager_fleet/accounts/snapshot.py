@@ -1,51 +1,33 @@
-"""A discovered organization kept in a file: for offline work, and beside every run that used it."""
+"""Keep a discovered organization in a JSON file: for work without AWS, and in the folder of every run.
+
+The file holds the attributes of `Organization` and `schema_version`. All keys are required and no others allowed.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.accounts.model import Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.files import write_private
 from session_manager_fleet.yaml_source import format_key_path, read_text
 
 SCHEMA_VERSION = 1
+_ADVICE = "This file is no discovery saved by this version; save it again."
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _SavedAccount(_Model):
-    """The attributes of `Account`."""
-
-    id: str = Field(pattern=r"^[0-9]{12}$")
-    name: str = Field(min_length=1)
-    email: str
-    ou: str = Field(min_length=1)
-    state: str = Field(min_length=1)
-    tags: dict[str, str]
-    role: Literal["", "management", "log-archive", "audit"]
-    ignored: str
-
-
-class _SavedOrganization(_Model):
-    """The attributes of `Organization`, and the version of the format."""
-
+@dataclass(frozen=True, kw_only=True)
+class _Snapshot(Organization):
     schema_version: Literal[1]
-    id: str | None
-    home_region: str | None
-    regions: list[str]
-    has_tags: bool
-    warnings: list[str]
-    organizational_units: list[str]
-    accounts: Annotated[list[_SavedAccount], Field(min_length=1)]
+
+
+_SNAPSHOT = TypeAdapter(_Snapshot)
 
 
 def save(organization: Organization, path: Path) -> None:
@@ -60,25 +42,22 @@ def from_saved(path: Path) -> Organization:
     Raises:
         InputError: The file is missing, of another version, or not what `save` writes.
     """
+    text = read_text(path)
     try:
-        saved = _SavedOrganization.model_validate_json(read_text(path))
+        saved = _SNAPSHOT.validate_json(text)
     except ValidationError as error:
-        advice = "This is no discovery saved by this version; save it again."
         raise InputError(
             [
-                Problem(f"{problem['msg']}. {advice}", f"{path} ({format_key_path(problem['loc'])})")
+                Problem(f"{problem['msg']}. {_ADVICE}", f"{path} ({format_key_path(problem['loc'])})")
                 for problem in error.errors(include_url=False, include_context=False, include_input=False)[:5]
             ]
         ) from error
+    # The attributes have defaults, so pydantic does not miss their keys.
+    if _SNAPSHOT.dump_python(saved, mode="json") != json.loads(text):
+        raise InputError(f"Keys are missing. {_ADVICE}", str(path))
+    if not saved.accounts:
+        raise InputError("The file holds no accounts.", str(path))
     twice = [account_id for account_id, count in Counter(account.id for account in saved.accounts).items() if count > 1]
     if twice:
         raise InputError(f"Account {twice[0]} is listed twice.", str(path))
-    return Organization(
-        id=saved.id,
-        accounts=tuple(Account(**account.model_dump()) for account in saved.accounts),
-        organizational_units=tuple(saved.organizational_units),
-        home_region=saved.home_region,
-        regions=tuple(saved.regions),
-        has_tags=saved.has_tags,
-        warnings=tuple(saved.warnings),
-    )
+    return Organization(**{attribute.name: getattr(saved, attribute.name) for attribute in fields(Organization)})

@@ -364,7 +364,7 @@ def test_a_role_is_given_to_one_account(organization: Organization, named: str) 
     [
         ("Log-Archive", 'here: No account has the id or name "Log-Archive" (did you mean "Log Archive"?).'),
         ("999999999999", 'here: No account has the id "999999999999".'),
-        ("Management", 'here: The account "Management" is the management account already.'),
+        ("Management", 'here: The account "Management" already has the role "management".'),
         ("twin", 'here: Several accounts have the name "twin": 555566667777 (Root), 666677778888 (Root); give the id.'),
     ],
 )
