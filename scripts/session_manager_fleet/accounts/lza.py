@@ -5,7 +5,7 @@ Facts about the accelerator are those of awslabs/landing-zone-accelerator-on-aws
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -85,62 +85,6 @@ class AwsDirectory:
         with translated_errors(f"read the parameter {name}"):
             client = new_session().client("ssm", region_name=region or self.region, config=CLIENT_CONFIG)
             return str(client.get_parameter(Name=name)["Parameter"]["Value"])
-
-
-@dataclass(frozen=True)
-class DeploymentTargets:
-    """What a section `deploymentTargets` means.
-
-    Attributes:
-        organizational_units: `Root` means every account, any other unit only the accounts directly in it: units below
-            it must be named too (typedoc of DeploymentTargets).
-        accounts: Names of accounts.
-        excluded_accounts: Names of accounts that are no targets, whatever else names them.
-        excluded_regions: Enabled regions that are no targets.
-    """
-
-    organizational_units: Sequence[str] = ()
-    accounts: Sequence[str] = ()
-    excluded_accounts: Sequence[str] = ()
-    excluded_regions: Sequence[str] = ()
-
-    @classmethod
-    def read(cls, section: Mapping[str, Any]) -> Self:
-        """Read the section; what is not a list of texts counts as empty, as for the accelerator's own lookups."""
-        return cls(
-            _texts(section.get("organizationalUnits")),
-            _texts(section.get("accounts")),
-            _texts(section.get("excludedAccounts")),
-            _texts(section.get("excludedRegions")),
-        )
-
-    def among(self, organization: Organization) -> tuple[tuple[Account, str], ...]:
-        """Return the targets: active accounts of the organization, each with every enabled region that is meant.
-
-        Raises:
-            InputError: An account or organizational unit does not exist.
-        """
-        names = {account.name for account in organization.accounts}
-        units = {ROOT, *organization.organizational_units}
-        problems = [
-            f'No {kind} has the name "{name}"{nearest(name, known)}.'
-            for kind, named, known in (
-                ("organizational unit", self.organizational_units, units),
-                ("account", [*self.accounts, *self.excluded_accounts], names),
-            )
-            for name in named
-            if name not in known
-        ]
-        if problems:
-            raise InputError([Problem(message) for message in problems])
-        regions = [region for region in organization.regions if region not in self.excluded_regions]
-        return tuple(
-            (account, region)
-            for account in organization.accounts
-            if not account.skip_reason and account.name not in self.excluded_accounts
-            if account.name in self.accounts or {ROOT, account.ou} & set(self.organizational_units)
-            for region in regions
-        )
 
 
 def from_lza(folder: Path, directory: Directory | None = None) -> Organization:
@@ -419,23 +363,19 @@ def _session_manager_warnings(document: YamlDocument, organization: Organization
     settings = _mapping(section)
     if not any(settings.get(key) is True for key in ("sendToCloudWatchLogs", "sendToS3")):
         return
-    everywhere = {
-        "organizationalUnits": [ROOT],
-        "excludedAccounts": settings.get("excludeAccounts"),
-        "excludedRegions": settings.get("excludeRegions"),
-    }
-    try:
-        targets = DeploymentTargets.read(everywhere).among(organization)
-    except InputError as error:
+    excluded = _texts(settings.get("excludeAccounts"))
+    names = [account.name for account in organization.accounts]
+    unknown = [f'No account has the name "{name}"{nearest(name, names)}.' for name in excluded if name not in names]
+    if unknown:
         where = document.where((*_SESSION_MANAGER, "excludeAccounts"))
-        raise InputError([Problem(problem.message, where) for problem in error.problems]) from error
-    if targets:
-        accounts = _listed(account.name for account, _ in targets)
-        regions = _listed(region for _, region in targets)
+        raise InputError([Problem(message, where) for message in unknown])
+    accounts = [a.name for a in organization.accounts if not a.skip_reason and a.name not in excluded]
+    regions = [region for region in organization.regions if region not in _texts(settings.get("excludeRegions"))]
+    if accounts and regions:
         message = (
             "Landing Zone Accelerator writes the document SSM-SessionManagerRunShell, too, so that it has two owners, "
-            f"in the accounts {accounts} and the regions {regions}. Set sendToCloudWatchLogs and sendToS3 to false "
-            "there, or exclude these accounts, and let its pipeline finish first."
+            f"in the accounts {_listed(accounts)} and the regions {_listed(regions)}. Set sendToCloudWatchLogs and "
+            "sendToS3 to false there, or exclude these accounts, and let its pipeline finish first."
         )
         yield Problem(message, document.where(_SESSION_MANAGER))
 

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from session_manager_fleet.accounts.lza import AwsDirectory, DeploymentTargets, deployment_role, from_lza
-from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization
+from session_manager_fleet.accounts.lza import AwsDirectory, deployment_role, from_lza
+from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account
 from session_manager_fleet.demo.session import _organization_of
 from session_manager_fleet.errors import AccessError, InputError
 
@@ -553,7 +553,7 @@ def test_without_credentials_the_management_account_says_so(monkeypatch: pytest.
         AwsDirectory(REGION).parameter("/a", None)
 
 
-# --- Deployment targets ------------------------------------------------------------------------------------------
+# --- Two owners of the session document ------------------------------------------------------------------------------
 
 SESSION_MANAGER = "enabledRegions:\n", "logging:\n  sessionManager: {%s}\nenabledRegions:\n"
 
@@ -605,54 +605,4 @@ def test_an_excluded_account_must_exist(lza: Callable[..., Path]) -> None:
             'global-config.yaml:3 (logging.sessionManager.excludeAccounts): No account has the name "Adit" (did '
             'you mean "Audit"?).'
         )
-    ]
-
-
-TARGETED = Organization(
-    id=None,
-    accounts=(
-        Account("100000000001", "Management", role=MANAGEMENT),
-        Account("111122223333", "Web", ou="Workloads"),
-        Account("222233334444", "Shop", ou="Workloads/Prod"),
-        Account("333344445555", "Old", ou="Workloads", state="SUSPENDED"),
-    ),
-    organizational_units=("Workloads", "Workloads/Prod"),
-    regions=(REGION, "us-east-1"),
-)
-
-
-@pytest.mark.parametrize(
-    ("section", "accounts", "regions"),
-    [
-        ({}, [], []),
-        ({"organizationalUnits": ["Root"]}, ["Management", "Web", "Shop"], [REGION, "us-east-1"]),
-        ({"organizationalUnits": ["Workloads"]}, ["Web"], [REGION, "us-east-1"]),
-        ({"organizationalUnits": ["Workloads", "Workloads/Prod"]}, ["Web", "Shop"], [REGION, "us-east-1"]),
-        ({"accounts": ["Shop"], "excludedRegions": [REGION, "eu-north-1"]}, ["Shop"], ["us-east-1"]),
-        ({"organizationalUnits": ["Root"], "excludedAccounts": ["Management", "Web"]}, ["Shop"], [REGION, "us-east-1"]),
-        (
-            {"accounts": ["Web"], "organizationalUnits": ["Workloads/Prod"], "excludedAccounts": ["Shop"]},
-            ["Web"],
-            [REGION, "us-east-1"],
-        ),
-        ({"organizationalUnits": None, "accounts": ["Old"]}, [], []),
-    ],
-)
-def test_deployment_targets(section: dict[str, object], accounts: list[str], regions: list[str]) -> None:
-    targets = DeploymentTargets.read(section).among(TARGETED)
-
-    assert [(account.name, region) for account, region in targets] == [
-        (account, region) for account in accounts for region in regions
-    ]
-
-
-def test_deployment_targets_that_do_not_exist() -> None:
-    targets = DeploymentTargets(["Workload"], ["Shop"], ["Shpo"])
-
-    with pytest.raises(InputError) as caught:
-        targets.among(TARGETED)
-
-    assert [problem.message for problem in caught.value.problems] == [
-        'No organizational unit has the name "Workload" (did you mean "Workloads"?).',
-        'No account has the name "Shpo" (did you mean "Shop"?).',
     ]
