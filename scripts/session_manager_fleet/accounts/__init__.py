@@ -1,7 +1,12 @@
-"""The accounts of the organization: where they come from, and how they are found by name, unit or tag."""
+"""Discover the accounts of the organization, and find them by id, name, organizational unit, tag or role.
+
+An `Organization` comes from the Organizations API (`from_organizations`), a Landing Zone Accelerator configuration
+(`from_lza`), a YAML or CSV file (`from_file`), or an earlier discovery (`save`, `from_saved`).
+"""
 
 from session_manager_fleet.accounts.file import from_file
-from session_manager_fleet.accounts.lza import AwsDirectory, deployment_role, from_lza
+from session_manager_fleet.accounts.lza import deployment_role, from_lza
+from session_manager_fleet.accounts.lza_files import AwsDirectory
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import (
     AUDIT,

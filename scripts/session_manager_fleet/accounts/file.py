@@ -1,4 +1,4 @@
-"""Accounts from a file: YAML or CSV, with the same keys and the same checks."""
+"""Read accounts from a YAML or CSV file, with the same keys and checks for both."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TAG = "tag:"
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a file says about one account, unchecked.
+    """An account as the file has it, unchecked.
 
     Attributes:
-        values: By key, as in YAML.
-        line: Where the entry begins.
-        where: Returns the place of a key (or of the entry, for none) for messages.
+        values: Values by key, as in YAML.
+        line: First line of the entry.
+        where: Returns the place of a key, or for None of the entry, for messages.
     """
 
     values: object
@@ -38,8 +38,8 @@ def from_file(path: Path) -> Organization:
     """Read accounts from a file.
 
     YAML holds `accounts: [{id, name, email, ou, state, tags, role}]`. A file `*.csv` has the columns
-    `id,name,email,ou,state,role` in any order, only the first two needed, and `tag:KEY` for tags; an empty cell says
-    nothing.
+    `id,name,email,ou,state,role` in any order, of which only the first two are required, and `tag:KEY` for tags. An
+    empty cell is the same as a missing key.
 
     Raises:
         InputError: With every problem of the file, each with its line.
@@ -57,7 +57,7 @@ def _yaml_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
     document = read_yaml(path)
     entries = document.data.get("accounts") if isinstance(document.data, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise InputError('The file must hold a list "accounts" with at least one account.', document.where())
+        raise InputError('The file must have a list "accounts" with at least one account.', document.where())
 
     def where(index: int) -> Callable[[str | None], str]:
         return lambda key: document.where(("accounts", index) if key is None else ("accounts", index, key))
@@ -66,7 +66,7 @@ def _yaml_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
         yield _Entry(entry, document.line(("accounts", index)), where(index))
     for key in document.data:
         if key != "accounts":
-            message = f'Unknown key "{key}"; the file holds "accounts" only.'
+            message = f'Unknown key "{key}"; the only key of the file is "accounts".'
             problems.append(Problem(message, document.where((key,))))
 
 
@@ -82,7 +82,7 @@ def _csv_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
     line = number
     for line, row in rows:
         if len(row) != len(header):
-            message = f"The line has {len(row)} cells, the header {len(header)}; quote values with commas."
+            message = f"The row has {len(row)} cells, the header {len(header)}; quote values that contain commas."
             problems.append(Problem(message, where(line)(None)))
             continue
         filled = {column: cell for column, cell in zip(header, row, strict=True) if cell}
@@ -90,11 +90,11 @@ def _csv_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
         values["tags"] = {key.removeprefix(_TAG): cell for key, cell in filled.items() if key.startswith(_TAG)}
         yield _Entry(values, line, where(line))
     if line == number:
-        problems.append(Problem("The file holds no accounts below its header.", where(number)(None)))
+        problems.append(Problem("The file has no accounts below its header.", where(number)(None)))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a CSV file that hold anything, each with the line that it begins on."""
+    """Yield the rows of a CSV file that are not empty, each with its first line."""
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     line = 1
     try:
@@ -107,7 +107,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _check_header(header: list[str], location: str) -> None:
-    """Refuse columns that nobody would read.
+    """Refuse unknown, duplicate and missing columns.
 
     Raises:
         InputError: With every problem.
@@ -117,34 +117,34 @@ def _check_header(header: list[str], location: str) -> None:
         if column not in _COLUMNS and not (column.startswith(_TAG) and column != _TAG):
             known = f"the columns are {', '.join(_COLUMNS)} and {_TAG}KEY, separated by commas"
             problems.append(f'Unknown column "{column}"{nearest(column, _COLUMNS)}; {known}.')
-    problems.extend(f'The column "{column}" stands twice.' for column in header if header.count(column) > 1)
+    problems.extend(f'Duplicate column "{column}".' for column in header if header.count(column) > 1)
     problems.extend(f'The column "{column}" is missing.' for column in ("id", "name") if column not in header)
     if problems:
         raise InputError([Problem(message, location) for message in dict.fromkeys(problems)])
 
 
 class _Checker:
-    """Checks the entries of an accounts file and collects what is wrong with them."""
+    """Checks the entries of an accounts file and collects their problems."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
         self._lines: dict[str, int] = {}
 
     def account(self, entry: _Entry) -> Account | None:
-        """Return the account of an entry, or None if anything is wrong with it."""
+        """Return the account of an entry, or None if the entry has a problem."""
         values = entry.values
         if not isinstance(values, dict):
-            self._complain(entry, None, "An account is a mapping with at least id and name.")
+            self._report(entry, None, "An account must be a mapping with at least id and name.")
             return None
         before = len(self._problems)
         for key in values:
             if key not in _KEYS:
-                self._complain(entry, key, f'Unknown key "{key}"{nearest(key, _KEYS)}.')
+                self._report(entry, key, f'Unknown key "{key}"{nearest(key, _KEYS)}.')
         account_id = self._account_id(entry, str(values.get("id", "")))
         self._check_texts(entry, values)
         tags = values.get("tags", {})
         if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
-            self._complain(entry, "tags", "Tags are a mapping of strings to strings; quote numbers and booleans.")
+            self._report(entry, "tags", "Tags must be a mapping of strings to strings; quote numbers and booleans.")
         if len(self._problems) > before:
             return None
         return Account(
@@ -159,26 +159,26 @@ class _Checker:
 
     def _account_id(self, entry: _Entry, account_id: str) -> str:
         if not ACCOUNT_ID.fullmatch(account_id):
-            hint = " A spreadsheet may have dropped zeros at its front." if account_id.isdecimal() else ""
-            self._complain(entry, "id", f'"{account_id}" is not an account id: twelve digits are needed.{hint}')
+            hint = " A spreadsheet may have dropped leading zeros." if account_id.isdecimal() else ""
+            self._report(entry, "id", f'"{account_id}" is not an account id; write twelve digits.{hint}')
         elif account_id in self._lines:
             first = self._lines[account_id]
-            self._complain(entry, "id", f"Account {account_id} is listed twice, first on line {first}.")
+            self._report(entry, "id", f"Account {account_id} is listed twice, first on line {first}.")
         self._lines.setdefault(account_id, entry.line)
         return account_id
 
     def _check_texts(self, entry: _Entry, values: dict[str, Any]) -> None:
         for key in _TEXTS:
             if key in values and not isinstance(values[key], str):
-                self._complain(entry, key, f'"{key}" must be a string.')
+                self._report(entry, key, f'"{key}" must be a string.')
         if not values.get("name"):
-            self._complain(entry, "name", "The account needs a name.")
+            self._report(entry, "name", "The account has no name.")
         role = values.get("role", "")
         if isinstance(role, str) and role not in {"", *ROLES}:
-            self._complain(entry, "role", f'Unknown role "{role}"; use one of {", ".join(ROLES)}.')
+            self._report(entry, "role", f'Unknown role "{role}"; use one of {", ".join(ROLES)}.')
         state = values.get("state", ACTIVE)
         if isinstance(state, str) and state.upper() not in STATES:
-            self._complain(entry, "state", f'Unknown state "{state}"; use one of {", ".join(STATES)}.')
+            self._report(entry, "state", f'Unknown state "{state}"; use one of {", ".join(STATES)}.')
 
-    def _complain(self, entry: _Entry, key: str | None, message: str) -> None:
+    def _report(self, entry: _Entry, key: str | None, message: str) -> None:
         self._problems.append(Problem(message, entry.where(key)))

@@ -1,4 +1,4 @@
-"""Placeholders of a Landing Zone Accelerator configuration: `{{ KEY }}`, as replacements-config.yaml defines them."""
+"""Replace `{{ KEY }}` in a Landing Zone Accelerator configuration, as replacements-config.yaml defines it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, re
 
 FILE_NAME = "replacements-config.yaml"
 
-# Dynamic references of CloudFormation, `{{resolve:ssm:/name}}`, are no placeholders.
+# Excludes dynamic references of CloudFormation, `{{resolve:ssm:/name}}`.
 _PLACEHOLDER = re.compile(r"\{\{(?!resolve:)\{?[ \t]*([^{}\n]*?)[ \t]*\}?\}\}")
 
-# What stands for a placeholder that has no value (yet): its hexadecimal digits, which are plain text wherever YAML may
-# hold them, between characters that no configuration holds.
+# Marks a placeholder without a value (yet): its name in hexadecimal digits, which YAML reads as plain text, between
+# private-use characters, which no configuration contains.
 _UNKNOWN = re.compile("\ue000([0-9a-f]*)\ue001")
 
 
 @dataclass(frozen=True)
 class Replacements:
-    """What the placeholders stand for.
+    """Values of placeholders.
 
     The accelerator replaces text before it parses YAML, so a list of strings becomes `a,b` and is a list only within
-    brackets (replacements-config.ts). It leaves a placeholder that it does not know as it is, which is an error here
-    only where the value is read.
+    brackets (replacements-config.ts). It keeps an unknown placeholder as text; here that is an error, but only in
+    values that are read.
 
     Attributes:
         values: Text by key.
@@ -39,7 +39,7 @@ class Replacements:
 
     @classmethod
     def read(cls, folder: Path) -> Replacements:
-        """Read replacements-config.yaml, which need not exist.
+        """Read replacements-config.yaml; a missing file defines no replacements.
 
         Raises:
             InputError: With every problem and its line.
@@ -68,12 +68,12 @@ class Replacements:
             raise InputError(problems)
         return cls(values, parameters)
 
-    def knowing(self, values: Mapping[str, str]) -> Replacements:
-        """Return replacements that know more; what is known already stays."""
+    def with_values(self, values: Mapping[str, str]) -> Replacements:
+        """Return replacements with additional values; existing ones win."""
         return replace(self, values={**values, **self.values})
 
-    def prepare(self, text: str, path: Path) -> str:  # noqa: ARG002 - the signature of yaml_document.Prepare
-        """Replace all placeholders of a text, each within its line."""
+    def prepare(self, text: str, path: Path) -> str:  # noqa: ARG002 - the signature of yaml_source.Prepare
+        """Replace all placeholders of a text; line numbers stay the same."""
         return _PLACEHOLDER.sub(self._replacement, text)
 
     def _replacement(self, found: re.Match[str]) -> str:
@@ -81,19 +81,19 @@ class Replacements:
         return f"\ue000{found[1].encode().hex()}\ue001" if value is None else value
 
     def problem(self, placeholder: str, location: str) -> Problem:
-        """Say what is wrong with a placeholder that has no value."""
+        """Return why a placeholder has no value."""
         if placeholder in self.parameters:
             name = self.parameters[placeholder]
-            message = f'"{{{{{placeholder}}}}}" is the parameter {name} of the management account, which was not asked.'
+            message = f'"{{{{{placeholder}}}}}" is the parameter {name} of the management account, which was not read.'
         elif re.search(r"[\s#/^>&!\"']", placeholder):
-            message = f'"{{{{{placeholder}}}}}" is not understood here; only keys of {FILE_NAME} are.'
+            message = f'"{{{{{placeholder}}}}}" is not supported; use a key of {FILE_NAME}.'
         else:
             message = f'"{{{{{placeholder}}}}}" has no value in {FILE_NAME}{nearest(placeholder, self.values)}.'
         return Problem(message, location)
 
 
 def unresolved(document: YamlDocument, key_path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Yield (key path, placeholder) of what has no value at and below a key path."""
+    """Yield (key path, placeholder) for placeholders without a value at and below a key path."""
     value = document.data
     for part in key_path:
         value = value.get(part) if isinstance(value, dict) else None
@@ -103,7 +103,7 @@ def unresolved(document: YamlDocument, key_path: KeyPath) -> Iterator[tuple[KeyP
 
 
 def _text(value: object) -> str | None:
-    """Return a value as it is put into a text, or None if it is no value."""
+    """Return the text that replaces a placeholder, or None for a value of another type."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
@@ -111,7 +111,7 @@ def _text(value: object) -> str | None:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-# Read by nobody here, and free text: what stands there need not be known.
+# Free text that is not read here, so its placeholders need no value.
 _UNREAD = frozenset({"description", "accountAlias"})
 
 

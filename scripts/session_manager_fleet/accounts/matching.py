@@ -1,4 +1,4 @@
-"""Which accounts and regions a matcher of organization.yaml, or a selection on the command line, means."""
+"""Match accounts and regions against conditions: `match` in organization.yaml, options on the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @cache
 def _path_pattern(glob: str) -> re.Pattern[str]:
-    """Compile a path glob: `*` and `?` stay within one segment, `**` spans any number of segments, also none."""
+    """Compile a path glob: `*` and `?` match within one segment, `**` matches any number of segments, or none."""
     expression = ""
     for segment in glob.strip("/").split("/"):
         if segment == "**":
@@ -33,7 +33,7 @@ def _path_pattern(glob: str) -> re.Pattern[str]:
 
 @cache
 def ou_matches(glob: str, path: str) -> bool:
-    """Tell whether an organizational unit path matches: `Workloads/**` means Workloads and all below it."""
+    """Tell whether an organizational unit path matches: `Workloads/**` is Workloads and all units below it."""
     return _path_pattern(glob).fullmatch(f"{path}/") is not None
 
 
@@ -45,7 +45,7 @@ def _name_pattern(glob: str) -> re.Pattern[str]:
 def account_matches(pattern: str, account: Account) -> bool:
     """Tell whether an account has this id or name, or a name that matches this glob.
 
-    Twelve digits are an id and nothing else: whoever may name an account could name it like the id of another.
+    Twelve digits are always an id, so that an account named like the id of another is not matched by mistake.
     """
     if ACCOUNT_ID.fullmatch(pattern):
         return account.id == pattern
@@ -54,12 +54,12 @@ def account_matches(pattern: str, account: Account) -> bool:
 
 @dataclass(frozen=True)
 class Matcher:
-    """Conditions on a target; those that are given must all hold, each by at least one of its alternatives.
+    """Conditions on a target: all that are given must hold, each by at least one of its alternatives.
 
     Attributes:
         accounts: Account ids, names or name globs.
         ous: Organizational unit path globs.
-        tags: Account tags that must all be there with exactly these values.
+        tags: Account tags; the account must have all of them with exactly these values.
         regions: Region names.
         roles: Roles of accounts: `management`, `log-archive`, `audit`.
     """
@@ -72,11 +72,11 @@ class Matcher:
 
     @property
     def empty(self) -> bool:
-        """Whether no condition is given: everything matches."""
+        """Whether there is no condition, so that every target matches."""
         return not (self.accounts or self.ous or self.tags or self.regions or self.roles)
 
     def matches(self, account: Account, region: str) -> bool:
-        """Tell whether the target (account, region) is meant."""
+        """Tell whether the target (account, region) matches."""
         return self.matches_region(region) and self.matches_account(account)
 
     def matches_region(self, region: str) -> bool:
@@ -93,7 +93,7 @@ class Matcher:
         )
 
     def dead_ends(self, organization: Organization, regions: Sequence[str]) -> Iterator[tuple[str, int, str]]:
-        """Yield (attribute, index, message) for every alternative that nothing in the organization can match."""
+        """Yield (attribute, index, message) for every alternative that matches nothing in the organization."""
         for index, glob in enumerate(self.ous):
             paths = {*organization.organizational_units, *(account.ou for account in organization.accounts)}
             if not any(ou_matches(glob, path) for path in paths):
@@ -104,19 +104,16 @@ class Matcher:
         for index, region in enumerate(self.regions):
             if region not in regions:
                 known = ", ".join(regions)
-                yield (
-                    "regions",
-                    index,
-                    f'The organization does not use the region "{region}"; it uses {known}.',
-                )
+                yield "regions", index, f'The organization does not use the region "{region}"; it uses {known}.'
         for index, role in enumerate(self.roles):
             if not any(account.role == role for account in organization.accounts):
-                yield "roles", index, _nobody_has(role)
+                yield "roles", index, _unassigned(role)
 
 
-def _nobody_has(role: str) -> str:
+def _unassigned(role: str) -> str:
+    """Return why a role matches no account."""
     if role not in ROLES:
-        return f'There is no role "{role}"{nearest(role, ROLES)}; the roles are {", ".join(ROLES)}.'
-    # Only the management account can be told by the Organizations API.
+        return f'Unknown role "{role}"{nearest(role, ROLES)}; the roles are {", ".join(ROLES)}.'
+    # Only the role of the management account comes from the Organizations API.
     key = {LOG_ARCHIVE: "log_archive_account", AUDIT: "audit_account"}.get(role)
-    return f'No account is known to have the role "{role}"' + (f"; name it in organization.{key}." if key else ".")
+    return f'No account has the role "{role}"' + (f"; name one in organization.{key}." if key else ".")

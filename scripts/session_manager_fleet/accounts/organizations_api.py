@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 
 def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) -> Organization:
-    """Ask the Organizations API (management account or delegated administrator).
+    """Read accounts and organizational units (as the management account or a delegated administrator).
 
-    ListAccounts says which accounts there are, a walk down the tree where they stand: two paginated calls per
-    organizational unit. There is no call per account, unless tags are asked for.
+    ListAccounts returns the accounts, a walk down the tree their organizational units: two paginated calls per unit.
+    Only tags cost a call per account.
+
+    Args:
+        session: Session with credentials for the Organizations API.
+        region: Region whose partition the organization is in.
+        with_tags: Read the tags of active accounts, too.
 
     Raises:
         AccessError: A call was refused or failed, or an account was moved during the walk.
-        InputError: Two organizational units would have the same path.
+        InputError: Two organizational units have the same path.
     """
     with translated_errors("describe the organization"):
         client = session.client("organizations", region_name=region, config=CLIENT_CONFIG)
@@ -39,7 +44,7 @@ def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) 
     moved = [account.id for account in accounts if account.id not in paths and not account.skip_reason]
     if moved:
         named = ", ".join(moved)
-        raise AccessError(f"Accounts were moved while the organization was read; run the command again: {named}.")
+        raise AccessError(f"Accounts were moved while the organization was read: {named}. Run the command again.")
     if with_tags:
         with translated_errors("read the tags of the accounts"):
             accounts = [account if account.skip_reason else _with_tags(client, account) for account in accounts]
@@ -56,9 +61,9 @@ def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) 
 
 
 def list_accounts(client: Any) -> list[Account]:  # noqa: ANN401 - boto3 clients are made at run time
-    """Return all accounts of the organization, without the organizational units that they are in."""
+    """Return all accounts of the organization, without their organizational units."""
     pages = client.get_paginator("list_accounts").paginate()
-    # By id: a page that is delivered twice adds nothing.
+    # By id, because retries may deliver a page twice.
     accounts = {entry["Id"]: _from_api(entry) for page in pages for entry in page.get("Accounts", [])}
     return list(accounts.values())
 
@@ -78,16 +83,16 @@ def _walk(client: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - boto3 cli
 
 
 def _refuse_equal_paths(units: Mapping[str, Iterable[str]]) -> None:
-    """Refuse names with a slash, or of the root, that make one unit look like another.
+    """Refuse unit names with a slash, or like the root, that give two units the same path.
 
     Args:
-        units: The ids of the units by their path.
+        units: Ids of the units by path.
 
     Raises:
-        InputError: Matchers could not tell units apart.
+        InputError: Several units have the same path.
     """
     problems = [
-        f'{" and ".join(ids)} both have the path "{path}": rename one, without a slash and not "{ROOT}".'
+        f'{" and ".join(ids)} both have the path "{path}". Rename one: no slash, and not "{ROOT}".'
         for path, ids in units.items()
         if len(list(ids)) > 1
     ]
@@ -96,7 +101,7 @@ def _refuse_equal_paths(units: Mapping[str, Iterable[str]]) -> None:
 
 
 def _from_api(entry: Mapping[str, Any]) -> Account:
-    # `State` replaces `Status`, which AWS retires in September 2026; older endpoints know only the latter.
+    # `State` replaces `Status`, which AWS retires in September 2026; older endpoints return only the latter.
     state = entry.get("State") or entry.get("Status") or ACTIVE
     return Account(id=entry["Id"], name=entry["Name"], email=entry.get("Email", ""), state=state)
 

@@ -61,15 +61,15 @@ def test_a_file_of_accounts(write: Write) -> None:
 @pytest.mark.parametrize(
     ("account", "problem"),
     [
-        ("{name: a}", '2 (accounts[0].id): "" is not an account id: twelve digits are needed.'),
-        ("{id: 1111, name: a}", '2 (accounts[0].id): "1111" is not an account id: twelve digits are needed.'),
+        ("{name: a}", '2 (accounts[0].id): "" is not an account id; write twelve digits.'),
+        ("{id: 1111, name: a}", '2 (accounts[0].id): "1111" is not an account id; write twelve digits.'),
         ("{id: 1111-2222-3333, name: a}", '2 (accounts[0].id): "1111-2222-3333" is not an account id'),
         ("{id: '111122223333 ', name: a}", '2 (accounts[0].id): "111122223333 " is not an account id'),
         ('{id: "\u0661\u0661\u0661\u0661222233334444", name: a}', "2 (accounts[0].id): "),
         ('{id: "11112222333\\n", name: a}', "2 (accounts[0].id): "),
         ("{id: [111122223333], name: a}", "2 (accounts[0].id): "),
-        ("{id: 111122223333}", "2 (accounts[0].name): The account needs a name."),
-        ("{id: 111122223333, name: ''}", "2 (accounts[0].name): The account needs a name."),
+        ("{id: 111122223333}", "2 (accounts[0].name): The account has no name."),
+        ("{id: 111122223333, name: ''}", "2 (accounts[0].name): The account has no name."),
         ("{id: 111122223333, name: 5}", '2 (accounts[0].name): "name" must be a string.'),
         ("{id: 111122223333, name: a, email: [b]}", '2 (accounts[0].email): "email" must be a string.'),
         ("{id: 111122223333, name: a, ou: 7}", '2 (accounts[0].ou): "ou" must be a string.'),
@@ -78,14 +78,20 @@ def test_a_file_of_accounts(write: Write) -> None:
         ("{id: 111122223333, name: a, state: ACTIVATED}", '2 (accounts[0].state): Unknown state "ACTIVATED"; use one'),
         ("{id: 111122223333, name: a, role: logs}", '2 (accounts[0].role): Unknown role "logs"; use one of management'),
         ("{id: 111122223333, name: a, role: []}", '2 (accounts[0].role): "role" must be a string.'),
-        ("{id: 111122223333, name: a, tags: [b]}", "2 (accounts[0].tags): Tags are a mapping of strings to strings"),
-        ("{id: 111122223333, name: a, tags: {b: 1}}", "2 (accounts[0].tags): Tags are a mapping of strings to strings"),
+        (
+            "{id: 111122223333, name: a, tags: [b]}",
+            "2 (accounts[0].tags): Tags must be a mapping of strings",
+        ),
+        (
+            "{id: 111122223333, name: a, tags: {b: 1}}",
+            "2 (accounts[0].tags): Tags must be a mapping of strings",
+        ),
         (
             "{id: 111122223333, nme: a, name: a}",
             '2 (accounts[0].nme): Unknown key "nme" (did you mean "name"?).',
         ),
-        ("111122223333", "2 (accounts[0]): An account is a mapping with at least id and name."),
-        ("~", "2 (accounts[0]): An account is a mapping with at least id and name."),
+        ("111122223333", "2 (accounts[0]): An account must be a mapping with at least id and name."),
+        ("~", "2 (accounts[0]): An account must be a mapping with at least id and name."),
     ],
 )
 def test_refused_accounts(write: Write, account: str, problem: str) -> None:
@@ -127,7 +133,7 @@ def test_all_problems_of_a_file_are_told_at_once(write: Write) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "accounts:", "accounts: []", "accounts: {a: b}", "acounts: [{id: 1}]", "5"])
 def test_a_file_without_accounts_is_refused(write: Write, text: str) -> None:
-    with pytest.raises(InputError, match=r'accounts\.yaml:1: The file must hold a list "accounts"'):
+    with pytest.raises(InputError, match=r'accounts\.yaml:1: The file must have a list "accounts"'):
         from_file(write("accounts.yaml", text))
 
 
@@ -174,17 +180,17 @@ def test_a_csv_file_says_the_same_as_yaml(tmp_path: Path) -> None:
             ['1: Unknown column "id;name" (did you mean "name"?); the columns are id, name, email, ou'],
         ),
         ("id,name,tag:\n", ['1: Unknown column "tag:"; the columns']),
-        ("id,name,name\n", ['1: The column "name" stands twice.']),
-        ("id,name\n", ["1: The file holds no accounts below its header."]),
+        ("id,name,name\n", ['1: Duplicate column "name".']),
+        ("id,name\n", ["1: The file has no accounts below its header."]),
         (
             "id,name\n11112222333,a\n",
-            ['2 (id): "11112222333" is not an account id: twelve digits are needed. A spreadsheet may have dropped'],
+            ['2 (id): "11112222333" is not an account id; write twelve digits. A spreadsheet may have dropped'],
         ),
-        ("id,name\n1.11122E+11,a\n", ['2 (id): "1.11122E+11" is not an account id: twelve digits are needed.']),
-        ("id,name\n111122223333,a,b\n", ["2: The line has 3 cells, the header 2; quote values with commas."]),
+        ("id,name\n1.11122E+11,a\n", ['2 (id): "1.11122E+11" is not an account id; write twelve digits.']),
+        ("id,name\n111122223333,a,b\n", ["2: The row has 3 cells, the header 2; quote values that contain commas."]),
         (
             "id,name,role\n111122223333,,logs\n",
-            ["2 (name): The account needs", '2 (role): Unknown role "logs"; use one'],
+            ["2 (name): The account has no", '2 (role): Unknown role "logs"; use one'],
         ),
         ("id,name,state\n111122223333,a,gone\n", ['2 (state): Unknown state "gone"; use one of ACTIVE,']),
         (

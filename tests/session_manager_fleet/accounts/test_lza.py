@@ -9,7 +9,8 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from session_manager_fleet.accounts.lza import AwsDirectory, deployment_role, from_lza
+from session_manager_fleet.accounts.lza import deployment_role, from_lza
+from session_manager_fleet.accounts.lza_files import AwsDirectory
 from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account
 from session_manager_fleet.demo.session import _organization_of
 from session_manager_fleet.errors import AccessError, InputError
@@ -144,15 +145,15 @@ def test_a_folder_without_a_deployment_role(lza: Callable[..., Path]) -> None:
     [
         (
             ('  - {email: gov@example.com, accountId: "111122224444"}\n', ""),
-            '16 (workloadAccounts[1]): There is no account id for "Gov" (gov@example.com): add it to',
+            '16 (workloadAccounts[1]): The account "Gov" (gov@example.com) has no id: add it to',
         ),
         (
             ('accountId: "111122224444"', "accountId: 11112222444"),
-            '29 (accountIds[4]): The entry needs "accountId", as text.',
+            '29 (accountIds[4]): The entry needs "accountId" as text.',
         ),
         (
             ('accountId: "111122224444"', 'accountId: "1111-2222-4444"'),
-            '29 (accountIds[4].accountId): "1111-2222-4444" is not an account id: twelve digits are needed.',
+            '29 (accountIds[4].accountId): "1111-2222-4444" is not an account id; write twelve digits.',
         ),
         (
             ('accountId: "111122224444"', "accountId: 111122223333"),
@@ -170,10 +171,10 @@ def test_a_folder_without_a_deployment_role(lza: Callable[..., Path]) -> None:
             ("organizationalUnit: Workloads\n", "organizationalUnit: Workload\n"),
             'The organizational unit "Workload" is not in organization-config.yaml (did you mean "Workloads"?).',
         ),
-        (("name: Gov", "nme: Gov"), '16 (workloadAccounts[1]): The entry needs "name", as text.'),
+        (("name: Gov", "nme: Gov"), '16 (workloadAccounts[1]): The entry needs "name" as text.'),
         (
             ("name: Gov\n    email: gov@example.com", "other: Gov"),
-            '16 (workloadAccounts[1]): The entry needs "name" and "email", as text.',
+            '16 (workloadAccounts[1]): The entry needs "name" and "email" as text.',
         ),
         (("workloadAccounts:\n", "workloadAccounts: [5]\nrest:\n"), "The entry needs"),
         (
@@ -199,7 +200,7 @@ def test_a_folder_without_ids_tells_every_account(lza: Callable[..., Path]) -> N
 
     told = problems_of(caught, folder)
     assert len(told) == 7
-    assert all(line.startswith("accounts-config.yaml:") and "There is no account id for" in line for line in told)
+    assert all(line.startswith("accounts-config.yaml:") and "has no id: " in line for line in told)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +375,7 @@ def test_placeholders_are_replaced_before_yaml_is_parsed(replaced: Path) -> None
     assert [account.email for account in organization.accounts if account.name == "Closed"] == ["closed@example.com"]
 
 
-def test_a_parameter_that_cannot_be_read_is_told_where_it_is_needed(replaced: Path) -> None:
+def test_a_parameter_that_cannot_be_read_is_reported_where_it_is_used(replaced: Path) -> None:
     with pytest.raises(InputError) as caught:
         from_lza(replaced, FakeDirectory())
     assert problems_of(caught, replaced) == [
@@ -384,11 +385,11 @@ def test_a_parameter_that_cannot_be_read_is_told_where_it_is_needed(replaced: Pa
         )
     ]
 
-    with pytest.raises(InputError, match=r'"\{\{Role\}\}" is the parameter /accelerator/role .* which was not asked'):
+    with pytest.raises(InputError, match=r'"\{\{Role\}\}" is the parameter /accelerator/role .* which was not read'):
         from_lza(replaced)
 
 
-def test_a_home_region_in_a_parameter_is_sought_where_the_caller_says(replaced: Path) -> None:
+def test_a_home_region_in_a_parameter_is_read_in_the_region_of_the_caller(replaced: Path) -> None:
     (replaced / "replacements-config.yaml").write_text(REPLACEMENTS.replace("value: eu-central-1}", "path: /home}"))
     directory = FakeDirectory(parameters={"/accelerator/role": "Deploy", "/home": "us-east-1"})
 
@@ -408,8 +409,8 @@ def test_a_home_region_in_a_parameter_is_sought_where_the_caller_says(replaced: 
             "homeRegion: eu-west-1-{{Homer}}-{{Homer}}",
             '1 (homeRegion): "{{Homer}}" has no value in replacements-config.yaml (did you mean "Home"?).',
         ),
-        ("enabledRegions: [eu-west-1, {{account Web}}]", '1 (enabledRegions[1]): "{{account Web}}" is not understood'),
-        ("homeRegion: '{{#if a}}'", '1 (homeRegion): "{{#if a}}" is not understood here; only keys of'),
+        ("enabledRegions: [eu-west-1, {{account Web}}]", '1 (enabledRegions[1]): "{{account Web}}" is not supported'),
+        ("homeRegion: '{{#if a}}'", '1 (homeRegion): "{{#if a}}" is not supported; use a key of'),
     ],
 )
 def test_placeholders_without_a_value(replaced: Path, line: str, problem: str) -> None:
@@ -477,14 +478,14 @@ def test_the_api_is_not_asked_for_what_the_configuration_holds(lza: Callable[...
     assert directory.asked == []
 
 
-def test_ids_that_nobody_knows(lza: Callable[..., Path]) -> None:
+def test_ids_that_are_not_found(lza: Callable[..., Path]) -> None:
     folder = lza(('  - {email: gov@example.com, accountId: "111122224444"}\n', ""))
 
     with pytest.raises(InputError) as caught:
         from_lza(folder, FakeDirectory([]))
     assert problems_of(caught, folder) == [
         (
-            'accounts-config.yaml:16 (workloadAccounts[1]): There is no account id for "Gov" (gov@example.com): '
+            'accounts-config.yaml:16 (workloadAccounts[1]): The account "Gov" (gov@example.com) has no id: '
             "no account of the organization has this address."
         )
     ]
@@ -493,12 +494,12 @@ def test_ids_that_nobody_knows(lza: Callable[..., Path]) -> None:
         from_lza(folder, FakeDirectory())
     assert problems_of(caught, folder) == [
         (
-            "accounts-config.yaml:1: Account ids are missing, and the Organizations API does not tell them. "
+            "accounts-config.yaml:1: Account ids are missing, and the Organizations API cannot be read. "
             "Cannot list the accounts of the organization: no usable AWS credentials."
         ),
         (
-            'accounts-config.yaml:16 (workloadAccounts[1]): There is no account id for "Gov" (gov@example.com): add '
-            'it to "accountIds", or run this where the Organizations API can be asked.'
+            'accounts-config.yaml:16 (workloadAccounts[1]): The account "Gov" (gov@example.com) has no id: add it to '
+            '"accountIds", or run the command with credentials for the Organizations API.'
         ),
     ]
 
@@ -577,7 +578,7 @@ def test_a_second_owner_of_the_session_document_is_warned_of(
     warning = from_lza(folder).warnings[0]
 
     assert warning.startswith(
-        f"{folder}/global-config.yaml:3 (logging.sessionManager): Landing Zone Accelerator writes"
+        f"{folder}/global-config.yaml:3 (logging.sessionManager): Landing Zone Accelerator also writes"
     )
     assert f"in the accounts {accounts} and the regions {regions}. Set sendToCloudWatchLogs" in warning
 

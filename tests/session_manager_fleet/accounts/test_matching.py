@@ -161,11 +161,11 @@ def test_alternatives_that_match_nothing_are_dead_ends_with_the_nearest_name(org
         ("accounts", 1, 'No account matches "payments-dew" (did you mean "payments-dev"?).'),
         ("accounts", 2, 'No account has the id "999988887777".'),
         ("regions", 1, 'The organization does not use the region "eu-west-2"; it uses eu-west-1, us-east-1.'),
-        ("roles", 1, 'No account is known to have the role "audit"; name it in organization.audit_account.'),
+        ("roles", 1, 'No account has the role "audit"; name one in organization.audit_account.'),
         (
             "roles",
             2,
-            'There is no role "managment" (did you mean "management"?); the roles are management, log-archive, audit.',
+            'Unknown role "managment" (did you mean "management"?); the roles are management, log-archive, audit.',
         ),
     ]
 

@@ -337,7 +337,7 @@ def test_an_account_that_is_moved_during_the_walk_is_not_lost_silently(
     hook("after-call.organizations.ListAccountsForParent", miss)
 
     with pytest.raises(
-        AccessError, match=f"moved while the organization was read; run the command again: {account_id}.$"
+        AccessError, match=f"moved while the organization was read: {account_id}. Run the command again.$"
     ):
         discover()
 

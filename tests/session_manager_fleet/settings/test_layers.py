@@ -722,9 +722,7 @@ def test_roles_are_matched(make_settings: MakeSettings, organization: Organizati
     }
 
     assert tagged == {"Management", "Log Archive"}
-    with pytest.raises(
-        InputError, match=r"yaml:10 \(overrides\[1\]\.match\.roles\[0\]\): No account is known to have the"
-    ):
+    with pytest.raises(InputError, match=r"yaml:10 \(overrides\[1\]\.match\.roles\[0\]\): No account has the role"):
         settings.check_against(organization, [HOME])
 
 
