@@ -15,7 +15,7 @@ import pytest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.run.executors.capacity import COLLECT_LATE
-from session_manager_fleet.terraform.command import child_environment, find_terraform
+from session_manager_fleet.terraform.installation import child_environment, find_terraform
 
 
 def package(source: str) -> bytes:

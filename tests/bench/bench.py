@@ -46,7 +46,7 @@ from session_manager_fleet.targets.model import Selection, TargetList, select_ta
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.terraform import root_module
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.command import child_environment, find_terraform
+from session_manager_fleet.terraform.installation import child_environment, find_terraform
 from session_preferences.aws import Budget, boto_clients, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event

@@ -31,7 +31,8 @@ from session_manager_fleet.settings.layers import load_settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.command import Terraform, child_environment
+from session_manager_fleet.terraform.command import Terraform
+from session_manager_fleet.terraform.installation import child_environment
 from session_manager_fleet.terraform.root_module import RootModule
 
 TARGETS = 5000

@@ -33,7 +33,8 @@ from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.command import Terraform, child_environment, find_terraform, terraform_version
+from session_manager_fleet.terraform.command import Terraform
+from session_manager_fleet.terraform.installation import child_environment, find_terraform, terraform_version
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens
 from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 from session_preferences.document import build, render

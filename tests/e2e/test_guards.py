@@ -15,7 +15,7 @@ from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.command import child_environment, find_terraform
+from session_manager_fleet.terraform.installation import child_environment, find_terraform
 
 pytestmark = pytest.mark.terraform
 

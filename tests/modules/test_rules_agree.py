@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from session_manager_fleet.hcl import hcl
 from session_manager_fleet.settings.foundation import Denials, Guardrails, LogArchive
 from session_manager_fleet.settings.target import ConfigRule, Preferences
-from session_manager_fleet.terraform.command import find_terraform
+from session_manager_fleet.terraform.installation import find_terraform
 from session_preferences.document import build, check
 from session_preferences.errors import InvalidPreferencesError, PreferencesError
 from session_preferences.request import parse_event

@@ -1,19 +1,16 @@
-"""The only place that runs terraform: an adapter over python-terraform.
+"""Run terraform: an adapter over python-terraform, which builds the argument lists and does nothing else here.
 
-python-terraform builds the argument lists; everything else of it is replaced. It runs children with the environment of
-this process, which cannot differ between threads, keeps their whole output in memory, knows neither time limits nor
-signals, and turns every misspelled attribute into a terraform command.
+The rest of python-terraform is replaced. It runs children with the environment of this process, which cannot differ
+between threads, keeps their whole output in memory, knows neither time limits nor signals, and turns every misspelled
+attribute into a terraform command.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,136 +21,24 @@ from typing import Any, NoReturn
 import python_terraform
 
 from session_manager_fleet.changes import PlanOutcome
-from session_manager_fleet.errors import InputError, TerraformError
-from session_manager_fleet.files import write_private
-from session_manager_fleet.hcl import quote
+from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.output import Messages, StoppedError, failure, hiding, plain_errors, secrets_of
+from session_manager_fleet.terraform.installation import MIRROR_VARIABLE
+from session_manager_fleet.terraform.output import Messages, StoppedError, failure, plain_errors, redactor
 from session_manager_fleet.terraform.root_module import RootModule
-
-MINIMUM_VERSION = (1, 11)
-PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
-MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
-# How terraform calls what it has of a state that it cannot save; it writes that into its working folder.
-UNSAVED_STATE = "errored.tfstate"
+from session_manager_fleet.terraform.working_folder import working_folder
 
 _NO_CHANGES, _CHANGES = 0, 2
-
-# What terraform, its S3 backend and the AWS provider read; everything else of the caller's environment stays outside.
-_PASSED_ON = re.compile(
-    r"PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|TZ|AWS_[A-Z0-9_]+|SSL_CERT_(FILE|DIR)"
-    r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy"
-)
-
-# The provider writes all its traces as JSON and terraform parses them, only to drop them: a twentieth of a plan's
-# processor time. Each of its libraries has a level of its own (terraform-plugin-log, "Managing log output").
-_UNLOGGED = dict.fromkeys(
-    (
-        "TF_LOG_PROVIDER_AWS",
-        "TF_LOG_SDK",
-        "TF_LOG_SDK_FRAMEWORK",
-        "TF_LOG_SDK_HELPER_SCHEMA",
-        "TF_LOG_SDK_MUX",
-        "TF_LOG_SDK_PROTO",
-    ),
-    "OFF",
-)
-
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
-_WORKING_PREFIX = "apply-"
-
-
-def find_terraform() -> str:
-    """Return the path of a terraform executable that is new enough.
-
-    Raises:
-        InputError: There is none, or it is too old.
-    """
-    wanted = ".".join(str(part) for part in MINIMUM_VERSION)
-    binary = shutil.which("terraform")
-    if binary is None:
-        raise InputError(f"Terraform {wanted} or newer is needed, and no terraform is on the PATH: install it first.")
-    version = terraform_version(binary)
-    match = re.match(r"(\d+)\.(\d+)", version)
-    if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
-        raise InputError(f"Terraform {wanted} or newer is needed; {binary} is {version}.")
-    return binary
-
-
-def terraform_version(binary: str) -> str:
-    """Return the version of a terraform executable, as `1.11.4`.
-
-    Raises:
-        InputError: It does not answer as terraform would.
-    """
-    try:
-        output = subprocess.run(
-            [binary, "version", "-json"],
-            env=_base_environment(os.environ),
-            capture_output=True,
-            check=True,
-            timeout=60,
-        ).stdout
-        return str(json.loads(output)["terraform_version"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{binary} does not answer as terraform would: {error}") from error
-
-
-def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of every child, from a list of what is passed on."""
-    passed_on = {name: value for name, value in environment.items() if _PASSED_ON.fullmatch(name)}
-    return {**passed_on, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-
-
-def child_environment(
-    environment: Mapping[str, str], folder: Path, go_runtime: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Return the environment for terraform in a run.
-
-    Args:
-        environment: The caller's environment.
-        folder: Private folder for a command line configuration of our own.
-        go_runtime: What to tell Go's runtime, see `run.executors.capacity`; None for its defaults.
-
-    Raises:
-        InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
-    """
-    child = {**_base_environment(environment), **_UNLOGGED, **(go_runtime or {})}
-    mirror = environment.get(MIRROR_VARIABLE)
-    own_configuration = environment.get("TF_CLI_CONFIG_FILE")
-    if mirror:
-        if not (Path(mirror) / PROVIDER_SOURCE).is_dir():
-            message = f"The directory {mirror} does not hold {PROVIDER_SOURCE}; it must have the registry's layout."
-            raise InputError(message, MIRROR_VARIABLE)
-        path = folder / "terraform.tfrc"
-        mirror_path = quote(str(Path(mirror).resolve()))
-        write_private(path, f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror_path}\n  }}\n}}\n")
-        child["TF_CLI_CONFIG_FILE"] = str(path)
-    elif own_configuration and Path(own_configuration).is_file():
-        child["TF_CLI_CONFIG_FILE"] = own_configuration
-    return child
-
-
-def unsaved_state(folder: Path) -> Path | None:
-    """Return what an apply could not save of a target's state, if there is such a thing in the target's folder.
-
-    An apply that went on after its rollout was killed has left it in its working folder.
-    """
-    kept = folder / UNSAVED_STATE
-    for left in folder.glob(f"{_WORKING_PREFIX}*/{UNSAVED_STATE}"):
-        if not kept.exists():
-            left.chmod(0o600)
-            left.replace(kept)
-    return kept if kept.exists() else None
 
 
 class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]
-    """python-terraform's argument builder, with nothing of the rest within reach."""
+    """python-terraform's argument builder; everything else of the base class is out of reach."""
 
     def __init__(self, binary: str) -> None:
-        # The constructor of the base class looks for a state file, which is none of its business here.
+        # The constructor of the base class looks for a state file; it is not called.
         self.terraform_bin_path = binary
         self.temp_var_files = None
 
@@ -161,7 +46,7 @@ class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]
         raise AttributeError(name)
 
     def cmd(self, *_: object, **__: object) -> NoReturn:
-        raise NotImplementedError("commands are run by session_manager_fleet.terraform.command.Terraform")
+        raise NotImplementedError("use session_manager_fleet.terraform.Terraform")
 
     def arguments(self, command: str, *positional: str, **options: object) -> list[str]:
         """Return program, command, options and positional arguments."""
@@ -172,20 +57,20 @@ _FLAG = python_terraform.IsFlagged
 
 
 class Terraform:
-    """Terraform in one root folder, with one initialized data folder that all workspaces share.
+    """Terraform in one folder, with one initialized data folder that all workspaces share.
 
     Args:
         binary: Path of the executable.
         root: The root module, or another folder with a configuration.
         data_folder: Terraform's data folder; one for each backend configuration.
         environment: The whole environment of the children, see `child_environment`.
-        timeout_seconds: How long one command may take before it is interrupted.
-        lock_timeout_seconds: How long to wait for a state that somebody else has locked.
-        secrets: What logs and errors must not show, beside the credentials in the environment.
+        timeout_seconds: Time limit of one command, after which it is interrupted.
+        lock_timeout_seconds: Time to wait for a locked state.
+        secrets: Texts to hide in logs and errors, besides the AWS credentials in the environment.
 
     Attributes:
         root: The root module.
-        backend: Backend configuration that it is initialized for; empty before.
+        backend: Backend configuration of the last `init`; empty before.
     """
 
     def __init__(
@@ -204,15 +89,15 @@ class Terraform:
         self._environment = {**environment, "TF_DATA_DIR": str(data_folder)}
         self._timeout_seconds = timeout_seconds
         self._lock_timeout = f"{lock_timeout_seconds}s"
-        self._hide = hiding([*secrets, *secrets_of(environment)])
+        self._hide = redactor(environment, secrets)
         self.backend: Mapping[str, str] = {}
         self._running: set[_Running] = set()
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
-        """Ask every running command to stop, as Ctrl-C would: terraform saves its state first.
+        """Interrupt every running command as Ctrl-C does; terraform saves its state and stops.
 
-        Asking again changes nothing: terraform takes a second interrupt as the order to drop everything.
+        Each command gets one interrupt only: after a second one terraform exits without saving its state.
         """
         with self._lock:
             for command in self._running:
@@ -221,8 +106,12 @@ class Terraform:
     def init(self, backend: Mapping[str, str], log: Path) -> None:
         """Initialize the data folder for a backend; no workspace is selected, so any may be used afterwards.
 
+        Args:
+            backend: Backend configuration, see `StateBackend.configuration`.
+            log: File for terraform's output.
+
         Raises:
-            TerraformError: The backend or the provider cannot be had.
+            TerraformError: The backend cannot be used, or the provider cannot be installed.
         """
         arguments = self._command_line.arguments(
             "init", backend_config=dict(backend), input=False, no_color=_FLAG, lockfile="readonly"
@@ -237,18 +126,18 @@ class Terraform:
             text = "\n".join(lines)
             if "provider packages" in text or "registry.terraform.io" in text:
                 raise TerraformError(
-                    "Terraform cannot get the provider hashicorp/aws: give it access to registry.terraform.io, or set "
-                    f"{MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}."
+                    "Terraform cannot install the provider hashicorp/aws: allow access to registry.terraform.io, or "
+                    f"set {MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}."
                 )
             raise TerraformError(f"terraform init failed. Log: {log}.", plain_errors(lines))
 
     def validate(self, log: Path) -> None:
-        """Check the configuration itself; neither a backend nor credentials are used.
+        """Validate the configuration, without backend and credentials.
 
         Raises:
-            TerraformError: The provider cannot be had, or the configuration is invalid.
+            TerraformError: The provider cannot be installed, or the configuration is invalid.
         """
-        # The lock file of the root module is the only one; modules and examples make theirs in passing.
+        # Only the root module keeps its lock file; those of modules and examples are not wanted in the repository.
         with _without_new_lock_file(self.root.lock_file) as locked:
             lockfile = "readonly" if locked else None
             self._init(
@@ -266,12 +155,12 @@ class Terraform:
         Args:
             workspace: Terraform workspace.
             variables: Rendered tfvars.
-            plan: Where to save the plan.
-            log: Where terraform's output goes.
+            plan: File to save the plan in.
+            log: File for terraform's output.
             destroy: Plan to destroy everything.
 
         Raises:
-            StateLockedError: Somebody else holds the lock of the state.
+            StateLockedError: The state is locked.
             TerraformError: With terraform's own errors.
         """
         arguments = self._command_line.arguments(
@@ -316,12 +205,12 @@ class Terraform:
         return shown
 
     def apply(self, workspace: str, plan: Path, log: Path) -> dict[str, Any]:
-        """Apply exactly a saved plan, and return the values of the root's outputs but for sensitive ones.
+        """Apply a saved plan, and return the values of the root's outputs, without sensitive ones.
 
         A state that cannot be saved is kept in the folder of the plan, see `unsaved_state`.
 
         Raises:
-            StateLockedError: Somebody else holds the lock of the state.
+            StateLockedError: The state is locked.
             StalePlanError: The state has changed since the plan was made.
             TerraformError: With terraform's own errors.
         """
@@ -329,7 +218,7 @@ class Terraform:
             "apply", str(plan), json=_FLAG, input=False, lock_timeout=self._lock_timeout
         )
         messages = Messages(self._hide)
-        with _working_folder(self.root, plan.parent) as folder:
+        with working_folder(self.root, plan.parent) as folder:
             code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take, folder)
         if code != 0:
             raise failure("apply", code, messages.errors, log)
@@ -351,9 +240,9 @@ class Terraform:
         take: Callable[[str], str | None],
         folder: Path | None = None,
     ) -> int:
-        """Run a command to its end; every line of output goes through `take` and, as it returns it, into the log.
+        """Run a command in a folder (default: the root module's) until it ends, and return its exit code.
 
-        The working folder is that of the root module, unless another is given.
+        Every line of output is passed to `take`; what that returns, or else the line, is written to the log.
 
         Raises:
             StoppedError: The command took too long and did not succeed.
@@ -375,7 +264,7 @@ class Terraform:
                     write(take(line) or line)
                 code = process.wait()
             except BaseException:
-                # Terraform is not left alone in the middle of an apply, whatever happens here.
+                # Whatever happens here, terraform may finish: an apply must not be abandoned.
                 command.wake.set()
                 process.communicate()
                 raise
@@ -392,13 +281,13 @@ class Terraform:
 
 @dataclass(eq=False)
 class _Running:
-    """A command that runs, and how it is made to stop.
+    """A running command.
 
     Attributes:
         process: The command.
-        wake: Set when it is to stop, or has ended.
-        finished: Set when it has ended.
-        late: Whether it took too long.
+        wake: Set when the command shall stop, or has ended.
+        finished: Set when the command has ended.
+        late: Whether the command exceeded its time limit.
     """
 
     process: subprocess.Popen[bytes]
@@ -407,9 +296,9 @@ class _Running:
     late: bool = False
 
     def stop_in_time(self, seconds: float) -> None:
-        """Wait until the command has to stop, then stop it: as Ctrl-C would, and firmly after long grace periods only.
+        """Wait until the command must stop, then interrupt it; terminate and kill it only after long grace periods.
 
-        A terraform that is killed while it applies forgets what it just created, and leaves its lock behind.
+        A terraform that is killed during an apply loses what it just created, and leaves its lock behind.
         """
         self.late = not self.wake.wait(min(threading.TIMEOUT_MAX, seconds))
         for step in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
@@ -427,27 +316,10 @@ def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> Non
 
 
 @contextmanager
-def _working_folder(root: RootModule, place: Path) -> Iterator[Path]:
-    """Make a working folder for one apply, with links to all that terraform reads of the root module.
-
-    A state that terraform cannot save is written there, always under the same name: applies that run at the same time
-    must not share it. It is taken out before the folder goes.
-    """
-    folder = Path(tempfile.mkdtemp(dir=place, prefix=_WORKING_PREFIX))
-    try:
-        for source in (*root.files, root.modules):
-            (folder / source.name).symlink_to(source.resolve())
-        yield folder
-    finally:
-        unsaved_state(place)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
 def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
-    """Append lines to a private log file as they come; without a file they go nowhere.
+    """Yield a function that appends a line to a private log file; without a file it does nothing.
 
-    A log that cannot be written any more, because the disk is full, does not stop terraform.
+    Errors of writing are ignored: a full disk must not stop terraform.
     """
     if log is None:
         yield lambda _: None
@@ -466,7 +338,7 @@ def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def _without_new_lock_file(lock_file: Path) -> Iterator[bool]:
-    """Remove the lock file that `terraform init` writes where there was none; yields whether there was one."""
+    """Remove the lock file that `terraform init` writes where there was none; yield whether there was one."""
     existed = lock_file.exists()
     yield existed
     if not existed:
@@ -475,7 +347,7 @@ def _without_new_lock_file(lock_file: Path) -> Iterator[bool]:
 
 @contextmanager
 def _private_file(path: Path) -> Iterator[None]:
-    """Make sure that a file that a child writes is readable by its owner only, from its first byte."""
+    """Keep a file that a child writes readable by its owner only, from its first byte."""
     path.touch(mode=0o600)
     yield
     if path.exists():

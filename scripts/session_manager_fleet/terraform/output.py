@@ -1,29 +1,24 @@
-"""What terraform says: its machine-readable messages, its errors in words, and nothing secret in either."""
+"""Terraform's output: its machine-readable messages, its errors in words, and no secret in either."""
 
 from __future__ import annotations
 
 import json
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from session_manager_fleet.errors import TerraformError
 
-# A shell in between reports the signal that ended its child this way.
+# A shell reports the signal that ended its child as 128 + signal.
 _SIGNAL_BASE = 128
 
-# What of the environment may not be written down, and what stands in its place.
-_SECRET_VARIABLES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-)
-_PROXY_VARIABLE = re.compile(r"(HTTPS?|ALL)_PROXY", re.IGNORECASE)
+# AWS answers a request whose signature is wrong (because of the clock, for example) with all headers that it expected
+# to be signed, the session token among them; terraform prints that answer as its error.
+_REPEATED_HEADER = r"(?i:(?<=x-amz-security-token:))[^\s\\'\"]+"
+_SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _HIDDEN = "(hidden)"
 
 # Summaries of terraform's own diagnostics (terraform 1.11, internal/backend/local).
@@ -31,12 +26,12 @@ _STALE = ("Saved plan is stale", "Saved plan does not match the given state")
 
 
 class StateLockedError(TerraformError):
-    """Somebody else holds the lock of the state, or left it behind.
+    """The state is locked, by a command that runs or one that left the lock behind.
 
     Attributes:
-        lock_id: What `terraform force-unlock` wants to know.
+        lock_id: Argument of `terraform force-unlock`.
         path: Where the state is, as `bucket/key`.
-        operation: What the holder does, as `OperationTypeApply`.
+        operation: Operation of the holder, as `OperationTypeApply`.
         who: User and machine of the holder.
         since: When the lock was taken, in terraform's words.
     """
@@ -51,40 +46,36 @@ class StateLockedError(TerraformError):
 
 
 class StalePlanError(TerraformError):
-    """The state is not the one that the saved plan was made for; nothing was changed."""
+    """The state has changed since the saved plan was made; nothing was changed."""
 
 
 class StoppedError(TerraformError):
-    """A command was ended from outside, by a signal or because it took too long; nobody knows what it left undone."""
+    """A command was ended from outside, by a signal or the time limit; it may have done part of its work."""
 
 
-def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """Return the values in an environment that may not be written down."""
-    for name in _SECRET_VARIABLES:
-        yield environment.get(name, "")
-    for name, value in environment.items():
-        if _PROXY_VARIABLE.fullmatch(name):
-            yield urlsplit(value).password or ""
+def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> Callable[[str], str]:
+    """Return a function that hides secrets in a text, in JSON's escaped form too.
 
-
-def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that hides some values in a text, also where JSON has escaped them."""
-    forms = {form for secret in secrets if secret for form in (secret, json.dumps(secret)[1:-1])}
-    if not forms:
-        return lambda text: text
-    pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+    Args:
+        environment: Environment of terraform; the AWS credentials in it are secret.
+        secrets: Further secrets.
+    """
+    values = [*secrets, *(environment.get(name, "") for name in _SECRET_VARIABLES)]
+    forms = {form for secret in values if secret for form in (secret, json.dumps(secret)[1:-1])}
+    longest_first = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
+    pattern = re.compile("|".join([*longest_first, _REPEATED_HEADER]))
     return lambda text: pattern.sub(_HIDDEN, text)
 
 
 @dataclass
 class Messages:
-    """Collects from terraform's machine-readable output what the caller needs.
+    """Collect the results of a command from terraform's machine-readable output.
 
     Attributes:
-        hide: Takes secrets out of a text.
+        hide: Hides secrets in a text.
         errors: Terraform's errors, in words.
-        counts: What the plan is to do, or the apply did.
-        outputs: Values of the root's outputs after an apply, but for sensitive ones.
+        counts: Numbers of planned or applied changes, by kind.
+        outputs: Values of the root's outputs after an apply, without sensitive ones.
     """
 
     hide: Callable[[str], str]
@@ -93,7 +84,7 @@ class Messages:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def take(self, line: str) -> str:
-        """Read one line of `-json` output and return it as a person would read it."""
+        """Read one line of `-json` output and return it as a line of the log."""
         try:
             message = json.loads(line)
             kind = message["type"]
@@ -123,7 +114,7 @@ def _diagnostic(diagnostic: Mapping[str, Any]) -> str:
 
 
 def failure(command: str, code: int, errors: Sequence[str], log: Path) -> TerraformError:
-    """Return the error for a command that failed, by what terraform says or by the signal that ended it.
+    """Return the error for a command that failed, from terraform's errors or the signal that ended it.
 
     Args:
         command: Terraform's verb.
@@ -135,8 +126,8 @@ def failure(command: str, code: int, errors: Sequence[str], log: Path) -> Terraf
     for error in errors:
         if lock := _lock_of(error):
             message = (
-                f"The state is locked by {lock['Who']} since {lock['Created']} ({lock['Operation']}). Wait for it; "
-                "`rollout.py unlock` tells what to do when nobody is at it any more."
+                f"The state is locked by {lock['Who']} since {lock['Created']} ({lock['Operation']}). Wait until it is "
+                "released; if the lock is stale, see `rollout.py unlock`."
             )
             return StateLockedError(message + where, errors, lock)
         if error.startswith(_STALE):
@@ -152,7 +143,7 @@ def failure(command: str, code: int, errors: Sequence[str], log: Path) -> Terraf
 def _lock_of(error: str) -> dict[str, str] | None:
     """Read terraform's `Lock Info: ID: … Path: … Operation: … Who: … Version: … Created: … Info: …`.
 
-    It ends the message about a state that is locked, and that about a state that cannot be made because it is locked.
+    It ends two messages: of a state that is locked, and of a new state that cannot be created because of a lock.
     """
     names = ("ID", "Path", "Operation", "Who", "Version", "Created", "Info")
     match = re.search("Lock Info: " + " ".join(rf"{name}: (?P<{name}>.*?)" for name in names[:-1]) + " Info:", error)

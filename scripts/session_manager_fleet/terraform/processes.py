@@ -1,9 +1,9 @@
 """Child processes that are never left behind, even when this process is killed.
 
-Every child inherits an environment variable with a value of its own for each command. A small guard process waits for
-its parent to disappear; when it does, the guard looks for processes with that value, lets them finish, and ends what
-does not: first as Ctrl-C would, then firmly. An interrupted terraform breaks off the calls that it is waiting for, and
-may never learn what AWS has made of them; so it is better to let it finish.
+Every child inherits an environment variable whose value identifies this process. A small guard process waits for its
+parent to disappear, then looks for processes with that value: it lets them finish, and interrupts and kills those that
+take too long. An interrupted terraform breaks off the calls that it is waiting for, and may never learn their outcome;
+so it gets time to finish first.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import psutil
 
 MARKER = "SESSION_MANAGER_FLEET_COMMAND"
 
-# An apply takes minutes; whoever resumes it waits for the lock of its state meanwhile.
+# An apply takes minutes; a resumed run waits for its state lock meanwhile.
 FINISH_SECONDS = 600.0
-# A terraform that is interrupted still has to save its state.
+# An interrupted terraform still has to save its state.
 INTERRUPT_SECONDS = 60.0
 _TERMINATE_SECONDS = 10.0
 _PIPE_BYTES = 1024**2
@@ -42,8 +42,8 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds:
     Children must inherit the environment variable MARKER, as those of `start` do.
 
     Args:
-        finish_seconds: How long a child may go on by itself once its parent has gone.
-        interrupt_seconds: How long it may then take to stop in an orderly way.
+        interrupt_seconds: Time that an interrupted child gets to stop.
+        finish_seconds: Time that a child gets to finish after its parent is gone, before it is interrupted.
     """
     global _guard  # noqa: PLW0603 - one guard for the whole process
     with _guard_lock:
@@ -69,22 +69,20 @@ def _without_marker(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a guarded child in a process group of its own, without standard input; its output comes through a pipe.
+    """Start a guarded child in a new process group, without standard input; its output comes through a pipe.
 
-    Whatever it writes can be read by its owner only.
-
-    The child holds the reading end of the pipe, too: otherwise the first line that it writes after its parent has gone
-    would kill it.
+    Files that the child creates can be read by their owner only. The child holds the reading end of the pipe, too:
+    otherwise the first line that it writes after the end of its parent would kill it.
 
     Args:
         command: Program and arguments; no shell is involved.
         folder: Working directory.
-        environment: The whole environment of the child, but for the marker.
+        environment: The whole environment of the child, without the marker.
     """
     guard_children(finish_seconds=FINISH_SECONDS)
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as output:
-        # What an apply still has to say must fit, since nobody reads it then.
+        # All further output of an orphaned apply must fit into the pipe: it is no longer read.
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):
                 fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -108,7 +106,7 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
 
 
 def _marked(marker: str, parent: int) -> list[psutil.Process]:
-    """Return the running processes that carry the marker, but for the parent, which may still be about to exit."""
+    """Return the running processes that carry the marker, without the parent, which may be about to exit."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -124,7 +122,7 @@ def _marked(marker: str, parent: int) -> list[psutil.Process]:
 
 
 def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
-    """Let all marked processes finish, and end those that do not: first as Ctrl-C would, then firmly."""
+    """Let all marked processes finish; interrupt, then terminate, then kill those that do not."""
     deadline = time.monotonic() + finish_seconds
     while time.monotonic() < deadline and _marked(marker, parent):
         time.sleep(_POLL_SECONDS)
@@ -133,7 +131,7 @@ def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent:
         deadline = time.monotonic() + seconds
         signalled: set[int] = set()
         while remaining := _marked(marker, parent):
-            # A child that was being started may appear after the first look.
+            # A child that was being started may appear later.
             for process in remaining:
                 if process.pid not in signalled:
                     signalled.add(process.pid)
@@ -151,7 +149,7 @@ def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent:
 
 
 def _guard_main(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
-    """Wait until the parent is gone, then end what it left."""
+    """Wait until the parent is gone, then end the processes that it left."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.stdin.buffer.read()

@@ -1,0 +1,110 @@
+"""The terraform executable on this machine, and the environment that it runs in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.files import write_private
+from session_manager_fleet.hcl import quote
+
+MINIMUM_VERSION = (1, 11)
+PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
+MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
+
+# Variables that terraform, its S3 backend and the AWS provider read; all others of the caller's stay outside.
+_PASSED_ON = re.compile(
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|TZ|AWS_[A-Z0-9_]+|SSL_CERT_(FILE|DIR)"
+    r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy"
+)
+
+# The provider writes all its traces as JSON and terraform parses them, only to drop them: a twentieth of a plan's
+# processor time. Each of its libraries has its own level (terraform-plugin-log, "Managing log output").
+_UNLOGGED = dict.fromkeys(
+    (
+        "TF_LOG_PROVIDER_AWS",
+        "TF_LOG_SDK",
+        "TF_LOG_SDK_FRAMEWORK",
+        "TF_LOG_SDK_HELPER_SCHEMA",
+        "TF_LOG_SDK_MUX",
+        "TF_LOG_SDK_PROTO",
+    ),
+    "OFF",
+)
+
+
+def find_terraform() -> str:
+    """Return the path of a terraform executable that is new enough.
+
+    Raises:
+        InputError: There is none on the PATH, or it is too old.
+    """
+    minimum = ".".join(str(part) for part in MINIMUM_VERSION)
+    binary = shutil.which("terraform")
+    if binary is None:
+        raise InputError(f"Terraform {minimum} or newer is needed, and no terraform is on the PATH: install it first.")
+    version = terraform_version(binary)
+    match = re.match(r"(\d+)\.(\d+)", version)
+    if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
+        raise InputError(f"Terraform {minimum} or newer is needed; {binary} is {version}.")
+    return binary
+
+
+def terraform_version(binary: str) -> str:
+    """Return the version of a terraform executable, as `1.11.4`.
+
+    Raises:
+        InputError: It does not answer as terraform would.
+    """
+    try:
+        output = subprocess.run(
+            [binary, "version", "-json"],
+            env=_base_environment(os.environ),
+            capture_output=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        return str(json.loads(output)["terraform_version"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{binary} does not answer as terraform would: {error}") from error
+
+
+def child_environment(
+    environment: Mapping[str, str], folder: Path, go_runtime: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment for terraform in a run.
+
+    Args:
+        environment: The caller's environment.
+        folder: Private folder for the generated command line configuration.
+        go_runtime: Variables of Go's runtime, as GOGC; None for its defaults.
+
+    Raises:
+        InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
+    """
+    child = {**_base_environment(environment), **_UNLOGGED, **(go_runtime or {})}
+    mirror = environment.get(MIRROR_VARIABLE)
+    own_configuration = environment.get("TF_CLI_CONFIG_FILE")
+    if mirror:
+        if not (Path(mirror) / PROVIDER_SOURCE).is_dir():
+            message = f"The directory {mirror} does not hold {PROVIDER_SOURCE}; it must have the registry's layout."
+            raise InputError(message, MIRROR_VARIABLE)
+        path = folder / "terraform.tfrc"
+        mirror_path = quote(str(Path(mirror).resolve()))
+        write_private(path, f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror_path}\n  }}\n}}\n")
+        child["TF_CLI_CONFIG_FILE"] = str(path)
+    elif own_configuration and Path(own_configuration).is_file():
+        child["TF_CLI_CONFIG_FILE"] = own_configuration
+    return child
+
+
+def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of every terraform process, from the list of variables that are passed on."""
+    passed_on = {name: value for name, value in environment.items() if _PASSED_ON.fullmatch(name)}
+    return {**passed_on, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
