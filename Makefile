@@ -1,25 +1,41 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare test lint docs bench clean lock
+.PHONY: help demo prepare prepare-lambda-3.13 test test-lambda-3.13 lint docs bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV_VENV := .venv-checkov
+# The runtime of the function in AWS: found on the PATH or among pyenv's versions, or named on the command line.
+LAMBDA_VENV := .venv-lambda
+LAMBDA_PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin/python; do \
+	"$$python" -c 'import venv' 2>/dev/null && echo "$$python" && break; done)
 JUDGES := tests/judges/node_modules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9.-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## Run a rollout to an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
 
-prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready ## Install what lint and the tests need
+prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready prepare-lambda-3.13 ## Install what lint and the tests need
 
-test: $(VENV)/.ready $(JUDGES)/.ready ## Run all tests, against the real terraform and the emulated organization
+prepare-lambda-3.13: $(if $(LAMBDA_PYTHON),$(LAMBDA_VENV)/.ready)
+
+test: $(VENV)/.ready $(JUDGES)/.ready test-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+
+# Without the fixtures of the other suites, which need the whole environment.
+test-lambda-3.13: prepare-lambda-3.13 ## Run the function's suite on Python 3.13, its runtime in AWS
+ifneq ($(LAMBDA_PYTHON),)
+	$(LAMBDA_VENV)/bin/python -m pytest --quiet --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences
+else ifeq ($(CI),true)
+	@echo "The function's suite needs Python 3.13, its runtime in AWS: install it, or set LAMBDA_PYTHON=…" >&2; exit 1
+else
+	@echo "SKIPPED: the function's suite on Python 3.13, its runtime in AWS; no such interpreter was found. Set LAMBDA_PYTHON=…" >&2
+endif
 
 lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
 	$(BIN)/ruff check
@@ -40,7 +56,7 @@ bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline 
 	$(BIN)/python tests/bench/bench.py
 
 clean: ## Remove environments, caches and runs
-	rm -rf $(VENV) $(CHECKOV_VENV) $(JUDGES) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The exact versions behind pyproject.toml's ranges, with hashes and without the address of any package index.
@@ -50,6 +66,7 @@ lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml --extra test --output-file requirements/test.txt
 	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --extra sandbox --output-file requirements/sandbox.txt
 	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --output-file requirements/runtime.txt
+	printf '%s\n' boto3 hypothesis 'moto[kms,s3,ssm]' pytest pytest-timeout pyyaml | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/lambda.txt
 	echo 'checkov==3.3.30' | $(COMPILE) --upgrade - --output-file requirements/checkov.txt
 
 $(VENV)/.ready: requirements/test.txt pyproject.toml
@@ -62,6 +79,11 @@ $(VENV)/.ready: requirements/test.txt pyproject.toml
 $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	$(PYTHON) -m venv $(CHECKOV_VENV)
 	$(CHECKOV_VENV)/bin/pip install --quiet --require-hashes --requirement requirements/checkov.txt
+	@touch $@
+
+$(LAMBDA_VENV)/.ready: requirements/lambda.txt
+	$(LAMBDA_PYTHON) -m venv $(LAMBDA_VENV)
+	$(LAMBDA_VENV)/bin/pip install --quiet --require-hashes --requirement requirements/lambda.txt
 	@touch $@
 
 # Engines that only the tests use; they work without their install scripts.

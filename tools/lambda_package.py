@@ -1,21 +1,15 @@
-"""The Lambda package: a zip whose bytes follow from the sources alone, so that it can be committed and checked.
+"""Build the Lambda package: a zip whose bytes follow from the sources alone, so that it can be committed and checked.
 
-Entries are stored, not compressed (the bytes of a compressed entry depend on the zlib at hand), sorted by name, with
-one fixed time and one fixed mode. They hold the code without what only readers and type checkers use, which keeps the
-package small.
+Entries are the source files byte for byte: what runs is what was reviewed. They are stored, not compressed (the bytes
+of a compressed entry depend on the zlib version), sorted by name, with one fixed time and one fixed mode.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import io
-import re
 import sys
-import tokenize
 import zipfile
-from collections.abc import Iterator
-from itertools import accumulate
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -24,78 +18,11 @@ PACKAGE = REPOSITORY / "modules" / "preferences" / "lambda.zip"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 _UNIX = 3
-_WORDS = re.compile(r"""[\w"']{2}""")  # what must not come together: the end of one word and the beginning of another
 _MODE = 0o100644 << 16  # a regular file that its owner may write and everybody may read
 
 
-def bare(source: str) -> str:
-    """The code without comments, docstrings, annotations of and in functions, and blanks that mean nothing.
-
-    Every line stays, for tracebacks. Fields of dataclasses keep their annotations, which mean something at run time.
-    """
-    # The parser counts columns in bytes.
-    lines = [line.encode() for line in source.splitlines()]
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = source.splitlines()[row - 1][:column].rstrip().encode()
-    cuts = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef):
-            cuts |= set(_annotations(node, lines))
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            docstring, *rest = node.body
-            first, last = docstring.lineno - 1, docstring.end_lineno or docstring.lineno
-            lines[first:last] = [b""] * (last - first)
-            if not rest:
-                lines[first] = b" " * docstring.col_offset + b"pass"
-    for row, start, end in sorted(cuts, reverse=True):
-        lines[row] = lines[row][:start] + lines[row][end:]
-    return "".join(_tight(b"\n".join(lines).decode() + "\n"))
-
-
-def _tight(source: str) -> Iterator[str]:
-    """The same tokens in the same lines, each level indented by one space, other spaces only between two words."""
-    starts = [0, *accumulate(map(len, io.StringIO(source)))]
-    level, done, begins, within = 0, 0, True, 0
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in {tokenize.INDENT, tokenize.DEDENT}:
-            level += 1 if token.type == tokenize.INDENT else -1
-            continue
-        first, last = (starts[row - 1] + column for row, column in (token.start, token.end))
-        gap, text = source[done:first], source[first:last]
-        if begins and token.type != tokenize.NL:
-            gap = " " * level
-        elif gap.isspace() and not within and not _WORDS.fullmatch(source[done - 1] + text[:1]):
-            gap = ""
-        elif gap.isspace() and not within:
-            gap = " "
-        # Since Python 3.12 an f-string is several tokens, between which every blank counts.
-        within += {"FSTRING_START": 1, "FSTRING_END": -1}.get(tokenize.tok_name[token.type], 0)
-        begins = token.type == tokenize.NEWLINE or (begins and token.type == tokenize.NL)
-        done = last
-        yield gap + text
-
-
-def _annotations(function: ast.FunctionDef, lines: list[bytes]) -> Iterator[tuple[int, int, int]]:
-    """Where annotations stand, with the sign before them: row, first column, end; those over several lines stay."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.AnnAssign) and node.value and node.annotation.end_lineno == node.lineno:
-            yield node.lineno - 1, node.target.end_col_offset or 0, node.annotation.end_col_offset or 0
-    given = function.args
-    arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, [given.vararg, given.kwarg])]
-    for argument in arguments:
-        if argument.annotation and argument.annotation.end_lineno == argument.lineno:
-            start = argument.col_offset + len(argument.arg.encode())
-            yield argument.lineno - 1, start, argument.annotation.end_col_offset or start
-    if function.returns and function.returns.end_lineno == function.returns.lineno:
-        row = function.returns.lineno - 1
-        start = lines[row].rindex(b")", 0, function.returns.col_offset) + 1
-        yield row, start, function.returns.end_col_offset or start
-
-
 def build(source: Path = SOURCE) -> bytes:
-    """The package of one Python package folder: its .py files, under the folder's own name.
+    """Return the package of one Python package folder: its .py files, under the folder's own name.
 
     Raises:
         FileNotFoundError: the folder holds no Python file.
@@ -109,17 +36,17 @@ def build(source: Path = SOURCE) -> bytes:
             entry = zipfile.ZipInfo(file.relative_to(source.parent).as_posix(), _EPOCH)
             entry.create_system = _UNIX
             entry.external_attr = _MODE
-            package.writestr(entry, bare(file.read_text(encoding="utf-8")))
+            package.writestr(entry, file.read_bytes())
     return buffer.getvalue()
 
 
 def is_current(source: Path = SOURCE, package: Path = PACKAGE) -> bool:
-    """Whether the package on disk is exactly what the sources give."""
+    """Return whether the package on disk is exactly what the sources give."""
     return package.is_file() and package.read_bytes() == build(source)
 
 
 def write(source: Path = SOURCE, package: Path = PACKAGE) -> None:
-    """Bring the package on disk up to date, in one step."""
+    """Replace the package on disk by a current one, atomically."""
     draft = package.with_suffix(".zip.new")
     draft.write_bytes(build(source))
     draft.replace(package)
