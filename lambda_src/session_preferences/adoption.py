@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from .document import Change, managed, parse
 from .errors import AdoptionRefusedError, OriginalRecordError
-from .original import PARAMETER, Original
+from .original_document import PARAMETER, Original
 from .request import Request
 from .store import Live, Store
 

@@ -29,7 +29,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DesiredDocument:
     """A text to reach, which texts count as reached, and its form when SSM refuses to repeat an earlier version.
 
     `shared_with` are the accounts that may read the document in the end.
@@ -42,9 +42,9 @@ class Target:
     shared_with: tuple[str, ...] = ()
 
 
-def target_of(wanted: Document) -> Target:
-    """The target that a wanted document is."""
-    return Target(
+def desired_document(wanted: Document) -> DesiredDocument:
+    """Return the document to reach."""
+    return DesiredDocument(
         render(wanted),
         "JSON",
         matches=lambda text: not diff(parse(text), wanted.values()),
@@ -77,49 +77,49 @@ def find_changes(live: Live | None, wanted: Document) -> list[Change]:
     return changes
 
 
-def converge(store: Store, live: Live | None, target: Target) -> Live:
-    """Write until what is there is the target; raises PreferencesError if somebody else keeps changing it."""
+def converge(store: Store, live: Live | None, desired: DesiredDocument) -> Live:
+    """Write until the live document is the desired one; raises PreferencesError if somebody else keeps changing it."""
     for attempt in range(_ROUNDS):
-        step = next_step(live, target.matches)
-        if live and step is Step.NOTHING and set(live.shared_with) == set(target.shared_with):
+        step = next_step(live, desired.matches)
+        if live and step is Step.NOTHING and set(live.shared_with) == set(desired.shared_with):
             return live
         try:
-            _take(step, store, live, target)
+            _take(step, store, live, desired)
         except AwsError as error:
             if error.code not in _RACES:
                 raise
             store.budget.pause(attempt)
-        live = store.observe(target.document_format)
+        live = store.observe(desired.document_format)
     raise PreferencesError(
         f"{store.name} did not stay as it was written {_ROUNDS} times: somebody else keeps changing it. Find out who "
         "in CloudTrail (UpdateDocument, UpdateDocumentDefaultVersion), then run it again."
     )
 
 
-def _take(step: Step, store: Store, live: Live | None, target: Target) -> None:
+def _take(step: Step, store: Store, live: Live | None, desired: DesiredDocument) -> None:
     if live is None:
-        store.create(target.text, target.document_format)
+        store.create(desired.text, desired.document_format)
         return
     if step is Step.UPDATE:
-        _update(store, live.latest_version, target)
+        _update(store, live.latest_version, desired)
     elif step is Step.PROMOTE:
         store.promote(live.latest_version)
-    store.share(live.shared_with, target.shared_with)
+    store.share(live.shared_with, desired.shared_with)
 
 
-def _update(store: Store, latest: str, target: Target) -> None:
+def _update(store: Store, latest: str, desired: DesiredDocument) -> None:
     try:
-        store.update(target.text, target.document_format, after=latest)
+        store.update(desired.text, desired.document_format, after=latest)
     except AwsError as error:
         done = False
         if error.code == "DocumentVersionLimitExceeded":
             done = store.prune()
         # Some earlier version has this very text; SSM does not say which versions it compares with.
-        elif error.code == "DuplicateDocumentContent" and target.restated:
-            store.update(target.restated(latest), target.document_format, after=latest)
+        elif error.code == "DuplicateDocumentContent" and desired.restated:
+            store.update(desired.restated(latest), desired.document_format, after=latest)
             done = True
         elif error.code == "DuplicateDocumentContent":
-            done = store.return_to(target.text, target.document_format, latest)
+            done = store.return_to(desired.text, desired.document_format, latest)
         if not done:
             raise
 

@@ -3,13 +3,13 @@
 from functools import cache
 from typing import Any
 
-from . import original
+from . import original_document
 from .adoption import Record, check_owner, kept_values, present
 from .aws import Budget, Call
-from .converge import Step, Target, converge, find_changes, next_step, result, target_of
+from .converge import DesiredDocument, Step, converge, desired_document, find_changes, next_step, result
 from .document import Change, Document, build, check, managed
 from .errors import InvalidPreferencesError, PreferencesError, PreflightError
-from .leaving import leave
+from .on_destroy import leave
 from .preflight import DESTINATIONS, preflight
 from .request import Request
 from .store import Live, Store
@@ -23,29 +23,29 @@ def reconcile(request: Request, call: Call, budget: Budget, region: str | None) 
     # Bad preferences are refused before AWS is asked, unless the live document has a say in them.
     if request.adopt != "merge":
         check(build(request.preferences), request.waive)
-    live, record = store.observe(), cache(lambda: original.read(call))
-    target, step, changes = _decide(request, live, record, call, region)
+    live, record = store.observe(), cache(lambda: original_document.read(call))
+    desired, step, changes = _decide(request, live, record, call, region)
     if request.action == "diff":
         return result(store, "differs" if changes else "unchanged", live, changes)
     if request.action == "create" and record() is None:
-        original.record(call, present(store, live))
+        original_document.record(call, present(store, live))
     if not changes:
         return result(store, step, live, changes)
     outcome = Step.UPDATE if step is Step.NOTHING else step  # of the sharing alone
-    return result(store, outcome, converge(store, live, target), changes)
+    return result(store, outcome, converge(store, live, desired), changes)
 
 
 def _decide(
     request: Request, live: Live | None, record: Record, call: Call, region: str | None
-) -> tuple[Target, Step, list[Change]]:
+) -> tuple[DesiredDocument, Step, list[Change]]:
     """The best document that may be written, and what is to be done; raises what is wrong with the very best one."""
     refusals: list[PreferencesError] = []
     for keep in kept_values(request, live, record):
         try:
             wanted = build(request.preferences, keep)
             check(wanted, request.waive)
-            target, changes = target_of(wanted), find_changes(live, wanted)
-            step = next_step(live, target.matches)
+            desired, changes = desired_document(wanted), find_changes(live, wanted)
+            step = next_step(live, desired.matches)
             if changes and request.action in {"create", "reconcile"}:
                 check_owner(request, live, record(), changes)
             if request.action != "diff" and (step is not Step.NOTHING or _keeps_destination(request, wanted)):
@@ -53,7 +53,7 @@ def _decide(
         except (InvalidPreferencesError, PreflightError) as refusal:
             refusals.append(refusal)
         else:
-            return target, step, changes
+            return desired, step, changes
     raise refusals[0]
 
 

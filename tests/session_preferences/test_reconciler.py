@@ -28,7 +28,7 @@ from session_preferences.errors import (
     PreflightError,
     UnreadableDocumentError,
 )
-from session_preferences.original import PARAMETER
+from session_preferences.original_document import PARAMETER
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from . import original
+from . import original_document
 from .aws import Call
-from .converge import Target, converge, find_changes, result, target_of
+from .converge import DesiredDocument, converge, desired_document, find_changes, result
 from .document import Change, Document, build, diff, parse
 from .errors import InvalidPreferencesError, OriginalRecordError, UnreadableDocumentError
 from .request import Request
@@ -20,11 +20,11 @@ def leave(request: Request, store: Store, call: Call) -> dict[str, Any]:
         return result(store, "retained", live, [])
     neutral = Document()
     changes = find_changes(live, neutral)
-    return result(store, "reset", converge(store, live, target_of(neutral)), changes)
+    return result(store, "reset", converge(store, live, desired_document(neutral)), changes)
 
 
 def _restore(request: Request, store: Store, call: Call) -> dict[str, Any]:
-    live, first = store.observe(), original.read(call)
+    live, first = store.observe(), original_document.read(call)
     if first is None or first.document != store.name:
         _check_given_back(request, live)
         return result(store, "restored" if live else "deleted", live, [])
@@ -35,7 +35,7 @@ def _restore(request: Request, store: Store, call: Call) -> dict[str, Any]:
         now = _put_back(store, live, first)
     elif live:
         store.delete()
-    original.forget(call)
+    original_document.forget(call)
     changes = diff(_readable(live), _readable(now))
     if live and now and live.shared_with != now.shared_with:
         changes.append(Change("sharing", live.shared_with, now.shared_with))
@@ -51,20 +51,20 @@ def _check_given_back(request: Request, live: Live | None) -> None:
         ours = False
     if ours:
         raise OriginalRecordError(
-            f"{original.PARAMETER} does not tell what {request.document} was before it was managed, so it was left as "
-            'it is. Set on_destroy to "retain" to leave it, or "reset" for preferences without logs; apply, then '
+            f"{original_document.PARAMETER} does not record what {request.document} was before it was managed, so it was "
+            'left as it is. Set on_destroy to "retain" to leave it, or "reset" for preferences without logs; apply, then '
             "destroy again."
         )
 
 
-def _put_back(store: Store, live: Live | None, first: original.Original) -> Live | None:
+def _put_back(store: Store, live: Live | None, first: original_document.Original) -> Live | None:
     text, own = str(first.content), str(first.document_format)
     accounts = tuple(set(first.shared_with) - {"all"})  # nothing is made public
     if live and first.default_version and first.latest_version and store.has(text, first.default_version, own):
         store.roll_back(first.default_version, first.latest_version, live.latest_version)
         store.share([], accounts)
     else:
-        converge(store, store.observe(own), Target(text, own, lambda now: now == text, shared_with=accounts))
+        converge(store, store.observe(own), DesiredDocument(text, own, lambda now: now == text, shared_with=accounts))
     return store.observe()
 
 

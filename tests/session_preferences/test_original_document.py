@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from session_preferences.errors import OriginalRecordError
-from session_preferences.original import Original, decode, encode
+from session_preferences.original_document import Original, decode, encode
 
 NAME = "SSM-SessionManagerRunShell"
 
