@@ -6,8 +6,6 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-import pytest
-
 from tests.session_manager_fleet.test_layers_of_packages import GROUND, PACKAGES
 from tools import architecture
 
@@ -46,10 +44,3 @@ def test_imports_are_those_of_the_code(tmp_path: Path) -> None:
     )
     assert architecture.imported_packages(library, "two") == {"ground", "one"}
     assert architecture.imported_packages(library, "ground") == set()
-
-
-@pytest.mark.parametrize("page", sorted(architecture.DOCS.rglob("*.md")), ids=lambda page: page.name)
-def test_links_and_paths_of_the_docs_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#\s]+)", text):
-        assert target.startswith("https://") or (page.parent / target).exists(), target
