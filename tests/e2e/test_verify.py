@@ -19,7 +19,7 @@ from session_manager_fleet.preferences.expected import wanted_preferences
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
-from session_manager_fleet.verify.bucket_policy import wanted_statements
+from session_manager_fleet.verify.bucket_policy import expected_statements
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
@@ -134,7 +134,7 @@ class Member:
         self.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.encrypt_bucket("aws:kms", key)
         wanted = LogArchive(bucket_name=BUCKET, reader_role_arns=[READER])
-        self.statements = wanted_statements(wanted, ORGANIZATION.id, f"arn:aws:s3:::{BUCKET}", key)
+        self.statements = expected_statements(wanted, ORGANIZATION.id, f"arn:aws:s3:::{BUCKET}", key)
         self.protect_bucket(self.statements)
         self.bucket_key = key
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.settings.foundation import LogArchive
-from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.bucket_policy import expected_statements, missing_statements
 from session_preferences.aws import Budget, caller
 from session_preferences.document import build
 from session_preferences.preflight import preflight
@@ -179,7 +179,7 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
         reader_role_arns=["arn:aws:iam::111122223333:role/SessionLogAuditor"],
     )
     made = json.loads(archive["bucket_policy_statements_json"])["Statement"]
-    same_meaning(made, wanted_statements(existing, ORGANIZATION, "arn:aws:s3:::shared-archive", KEY))
+    same_meaning(made, expected_statements(existing, ORGANIZATION, "arn:aws:s3:::shared-archive", KEY))
     guarded = {
         statement["Resource"]
         for statement in json.loads(archive["bucket_policy_statements_json"])["Statement"]
@@ -226,7 +226,7 @@ def test_log_archive(
     assert markers["Expiration"]["ExpiredObjectDeleteMarker"] is True
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     assert policy == json.loads(outputs["bucket_policy"])
-    wanted = wanted_statements(
+    wanted = expected_statements(
         LogArchive(reader_role_arns=["arn:aws:iam::111122223333:role/SessionLogAuditor"]),
         ORGANIZATION,
         f"arn:aws:s3:::{bucket}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
-from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.bucket_policy import expected_statements, missing_statements
 from session_manager_fleet.verify.model import Check, Verdict
 from session_manager_fleet.verify.storage import missing_bucket
 
@@ -89,7 +89,7 @@ def policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
             raise
         document = {"Statement": []}
     bucket_arn = f"arn:{partitions()[archive.region]}:s3:::{archive.bucket}"
-    wanted = wanted_statements(archive.wanted, archive.organization_id, bucket_arn, key_arn)
+    wanted = expected_statements(archive.wanted, archive.organization_id, bucket_arn, key_arn)
     missing = missing_statements(document, wanted)
     if missing:
         fix = "Plan and apply the target of the log archive."

@@ -1,19 +1,21 @@
-"""What the policy of the log archive's bucket must say: the meaning of modules/log_archive/bucket_policy.tf."""
+"""Compare the policy of the log archive's bucket with the one that modules/log_archive writes."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
+from string import Template
 from typing import TYPE_CHECKING, Any
+
+from session_manager_fleet.terraform import ROOT_MODULE
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings import LogArchive
 
-_KEY_ID = "s3:x-amz-server-side-encryption-aws-kms-key-id"
-_ALGORITHM = "s3:x-amz-server-side-encryption"
-_CUSTOMER_ALGORITHM = "s3:x-amz-server-side-encryption-customer-algorithm"
+_TEMPLATE = "modules/log_archive/bucket_policy.json.tftpl"
 
 
 @dataclass(frozen=True)
@@ -37,89 +39,39 @@ class _Statement:
     conditions: Mapping[tuple[str, str], frozenset[str]]
 
 
-def wanted_statements(archive: LogArchive, organization_id: str, bucket_arn: str, key_arn: str) -> list[dict[str, Any]]:
-    """Return the statements that modules/log_archive makes, all of them about everybody, in the form of IAM.
+def expected_statements(
+    archive: LogArchive, organization_id: str, bucket_arn: str, key_arn: str
+) -> list[dict[str, Any]]:
+    """Return the statements that modules/log_archive writes, from the template that it renders, too.
 
     Args:
         archive: Settings of the log archive.
-        organization_id: The organization whose accounts write.
+        organization_id: The organization whose accounts may write.
         bucket_arn: ARN of the bucket.
-        key_arn: ARN of its key.
+        key_arn: ARN of the bucket's key.
     """
-    creates_bucket, readers = archive.existing_bucket_name is None, archive.reader_role_arns
-    own = "/".join(filter(None, [bucket_arn, archive.key_prefix, "${aws:PrincipalAccount}", "*"]))
-    logs = "/".join(filter(None, [bucket_arn, archive.key_prefix, "*"]))
-    guarded = f"{bucket_arn}/*" if creates_bucket else logs
-    organization = {"StringEquals": {"aws:PrincipalOrgID": organization_id}}
-    write = ["s3:PutObject", "s3:PutObjectAcl"]
-
-    wanted = [
-        _statement("ReadEncryption", "Allow", "s3:GetEncryptionConfiguration", bucket_arn, organization),
-        _statement("WriteOwnFolder", "Allow", write, own, organization),
-        _statement(
-            "EncryptedTransportOnly",
-            "Deny",
-            "s3:*",
-            [bucket_arn, guarded] if creates_bucket else guarded,
-            {"Bool": {"aws:SecureTransport": "false"}},
-        ),
-        _statement(
-            "OrganizationOnly",
-            "Deny",
-            "s3:*",
-            guarded,
-            {
-                "StringNotEquals": {"aws:PrincipalOrgID": organization_id},
-                "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
-            },
-        ),
-        _statement(
-            "NamedReadersOnly",
-            "Deny",
-            "s3:GetObject*",
-            guarded,
-            {"ArnNotEquals": {"aws:PrincipalArn": readers}} if readers else {},
-        ),
-        _statement(
-            "NoDeletion",
-            "Deny",
-            ["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"],
-            guarded,
-        ),
-        _statement(
-            "NoOtherKey",
-            "Deny",
-            "s3:PutObject",
-            guarded,
-            {"Null": {_KEY_ID: "false"}, "StringNotEquals": {_KEY_ID: key_arn}},
-        ),
-        _statement(
-            "NoUnnamedKey",
-            "Deny",
-            "s3:PutObject",
-            guarded,
-            {"StringEquals": {_ALGORITHM: "aws:kms"}, "Null": {_KEY_ID: "true"}},
-        ),
-        _statement(
-            "NoOtherEncryption",
-            "Deny",
-            "s3:PutObject",
-            guarded,
-            {"Null": {_ALGORITHM: "false"}, "StringNotEquals": {_ALGORITHM: "aws:kms"}},
-        ),
-        _statement("NoCustomerProvidedKey", "Deny", "s3:PutObject", guarded, {"Null": {_CUSTOMER_ALGORITHM: "false"}}),
+    creates_bucket, folder = archive.existing_bucket_name is None, f"{archive.key_prefix}/".lstrip("/")
+    applies = {
+        "new bucket" if creates_bucket else "existing bucket",
+        "readers" if archive.reader_role_arns else "no readers",
+        "key prefix" if archive.key_prefix else "no key prefix",
+    }
+    # Terraform's `${name}` and `$${` mean the same in string.Template.
+    document = Template((ROOT_MODULE / _TEMPLATE).read_text(encoding="utf-8")).substitute(
+        bucket=bucket_arn,
+        guarded_objects=f"{bucket_arn}/*" if creates_bucket else f"{bucket_arn}/{folder}*",
+        key=key_arn,
+        key_prefix=archive.key_prefix,
+        log_objects=f"{bucket_arn}/{folder}*",
+        organization_id=organization_id,
+        own_objects=f"{bucket_arn}/{folder}${{aws:PrincipalAccount}}/*",
+        readers=json.dumps(archive.reader_role_arns),
+    )
+    return [
+        {name: value for name, value in statement.items() if name not in {"When", "Why"}}
+        for statement in json.loads(document)["Statement"]
+        if applies.issuperset(statement.get("When", []))
     ]
-    if readers:
-        reading = {**organization, "ArnEquals": {"aws:PrincipalArn": readers}}
-        below = {"StringLike": {"s3:prefix": [archive.key_prefix, f"{archive.key_prefix}/*"]}}
-        listing = {**reading, **(below if archive.key_prefix else {})}
-        wanted.append(_statement("ReadLogs", "Allow", ["s3:GetObject", "s3:GetObjectVersion"], logs, reading))
-        wanted.append(_statement("ListLogs", "Allow", ["s3:ListBucket", "s3:ListBucketVersions"], bucket_arn, listing))
-    if creates_bucket:
-        own_only = _statement("OwnFolderOnly", "Deny", write, own)
-        own_only["NotResource"] = own_only.pop("Resource")
-        wanted.append(own_only)
-    return wanted
 
 
 def missing_statements(document: Mapping[str, Any], wanted: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -150,17 +102,6 @@ def _says(found: _Statement, wanted: _Statement, action: str, resource: str) -> 
         and any(fnmatchcase(action, pattern) for pattern in found.actions)
         and all(wanted.conditions.get(test) == values for test, values in found.conditions.items())
     )
-
-
-def _statement(
-    sid: str,
-    effect: str,
-    actions: str | Sequence[str],
-    resources: str | Sequence[str],
-    conditions: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    about = {"Sid": sid, "Effect": effect, "Principal": "*", "Action": actions, "Resource": resources}
-    return {**about, "Condition": conditions} if conditions else about
 
 
 def _parsed(statement: Mapping[str, Any]) -> _Statement:

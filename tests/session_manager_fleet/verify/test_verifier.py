@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from session_manager_fleet.settings.foundation import LogArchive
-from session_manager_fleet.verify.bucket_policy import missing_statements, wanted_statements
+from session_manager_fleet.verify.bucket_policy import expected_statements, missing_statements
 from session_manager_fleet.verify.network import endpoints, has_way_out, missing_services
 from session_manager_fleet.verify.reading import Reader
 
@@ -131,7 +131,7 @@ ARCHIVES = {
 
 
 def wanted(archive: LogArchive) -> list[dict[str, Any]]:
-    return wanted_statements(archive, "o-exampleorgid", BUCKET, KEY)
+    return expected_statements(archive, "o-exampleorgid", BUCKET, KEY)
 
 
 @pytest.mark.parametrize("archive", ARCHIVES.values(), ids=ARCHIVES)
