@@ -1,4 +1,4 @@
-"""What a person sees of a verification."""
+"""Terminal output of `verify`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.reports.text import visible
-from session_manager_fleet.verify import TargetVerification, Verdict, told
+from session_manager_fleet.reports.text import counted, visible
+from session_manager_fleet.verify import TargetVerification, Verdict, age_text
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
-# Without a terminal a line now and then says that something is going on.
-_LINE_EVERY_SECONDS = 15
+# Without a terminal, a line at this interval shows progress.
+_LINE_INTERVAL_SECONDS = 15
 
 
 class VerificationProgress:
-    """Shows how far a verification is: a bar on a terminal, else a line now and then.
+    """Shows the progress of a verification: a bar on a terminal, else a line from time to time.
 
     Args:
-        console: Where to.
-        targets: How many there are.
+        console: The console to print to.
+        targets: Number of targets.
     """
 
     def __init__(self, console: Console, targets: int) -> None:
@@ -41,7 +41,7 @@ class VerificationProgress:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("Verifying", total=targets)
-        self._done, self._targets, self._told = 0, targets, time.monotonic()
+        self._done, self._targets, self._printed_at = 0, targets, time.monotonic()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -59,19 +59,19 @@ class VerificationProgress:
         self._line(f"{self._done} of {self._targets} targets verified")
 
     def arrived(self, arrived: int, watched: int, left: float) -> None:
-        """Tell how many targets have got new logs, and how many seconds are left."""
+        """Show how many targets have new logs, and how many seconds are left."""
         text = f"Waiting for logs, {left:.0f} s left"
         self._bar.update(self._task, description=text, total=watched, completed=arrived)
-        self._line(f"{text}: {arrived} of {watched} targets have new ones")
+        self._line(f"{text}: {arrived} of {watched} targets have new logs")
 
     def _line(self, text: str) -> None:
-        if not self._console.is_terminal and time.monotonic() - self._told >= _LINE_EVERY_SECONDS:
-            self._told = time.monotonic()
+        if not self._console.is_terminal and time.monotonic() - self._printed_at >= _LINE_INTERVAL_SECONDS:
+            self._printed_at = time.monotonic()
             self._console.print(text)
 
 
 def print_verification(console: Console, verified: Sequence[TargetVerification]) -> None:
-    """Print what is wrong and how to mend it, the newest logs, and count what is right."""
+    """Print the findings with their fixes, the newest logs, and the number of checks by verdict."""
     rows = [
         (one.target, check)
         for one in verified
@@ -79,7 +79,7 @@ def print_verification(console: Console, verified: Sequence[TargetVerification])
         if check.verdict in {Verdict.FINDING, Verdict.NOT_CHECKED}
     ]
     if rows:
-        table = Table("account", "region", "check", "what was found", "what to do", show_lines=True)
+        table = Table("account", "region", "check", "finding", "fix", show_lines=True)
         for target, check in rows:
             table.add_row(
                 Text(f"{target.account.id}\n{visible(target.account.name)}"),
@@ -92,10 +92,10 @@ def print_verification(console: Console, verified: Sequence[TargetVerification])
     _print_newest_logs(console, verified)
     for one in verified:
         if one.failure:
-            console.print(Text(f"{one.target.key} could not be entered: {visible(one.failure)}", style="bold red"))
+            console.print(Text(f"No access to {one.target.key}: {visible(one.failure)}", style="bold red"))
     counts = Counter(check.verdict for one in verified for check in one.checks)
-    told = ", ".join(f"{counts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict if counts[verdict])
-    console.print(f"{len(verified)} targets: {told or 'nothing was checked'}")
+    totals = ", ".join(f"{counts[verdict]} {verdict.value.replace('_', ' ')}" for verdict in Verdict if counts[verdict])
+    console.print(f"{counted(len(verified), 'target')}: {totals or 'nothing was checked'}")
 
 
 def _print_newest_logs(console: Console, verified: Sequence[TargetVerification]) -> None:
@@ -111,5 +111,5 @@ def _print_newest_logs(console: Console, verified: Sequence[TargetVerification])
     table = Table("account", "region", "newest log", "age")
     for target, log in found:
         account = Text(f"{target.account.id} {visible(target.account.name)}")
-        table.add_row(account, Text(target.region), Text(visible(log.key)), Text(told(log.age_seconds)))
+        table.add_row(account, Text(target.region), Text(visible(log.key)), Text(age_text(log.age_seconds)))
     console.print(table)

@@ -1,55 +1,52 @@
-"""The log archive: the key of its bucket, and the policy that lets every account write and nobody else read."""
+"""The log archive: its bucket, and the key and policy that are the same for all targets."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from session_manager_fleet.aws import partitions
-from session_manager_fleet.verify.bucket_policy import expected_statements, missing_statements
-from session_manager_fleet.verify.model import Check, Verdict
-from session_manager_fleet.verify.storage import missing_bucket
+from session_manager_fleet.accounts import LOG_ARCHIVE
+from session_manager_fleet.verify.bucket_policy import bucket_policy
+from session_manager_fleet.verify.keys import Key, find_key
+from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.reading import Reader, run_check
 
 if TYPE_CHECKING:
     from session_manager_fleet.accounts import Account
     from session_manager_fleet.settings import LogArchive, S3Logging
     from session_manager_fleet.targets import Inventory
-    from session_manager_fleet.verify.reading import Reader
 
 
 @dataclass(frozen=True)
 class Archive:
-    """What is wanted of the log archive.
+    """The log archive as configured.
 
     Attributes:
         account: Its account.
         region: Its region.
-        organization_id: The organization whose accounts log to it.
-        wanted: Its settings.
+        organization_id: The organization whose accounts write to it.
+        settings: Its settings.
     """
 
     account: Account
     region: str
     organization_id: str
-    wanted: LogArchive
+    settings: LogArchive
 
     @property
     def bucket(self) -> str:
         """Name of the bucket."""
-        return self.wanted.bucket_in(self.account.id, self.region)
+        return self.settings.bucket_in(self.account.id, self.region)
 
     @property
     def key(self) -> str:
-        """Alias of the key that is made with the archive, or ARN of the one that is given."""
-        return self.wanted.bucket_key.kms_key_arn or self.wanted.bucket_key.alias
+        """Alias of the key that is created with the archive, or ARN of the configured one."""
+        return self.settings.bucket_key.kms_key_arn or self.settings.bucket_key.alias
 
     @property
     def key_account_id(self) -> str:
-        """The account that the key belongs to."""
-        given = self.wanted.bucket_key.kms_key_arn
+        """Account of the key."""
+        given = self.settings.bucket_key.kms_key_arn
         return given.split(":")[4] if given else self.account.id
 
     def holds_logs_of(self, s3: S3Logging) -> bool:
@@ -57,44 +54,52 @@ class Archive:
         return s3.enabled and s3.bucket_name == self.bucket
 
 
-def archive_of(context: Inventory, account: Account | None) -> Archive | None:
-    """Return the log archive of an organization, or None where the settings make none.
+def archive_account(inventory: Inventory) -> Account | None:
+    """Return the log-archive account of an organization, if there is one."""
+    return next((account for account in inventory.organization.accounts if account.role == LOG_ARCHIVE), None)
 
-    Args:
-        context: The organization and its settings.
-        account: The log-archive account, if there is one.
-    """
-    wanted = context.settings.log_archive
-    if account is None or wanted is None:
+
+def archive_of(inventory: Inventory) -> Archive | None:
+    """Return the log archive of an organization, or None if none is configured."""
+    account, settings = archive_account(inventory), inventory.settings.log_archive
+    if account is None or settings is None:
         return None
-    return Archive(account, context.home_region, context.settings.organization.id, wanted)
+    return Archive(account, inventory.home_region, inventory.settings.organization.id, settings)
 
 
-def policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
-    """Check that the policy of the bucket says what modules/log_archive makes, in whatever words.
+@dataclass(frozen=True)
+class ArchiveState:
+    """Live state of the log archive.
 
-    Args:
-        reader: In the account of the log archive.
-        archive: The log archive.
-        key_arn: ARN of the key of the bucket.
+    Attributes:
+        key: Key of the bucket, or the check that says why it is unknown.
+        policy: Result of the check of the bucket's policy.
     """
-    try:
-        answer = reader.call("s3", archive.region, "get_bucket_policy", Bucket=archive.bucket)
-        document = json.loads(answer["Policy"])
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "NoSuchBucket":
-            return missing_bucket("bucket_policy", archive.bucket)
-        if code != "NoSuchBucketPolicy":
-            raise
-        document = {"Statement": []}
-    bucket_arn = f"arn:{partitions()[archive.region]}:s3:::{archive.bucket}"
-    wanted = expected_statements(archive.wanted, archive.organization_id, bucket_arn, key_arn)
-    missing = missing_statements(document, wanted)
-    if missing:
-        fix = "Plan and apply the target of the log archive."
-        if archive.wanted.existing_bucket_name:
-            fix = "Merge bucket_policy_statements_json of modules/log_archive into the policy."
-        message = f"The policy of the bucket {archive.bucket} lacks {', '.join(missing)}."
-        return Check("bucket_policy", Verdict.FINDING, message, fix)
-    return Check("bucket_policy", Verdict.OK, f"The policy of {archive.bucket} says what the log archive needs.")
+
+    key: Key | Check
+    policy: Check
+
+
+def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
+    """Read the key and check the policy of the log archive's bucket."""
+    key: Key | None = None
+
+    def bucket_key() -> Check:
+        nonlocal key
+        accounts = inventory.organization.accounts
+        owner = next((each for each in accounts if each.id == archive.key_account_id), archive.account)
+        reader = Reader(inventory.session(owner, archive.region))
+        key = find_key(reader, archive.region, archive.key)
+        if key is None:
+            message = f"The key {archive.key} of the log archive does not exist in account {owner.id}."
+            return finding("bucket", message, "Apply the log archive, or correct its bucket_key.")
+        return ok("bucket", f"{key.arn} is {key.state}.")
+
+    def policy() -> Check:
+        if key is None:
+            message = "Skipped: the expected bucket policy depends on the bucket's key."
+            return Check("bucket_policy", found.verdict, message, found.fix)
+        return bucket_policy(Reader(inventory.session(archive.account, archive.region)), archive, key.arn)
+
+    found = run_check("bucket", bucket_key)
+    return ArchiveState(key or found, run_check("bucket_policy", policy))

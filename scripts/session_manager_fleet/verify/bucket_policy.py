@@ -1,4 +1,4 @@
-"""Compare the policy of the log archive's bucket with the one that modules/log_archive writes."""
+"""Check the policy of the log archive's bucket against the one that modules/log_archive writes."""
 
 from __future__ import annotations
 
@@ -10,33 +10,48 @@ from itertools import product
 from string import Template
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.aws import partitions
 from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.verify.bucket import missing_bucket
+from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.reading import error_code
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings import LogArchive
+    from session_manager_fleet.verify.archive import Archive
+    from session_manager_fleet.verify.reading import Reader
 
 _TEMPLATE = "modules/log_archive/bucket_policy.json.tftpl"
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """A statement about everybody, in one form for all ways to write it.
+def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
+    """Check that the bucket's policy has every statement of modules/log_archive, in any wording.
 
-    Attributes:
-        sid: Its name.
-        effect: `Allow` or `Deny`.
-        actions: In lower case; empty for those that name what they do not mean, which say nothing wanted.
-        resources: What it is about.
-        inverted: Whether it is about everything but that.
-        conditions: Their values, by operator and key; the keys in lower case.
+    Args:
+        reader: In the account of the log archive.
+        archive: The log archive.
+        key_arn: ARN of the bucket's key.
     """
-
-    sid: str
-    effect: str
-    actions: frozenset[str]
-    resources: frozenset[str]
-    inverted: bool
-    conditions: Mapping[tuple[str, str], frozenset[str]]
+    try:
+        answer = reader.call("s3", archive.region, "get_bucket_policy", Bucket=archive.bucket)
+        document = json.loads(answer["Policy"])
+    except ClientError as error:
+        if error_code(error) == "NoSuchBucket":
+            return missing_bucket("bucket_policy", archive.bucket)
+        if error_code(error) != "NoSuchBucketPolicy":
+            raise
+        document = {"Statement": []}
+    bucket_arn = f"arn:{partitions()[archive.region]}:s3:::{archive.bucket}"
+    expected = expected_statements(archive.settings, archive.organization_id, bucket_arn, key_arn)
+    missing = missing_statements(document, expected)
+    if missing:
+        fix = "Plan and apply the target of the log archive."
+        if archive.settings.existing_bucket_name:
+            fix = "Merge the output bucket_policy_statements_json of modules/log_archive into the policy."
+        return finding("bucket_policy", f"The policy of the bucket {archive.bucket} lacks {', '.join(missing)}.", fix)
+    return ok("bucket_policy", f"The policy of {archive.bucket} has all statements of the log archive.")
 
 
 def expected_statements(
@@ -74,34 +89,55 @@ def expected_statements(
     ]
 
 
-def missing_statements(document: Mapping[str, Any], wanted: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the names of the wanted statements that a policy lacks, whatever its own are called and joined to.
+def missing_statements(document: Mapping[str, Any], expected: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of the expected statements that a policy does not cover, whatever the ids of its own are.
 
-    A statement with fewer conditions, or about more, says the wanted one, too.
+    A statement with fewer conditions, or for more actions or resources, covers an expected one.
     """
-    found = [_parsed(statement) for statement in _many(document["Statement"]) if _means_everybody(statement)]
-    return [each.sid for each in map(_parsed, wanted) if not _is_said(each, found)]
+    found = [_parsed(statement) for statement in _many(document["Statement"]) if _is_for_everyone(statement)]
+    return [each.sid for each in map(_parsed, expected) if not _is_covered(each, found)]
 
 
-def _is_said(wanted: _Statement, found: Sequence[_Statement]) -> bool:
+def _is_covered(expected: _Statement, found: Sequence[_Statement]) -> bool:
     return all(
-        any(_says(each, wanted, action, resource) for each in found)
-        for action, resource in product(wanted.actions, wanted.resources)
+        any(_covers(each, expected, action, resource) for each in found)
+        for action, resource in product(expected.actions, expected.resources)
     )
 
 
-def _says(found: _Statement, wanted: _Statement, action: str, resource: str) -> bool:
-    """Tell whether a statement holds for an action and a resource whenever the wanted one does."""
-    if wanted.inverted:
-        about = found.resources <= wanted.resources if found.inverted else "*" in found.resources
+def _covers(found: _Statement, expected: _Statement, action: str, resource: str) -> bool:
+    """Tell whether a statement applies to an action and a resource whenever the expected one does."""
+    if expected.inverted:
+        applies = found.resources <= expected.resources if found.inverted else "*" in found.resources
     else:
-        about = not found.inverted and any(fnmatchcase(resource, pattern) for pattern in found.resources)
+        applies = not found.inverted and any(fnmatchcase(resource, pattern) for pattern in found.resources)
     return (
-        found.effect == wanted.effect
-        and about
+        found.effect == expected.effect
+        and applies
         and any(fnmatchcase(action, pattern) for pattern in found.actions)
-        and all(wanted.conditions.get(test) == values for test, values in found.conditions.items())
+        and all(expected.conditions.get(test) == values for test, values in found.conditions.items())
     )
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement for all principals, normalized so that equal ones compare as equal.
+
+    Attributes:
+        sid: Its id.
+        effect: `Allow` or `Deny`.
+        actions: In lower case; empty for a statement with NotAction, which never covers an expected one.
+        resources: Its resources.
+        inverted: Whether `resources` are those of NotResource.
+        conditions: Values by operator and key; keys in lower case.
+    """
+
+    sid: str
+    effect: str
+    actions: frozenset[str]
+    resources: frozenset[str]
+    inverted: bool
+    conditions: Mapping[tuple[str, str], frozenset[str]]
 
 
 def _parsed(statement: Mapping[str, Any]) -> _Statement:
@@ -120,13 +156,13 @@ def _parsed(statement: Mapping[str, Any]) -> _Statement:
     )
 
 
-def _means_everybody(statement: Mapping[str, Any]) -> bool:
+def _is_for_everyone(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal")
     return principal == "*" or (isinstance(principal, dict) and "*" in _many(principal.get("AWS", [])))
 
 
 def _text(value: object) -> str:
-    """Write a value as IAM compares it: JSON's true is "true"."""
+    """Return a value as IAM compares it: JSON's true is "true"."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""What a verification says."""
+"""Results of a verification."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.targets import Target
 
+PLAN_AND_APPLY = "Plan and apply this target."
+
 
 class Verdict(StrEnum):
-    """What came of a check."""
+    """Outcome of a check."""
 
     OK = "ok"
     FINDING = "finding"
@@ -25,8 +27,8 @@ class NewestLog:
     """The newest log object of a target.
 
     Attributes:
-        key: Its key in the bucket.
-        age_seconds: How long ago it was written.
+        key: Key of the object in the bucket.
+        age_seconds: Seconds since it was written.
     """
 
     key: str
@@ -35,15 +37,15 @@ class NewestLog:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
         name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `instance_policy`, `recorder`,
             `endpoints`, `logs`.
-        verdict: What came of it.
-        message: What was seen, in one sentence.
-        fix: What to do about a finding; else empty.
-        newest_log: Of `logs`, where there is one.
+        verdict: Its outcome.
+        message: The observed state, in one sentence.
+        fix: How to correct a finding; empty for other verdicts.
+        newest_log: For the check `logs`, if there is a log.
     """
 
     name: str
@@ -53,14 +55,29 @@ class Check:
     newest_log: NewestLog | None = None
 
 
+def ok(name: str, message: str) -> Check:
+    """Return a check that found the expected state."""
+    return Check(name, Verdict.OK, message)
+
+
+def finding(name: str, message: str, fix: str = PLAN_AND_APPLY) -> Check:
+    """Return a check that found a problem, with its correction."""
+    return Check(name, Verdict.FINDING, message, fix)
+
+
+def not_needed(name: str, message: str) -> Check:
+    """Return a check that does not apply to the target."""
+    return Check(name, Verdict.NOT_NEEDED, message)
+
+
 @dataclass(frozen=True)
 class TargetVerification:
     """All checks of a target.
 
     Attributes:
         target: The target.
-        checks: In the order in which they were made.
-        failure: Why the account could not be entered; then nothing was checked.
+        checks: In the order in which they ran.
+        failure: Why access to the account failed; then no check ran.
     """
 
     target: Target
@@ -68,7 +85,7 @@ class TargetVerification:
     failure: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what the JSON report says of this target."""
+        """Return the target's entry in the JSON report."""
         return {
             "account_id": self.target.account.id,
             "account_name": self.target.account.name,
@@ -81,10 +98,7 @@ class TargetVerification:
 
 
 def exit_code(verified: Sequence[TargetVerification]) -> ExitCode:
-    """Return what the process says of verified targets: failures outweigh findings.
-
-    What could not be checked is never taken for good.
-    """
+    """Return the exit code for verified targets: failures and checks that could not run outweigh findings."""
     verdicts = {check.verdict for one in verified for check in one.checks}
     if any(one.failure for one in verified) or Verdict.NOT_CHECKED in verdicts:
         return ExitCode.TARGET_FAILED

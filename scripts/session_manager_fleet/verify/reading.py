@@ -1,20 +1,23 @@
-"""One account's APIs, read-only."""
+"""Read one account through the AWS APIs, and report as `not_checked` what AWS refuses to show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
-from session_manager_fleet.aws import CLIENT_CONFIG
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.errors import AccessError
+from session_manager_fleet.verify.model import Check, Verdict
 
 
 class Reader:
-    """Calls the APIs of one account; not for several threads.
+    """Calls the APIs of one account; not thread-safe.
 
     Args:
-        session: In the account.
+        session: With credentials for the account.
     """
 
     def __init__(self, session: boto3.Session) -> None:
@@ -22,10 +25,10 @@ class Reader:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def call(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any]:  # noqa: ANN401
-        """Return the answer to one call.
+        """Return the response to one call.
 
         Raises:
-            botocore.exceptions.ClientError: AWS refuses it.
+            botocore.exceptions.ClientError: AWS refuses the call.
         """
         answer: Mapping[str, Any] = getattr(self._client(service, region), method)(**arguments)
         return answer
@@ -35,8 +38,27 @@ class Reader:
         for page in self._client(service, region).get_paginator(method).paginate(**arguments):
             yield from page.get(key, [])
 
-    def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one kind for each service
+    def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
         if (service, region) not in self._clients:
             client = self.session.client(service, region_name=region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
             self._clients[service, region] = client
         return self._clients[service, region]
+
+
+def error_code(error: ClientError) -> str:
+    """Return AWS's code of an error."""
+    return error.response["Error"]["Code"]
+
+
+def run_check(name: str, check: Callable[[], Check]) -> Check:
+    """Run a check; if AWS denies the read, the result is `not_checked`, never `ok`."""
+    try:
+        with translated_errors(f"check the {name.replace('_', ' ')}"):
+            return check()
+    except AccessError as error:
+        return not_checked(name, error)
+
+
+def not_checked(name: str, error: AccessError) -> Check:
+    """Return a check that could not run."""
+    return Check(name, Verdict.NOT_CHECKED, str(error), "Allow the role to read it (see docs/verify-policy.json).")

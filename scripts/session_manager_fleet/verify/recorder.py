@@ -1,6 +1,6 @@
-"""Whether AWS Config sees IAM roles: without that, the rule that looks for the instance policy judges nothing.
+"""Check that AWS Config records IAM roles: otherwise the rule for the instance policy evaluates nothing.
 
-Terraform cannot tell, since hashicorp/aws reads no recorders.
+Terraform cannot check it: hashicorp/aws has no data source for recorders.
 """
 
 from __future__ import annotations
@@ -10,20 +10,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.verify.model import Check, finding, ok
 
 if TYPE_CHECKING:
     import boto3
+
+    from session_manager_fleet.verify.reading import Reader
 
 _ROLE_TYPE: Final = "AWS::IAM::Role"
 
 
 @dataclass(frozen=True)
 class RecorderState:
-    """What the configuration recorder of an account and region makes of IAM roles.
+    """How the configuration recorder of an account and region handles IAM roles.
 
     Attributes:
         records_roles: Whether it records them.
-        finding: What is wrong and what to do about it, as one sentence or two; empty when nothing is.
+        finding: The problem and its correction; empty without one.
     """
 
     records_roles: bool
@@ -37,9 +40,9 @@ def judge_recorder(
 
     Args:
         region: The region.
-        recorder: The recorder as DescribeConfigurationRecorders returns it; None when there is none.
-        is_recording: Whether it is switched on.
-        has_roles: Whether it has recorded any role; every account has some.
+        recorder: The recorder from DescribeConfigurationRecorders, or None without one.
+        is_recording: Whether the recorder is started.
+        has_roles: Whether it has recorded a role; every account has some.
     """
     if recorder is None:
         return _blind(f"AWS Config has no recorder in {region}: set one up that records {_ROLE_TYPE}.")
@@ -59,25 +62,25 @@ def judge_recorder(
     if _frequency(recorder.get("recordingMode", {})) == "DAILY":
         return RecorderState(
             records_roles=True,
-            finding=f"The recorder {name} in {region} records {_ROLE_TYPE} once a day, so roles are judged up to a day "
-            "late: record this type continuously.",
+            finding=f"The recorder {name} in {region} records {_ROLE_TYPE} once a day, so the rule evaluates roles up "
+            "to a day late: record this type continuously.",
         )
     return RecorderState(records_roles=True)
 
 
 def read_recorder(session: boto3.Session, region: str) -> RecorderState:
-    """Ask AWS Config whether it records IAM roles.
+    """Read whether AWS Config records IAM roles.
 
     Args:
-        session: In the account.
-        region: The home region, the one in which roles are judged.
+        session: With credentials for the account.
+        region: The home region, in which the Config rule evaluates roles.
 
     Raises:
-        AccessError: AWS Config may not be asked.
+        AccessError: AWS denies the calls.
     """
     client = session.client("config", region_name=region, config=CLIENT_CONFIG)
     with translated_errors(f"read the configuration recorder in {region}"):
-        # Without a name, these answer with the customer's recorder, of which a region has at most one.
+        # Without a name, these calls return the customer managed recorder, at most one per region.
         recorders = client.describe_configuration_recorders()["ConfigurationRecorders"]
         statuses = client.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
         roles = []
@@ -91,14 +94,22 @@ def read_recorder(session: boto3.Session, region: str) -> RecorderState:
     )
 
 
+def recorder(reader: Reader, region: str) -> Check:
+    """Check the recorder of an account's home region."""
+    state = read_recorder(reader.session, region)
+    if state.finding:
+        return finding("recorder", state.finding, "See modules/config_rule/README.md.")
+    return ok("recorder", "AWS Config records IAM roles.")
+
+
 def _blind(finding: str) -> RecorderState:
     return RecorderState(records_roles=False, finding=finding)
 
 
 def _includes_roles(group: Mapping[str, Any]) -> bool:
-    """Tell whether a recording group has IAM roles.
+    """Tell whether a recording group includes IAM roles.
 
-    Exclusions override the other fields, and the types of IAM are among "all" only on demand; see
+    Exclusions override the other fields, and "all" includes IAM types only with includeGlobalResourceTypes; see
     https://docs.aws.amazon.com/config/latest/APIReference/API_RecordingGroup.html.
     """
     if group.get("recordingStrategy", {}).get("useOnly") == "EXCLUSION_BY_RESOURCE_TYPES":
@@ -109,7 +120,7 @@ def _includes_roles(group: Mapping[str, Any]) -> bool:
 
 
 def _frequency(mode: Mapping[str, Any]) -> str:
-    """Return how often roles are recorded: `CONTINUOUS` or `DAILY`."""
+    """Return the recording frequency of roles: `CONTINUOUS` or `DAILY`."""
     for override in mode.get("recordingModeOverrides", []):
         if _ROLE_TYPE in override["resourceTypes"]:
             return str(override["recordingFrequency"])

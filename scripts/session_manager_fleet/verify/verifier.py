@@ -1,54 +1,50 @@
-"""Verify targets: several accounts at once, the regions of an account one after another."""
+"""Run the checks: several accounts in parallel, the regions of an account one after another."""
 
 from __future__ import annotations
 
 import datetime
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.accounts import LOG_ARCHIVE
-from session_manager_fleet.aws import partitions, translated_errors
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences import VerificationError, log_group_name, verify_preferences, wanted_preferences
-from session_manager_fleet.verify import archive, arrivals, network, policies, storage
-from session_manager_fleet.verify.model import Check, TargetVerification, Verdict
-from session_manager_fleet.verify.reading import Reader
-from session_manager_fleet.verify.recorder import read_recorder
+from session_manager_fleet.preferences import log_group_name
+from session_manager_fleet.verify import endpoints
+from session_manager_fleet.verify.archive import ArchiveState, archive_of, read_archive
+from session_manager_fleet.verify.bucket import bucket_of_target
+from session_manager_fleet.verify.instance_policy import instance_policy
+from session_manager_fleet.verify.keys import session_key
+from session_manager_fleet.verify.log_group import log_group
+from session_manager_fleet.verify.logs import log_location, logs
+from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, not_needed
+from session_manager_fleet.verify.preferences import preferences, without_key
+from session_manager_fleet.verify.reading import Reader, run_check
+from session_manager_fleet.verify.recorder import recorder
 
 if TYPE_CHECKING:
-    from session_manager_fleet.accounts import Account
-    from session_manager_fleet.settings import S3Logging, TargetSettings
+    from session_manager_fleet.settings import TargetSettings
     from session_manager_fleet.targets import Inventory, Target
 
-# Calls wait for AWS, so many more than there are processors; Organizations' own limits are not touched.
+# Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
-# https://repost.aws/knowledge-center/ssm-session-manager-logging-central: logs may take at least 30 seconds.
-SHORTEST_WATCH_SECONDS = 30
-_LOOK_EVERY_SECONDS = 5
 
 
 class Verifier:
     """Verifies targets of an organization.
 
     Args:
-        context: The organization and its settings.
-        max_log_age: How old the newest log of an account may be, or None for any age.
+        inventory: The organization and its settings.
+        max_log_age: Maximum age of the newest log of a target, or None for any age.
     """
 
-    def __init__(self, context: Inventory, max_log_age: datetime.timedelta | None = None) -> None:
-        self._context = context
+    def __init__(self, inventory: Inventory, max_log_age: datetime.timedelta | None = None) -> None:
+        self._inventory = inventory
         self._max_log_age = max_log_age
-        accounts = context.organization.accounts
-        self._archive_account = next((account for account in accounts if account.role == LOG_ARCHIVE), None)
-        self._archive = archive.archive_of(context, self._archive_account)
-        # Read once for all targets: the key of the archive's bucket, or why it is not known, and the bucket's policy.
-        self._archive_key: storage.Key | Check | None = None
-        self._archive_policy: Check | None = None
+        self._archive = archive_of(inventory)
+        # Read once, because it is the same for all targets.
+        self._archive_state: ArchiveState | None = None
 
     def verify(
         self,
@@ -57,16 +53,17 @@ class Verifier:
         *,
         stop: threading.Event,
     ) -> list[TargetVerification]:
-        """Verify all targets and return what was found, in their order.
+        """Verify targets and return the results in their order.
 
         Args:
-            targets: Regions of an account stand together or not; they share one session.
-            finished: Is told of every target as soon as it is verified, one at a time.
-            stop: Once set, no further account is looked at, and its targets are missing from the answer.
+            targets: In any order; the regions of an account share one session.
+            finished: Called with each result, one at a time.
+            stop: Once set, no further account is checked; the targets of those are missing from the results.
         """
         results: dict[Target, TargetVerification] = {}
         lock = threading.Lock()
-        self._read_archive(targets)
+        if self._archive and any(self._logs_to_archive(self._values(target)) for target in targets):
+            self._archive_state = read_archive(self._inventory, self._archive)
 
         def work(chain: list[Target]) -> None:
             if stop.is_set():
@@ -83,242 +80,68 @@ class Verifier:
                 future.result()
         return [results[target] for target in targets if target in results]
 
-    def _read_archive(self, targets: Sequence[Target]) -> None:
-        """Read what is the same for all targets that log to the archive."""
-        wanted = self._archive
-        if wanted is None or not any(wanted.holds_logs_of(self._values(target).preferences.s3) for target in targets):
-            return
-        key: storage.Key | None = None
-
-        def bucket_key() -> Check:
-            nonlocal key
-            owner = next(
-                (each for each in self._context.organization.accounts if each.id == wanted.key_account_id),
-                wanted.account,
-            )
-            reader = Reader(self._context.session(owner, wanted.region))
-            key = storage.find_key(reader, wanted.region, wanted.key)
-            if key is None:
-                message = f"The key {wanted.key} of the log archive does not exist in account {owner.id}."
-                return Check("bucket", Verdict.FINDING, message, "Apply the log archive, or correct its bucket_key.")
-            return Check("bucket", Verdict.OK, f"{key.arn} is {key.state}.")
-
-        def policy() -> Check:
-            if key is None:
-                message = "The policy of the bucket cannot be compared before its key is known."
-                return Check("bucket_policy", found.verdict, message, found.fix)
-            reader = Reader(self._context.session(wanted.account, wanted.region))
-            return archive.policy(reader, wanted, key.arn)
-
-        found = _guarded("bucket", bucket_key)
-        self._archive_key = key or found
-        self._archive_policy = _guarded("bucket_policy", policy)
-
     def _values(self, target: Target) -> TargetSettings:
-        return self._context.settings.effective(target.account, target.region).values
+        return self._inventory.settings.effective(target.account, target.region).values
+
+    def _logs_to_archive(self, values: TargetSettings) -> bool:
+        return self._archive is not None and self._archive.holds_logs_of(values.preferences.s3)
 
     def _account(self, targets: list[Target]) -> list[TargetVerification]:
-        account = targets[0].account
         try:
-            reader = Reader(self._context.session(account, targets[0].region))
+            reader = Reader(self._inventory.session(targets[0].account, targets[0].region))
         except AccessError as error:
             return [TargetVerification(target, failure=str(error)) for target in targets]
         return [TargetVerification(target, tuple(self._target(target, reader))) for target in targets]
 
     def _target(self, target: Target, reader: Reader) -> list[Check]:
-        values, region = self._values(target), target.region
-        checks: list[Check] = []
+        values = self._values(target)
         if values.preferences.enabled:
-            checks += self._preferences(target, values, reader)
+            checks = self._preferences(target, values, reader)
         else:
-            checks.append(Check("preferences", Verdict.NOT_NEEDED, "The preferences are not managed here."))
+            checks = [not_needed("preferences", "preferences.enabled is false.")]
         if target.is_home:
             group = log_group_name(values)
-            path, name = values.names.policy_path, values.names.policy
-            arn = f"arn:{partitions()[region]}:iam::{target.account.id}:policy{path}{name}"
-            checks.append(
-                _guarded("instance_policy", lambda: policies.instance_policy(reader, region, values, arn, group))
-            )
+            checks.append(run_check("instance_policy", lambda: instance_policy(reader, target, values, group)))
             if values.config_rule.enabled:
-                checks.append(_guarded("recorder", lambda: _recorder(reader, region)))
+                checks.append(run_check("recorder", lambda: recorder(reader, target.region)))
         return checks
 
     def _preferences(self, target: Target, values: TargetSettings, reader: Reader) -> list[Check]:
         region, group, s3 = target.region, log_group_name(values), values.preferences.s3
+        archived = self._archive_state if self._logs_to_archive(values) else None
         key_arn: str | None = None
-
-        def session_key() -> Check:
-            nonlocal key_arn
-            check, key_arn = storage.session_key(reader, region, values)
-            return check
-
-        def preferences() -> Check:
-            try:
-                verify_preferences(reader.session, region, wanted_preferences(target, values, key_arn))
-            except VerificationError as error:
-                message = " ".join([str(error), *error.diagnostics])
-                return Check("preferences", Verdict.FINDING, message, "Plan and apply this target.")
-            return Check("preferences", Verdict.OK, f"{values.names.document} is as wanted.")
-
-        checks = [_guarded("session_key", session_key)]
-        if checks[0].verdict is Verdict.OK or not values.preferences.session_key.enabled:
-            checks.append(_guarded("preferences", preferences))
-        else:
-            message = "The document cannot be compared before the session key is known."
-            checks.append(Check("preferences", Verdict.FINDING, message, "Mend the session key first."))
-        checks.append(_guarded("log_group", lambda: storage.log_group(reader, region, values, group)))
-        checks.append(_guarded("bucket", lambda: self._bucket(target, s3, reader)))
-        archived = self._archive is not None and self._archive.holds_logs_of(s3)
-        if archived and self._archive_policy:
-            checks.append(self._archive_policy)
         instances: list[str] = []
 
-        def endpoints() -> Check:
-            instances.extend(network.managed_instances(reader, region))
+        def key() -> Check:
+            nonlocal key_arn
+            check, key_arn = session_key(reader, region, values)
+            return check
+
+        def ways_to_services() -> Check:
+            instances.extend(endpoints.managed_instances(reader, region))
             bucket_region = self._archive.region if self._archive and archived else region
-            needed = network.needed_services(
+            needed = endpoints.needed_services(
                 values.preferences, region, logs_to_cloudwatch=bool(group), bucket_region=bucket_region
             )
-            return network.endpoints(reader, region, instances, needed)
+            return endpoints.endpoints(reader, region, instances, needed)
 
-        checks.append(_guarded("endpoints", endpoints))
+        checks = [run_check("session_key", key)]
+        if checks[0].verdict in {Verdict.OK, Verdict.NOT_NEEDED}:
+            checks.append(run_check("preferences", lambda: preferences(reader, target, values, key_arn)))
+        else:
+            checks.append(without_key())
+        archive_key = archived.key if archived else None
+        checks.append(run_check("log_group", lambda: log_group(reader, region, values, group)))
+        checks.append(run_check("bucket", lambda: bucket_of_target(reader, target, s3, archive_key)))
+        if archived:
+            checks.append(archived.policy)
+        checks.append(run_check("endpoints", ways_to_services))
         if s3.enabled:
-            checks.append(_guarded("logs", lambda: self._logs(target, values, reader, len(instances))))
+            checks.append(run_check("logs", lambda: self._logs(target, reader, len(instances))))
         return checks
 
-    def _bucket(self, target: Target, s3: S3Logging, reader: Reader) -> Check:
-        """Check the bucket; its key is known where the archive made it, and looked at there and in the own account."""
-        given, key = s3.kms_key_arn, None
-        if self._archive and self._archive.holds_logs_of(s3):
-            if isinstance(self._archive_key, Check):
-                return self._archive_key
-            key = self._archive_key
-        elif s3.enabled and given is not None and given.split(":")[4] == target.account.id:
-            key = storage.find_key(reader, given.split(":")[3], given)
-            if key is None:
-                message = f"The key {given} of the bucket {s3.bucket_name} does not exist."
-                return Check("bucket", Verdict.FINDING, message, "Create the key, or correct s3.kms_key_arn.")
-        return storage.bucket(reader, target.region, s3, key)
-
-    def _logs(self, target: Target, values: TargetSettings, reader: Reader, instances: int) -> Check:
-        bucket, prefix = _where(target, values)
-        account, region = self._lister(target, values)
-        if account is not target.account:
-            reader = Reader(self._context.session(account, region))
-        newest = arrivals.newest_log(reader, region, bucket, prefix)
-        if newest is None:
-            return storage.missing_bucket("logs", bucket)
-        now = datetime.datetime.now(datetime.UTC)
-        return arrivals.logs(newest, f"{bucket}/{prefix}", now, instances=instances, max_age=self._max_log_age)
-
-    def _lister(self, target: Target, values: TargetSettings) -> tuple[Account, str]:
-        """Return the account, and the region, from which the bucket is listed: those of the log archive for its bucket.
-
-        Where the settings make no log archive, a bucket with a key of that account is taken for one that is there.
-        """
-        s3 = values.preferences.s3
-        if self._archive and self._archive.holds_logs_of(s3):
-            return self._archive.account, self._archive.region
-        owner = s3.kms_key_arn.split(":")[4] if s3.kms_key_arn else s3.kms_key_account_id
-        if self._archive is None and self._archive_account and owner == self._archive_account.id:
-            return self._archive_account, self._context.home_region
-        return target.account, target.region
-
-    def watch(
-        self,
-        targets: Sequence[Target],
-        seconds: float,
-        progress: Callable[[int, int, float], None],
-        *,
-        since: datetime.datetime,
-        stop: threading.Event,
-    ) -> list[tuple[Target, Check]]:
-        """Wait until a new log has arrived for every target, or the time is over.
-
-        Args:
-            targets: Those whose logs go to S3 are watched.
-            seconds: How long, at least SHORTEST_WATCH_SECONDS.
-            progress: Is told how many of how many have arrived, and how many seconds are left.
-            since: What counts as new; S3 tells whole seconds.
-            stop: Ends the wait early.
-
-        Returns:
-            What came of each; where an account cannot be entered or its logs cannot be listed, that.
-        """
-        since = since.replace(microsecond=0)
-        deadline = time.monotonic() + max(seconds, SHORTEST_WATCH_SECONDS)
-        watched = [target for target in targets if _logs_to_s3(self._values(target))]
-        said: dict[Target, Check] = {}
-        readers: dict[str, Reader] = {}
-        while len(said) < len(watched):
-            for target in watched:
-                if target not in said and (check := self._look(target, readers, since)):
-                    said[target] = check
-            left = deadline - time.monotonic()
-            arrived = sum(check.verdict is Verdict.OK for check in said.values())
-            progress(arrived, len(watched), max(0.0, left))
-            if left <= 0 or len(said) == len(watched) or stop.wait(min(_LOOK_EVERY_SECONDS, left)):
-                break
-        late = Check(
-            "logs",
-            Verdict.FINDING,
-            "No new log has arrived.",
-            "Open and end a session while this waits; logs may take more than 30 seconds.",
-        )
-        return [(target, said.get(target, late)) for target in watched]
-
-    def _look(self, target: Target, readers: dict[str, Reader], since: datetime.datetime) -> Check | None:
-        """Return what is to be said of a target's logs, or None as long as none has arrived."""
-        values = self._values(target)
-        bucket, prefix = _where(target, values)
-        account, region = self._lister(target, values)
-        try:
-            if account.id not in readers:
-                readers[account.id] = Reader(self._context.session(account, region))
-            with translated_errors(f"list the logs in {bucket}/{prefix}"):
-                newest = arrivals.newest_log(readers[account.id], region, bucket, prefix)
-        except AccessError as error:
-            return _not_checked("logs", error)
-        return arrivals.arrived(newest, since)
-
-
-def with_arrivals(
-    verified: Sequence[TargetVerification], arrived: Sequence[tuple[Target, Check]]
-) -> list[TargetVerification]:
-    """Put what was watched in place of what was found of the logs before."""
-    by_target = dict(arrived)
-    return [
-        replace(one, checks=(*(check for check in one.checks if check.name != "logs"), by_target[one.target]))
-        if one.target in by_target
-        else one
-        for one in verified
-    ]
-
-
-def _where(target: Target, values: TargetSettings) -> tuple[str, str]:
-    wanted = wanted_preferences(target, values, None)["preferences"]
-    return wanted["s3BucketName"], wanted["s3KeyPrefix"]
-
-
-def _recorder(reader: Reader, region: str) -> Check:
-    state = read_recorder(reader.session, region)
-    if state.finding:
-        return Check("recorder", Verdict.FINDING, state.finding, "See modules/config_rule.")
-    return Check("recorder", Verdict.OK, "AWS Config records IAM roles.")
-
-
-def _guarded(name: str, look: Callable[[], Check]) -> Check:
-    """Make a check; what AWS refuses to tell is not checked, and never taken for good."""
-    try:
-        with translated_errors(f"check the {name.replace('_', ' ')}"):
-            return look()
-    except AccessError as error:
-        return _not_checked(name, error)
-
-
-def _not_checked(name: str, error: AccessError) -> Check:
-    return Check(name, Verdict.NOT_CHECKED, str(error), "Give the deployment role the permission to read it.")
-
-
-def _logs_to_s3(values: TargetSettings) -> bool:
-    return values.preferences.enabled and values.preferences.s3.enabled
+    def _logs(self, target: Target, reader: Reader, instances: int) -> Check:
+        location = log_location(self._inventory, target)
+        if location.account is not target.account:
+            reader = Reader(self._inventory.session(location.account, location.region))
+        return logs(reader, location, instances, self._max_log_age)

@@ -1,4 +1,4 @@
-"""Whether what was rolled out works."""
+"""Check the live state of targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
 from session_manager_fleet.run import signals
 from session_manager_fleet.targets import Selection
-from session_manager_fleet.verify import SHORTEST_WATCH_SECONDS, Verifier, exit_code, with_arrivals
+from session_manager_fleet.verify import MIN_WATCH_SECONDS, Verifier, exit_code, watch_logs, with_arrivals
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -25,30 +25,32 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def verify(
     context: typer.Context,
     selection: Selection,
-    output: Annotated[str, typer.Option("--format", metavar="table|json", help="How to print the findings.")] = "table",
+    output: Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")] = "table",
     max_log_age: Annotated[
-        str | None, typer.Option(metavar="90m|12h|7d", help="How old the newest log of a target may be.")
+        str | None, typer.Option(metavar="90m|12h|7d", help="Maximum age of the newest log of a target.")
     ] = None,
     watch: Annotated[
-        int, typer.Option(metavar="SECONDS", help="Wait for new logs; they may take more than 30 seconds.")
+        int, typer.Option(metavar="SECONDS", help="Wait for new logs; they can take more than 30 seconds.")
     ] = 0,
 ) -> int:
-    """Check keys, log groups, buckets, preferences, endpoints, policies, and whether logs arrive."""
-    begun = datetime.datetime.now(datetime.UTC)
+    """Check the live state: keys, log groups, buckets, preferences, endpoints, policies, and that logs arrive."""
+    started = datetime.datetime.now(datetime.UTC)
     if output not in {"table", "json"}:
         raise InputError(f'Unknown format "{output}"; use table or json.', "--format")
-    if watch and watch < SHORTEST_WATCH_SECONDS:
-        message = f"Logs may take {SHORTEST_WATCH_SECONDS} seconds to arrive; wait at least as long."
-        raise InputError(message, "--watch")
+    if watch and watch < MIN_WATCH_SECONDS:
+        raise InputError(f"Logs can take {MIN_WATCH_SECONDS} seconds to arrive; use at least that.", "--watch")
     age = _age(max_log_age) if max_log_age else None
     errors = terminal.make_console(stderr=True)
-    loaded, selected = load(context.obj, selection, errors)
-    verifier, stop = Verifier(loaded, age), threading.Event()
-    with signals.handled_signals(lambda *_: stop.set()), VerificationProgress(errors, len(selected.targets)) as told:
-        verified = verifier.verify(selected.targets, told.finished, stop=stop)
+    inventory, selected = load(context.obj, selection, errors)
+    verifier, stop = Verifier(inventory, age), threading.Event()
+    with (
+        signals.handled_signals(lambda *_: stop.set()),
+        VerificationProgress(errors, len(selected.targets)) as progress,
+    ):
+        verified = verifier.verify(selected.targets, progress.finished, stop=stop)
         if watch and not stop.is_set():
-            arrived = verifier.watch(selected.targets, watch, told.arrived, since=begun, stop=stop)
-            verified = with_arrivals(verified, arrived)
+            arrivals = watch_logs(inventory, selected.targets, watch, progress.arrived, since=started, stop=stop)
+            verified = with_arrivals(verified, arrivals)
     if stop.is_set():
         raise KeyboardInterrupt
     if output == "json":
@@ -63,5 +65,5 @@ def verify(
 def _age(text: str) -> datetime.timedelta:
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
     if match is None:
-        raise InputError(f'"{text}" is not an age; write it as 90m, 12h or 7d.', "--max-log-age")
+        raise InputError(f'"{text}" is not an age; use for example 90m, 12h or 7d.', "--max-log-age")
     return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -1,4 +1,4 @@
-"""Can the instances reach what the agent calls?"""
+"""Check that managed instances can reach the services that the SSM agent calls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.verify.model import Check, Verdict
+from session_manager_fleet.verify.model import Check, finding, not_needed, ok
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings import Preferences
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # A filter of EC2 takes 200 values.
 _INSTANCES_PER_CALL = 200
-# What may carry traffic to endpoints elsewhere; a local route and a gateway endpoint (vpce-…) do not.
+# Route targets that can lead to the internet; local routes and gateway endpoints (vpce-…) cannot.
 _WAYS_OUT = (
     "GatewayId",
     "NatGatewayId",
@@ -23,25 +23,25 @@ _WAYS_OUT = (
     "NetworkInterfaceId",
     "VpcPeeringConnectionId",
 )
-# The agent calls addresses of IPv4, unless its own configuration asks for UseDualStackEndpoint.
+# The agent calls IPv4 endpoints, unless its configuration sets UseDualStackEndpoint.
 _EVERYWHERE = "0.0.0.0/0"
 
 
 def needed_services(
     preferences: Preferences, region: str, *, logs_to_cloudwatch: bool, bucket_region: str
 ) -> dict[str, str]:
-    """Return the services that an instance must reach for sessions and their logs, as endpoints name them.
+    """Return the services that an instance must reach for sessions and their logs, by their names in endpoints.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html
 
     Args:
-        preferences: What is wanted.
+        preferences: The configured preferences.
         region: Region of the instances.
-        logs_to_cloudwatch: Whether session logs go there.
-        bucket_region: Region of the bucket that they go to.
+        logs_to_cloudwatch: Whether session logs go to CloudWatch.
+        bucket_region: Region of the log bucket.
 
     Returns:
-        The region in which each must be reached.
+        The region of each service.
     """
     needed = dict.fromkeys(["ssm", "ssmmessages", "ec2"], region)
     if preferences.session_key.enabled or preferences.s3.enabled:
@@ -54,27 +54,27 @@ def needed_services(
 
 
 def managed_instances(reader: Reader, region: str) -> list[str]:
-    """Return the ids of the EC2 instances that Systems Manager knows in a region."""
+    """Return the ids of the EC2 instances registered with Systems Manager in a region."""
     filters = [{"Key": "ResourceType", "Values": ["EC2Instance"]}]
     entries = reader.pages("ssm", region, "describe_instance_information", "InstanceInformationList", Filters=filters)
     return [entry["InstanceId"] for entry in entries]
 
 
 def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Mapping[str, str]) -> Check:
-    """Check that every managed instance has a way to the services: an internet route, or endpoints in its VPC.
+    """Check that every managed instance can reach the services: by an internet route, or by endpoints in its VPC.
 
     Args:
         reader: In the account of the instances.
         region: Their region.
-        instances: Their ids; Systems Manager knows some for days that are gone.
-        needed: The services, and the region in which each must be reached.
+        instances: Their ids; Systems Manager lists terminated instances for some days.
+        needed: The services, with the region of each.
     """
     by_vpc: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for instance in _described(reader, region, instances):
         if "VpcId" in instance:
             by_vpc[instance["VpcId"]].append(instance)
     if not by_vpc:
-        return Check("endpoints", Verdict.NOT_NEEDED, "There are no managed instances.")
+        return not_needed("endpoints", "There are no managed instances.")
     closed = []
     for vpc, inside in sorted(by_vpc.items()):
         of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
@@ -89,19 +89,18 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
             named = [service if needed[service] == region else f"{service} of {needed[service]}" for service in missing]
             closed.append(f"{vpc} lacks {', '.join(named)}")
     if closed:
-        return Check(
+        return finding(
             "endpoints",
-            Verdict.FINDING,
-            f"Managed instances without a way to the internet lack VPC endpoints that they use: {'; '.join(closed)}.",
-            "Create them with modules/vpc_endpoints; interfaces that exist need private DNS, and the gateway of S3 the "
-            "route tables of the instances. A bucket in another region needs a way to the internet.",
+            f"Managed instances without internet access lack VPC endpoints: {'; '.join(closed)}.",
+            "Create the endpoints with modules/vpc_endpoints. Existing interface endpoints need private DNS; the "
+            "S3 gateway endpoint needs the instances' route tables. A bucket in another region needs internet access.",
         )
     count = sum(map(len, by_vpc.values()))
-    return Check("endpoints", Verdict.OK, f"{count} managed instances in {len(by_vpc)} VPCs reach all services.")
+    return ok("endpoints", f"{count} managed instances in {len(by_vpc)} VPCs can reach all services.")
 
 
 def _described(reader: Reader, region: str, instances: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield what EC2 knows of instances; a filter passes over those that are gone, where ids would be an error."""
+    """Yield the descriptions of instances. A filter ignores terminated ones, while InstanceIds would fail on them."""
     for start in range(0, len(instances), _INSTANCES_PER_CALL):
         some = [{"Name": "instance-id", "Values": list(instances[start : start + _INSTANCES_PER_CALL])}]
         for reservation in reader.pages("ec2", region, "describe_instances", "Reservations", Filters=some):
@@ -109,7 +108,7 @@ def _described(reader: Reader, region: str, instances: Sequence[str]) -> Iterato
 
 
 def route_table(tables: Iterable[Mapping[str, Any]], subnet: str) -> Mapping[str, Any]:
-    """Return the route table of a subnet: its own, else the main one of the VPC."""
+    """Return the route table of a subnet: the associated one, else the main route table of the VPC."""
     own, main = None, None
     for table in tables:
         for association in table.get("Associations", []):
@@ -121,7 +120,7 @@ def route_table(tables: Iterable[Mapping[str, Any]], subnet: str) -> Mapping[str
 
 
 def has_way_out(table: Mapping[str, Any], instance: Mapping[str, Any]) -> bool:
-    """Tell whether a route table leads an instance everywhere; an internet gateway asks for a public address."""
+    """Tell whether a route table has a default route for an instance; an internet gateway needs a public address."""
     public = bool(instance.get("PublicIpAddress"))
     return any(
         route.get("DestinationCidrBlock") == _EVERYWHERE
@@ -135,12 +134,12 @@ def has_way_out(table: Mapping[str, Any], instance: Mapping[str, Any]) -> bool:
 def missing_services(
     found: Iterable[Mapping[str, Any]], needed: Mapping[str, str], route_tables: Iterable[str]
 ) -> list[str]:
-    """Return the services that the endpoints of a VPC do not serve.
+    """Return the services that no endpoint of a VPC serves.
 
     Args:
         found: The endpoints.
-        needed: The services, and the region in which each must be reached.
-        route_tables: The route tables that instances use: a gateway serves those that it is in.
+        needed: The services, with the region of each.
+        route_tables: The route tables of the instances; a gateway endpoint must be in all of them.
     """
     used, served = set(route_tables), set()
     for endpoint in found:
@@ -148,7 +147,7 @@ def missing_services(
         region, _, service = endpoint["ServiceName"].rpartition(".")
         if endpoint.get("State", "").lower() != "available" or region.rpartition(".")[2] != needed.get(service):
             continue
-        # Without private DNS the agent does not find an interface.
+        # Without private DNS the agent does not find an interface endpoint.
         gateway = endpoint.get("VpcEndpointType") == "Gateway"
         if used <= set(endpoint.get("RouteTableIds", [])) if gateway else endpoint.get("PrivateDnsEnabled"):
             served.add(service)

@@ -1,0 +1,72 @@
+"""Check the instance policy: that it exists, and grants access to the configured log destinations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.verify.reading import error_code
+
+if TYPE_CHECKING:
+    from session_manager_fleet.settings import TargetSettings
+    from session_manager_fleet.targets import Target
+    from session_manager_fleet.verify.reading import Reader
+
+
+def instance_policy(reader: Reader, target: Target, values: TargetSettings, group: str) -> Check:
+    """Check the managed policy of instance roles.
+
+    Args:
+        reader: In the account of the target.
+        target: A target in its account's home region.
+        values: Its settings.
+        group: Log group of session logs; empty for none.
+    """
+    if not values.instance_policy.enabled:
+        return not_needed("instance_policy", "instance_policy.enabled is false.")
+    region, names = target.region, values.names
+    arn = f"arn:{partitions()[region]}:iam::{target.account.id}:policy{names.policy_path}{names.policy}"
+    try:
+        version = reader.call("iam", region, "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return finding("instance_policy", f"The policy {arn} does not exist.")
+    answer = reader.call("iam", region, "get_policy_version", PolicyArn=arn, VersionId=version)
+    document = answer["PolicyVersion"]["Document"]
+    missing = missing_destinations(document if isinstance(document, dict) else json.loads(document), values, group)
+    if missing:
+        return finding("instance_policy", f"The policy {arn} does not allow writing to {' and '.join(missing)}.")
+    return ok("instance_policy", f"{arn} allows writing session logs.")
+
+
+def missing_destinations(document: Mapping[str, Any], values: TargetSettings, group: str) -> list[str]:
+    """Return the configured log destinations that no Allow statement has among its resources."""
+    allowed, s3 = list(_allowed(document)), values.preferences.s3
+    needed = []
+    if group:
+        needed.append(("logs:PutLogEvents", f":log-group:{group}", f"the log group {group}"))
+    if s3.enabled:
+        needed.append(("s3:PutObject", f":::{s3.bucket_name}/", f"the bucket {s3.bucket_name}"))
+    return [
+        destination
+        for action, part, destination in needed
+        if not any(action == granted and part in resource for granted, resource in allowed)
+    ]
+
+
+def _allowed(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for statement in _many(document["Statement"]):
+        if statement["Effect"] == "Allow":
+            for action in _many(statement.get("Action", [])):
+                for resource in _many(statement.get("Resource", [])):
+                    yield action, resource
+
+
+def _many(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,57 @@
+"""Check KMS keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
+from session_manager_fleet.verify.reading import error_code
+
+if TYPE_CHECKING:
+    from session_manager_fleet.settings import TargetSettings
+    from session_manager_fleet.verify.reading import Reader
+
+ENABLE_KEY = "Enable the key, or cancel its deletion."
+
+
+@dataclass(frozen=True)
+class Key:
+    """A KMS key.
+
+    Attributes:
+        arn: ARN of the key.
+        state: KMS's key state, such as `Enabled` or `PendingDeletion`.
+    """
+
+    arn: str
+    state: str
+
+
+def find_key(reader: Reader, region: str, key_id: str) -> Key | None:
+    """Return the key with an ARN or alias, or None if it does not exist."""
+    try:
+        found = reader.call("kms", region, "describe_key", KeyId=key_id)["KeyMetadata"]
+    except ClientError as error:
+        if error_code(error) != "NotFoundException":
+            raise
+        return None
+    return Key(found["Arn"], found["KeyState"])
+
+
+def session_key(reader: Reader, region: str, values: TargetSettings) -> tuple[Check, str | None]:
+    """Check the key that encrypts session data; return its ARN, too."""
+    expected = values.preferences.session_key
+    if not expected.enabled:
+        return not_needed("session_key", "Session data is not encrypted with a KMS key."), None
+    key_id = expected.kms_key_arn or values.names.data_key_alias
+    key = find_key(reader, region, key_id)
+    if key is None:
+        fix = PLAN_AND_APPLY if expected.kms_key_arn is None else "Create the key, or correct session_key.kms_key_arn."
+        return finding("session_key", f"The session key {key_id} does not exist.", fix), None
+    if key.state != "Enabled":
+        message = f"The session key {key_id} is {key.state}: no session can start."
+        return finding("session_key", message, ENABLE_KEY), key.arn
+    return ok("session_key", f"{key_id} is enabled."), key.arn

@@ -1,0 +1,50 @@
+"""Check the log group of session logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
+
+if TYPE_CHECKING:
+    from session_manager_fleet.settings import TargetSettings
+    from session_manager_fleet.verify.reading import Reader
+
+
+def log_group(reader: Reader, region: str, values: TargetSettings, name: str) -> Check:
+    """Check that the log group exists, is encrypted as required, and keeps logs for the configured time."""
+    if not name:
+        return not_needed("log_group", "Session logs do not go to CloudWatch.")
+    expected = values.preferences.cloudwatch
+    groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+    group = next((entry for entry in groups if entry["logGroupName"] == name), None)
+    if group is None:
+        fix = PLAN_AND_APPLY if expected.create_log_group else "Create it, or set create_log_group = true."
+        return finding("log_group", f"The log group {name} does not exist.", fix)
+    problems = []
+    if expected.encryption_enabled and not group.get("kmsKeyId"):
+        problems.append("it has no KMS key, so no session can start")
+    if expected.create_log_group and (
+        problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days)
+    ):
+        problems.append(problem)
+    if problems:
+        fix = PLAN_AND_APPLY if expected.create_log_group else "Associate a KMS key with the log group."
+        return finding("log_group", f"The log group {name} is not as configured: {'; '.join(problems)}.", fix)
+    return ok("log_group", f"{name} {'is encrypted' if group.get('kmsKeyId') else 'exists'}.")
+
+
+def judge_retention(days: int | None, expected: int) -> str:
+    """Return the difference between two retentions, or an empty text.
+
+    Args:
+        days: Retention of the log group in days; CloudWatch leaves it out for "never expire".
+        expected: The configured retention in days, 0 for "never expire".
+    """
+    if (days or 0) == expected:
+        return ""
+    return f"retention is {_days(days or 0)}, expected {_days(expected)}"
+
+
+def _days(days: int) -> str:
+    return f"{days} days" if days else '"never expire"'

@@ -1,0 +1,147 @@
+"""Check that session logs arrive in the bucket, below the prefix of each account and region."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.preferences import wanted_preferences
+from session_manager_fleet.verify.archive import archive_account, archive_of
+from session_manager_fleet.verify.bucket import missing_bucket
+from session_manager_fleet.verify.model import Check, NewestLog, Verdict, finding, not_needed
+from session_manager_fleet.verify.reading import Reader, error_code
+
+if TYPE_CHECKING:
+    from session_manager_fleet.accounts import Account
+    from session_manager_fleet.targets import Inventory, Target
+
+# S3 lists by key, not by time. Listing stops here, and the message says so.
+_MAX_OBJECTS = 100_000
+
+
+@dataclass(frozen=True)
+class LogLocation:
+    """Where the session logs of a target go.
+
+    Attributes:
+        bucket: Name of the bucket.
+        prefix: Prefix of the target's logs.
+        account: Account with whose role the bucket is listed.
+        region: Region in which it is listed.
+    """
+
+    bucket: str
+    prefix: str
+    account: Account
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest log object below a prefix.
+
+    Attributes:
+        key: Its key; empty if there is none.
+        at: When it was written.
+        complete: Whether all objects were listed.
+    """
+
+    key: str = ""
+    at: datetime.datetime | None = None
+    complete: bool = True
+
+
+def log_location(inventory: Inventory, target: Target) -> LogLocation:
+    """Return where the session logs of a target that logs to S3 go.
+
+    The bucket of the log archive is listed in the archive's account. If no archive is configured, a bucket whose key
+    belongs to the log-archive account is assumed to be in that account.
+    """
+    values = inventory.settings.effective(target.account, target.region).values
+    s3, archive, account = values.preferences.s3, archive_of(inventory), archive_account(inventory)
+    expected = wanted_preferences(target, values, None)["preferences"]
+    place = target.account, target.region
+    key_owner = s3.kms_key_arn.split(":")[4] if s3.kms_key_arn else s3.kms_key_account_id
+    if archive and archive.holds_logs_of(s3):
+        place = archive.account, archive.region
+    elif archive is None and account and key_owner == account.id:
+        place = account, inventory.home_region
+    return LogLocation(expected["s3BucketName"], expected["s3KeyPrefix"], *place)
+
+
+def newest_log(reader: Reader, location: LogLocation) -> Newest | None:
+    """Return the newest log of a target, or None if the bucket does not exist."""
+    where = {"Bucket": location.bucket, "Prefix": f"{location.prefix}/"}
+    try:
+        return newest_of(reader.pages("s3", location.region, "list_objects_v2", "Contents", **where))
+    except ClientError as error:
+        if error_code(error) != "NoSuchBucket":
+            raise
+        return None
+
+
+def newest_of(objects: Iterable[Mapping[str, Any]]) -> Newest:
+    """Return the newest of listed objects."""
+    newest = Newest()
+    for count, entry in enumerate(objects):
+        if count >= _MAX_OBJECTS:
+            return Newest(newest.key, newest.at, complete=False)
+        if newest.at is None or entry["LastModified"] > newest.at:
+            newest = Newest(entry["Key"], entry["LastModified"])
+    return newest
+
+
+def logs(reader: Reader, location: LogLocation, instances: int, max_age: datetime.timedelta | None) -> Check:
+    """Check that logs have arrived.
+
+    Args:
+        reader: In the account of the location.
+        location: Where the target's logs go.
+        instances: Number of managed instances of the target; without any, no log is expected.
+        max_age: Maximum age of the newest log, or None for any age.
+    """
+    newest = newest_log(reader, location)
+    if newest is None:
+        return missing_bucket("logs", location.bucket)
+    if newest.at is None:
+        if not instances:
+            return not_needed("logs", f"No log in {location}, and no managed instances.")
+        return finding(
+            "logs",
+            f"No log has ever arrived in {location}, although there are {instances} managed instances.",
+            "Start and end a session. If no log arrives, check the instance's role and the SSM agent's log.",
+        )
+    log = _log(newest.key, newest.at)
+    seen = "" if newest.complete else f" among the first {_MAX_OBJECTS:,} objects"
+    message = f"The newest log in {location}{seen} is {age_text(log.age_seconds)} old."
+    if max_age is not None and log.age_seconds > max_age.total_seconds():
+        fix = "Run verify with --watch 60, and start and end a session meanwhile."
+        return Check("logs", Verdict.FINDING, message, fix, log)
+    return Check("logs", Verdict.OK, message, newest_log=log)
+
+
+def arrived(newest: Newest | None, since: datetime.datetime) -> Check | None:
+    """Return the check for a log that has arrived since a time, or None if none has."""
+    if newest is None or newest.at is None or newest.at < since:
+        return None
+    return Check("logs", Verdict.OK, f"{newest.key} has arrived.", newest_log=_log(newest.key, newest.at))
+
+
+def _log(key: str, at: datetime.datetime) -> NewestLog:
+    # S3's clock may be ahead of this machine's.
+    return NewestLog(key, max(0, int((datetime.datetime.now(datetime.UTC) - at).total_seconds())))
+
+
+def age_text(seconds: int) -> str:
+    """Return an age in its largest unit, such as `3 hours`."""
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} seconds"

@@ -1,0 +1,35 @@
+"""Check the preferences document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from session_manager_fleet.preferences import VerificationError, verify_preferences, wanted_preferences
+from session_manager_fleet.verify.model import Check, finding, ok
+
+if TYPE_CHECKING:
+    from session_manager_fleet.settings import TargetSettings
+    from session_manager_fleet.targets import Target
+    from session_manager_fleet.verify.reading import Reader
+
+
+def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn: str | None) -> Check:
+    """Check that the document has the configured preferences.
+
+    Args:
+        reader: In the account of the target.
+        target: The target.
+        values: Its settings.
+        key_arn: ARN of the session key, or None without one.
+    """
+    try:
+        verify_preferences(reader.session, target.region, wanted_preferences(target, values, key_arn))
+    except VerificationError as error:
+        return finding("preferences", " ".join([str(error), *error.diagnostics]))
+    return ok("preferences", f"{values.names.document} matches the configuration.")
+
+
+def without_key() -> Check:
+    """Return the finding for a document that cannot be compared because its session key does not exist."""
+    message = "Skipped: the expected document depends on the session key."
+    return finding("preferences", message, "Fix the session key first.")
