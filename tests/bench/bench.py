@@ -34,7 +34,7 @@ from session_manager_fleet.reports.terminal import TerminalProgress, make_consol
 from session_manager_fleet.run import beginnings
 from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
-from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.run_lock import RunLock

@@ -22,9 +22,10 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.executors.capacity import available_cores
 from session_manager_fleet.run.executors.threads import local_workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Terms
-from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
-from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.layers import load_settings
@@ -124,7 +125,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
         environment=child_environment({"PATH": os.environ["PATH"]}, folder),
     )
 
-    def job(step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+    def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         text = renderer.render(target, settings.effective(target.account, target.region), role)
         return Job(step, target, text, terms, plan_sha256, verify=again)
 

@@ -82,7 +82,7 @@ class Workshop:
     terraform: Terraform
     data_folder: Path
 
-    def job(self, step: Step, plan_sha256: str = "", number: int = 1) -> Job:
+    def job(self, step: Step, plan_sha256: str | None = None, number: int = 1) -> Job:
         variables = f"wanted = {json.dumps(WANTED)}\nnumber = {number}\n"
         return Job(step, self.target, variables, self.terms, plan_sha256)
 

@@ -1,6 +1,6 @@
 """The live preferences document compared with the expected one."""
 
-from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
+from session_manager_fleet.preferences.compare import DocumentChange, VerificationError, verify_preferences
 from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
 from session_manager_fleet.preferences.live import LivePreferences, read_preferences
 from session_manager_fleet.preferences.preview import (
@@ -13,6 +13,7 @@ from session_manager_fleet.preferences.preview import (
 
 __all__ = [
     "PREFERENCES_OUTPUT",
+    "DocumentChange",
     "LivePreferences",
     "VerificationError",
     "log_group_name",

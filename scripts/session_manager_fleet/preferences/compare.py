@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from botocore.config import Config
+from pydantic import ConfigDict, Field, JsonValue
 
 from session_manager_fleet.aws import CLIENT_CONFIG
-from session_manager_fleet.changes import SENSITIVE, UNKNOWN, AttributeChange
+from session_manager_fleet.changes import SENSITIVE, UNKNOWN
 from session_manager_fleet.errors import AccessError, FleetError
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change
@@ -29,6 +31,20 @@ _CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_
 
 # What AWS answers right after a write may be older than the write.
 _LOOKS = 3
+
+
+@dataclass(frozen=True)
+class DocumentChange:
+    """A value of an existing document that would be lost or changed when the document is adopted."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+    path: str
+    """Path in the document, as `inputs.idleSessionTimeout`."""
+    before: Annotated[JsonValue, Field(alias="from")]
+    """The live value; null if there is none."""
+    after: Annotated[JsonValue, Field(alias="to")]
+    """The expected value; null if there is none."""
 
 
 class VerificationError(FleetError):
@@ -70,11 +86,11 @@ def _change(item: Mapping[str, Any]) -> Change:
     return Change(item["path"], item["from"], item["to"])
 
 
-def _shown(item: Mapping[str, Any]) -> AttributeChange:
+def _shown(item: Mapping[str, Any]) -> DocumentChange:
     # As text a change shows no value that may be a secret; then neither is one shown here.
     if str(_change(item)) == item["path"]:
-        return AttributeChange(item["path"], SENSITIVE, SENSITIVE)
-    return AttributeChange(item["path"], item["from"], UNKNOWN if item["to"] == _PLACEHOLDER else item["to"])
+        return DocumentChange(item["path"], SENSITIVE, SENSITIVE)
+    return DocumentChange(item["path"], item["from"], UNKNOWN if item["to"] == _PLACEHOLDER else item["to"])
 
 
 def _compare(session: boto3.Session, region: str, wanted: Mapping[str, Any], budget: Budget) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.changes import UNKNOWN, AttributeChange
-from session_manager_fleet.preferences.compare import _PLACEHOLDER, _READ_SECONDS, _compare, _shown
+from session_manager_fleet.changes import UNKNOWN
+from session_manager_fleet.preferences.compare import _PLACEHOLDER, _READ_SECONDS, DocumentChange, _compare, _shown
 from session_preferences.aws import Budget
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str
             yield entry
 
 
-def preview_adoption(session: boto3.Session, region: str, wanted: Mapping[str, Any]) -> tuple[AttributeChange, ...]:
+def preview_adoption(session: boto3.Session, region: str, wanted: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     """Return what an existing document would lose or change; nothing where there is no document yet.
 
     Args:
@@ -77,13 +77,13 @@ def preview_adoption(session: boto3.Session, region: str, wanted: Mapping[str, A
     return tuple(_shown(item) for item in found["changes"]) if exists else ()
 
 
-def preview_destruction(plan: Mapping[str, Any]) -> tuple[AttributeChange, ...]:
+def preview_destruction(plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     """Return what becomes of the document when a plan (`terraform show -json`) to destroy everything is applied.
 
     What counts is what the function was last told, not what the settings say now.
     """
     return tuple(
-        AttributeChange(told["document"], "managed", _ON_DESTROY[told["on_destroy"]])
+        DocumentChange(told["document"], "managed", _ON_DESTROY[told["on_destroy"]])
         for entry in _invocations(plan, "delete")
         for told in [json.loads(entry["change"]["before"]["input"])]
     )

@@ -8,7 +8,7 @@ from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
 from junitparser import Failure as FailedTest
 
 from session_manager_fleet.reports.text import change_counts, failure_heading, visible_lines
-from session_manager_fleet.run import Status, Summary, TargetEntry
+from session_manager_fleet.run import Status, Summary, TargetResult
 
 # Only what terraform or the verification says is about the target; these say that it could not be judged.
 _ERRORS = {"access", "input", "machine"}
@@ -48,7 +48,7 @@ def _missing(shard: str) -> TestCase:
     return case
 
 
-def _test_case(entry: TargetEntry) -> TestCase:
+def _test_case(entry: TargetResult) -> TestCase:
     case = TestCase(
         name=_text(f"{entry.account_id} {entry.region}"), classname=_text(entry.account_name), time=entry.seconds
     )

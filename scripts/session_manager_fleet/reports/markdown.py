@@ -30,7 +30,7 @@ from session_manager_fleet.run import Status
 
 if TYPE_CHECKING:
     from session_manager_fleet.changes import ResourceChange
-    from session_manager_fleet.run import ChangeSetEntry, Summary, TargetEntry
+    from session_manager_fleet.run import ChangeSetEntry, Summary, TargetResult
 
 # GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").
 LIMIT = 65_536
@@ -153,7 +153,7 @@ def _parts(summary: Summary) -> Iterator[_Part]:
     yield from _lists(summary)
 
 
-def _failure(entry: TargetEntry) -> _Part:
+def _failure(entry: TargetResult) -> _Part:
     assert entry.failure is not None  # noqa: S101 - only failed targets come here
     title = f"**{escape(failure_heading(entry))}**: {_name(entry)}"
     message = code(" ".join(entry.failure.message.split("\n")))
@@ -164,11 +164,11 @@ def _failure(entry: TargetEntry) -> _Part:
     return _Part(_FAILURES, "failed target", text + "\n", f"- {title}\n")
 
 
-def _name(entry: TargetEntry) -> str:
+def _name(entry: TargetResult) -> str:
     return f"{code(entry.account_id)} {code(entry.account_name)} {code(entry.region)}"
 
 
-def _change_set(section: str, group: ChangeSetEntry, targets: Sequence[TargetEntry]) -> _Part:
+def _change_set(section: str, group: ChangeSetEntry, targets: Sequence[TargetResult]) -> _Part:
     title = (
         f"**{action_counts(group.change_set)}** in {counted(len(targets), 'target')} ({code(group.fingerprint)})\n\n"
     )
@@ -200,7 +200,7 @@ def _attributes(change: ResourceChange) -> Iterator[str]:
 def _lists(summary: Summary) -> Iterator[_Part]:
     for warning in summary.warnings:
         yield _Part("Warnings", "list", f"- {code(warning)}\n")
-    waiting: dict[str, list[TargetEntry]] = {}
+    waiting: dict[str, list[TargetResult]] = {}
     for entry in summary.targets:
         if entry.status in {Status.NOT_STARTED, Status.UNFINISHED}:
             waiting.setdefault(entry.reason or status_words(entry.status), []).append(entry)

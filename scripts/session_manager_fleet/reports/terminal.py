@@ -35,7 +35,7 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run import Status, Step, TargetEntry, TargetResult
+from session_manager_fleet.run import Status, Step, TargetResult
 from session_manager_fleet.targets import WARNING_DAYS
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def make_console(*, stderr: bool = False) -> Console:
     return console
 
 
-def status_text(entry: TargetEntry) -> Text:
+def status_text(entry: TargetResult) -> Text:
     """Return what became of a target, in its colour."""
     return Text(outcome(entry), style=_STATUS_STYLES[entry.status])
 
@@ -147,10 +147,10 @@ class TerminalProgress:
         """Count a finished target; failures stay visible."""
         with self._lock:
             self._done += 1
-            self._running.pop(result.target.key, None)
+            self._running.pop(result.key, None)
             self._progress.advance(self._task)
             if result.status is Status.FAILED or not (self._quiet or self._console.is_terminal):
-                self._console.print(self._line(TargetEntry.of(result)), soft_wrap=True)
+                self._console.print(self._line(result), soft_wrap=True)
 
     def end(self) -> None:
         """Take the board away."""
@@ -158,7 +158,7 @@ class TerminalProgress:
             self._live.stop()
             self._live = None
 
-    def _line(self, entry: TargetEntry) -> Text:
+    def _line(self, entry: TargetResult) -> Text:
         return Text.assemble(
             f"[{self._done:>{len(str(self._total))}}/{self._total}] {entry.account_id} {entry.region:<14} ",
             status_text(entry),
@@ -178,7 +178,7 @@ class TerminalProgress:
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
     """Say which accounts were left out, and why."""
     for entry in skipped:
-        text = f"Skipped {entry.account.id} {visible(entry.account.name)}: {visible(entry.reason)}."
+        text = f"Skipped {entry.account_id} {visible(entry.account_name)}: {visible(entry.reason)}."
         console.print(Text(text, style="magenta"))
 
 
@@ -284,7 +284,7 @@ def print_results(console: Console, summary: Summary, *, quiet: bool = False) ->
     console.print(line)
 
 
-def _print_targets_table(console: Console, targets: Sequence[TargetEntry]) -> None:
+def _print_targets_table(console: Console, targets: Sequence[TargetResult]) -> None:
     table = Table("Account", "Name", "Region", "Status", "Changes", "Seconds")
     for entry in targets:
         table.add_row(
@@ -298,7 +298,7 @@ def _print_targets_table(console: Console, targets: Sequence[TargetEntry]) -> No
     console.print(table)
 
 
-def _print_waves_table(console: Console, targets: Sequence[TargetEntry]) -> None:
+def _print_waves_table(console: Console, targets: Sequence[TargetResult]) -> None:
     present = [status for status in Status if any(entry.status is status for entry in targets)]
     table = Table("Wave", "Targets")
     for status in present:
@@ -309,7 +309,7 @@ def _print_waves_table(console: Console, targets: Sequence[TargetEntry]) -> None
     console.print(table)
 
 
-def _print_failure(console: Console, entry: TargetEntry) -> None:
+def _print_failure(console: Console, entry: TargetResult) -> None:
     """Show a failed target with the step, and terraform's own errors."""
     assert entry.failure is not None  # noqa: S101 - only failed targets are shown here
     heading = f"{entry.account_id} {visible(entry.account_name)} {entry.region}: {failure_heading(entry)}"

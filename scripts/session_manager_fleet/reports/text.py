@@ -7,7 +7,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from session_manager_fleet.changes import (
@@ -25,7 +25,8 @@ from session_manager_fleet.run import FailureKind, Status
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from session_manager_fleet.run import PreviewEntry, Summary, TargetEntry
+    from session_manager_fleet.preferences import DocumentChange
+    from session_manager_fleet.run import Summary, TargetResult
     from session_manager_fleet.targets import PolicyException
 
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
@@ -66,7 +67,7 @@ def status_words(status: Status) -> str:
     return status.value.replace("_", " ")
 
 
-def outcome(entry: TargetEntry) -> str:
+def outcome(entry: TargetResult) -> str:
     """Return what became of a target in words, as `applied, verified`."""
     return f"{status_words(entry.status)}, verified" if entry.verified else status_words(entry.status)
 
@@ -95,13 +96,13 @@ def action_counts(change_set: ChangeSet) -> str:
     return ", ".join(f"{counts[action]} to {action}" for action in ACTIONS if counts[action]) or "outputs only"
 
 
-def change_counts(entry: TargetEntry) -> str:
+def change_counts(entry: TargetResult) -> str:
     """Return the counts of a target's plan, as `+1 ~2 -0`; empty where there is nothing to do."""
     found = entry.changes
     return f"+{found.add} ~{found.change} -{found.destroy}" if found and found.changed else ""
 
 
-def names_by_region(entries: Iterable[TargetEntry]) -> dict[str, list[str]]:
+def names_by_region(entries: Iterable[TargetResult]) -> dict[str, list[str]]:
     """Return the names of the targets' accounts for each region."""
     names: dict[str, list[str]] = {}
     for entry in entries:
@@ -174,39 +175,36 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text):,} characters)"
 
 
-def failure_heading(entry: TargetEntry) -> str:
+def failure_heading(entry: TargetResult) -> str:
     """Return in which step a target failed, and how: `apply: terraform failed`."""
     return f"{entry.step.value}: {FAILURE_HEADINGS[entry.failure.kind] if entry.failure else ''}"
 
 
-def previews(entries: Iterable[TargetEntry]) -> list[tuple[tuple[PreviewEntry, ...], list[TargetEntry]]]:
+def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange, ...], list[TargetResult]]]:
     """Return each distinct adoption preview once, with its targets; that of the most targets first.
 
     What names a target is replaced by placeholders, as in change sets.
     """
-    grouped: dict[str, tuple[tuple[PreviewEntry, ...], list[TargetEntry]]] = {}
+    grouped: dict[str, tuple[tuple[DocumentChange, ...], list[TargetResult]]] = {}
     for entry in entries:
         if entry.preview:
             preview = _with_placeholders(entry)
-            key = json.dumps([change.model_dump(mode="json") for change in preview])
+            key = json.dumps([asdict(change) for change in preview])
             grouped.setdefault(key, (preview, []))[1].append(entry)
     return sorted(grouped.values(), key=lambda group: -len(group[1]))
 
 
-def _with_placeholders(entry: TargetEntry) -> tuple[PreviewEntry, ...]:
+def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
     content = [[change.before, change.after] for change in entry.preview]
     names = Placeholders(entry.account_id, entry.region, entry.home_region, content)
 
     def shown(value: JsonValue) -> JsonValue:
         return value if value in MARKS else names.value(value)
 
-    return tuple(
-        change.model_copy(update={"before": shown(change.before), "after": shown(change.after)})
-        for change in entry.preview
-    )
+    return tuple(replace(change, before=shown(change.before), after=shown(change.after)) for change in entry.preview)
 
 
-def preview_line(change: PreviewEntry) -> str:
+def preview_line(change: DocumentChange) -> str:
     """Return what a document would lose, as `inputs.idleSessionTimeout: "30" → "20"`."""
     return f"{visible(change.path)}: {value_text(change.before)} → {value_text(change.after)}"
 

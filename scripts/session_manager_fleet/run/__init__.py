@@ -3,7 +3,8 @@
 from session_manager_fleet.run import beginnings, merge, signals, summary
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.executors.choose import THREADS
-from session_manager_fleet.run.journal import JOURNAL, SUMMARY, Beginning, RunFolder, find_run
+from session_manager_fleet.run.folder import JOURNAL, SUMMARY, RunFolder, find_run
+from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.operation import DESTROY, Operation, RunOptions
 from session_manager_fleet.run.results import (
     FailureKind,
@@ -16,7 +17,7 @@ from session_manager_fleet.run.results import (
 )
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.signals import handled_signals
-from session_manager_fleet.run.summary import ChangeSetEntry, PreviewEntry, Summary, TargetEntry
+from session_manager_fleet.run.summary import ChangeSetEntry, Summary
 
 __all__ = [
     "DESTROY",
@@ -27,14 +28,12 @@ __all__ = [
     "ChangeSetEntry",
     "FailureKind",
     "Operation",
-    "PreviewEntry",
     "RunFolder",
     "RunLock",
     "RunOptions",
     "Status",
     "Step",
     "Summary",
-    "TargetEntry",
     "TargetResult",
     "beginnings",
     "exit_code",

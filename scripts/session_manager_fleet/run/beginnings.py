@@ -1,4 +1,4 @@
-"""Describe what a command sets out to do, and refuse what its run does not allow."""
+"""Describe the work of a command, and refuse work that the state of its run does not allow."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import sha256_of
-from session_manager_fleet.run.journal import Beginning, RunState, TargetKey
-from session_manager_fleet.run.results import Status, TargetResult
-from session_manager_fleet.run.summary import SkippedEntry
+from session_manager_fleet.run.journal import Beginning, RunState
+from session_manager_fleet.run.results import Status, TargetKey, TargetResult
 from session_manager_fleet.settings import Tolerance
 from session_manager_fleet.targets import (
     EVERYTHING,
@@ -27,7 +26,7 @@ _UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 
 def begin_run(
-    context: Inventory,
+    inventory: Inventory,
     command: str,
     targets: TargetList,
     selection: Selection,
@@ -37,43 +36,43 @@ def begin_run(
     """Describe a new run over selected targets."""
     return Beginning(
         command=command,
-        organization_id=context.settings.organization.id,
-        configuration_sha256=sha256_of(context.settings.document.path),
+        organization_id=inventory.settings.organization.id,
+        configuration_sha256=sha256_of(inventory.settings.document.path),
         selection=_conditions(selection),
-        tolerances={wave.name: wave.max_failures.value for wave in context.settings.waves},
+        tolerances={wave.name: wave.max_failures for wave in inventory.settings.waves},
         targets=tuple(TargetKey.of(target) for target in targets.targets),
-        skipped=tuple(SkippedEntry(**entry.as_dict()) for entry in targets.skipped),
+        skipped=targets.skipped,
         exceptions=tuple(exceptions),
         warnings=tuple(warnings),
-        **_shards(context.select(replace(selection, shard=None)).targets, selection.shard),
+        **_shards(inventory.select(replace(selection, shard=None)).targets, selection.shard),
     )
 
 
-def go_on(
-    context: Inventory, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
+def continue_run(
+    inventory: Inventory, before: Beginning, targets: Sequence[Target], command: str, selection: Selection = EVERYTHING
 ) -> Beginning:
-    """Describe a command that works on what an earlier one left.
+    """Describe a command that continues the work of an earlier one.
 
     Args:
-        context: The organization and its settings.
-        before: What the earlier one set out to do.
+        inventory: The organization and its settings.
+        before: Beginning of the earlier command.
         targets: All targets of the run.
-        command: What the command does.
-        selection: Its wave and its shard narrow what is worked on further.
+        command: Name of the command.
+        selection: Its wave and its shard narrow the targets further.
 
     Raises:
-        InputError: The run was made for another organization.
+        InputError: The run belongs to another organization.
     """
-    if before.organization_id != context.settings.organization.id:
+    if before.organization_id != inventory.settings.organization.id:
         message = (
-            f"This run is about {before.organization_id}, the settings are about {context.settings.organization.id}."
+            f"This run belongs to {before.organization_id}, but the settings to {inventory.settings.organization.id}."
         )
         raise InputError(message, "RUN")
     shards = {"shard": before.shard, "shards": before.shards}
     return Beginning(
         command=command,
         organization_id=before.organization_id,
-        configuration_sha256=sha256_of(context.settings.document.path),
+        configuration_sha256=sha256_of(inventory.settings.document.path),
         wave=selection.wave or before.wave,
         missing_shards=before.missing_shards,
         **(_shards(targets, selection.shard) or shards),
@@ -81,7 +80,7 @@ def go_on(
 
 
 def _conditions(selection: Selection) -> tuple[str, ...]:
-    """Return what narrows a selection, but for its shard, in one order however it was written."""
+    """Return the options of a selection, except for its shard, in one order however they were given."""
     include = selection.include
     given = {
         "account": include.accounts,
@@ -95,61 +94,62 @@ def _conditions(selection: Selection) -> tuple[str, ...]:
 
 
 def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
-    """Return which part of the targets a run has, and which parts there are."""
+    """Return the shard of a run and the numbers of the shards that hold targets."""
     if shard is None:
         return {}
     parts = tuple(part.index for part in occupied_shards(targets, shard.count))
     return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
 
 
-def refuse_other_configuration(context: Inventory, state: RunState) -> None:
-    """Refuse to go on with a run whose settings have changed: its parts would not belong together.
+def refuse_other_configuration(inventory: Inventory, state: RunState) -> None:
+    """Refuse to continue a run whose settings have changed: its results would not belong together.
 
     Raises:
-        InputError: organization.yaml is not what the last command on the run worked with.
+        InputError: organization.yaml differs from that of the last command on the run.
     """
-    path = context.settings.document.path
+    path = inventory.settings.document.path
     if sha256_of(path) != state.beginning.configuration_sha256:
-        raise InputError(
-            "It is not what the last command on this run worked with: plan anew, what is done already is found so.",
-            str(path),
+        message = (
+            "The configuration has changed since this run was planned. Plan again; finished targets will show no "
+            "changes."
         )
+        raise InputError(message, str(path))
 
 
 def refuse_missing_shards(state: RunState) -> None:
-    """Refuse to apply a merged run that does not hold all plans that were meant: its review was not whole.
+    """Refuse to apply a merged run without the plans of all shards: its review was incomplete.
 
     Raises:
         InputError: A shard is missing.
     """
     if missing := state.first.missing_shards:
-        message = f"Shard {', '.join(missing)} is missing from this run: make it, and merge all shards again."
+        message = f"Shard {', '.join(missing)} is missing from this run. Plan it, and merge all shards again."
         raise InputError(message, "RUN")
 
 
-def refuse_skipped_waves(context: Inventory, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
-    """Refuse to go on to a wave before those that it follows, whichever command was to work on them.
+def refuse_skipped_waves(inventory: Inventory, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
+    """Refuse to start a wave while an earlier one of the run is unfinished or has failed.
 
     Args:
-        context: The organization and its settings, which say what each wave tolerates.
-        state: Where the run stands.
-        pending: What the command works on.
-        reverse: The last wave of the run comes first.
+        inventory: The organization and its settings, which hold the tolerance of each wave.
+        state: State of the run.
+        pending: Targets of the command.
+        reverse: The last wave comes first, as for destroy.
 
     Raises:
-        InputError: More targets of an earlier wave have failed than it tolerates, or some are not done.
+        InputError: An earlier wave has more failed targets than it tolerates, or targets that are not done.
     """
     worked_on = {target.key for target in pending}
     waves: dict[str, list[TargetResult]] = {}
     for result in reversed(state.results) if reverse else state.results:
-        waves.setdefault(result.target.wave, []).append(result)
-    tolerance = {wave.name: wave.max_failures for wave in context.settings.waves}
+        waves.setdefault(result.wave, []).append(result)
+    tolerance = {wave.name: wave.max_failures for wave in inventory.settings.waves}
     order = list(waves)
     last = max(order.index(target.wave) for target in pending)
     for name in order[:last]:
         results = waves[name]
         failures = sum(result.status is Status.FAILED for result in results)
-        undone = sum(result.status in _UNDONE and result.target.key not in worked_on for result in results)
+        undone = sum(result.status in _UNDONE and result.key not in worked_on for result in results)
         where = f"of {len(results)} targets of the wave {name}, which comes before {order[last]}"
         if tolerance.get(name, Tolerance()).exceeded_by(failures, len(results)):
             raise InputError(f"{failures} {where}, failed: `resume` the run first.", "RUN")

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from session_manager_fleet.changes import AttributeChange, change_set_of, protected_destructions
+from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
+    DocumentChange,
     VerificationError,
     planned_preferences,
     preview_adoption,
@@ -121,7 +122,7 @@ class Job:
     target: Target
     variables: str
     terms: Terms
-    plan_sha256: str = ""
+    plan_sha256: str | None = None
     destroy: bool = False
     retry_token: int = 0
     verify: bool = False
@@ -160,7 +161,7 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         result = {Step.PLAN: _plan, Step.APPLY: _apply}[job.step](job, folder, terraform)
     except (FleetError, OSError) as error:
         result = failed(job.target, job.step, error, folder)
-    return replace(result, seconds=time.monotonic() - begun)
+    return replace(result, seconds=round(time.monotonic() - begun, 2))
 
 
 def _refuse_unsaved_state(job: Job, folder: Path, terraform: Terraform) -> None:
@@ -188,7 +189,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
         verified = _verify(job, planned_preferences(terraform.show(plan, log))) if job.verify else None
-        return TargetResult(job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified)
+        return TargetResult.build(job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified)
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
     if buckets := created_buckets(shown):
@@ -196,7 +197,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     changes = change_set_of(shown, job.target)
     protected = [change.address for change in protected_destructions(changes)]
     sha256 = seal(folder, terraform.root, job.origin, protected=protected, created_at=_now())
-    return TargetResult(
+    return TargetResult.build(
         job.target,
         Status.CHANGES,
         Step.PLAN,
@@ -207,7 +208,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     )
 
 
-def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[AttributeChange, ...]:
+def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     """Return what an existing document would lose or change."""
     if job.destroy:
         return preview_destruction(plan)
@@ -217,7 +218,7 @@ def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[AttributeChange, ...]:
 
 def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     demands = PlanConstraints(
-        sha256=job.plan_sha256,
+        sha256=job.plan_sha256 or "",
         origin=job.origin,
         variables=job.variables,
         now=_now(),
@@ -238,7 +239,9 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
             told = (*error.diagnostics, *_notes(error), *_mending_commands(job, unsaved, terraform))
             raise UnsavedStateError(message, told, "terraform") from error
         raise
-    return TargetResult(job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT)))
+    return TargetResult.build(
+        job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT))
+    )
 
 
 def _may_have_called(error: TerraformError) -> bool:
@@ -302,7 +305,7 @@ def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path
         )
     failure = Failure(kind, message, (*told, *_notes(error)))
     verified = False if isinstance(error, VerificationError) else None
-    return TargetResult(target, Status.FAILED, step, failure=failure, verified=verified)
+    return TargetResult.build(target, Status.FAILED, step, failure=failure, verified=verified)
 
 
 def _notes(error: Exception) -> tuple[str, ...]:

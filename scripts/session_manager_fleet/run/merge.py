@@ -1,4 +1,4 @@
-"""Join the runs of all shards to one run that can be shown, applied and resumed like any other."""
+"""Merge the runs of all shards into one run that can be reported, applied and resumed like any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.journal import Beginning, RunFolder, RunState
+from session_manager_fleet.run.folder import RunFolder
+from session_manager_fleet.run.journal import Beginning, RunState
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.settings import Tolerance
 from session_manager_fleet.targets import Shard
@@ -22,9 +23,9 @@ class Part:
     """The run of one shard.
 
     Attributes:
-        folder: Where it is.
-        state: Where it stands.
-        shard: Which part of the accounts it had.
+        folder: Its folder.
+        state: Its state.
+        shard: Its shard.
     """
 
     folder: RunFolder
@@ -36,37 +37,39 @@ class Part:
         """Read the run of a shard.
 
         Raises:
-            InputError: It is no run, or not that of a shard.
+            InputError: There is no run, or it is not that of a shard.
         """
         folder = RunFolder(path.resolve())
         state = folder.read()
         if state.beginning.shard is None:
-            raise InputError("This run is not that of a shard; make it with --shard I/N.", str(path))
+            raise InputError("This is not the run of a shard: it was made without --shard I/N.", str(path))
         return cls(folder, state, Shard.parse(state.beginning.shard))
 
     @property
     def results(self) -> list[TargetResult]:
-        """What became of the targets of this part; an apply of a shard leaves the others in the run as they are."""
+        """Results of the targets of this shard; an apply of one shard of a run leaves the others unchanged."""
         return self.state.scope
 
 
 def read_parts(paths: Sequence[Path]) -> list[Part]:
-    """Read the runs of shards that belong together; of a folder without a journal no run ever began.
+    """Read the runs of shards that belong together; folders without a journal are skipped, as no run began there.
 
     Raises:
-        InputError: They do not belong together, or none is there.
+        InputError: They do not belong together, or there is none.
     """
     there = [path for path in paths if RunFolder(path).begun or not path.is_dir()]
     parts = [Part.read(path) for path in there or paths]
     first = parts[0]
     seen: dict[int, Part] = {}
     for part in parts:
-        what = _difference(first, part)
-        if what:
-            raise InputError(f"Its {what} is not that of {first.folder.path}.", str(part.folder.path))
+        if what := _difference(first, part):
+            message = (
+                f"The {what} differs from that of the run in {first.folder.path}; these runs do not belong together."
+            )
+            raise InputError(message, str(part.folder.path))
         other = seen.setdefault(part.shard.index, part)
         if other is not part:
-            message = f"This is shard {part.state.beginning.shard} again; {other.folder.path} is it already."
+            message = f"Duplicate shard {part.state.beginning.shard}: it was already read from {other.folder.path}."
             raise InputError(message, str(part.folder.path))
     return sorted(parts, key=lambda part: part.shard.index)
 
@@ -85,21 +88,21 @@ def _difference(one: Part, other: Part) -> str:
 
 
 def missing(parts: Sequence[Part]) -> tuple[str, ...]:
-    """Return the shards that hold targets and whose runs are not there, as `2/5`."""
+    """Return the shards that hold targets and whose runs are missing, as `2/5`."""
     there = {part.shard.index for part in parts}
-    wanted = {number for part in parts for number in part.state.beginning.shards}
-    return tuple(f"{number}/{parts[0].shard.count}" for number in sorted(wanted - there))
+    expected = {number for part in parts for number in part.state.beginning.shards}
+    return tuple(f"{number}/{parts[0].shard.count}" for number in sorted(expected - there))
 
 
 def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
-    """Make a run of the runs of all shards, with their plans and logs, and return its folder; it is not ended yet.
+    """Create one run from the runs of all shards, with their plans and logs; the caller ends it.
 
     Args:
         parts: What `read_parts` has read.
         runs: Folder of the runs.
 
     Raises:
-        JournalError: The folder of the run cannot be written, or that of a shard not be made private.
+        JournalError: The folder of the run cannot be written, or access to that of a shard cannot be restricted.
     """
     for part in parts:
         part.folder.tighten()
@@ -107,8 +110,8 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
     run = RunFolder.create(runs)
     rank = {name: number for number, name in enumerate(first.tolerances)}
     results = [result for part in parts for result in part.results]
-    results.sort(key=lambda result: rank.get(result.target.wave, len(rank)))
-    keys = {key.target.key: key for part in parts for key in part.state.beginning.targets}
+    results.sort(key=lambda result: rank.get(result.wave, len(rank)))
+    keys = {key.key: key for part in parts for key in part.state.beginning.targets}
     run.begin(
         Beginning(
             command=first.command,
@@ -116,7 +119,7 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
             configuration_sha256=first.configuration_sha256,
             selection=first.selection,
             tolerances=first.tolerances,
-            targets=tuple(keys[result.target.key] for result in results),
+            targets=tuple(keys[result.key] for result in results),
             skipped=_distinct(entry for part in parts for entry in part.state.beginning.skipped),
             exceptions=_distinct(entry for part in parts for entry in part.state.beginning.exceptions),
             warnings=_distinct(text for part in parts for text in part.state.beginning.warnings),
@@ -126,13 +129,13 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
     for part in parts:
         for result in part.results:
             with run.writing():
-                _copy(part.folder.path / result.target.key, run.target_folder(result.target))
+                _copy(part.folder.path / result.key, run.target_folder(result))
             run.finished(result)
     return run
 
 
 def _copy(source: Path, folder: Path) -> None:
-    """Copy the files of a target; what came through the storage of a CI system has lost its permissions."""
+    """Copy the files of a target as private files: artifacts of a CI system have lost their permissions."""
     for path in source.iterdir() if source.is_dir() else ():
         if path.is_file() and not path.is_symlink():
             copy = folder / path.name
@@ -148,19 +151,19 @@ def _distinct(entries: Iterable[T]) -> tuple[T, ...]:
     return tuple(found)
 
 
-def intolerable(results: Sequence[TargetResult], beginning: Beginning) -> list[str]:
-    """Return why the failures are more than is tolerated, wave by wave; nothing where they are not.
+def exceeded_tolerances(results: Sequence[TargetResult], beginning: Beginning) -> list[str]:
+    """Return a sentence for each wave whose failures exceed its tolerance.
 
-    What has not been done at all is never tolerated.
+    Targets that are not done are never tolerated.
     """
     sentences = []
-    for name in dict.fromkeys(result.target.wave for result in results):
-        wave = [result for result in results if result.target.wave == name]
+    for name in dict.fromkeys(result.wave for result in results):
+        wave = [result for result in results if result.wave == name]
         failures = sum(result.status is Status.FAILED for result in wave)
         undone = sum(result.status in {Status.UNFINISHED, Status.NOT_STARTED} for result in wave)
-        tolerated = Tolerance.parse(beginning.tolerances.get(name, 0))
+        tolerated = beginning.tolerances.get(name, Tolerance())
         if undone:
             sentences.append(f"{undone} of {len(wave)} targets of the wave {name} are not done")
         if tolerated.exceeded_by(failures, len(wave)):
-            sentences.append(f"{failures} of {len(wave)} targets of the wave {name} failed, {tolerated} are tolerated")
+            sentences.append(f"{failures} of {len(wave)} targets of the wave {name} failed (tolerated: {tolerated})")
     return sentences

@@ -18,8 +18,9 @@ from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
 from session_manager_fleet.run.executors.choose import THREADS, dask_address, dask_opener
 from session_manager_fleet.run.executors.threads import local_workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Terms
-from session_manager_fleet.run.journal import Beginning, RunFolder, with_plan
+from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Step, TargetResult, exit_code
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import Toolchain
@@ -83,7 +84,7 @@ class Operation:
         retry_tokens: Retry tokens, by the key of the target.
         destroys: Plans are made to destroy everything.
         missing_shards: Parts of a merged run that were not there.
-        doubtful: Keys of the targets of which an earlier command does not know how their apply ended.
+        indeterminate: Keys of the targets of which an earlier command does not know how their apply ended.
         stop: Set as soon as the user asks to stop.
     """
 
@@ -97,7 +98,7 @@ class Operation:
     retry_tokens: dict[str, int]
     destroys: bool = False
     missing_shards: tuple[str, ...] = ()
-    doubtful: set[str] = field(default_factory=set)
+    indeterminate: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
     _interrupt: Callable[[], None] = lambda: None
 
@@ -189,8 +190,8 @@ class Operation:
         """
         with self._rollout() as rollout:
             applied = rollout.apply(planned, self.context.settings.waves, between, reverse=self.destroys)
-        by_target = {result.target: result for result in applied}
-        return [with_plan(plan, by_target[plan.target]) if plan.target in by_target else plan for plan in planned]
+        by_key = {result.key: result for result in applied}
+        return [by_key[plan.key].after_plan(plan) if plan.key in by_key else plan for plan in planned]
 
     def allow_destroy(self) -> None:
         """Let keys, log groups and buckets be deleted: somebody has agreed to that."""
@@ -221,10 +222,10 @@ class Operation:
                 limits=limits,
             )
 
-    def _job(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+    def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         account = self._current(target).account
-        doubtful = again or target.key in self.doubtful
-        if doubtful:
+        indeterminate = again or target.key in self.indeterminate
+        if indeterminate:
             # An apply that failed may have stored a retry token for the next plan.
             self.retry_tokens |= read_retry_tokens(self.terms.backend, target.key)
         # What an earlier command noted of the account is not all that settings match, tags for example.
@@ -240,7 +241,7 @@ class Operation:
             plan_sha256,
             destroy=self.destroys,
             retry_token=retry_token,
-            verify=doubtful and not self.destroys,
+            verify=indeterminate and not self.destroys,
         )
 
     def _current(self, target: Target) -> Target:

@@ -1,35 +1,35 @@
-"""What became of a target: the words that the scheduler, the journal and the reports share."""
+"""The result of a target: the one shape that jobs, scheduler, journal, summary and reports share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated, Literal
 
-from session_manager_fleet.changes import ChangeSet
+from pydantic import ConfigDict, Field
+
+from session_manager_fleet.accounts import Account
+from session_manager_fleet.changes import ChangeSet, PlanOutcome
 from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.preferences import DocumentChange
 from session_manager_fleet.targets import Target
-
-if TYPE_CHECKING:
-    from session_manager_fleet.changes import AttributeChange, ChangeSet, PlanOutcome
-    from session_manager_fleet.targets import Target
 
 
 class Status(StrEnum):
-    """Where a target stands."""
+    """Status of a target."""
 
     NO_CHANGES = "no_changes"
     CHANGES = "changes"
     APPLIED = "applied"
     FAILED = "failed"
     NOT_STARTED = "not_started"
-    # The journal knows its beginning and no end: the run is still at it, or died.
+    # The journal holds a start without an end: the run is still at work on it, or died.
     UNFINISHED = "unfinished"
 
 
 class Step(StrEnum):
-    """What is done with a target, in this order."""
+    """Step of a target, in the order of work."""
 
     PLAN = "plan"
     APPLY = "apply"
@@ -40,14 +40,14 @@ FailureKind = Literal["access", "terraform", "verification", "input", "machine"]
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a target failed.
+    """Reason why a target failed.
 
     Attributes:
-        kind: `access` (the account could not be entered), `terraform` (terraform failed), `verification` (the live
-            preferences are not what was applied), `input` (refused before anything was touched) or `machine` (a full
-            disk or the like where the work is done).
-        message: What happened, in one sentence.
-        diagnostics: Terraform's own errors, or what differs.
+        kind: `access` (the role in the account cannot be assumed), `terraform` (terraform failed), `verification` (the
+            live preferences differ from what was applied), `input` (refused before anything was touched) or `machine`
+            (a full disk or another error of the machine that did the work).
+        message: One sentence.
+        diagnostics: Terraform's own errors, or the differences.
     """
 
     kind: FailureKind
@@ -56,36 +56,121 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class TargetResult:
-    """What became of a target in a step.
+class TargetKey:
+    """A target as journals and summaries hold it."""
 
-    Attributes:
-        target: The target.
-        status: Where it stands now.
-        step: The last step that was begun.
-        outcome: Counts of the plan, once there is one.
-        change_set: Normalized changes, where the plan has any.
-        failure: Why it failed.
-        reason: Why it was not started.
-        seconds: Wall time of the step.
-        plan_sha256: Digest of the saved plan's bundle.
-        attempts: How often the step was tried.
-        preview: What an existing document would lose or change when it is taken over.
-        verified: Whether the live preferences were read back and are what was applied; None where nobody looked.
-    """
+    account_id: Annotated[str, Field(description="Twelve digits.")]
+    account_name: Annotated[str, Field(description="As in AWS Organizations; not unique.")]
+    ou: Annotated[str, Field(description="Path of the organizational unit, as `Workloads/Prod`.")]
+    account_role: Annotated[str, Field(description="`management`, `log-archive`, `audit`, or empty.")]
+    region: Annotated[str, Field(description="Region of the target.")]
+    home_region: Annotated[str, Field(description="The account's region for resources that exist once per account.")]
+    wave: Annotated[str, Field(description="Name of its wave.")]
 
-    target: Target
+    @classmethod
+    def of(cls, target: Target) -> TargetKey:
+        """Describe a target; tags, email address and state of its account are left out."""
+        return TargetKey(*_key_values(target))
+
+    @property
+    def target(self) -> Target:
+        """The target, without tags, email address and state of its account."""
+        account = Account(id=self.account_id, name=self.account_name, ou=self.ou, role=self.account_role)
+        return Target(account, self.region, self.home_region, self.wave)
+
+    @property
+    def key(self) -> str:
+        """`account/region`, as `Target.key`."""
+        return f"{self.account_id}/{self.region}"
+
+
+def _key_values(target: Target) -> tuple[str, str, str, str, str, str, str]:
+    account = target.account
+    return account.id, account.name, account.ou, account.role, target.region, target.home_region, target.wave
+
+
+@dataclass(frozen=True)
+class TargetResult(TargetKey):
+    """The result of the last step of a target."""
+
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+    workspace: str
+    """Terraform workspace."""
     status: Status
+    """Status of the target."""
     step: Step
-    outcome: PlanOutcome | None = None
-    change_set: ChangeSet | None = None
-    failure: Failure | None = None
-    reason: str = ""
-    seconds: float = 0.0
-    plan_sha256: str = ""
+    """The last step that was started."""
+    changes: PlanOutcome | None
+    """Counts of the plan."""
+    fingerprint: str | None
+    """Fingerprint of its change set."""
+    failure: Failure | None
+    """Reason of the failure."""
+    reason: str | None
+    """Reason why it was not started."""
+    seconds: float
+    """Wall time of its steps."""
     attempts: int = 1
-    preview: tuple[AttributeChange, ...] = ()
+    """Attempts at the last step."""
+    plan_sha256: str | None = field(kw_only=True)
+    """SHA-256 digest of the manifest of its saved plan."""
+    log: str | None = field(kw_only=True)
+    """Terraform's output, relative to the folder of the run."""
+    preview: tuple[DocumentChange, ...] = ()
+    """Values that an existing document would lose or change when it is adopted."""
     verified: bool | None = None
+    """Whether the live preferences were read back and match what was applied; null if they were not read."""
+    # Journals and summaries hold each change set once, under its fingerprint.
+    change_set: Annotated[ChangeSet | None, Field(exclude=True)] = field(default=None, compare=False)
+
+    @classmethod
+    def build(
+        cls,
+        target: Target,
+        status: Status,
+        step: Step,
+        changes: PlanOutcome | None = None,
+        change_set: ChangeSet | None = None,
+        *,
+        failure: Failure | None = None,
+        reason: str | None = None,
+        seconds: float = 0.0,
+        attempts: int = 1,
+        plan_sha256: str | None = None,
+        preview: tuple[DocumentChange, ...] = (),
+        verified: bool | None = None,
+    ) -> TargetResult:
+        """Return the result of a target."""
+        return cls(
+            *_key_values(target),
+            workspace=target.workspace,
+            status=status,
+            step=step,
+            changes=changes,
+            fingerprint=change_set.fingerprint if change_set else None,
+            failure=failure,
+            reason=reason,
+            seconds=round(seconds, 2),
+            attempts=attempts,
+            plan_sha256=plan_sha256,
+            log=None,
+            preview=preview,
+            verified=verified,
+            change_set=change_set,
+        )
+
+    def after_plan(self, planned: TargetResult) -> TargetResult:
+        """Add the findings of the plan to the result of its apply."""
+        return replace(
+            self,
+            changes=self.changes or planned.changes,
+            fingerprint=self.fingerprint or planned.fingerprint,
+            change_set=self.change_set or planned.change_set,
+            plan_sha256=self.plan_sha256 or planned.plan_sha256,
+            preview=self.preview or planned.preview,
+            seconds=round(planned.seconds + self.seconds, 2),
+        )
 
 
 def is_pending(result: TargetResult) -> bool:
@@ -94,9 +179,9 @@ def is_pending(result: TargetResult) -> bool:
 
 
 def unfinished(results: Sequence[TargetResult]) -> list[TargetResult]:
-    """Return the results of targets that have to be planned anew when their run is resumed.
+    """Return the results of targets that have to be planned again when their run is resumed.
 
-    Of those that were being applied, or failed there, nobody knows how far they came; their saved plans are of no use.
+    An interrupted or failed apply may be partial, so its saved plan is stale.
     """
     undone = {Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
     return [result for result in results if result.status in undone and not is_pending(result)]
@@ -110,9 +195,9 @@ def with_changes(results: Sequence[TargetResult]) -> list[TargetResult]:
 def exit_code(
     results: Sequence[TargetResult], *, interrupted: bool = False, missing_shards: Sequence[str] = ()
 ) -> ExitCode:
-    """Return what the process says of these results; failure outweighs changes, and a missing shard is a failure.
+    """Return the exit code for results: failure outweighs changes, and a missing shard is a failure.
 
-    A saved plan that waits for somebody to agree is a pending change.
+    A saved plan that waits for confirmation is a pending change.
     """
     if interrupted:
         return ExitCode.INTERRUPTED

@@ -15,8 +15,8 @@ from typing import Protocol
 from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed, failed
-from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
 from session_manager_fleet.settings import Tolerance, Wave
@@ -44,7 +44,7 @@ class Observer(Protocol):
 class MakeJob(Protocol):
     """Says what the job of a step of a target is."""
 
-    def __call__(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+    def __call__(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         """Return a job.
 
         Args:
@@ -103,7 +103,7 @@ class _Task:
 
     step: Step
     target: Target
-    plan_sha256: str = ""
+    plan_sha256: str | None = None
     attempt: int = 1
     delay_seconds: float = 0.0
     again: bool = False
@@ -143,7 +143,7 @@ class Scheduler:
         self._observer = observer
         self._stop = stop
         self._limits = limits
-        self._results: dict[Target, TargetResult] = {}
+        self._results: dict[str, TargetResult] = {}
         self._change_sets: dict[str, ChangeSet] = {}
         self._failures = 0
         self._targets = 0
@@ -153,7 +153,7 @@ class Scheduler:
         """Plan all targets; one that fails does not stop the others, unless more fail than are tolerated in all."""
         self._begin(targets=len(targets), failures=0)
         self._run_lines(Step.PLAN, [self._plans(target) for target in targets], len(targets), self._limits.plan_workers)
-        return [self._results[target] for target in targets]
+        return [self._results[target.key] for target in targets]
 
     def apply(
         self,
@@ -197,7 +197,7 @@ class Scheduler:
                 lines = [self._applies([entries[target] for target in chain]) for chain in chains]
                 self._run_lines(Step.APPLY, lines, len(pending), self._limits.apply_workers)
                 blocked, done = self._wave.exceeded, name
-        return [self._results[target] for target in applied]
+        return [self._results[target.key] for target in applied]
 
     def _begin(self, *, targets: int, failures: int) -> None:
         self._results, self._targets, self._failures, self._wave = {}, targets, failures, None
@@ -218,7 +218,7 @@ class Scheduler:
 
     def _settle(self, result: TargetResult) -> None:
         """Keep what became of a target."""
-        self._results[result.target] = result
+        self._results[result.key] = result
         if result.status is Status.FAILED:
             self._failures += 1
             if self._wave:
@@ -377,7 +377,7 @@ def _lost(task: _Task, error: BaseException) -> TargetResult:
     """Return the result for a job whose worker is gone: nobody knows how far it came, so it is not done again here."""
     doing = {Step.PLAN: "planning", Step.APPLY: "applying"}[task.step]
     message = f"It was {doing} when its worker was lost ({type(error).__name__}); `resume` plans it again."
-    return TargetResult(task.target, Status.FAILED, task.step, failure=Failure("terraform", message))
+    return TargetResult.build(task.target, Status.FAILED, task.step, failure=Failure("terraform", message))
 
 
 def _refused(failure: TargetResult, attempt: int) -> TargetResult:
@@ -400,7 +400,7 @@ def _failures(results: Iterable[TargetResult]) -> int:
 
 
 def _not_started(target: Target, step: Step, reason: str) -> TargetResult:
-    return TargetResult(target, Status.NOT_STARTED, step, reason=reason)
+    return TargetResult.build(target, Status.NOT_STARTED, step, reason=reason)
 
 
 def _by_wave(targets: Iterable[Target]) -> list[tuple[str, list[Target]]]:

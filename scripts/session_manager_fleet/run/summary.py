@@ -10,127 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 from pydantic_core import PydanticSerializationError
 
-from session_manager_fleet.changes import ChangeSet, PlanOutcome, ResourceChange
+from session_manager_fleet.changes import ChangeSet, ResourceChange
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.targets import PolicyException
+from session_manager_fleet.run.results import Status, TargetResult
+from session_manager_fleet.targets import PolicyException, SkippedAccount
 
 
 class _Entry(BaseModel):
     """Part of a summary; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, populate_by_name=True, from_attributes=True)
-
-
-class PreviewEntry(_Entry):
-    """A value that an existing document has and would lose or change when it is taken over."""
-
-    path: str
-    """Where it is, as `inputs.idleSessionTimeout`."""
-    before: JsonValue = Field(alias="from")
-    """The live value; null where there is none."""
-    after: JsonValue = Field(alias="to")
-    """The value that is wanted; null where there is none."""
-
-
-class TargetEntry(_Entry):
-    """What became of a target."""
-
-    account_id: str
-    """Twelve digits."""
-    account_name: str
-    """As in AWS Organizations; not unique."""
-    ou: str
-    """Path of the organizational unit, as `Workloads/Prod`."""
-    account_role: str
-    """`management`, `log-archive`, `audit`, or empty."""
-    region: str
-    """The region that was worked on."""
-    home_region: str
-    """The account's region for what exists once per account."""
-    wave: str
-    """Name of its wave."""
-    workspace: str
-    """Terraform workspace."""
-    status: Status
-    """Where the target stands."""
-    step: Step
-    """The last step that was begun."""
-    changes: PlanOutcome | None
-    """What the plan found."""
-    fingerprint: str | None
-    """Of its change set."""
-    failure: Failure | None
-    """Why it failed."""
-    reason: str | None
-    """Why it was not started."""
-    seconds: float
-    """Wall time of its steps."""
-    attempts: int = 1
-    """How often the last step was tried."""
-    plan_sha256: str | None
-    """Digest of the saved plan's bundle."""
-    log: str | None
-    """Terraform's output, relative to the folder of the run."""
-    preview: tuple[PreviewEntry, ...] = ()
-    """What an existing document would lose or change when it is taken over."""
-    verified: bool | None = None
-    """Whether the live preferences were read back and are what was applied; null where nobody looked."""
-
-    @classmethod
-    def of(cls, result: TargetResult, *, log: str | None = None) -> TargetEntry:
-        """Describe a result.
-
-        Args:
-            result: What became of the target.
-            log: Its log, relative to the folder of the run.
-        """
-        target = result.target
-        return cls(
-            account_id=target.account.id,
-            account_name=target.account.name,
-            ou=target.account.ou,
-            account_role=target.account.role,
-            region=target.region,
-            home_region=target.home_region,
-            wave=target.wave,
-            workspace=target.workspace,
-            status=result.status,
-            step=result.step,
-            changes=result.outcome,
-            fingerprint=result.change_set.fingerprint if result.change_set else None,
-            failure=result.failure,
-            reason=result.reason or None,
-            seconds=round(result.seconds, 2),
-            attempts=result.attempts,
-            plan_sha256=result.plan_sha256 or None,
-            log=log,
-            preview=tuple(PreviewEntry.model_validate(change) for change in result.preview),
-            verified=result.verified,
-        )
-
-    @property
-    def key(self) -> str:
-        """`account/region`, as Target.key."""
-        return f"{self.account_id}/{self.region}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON values, under the names of `summary.json`."""
-        return self.model_dump(mode="json", by_alias=True)
-
-
-class SkippedEntry(_Entry):
-    """An account of which no target was made."""
-
-    account_id: str
-    """Twelve digits."""
-    account_name: str
-    """As in AWS Organizations."""
-    reason: str
-    """Why."""
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class ChangeSetEntry(_Entry):
@@ -163,7 +55,7 @@ class Totals(_Entry):
     unfinished: int
 
     @classmethod
-    def of(cls, targets: Sequence[TargetEntry]) -> Totals:
+    def of(cls, targets: Sequence[TargetResult]) -> Totals:
         """Count targets."""
         counts = Counter(entry.status for entry in targets)
         return cls(targets=len(targets), **{status.value: counts[status] for status in Status})
@@ -194,9 +86,9 @@ class Summary(_Entry):
     """Parts, as `2/5`, whose runs were not there when all were merged: this run is not the whole."""
     totals: Totals
     """How many targets have which status."""
-    targets: tuple[TargetEntry, ...]
+    targets: tuple[TargetResult, ...]
     """In the order of work."""
-    skipped: tuple[SkippedEntry, ...]
+    skipped: tuple[SkippedAccount, ...]
     """Accounts of which no target was made."""
     change_sets: tuple[ChangeSetEntry, ...]
     """Every distinct change set once: destructive ones first, then those of the most targets."""
@@ -206,57 +98,18 @@ class Summary(_Entry):
     """What should be looked after."""
 
     @classmethod
-    def build(
-        cls,
-        *,
-        run_id: str,
-        command: str,
-        started_at: datetime.datetime,
-        organization_id: str,
-        targets: Iterable[TargetEntry],
-        change_sets: Iterable[ChangeSet],
-        skipped: Iterable[SkippedEntry] = (),
-        exceptions: Iterable[PolicyException] = (),
-        warnings: Iterable[str] = (),
-        shard: str | None = None,
-        missing_shards: Iterable[str] = (),
-        finished_at: datetime.datetime | None = None,
-        exit_code: int | None = None,
-    ) -> Summary:
-        """Put a summary together from what became of the targets.
+    def build(cls, *, targets: Iterable[TargetResult], change_sets: Iterable[ChangeSet], **details: Any) -> Summary:  # noqa: ANN401
+        """Count targets and group them by change set.
 
         Args:
-            run_id: Name of the run's folder.
-            command: What was asked for.
-            started_at: When the run began.
-            organization_id: Which organization it was about.
-            targets: One entry for each target, in the order of work.
-            change_sets: Those that the fingerprints of the targets stand for; each may come more than once.
-            skipped: Accounts of which no target was made.
-            exceptions: Those of the register that apply to the targets.
-            warnings: Sentences.
-            shard: Which part of the accounts this run had.
-            missing_shards: Parts whose runs were not there when all were merged.
-            finished_at: When it was over; None for a run that is not.
-            exit_code: What the process returns; None for a run that is not over.
+            targets: One for each target, in the order of work.
+            change_sets: The change sets of the fingerprints of the targets; each may come more than once.
+            details: The other fields.
         """
         entries = tuple(targets)
-        return cls(
-            run_id=run_id,
-            command=command,
-            started_at=started_at,
-            finished_at=finished_at,
-            exit_code=exit_code,
-            organization_id=organization_id,
-            shard=shard,
-            missing_shards=tuple(missing_shards),
-            totals=Totals.of(entries),
-            targets=entries,
-            skipped=tuple(skipped),
-            change_sets=_grouped(entries, {each.fingerprint: each for each in change_sets}),
-            exceptions=tuple(exceptions),
-            warnings=tuple(warnings),
-        )
+        known = {each.fingerprint: each for each in change_sets}
+        fields = {"finished_at": None, "exit_code": None, "skipped": (), **details}
+        return cls(totals=Totals.of(entries), targets=entries, change_sets=_grouped(entries, known), **fields)
 
     @property
     def finished(self) -> bool:
@@ -308,7 +161,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _grouped(targets: Sequence[TargetEntry], known: Mapping[str, ChangeSet]) -> tuple[ChangeSetEntry, ...]:
+def _grouped(targets: Sequence[TargetResult], known: Mapping[str, ChangeSet]) -> tuple[ChangeSetEntry, ...]:
     members: dict[str, list[str]] = {}
     for entry in targets:
         if entry.fingerprint is not None and entry.fingerprint in known:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict
+
 from session_manager_fleet.accounts import Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings import REST, Wave
@@ -112,14 +114,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class SkippedAccount:
-    """An account that matches, but of which no target may be made."""
+    """A selected account of which no target may be made."""
 
-    account: Account
+    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
+
+    account_id: str
+    """Twelve digits."""
+    account_name: str
+    """As in AWS Organizations."""
     reason: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return it in the form of all machine-readable output."""
-        return {"account_id": self.account.id, "account_name": self.account.name, "reason": self.reason}
+    """Reason why it is skipped."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ def select_targets(
             and selection.wave in {None, target.wave}
         ]
         if meant and account.skip_reason:
-            skipped.append(SkippedAccount(account, account.skip_reason))
+            skipped.append(SkippedAccount(account.id, account.name, account.skip_reason))
         else:
             targets.extend(meant)
     rank = {name: number for number, name in enumerate(names)}

@@ -19,7 +19,7 @@ import pytest
 from moto import mock_aws
 
 from session_manager_fleet.cli import app as cli
-from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
@@ -303,7 +303,7 @@ def test_what_an_apply_accepted_is_what_its_resume_compares_with(
     with (tmp_path / "organization.yaml").open("a") as file:
         file.write("# a third one\n")
     assert command("resume", folder.name, "--yes") == 64
-    assert "not what the last command on this run worked with" in capsys.readouterr().err
+    assert "The configuration has changed since this run was planned" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", ["apply", "resume"])
@@ -656,7 +656,7 @@ def test_a_run_is_not_resumed_with_other_settings(
 
     assert command("resume", run_folder(tmp_path).name) == 64
 
-    assert "not what the last command on this run worked with: plan anew" in capsys.readouterr().err
+    assert "The configuration has changed since this run was planned. Plan again" in capsys.readouterr().err
 
 
 # --- Destroy -----------------------------------------------------------------------------------------------------

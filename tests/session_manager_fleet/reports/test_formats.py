@@ -12,6 +12,7 @@ import sys
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -30,14 +31,16 @@ from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet,
 from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
 from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.preferences.compare import DocumentChange
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.reports.markdown import LIMIT, MarkdownReport, code
 from session_manager_fleet.reports.text import diff_lines, listed, value_text, visible
-from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry
+from session_manager_fleet.run.folder import RunFolder
+from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.results import Failure, Status, Step, TargetKey, TargetResult
+from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.exceptions import PolicyException
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets.model import SkippedAccount, Target
 
 HOME = "eu-west-1"
 GOLDEN = Path(__file__).parent / "golden"
@@ -77,10 +80,10 @@ def summary_of(*results: TargetResult, finished: bool = True) -> Summary:
         finished_at=BEGUN + datetime.timedelta(minutes=3) if finished else None,
         exit_code=1 if finished else None,
         organization_id="o-exampleorgid",
-        targets=[TargetEntry.of(result, log=f"{result.target.key}/terraform.log") for result in results],
+        targets=[replace(result, log=f"{result.key}/terraform.log") for result in results],
         change_sets=[result.change_set for result in results if result.change_set],
         skipped=[
-            SkippedEntry(account_id="999999999999", account_name=HOSTILE[0], reason=f"the account is {HOSTILE[5]}")
+            SkippedAccount(account_id="999999999999", account_name=HOSTILE[0], reason=f"the account is {HOSTILE[5]}")
         ],
         exceptions=[exception],
         warnings=[f"The organization is {HOSTILE[3]}."],
@@ -116,24 +119,24 @@ FOUND = PlanOutcome(changed=True, add=1, change=2, destroy=3)
 
 def hostile_results() -> list[TargetResult]:
     changed = [
-        TargetResult(
+        TargetResult.build(
             target(name, number=number),
             Status.CHANGES,
             Step.PLAN,
             FOUND,
             DESTRUCTIVE if number % 2 else QUIET,
-            preview=(AttributeChange("inputs.shellProfile.linux", HOSTILE[0], HOSTILE[4]),) if number < 3 else (),
+            preview=(DocumentChange("inputs.shellProfile.linux", HOSTILE[0], HOSTILE[4]),) if number < 3 else (),
         )
         for number, name in enumerate(HOSTILE, start=1)
     ]
     failure = Failure("terraform", HOSTILE[0], (HOSTILE[3], HOSTILE[8]))
     return [
         *changed,
-        TargetResult(target(HOSTILE[2], number=11), Status.FAILED, Step.APPLY, failure=failure, verified=False),
-        TargetResult(target("In", number=12), Status.FAILED, Step.PLAN, failure=Failure("access", "No way in.")),
-        TargetResult(target("Late", number=13), Status.NOT_STARTED, Step.APPLY, reason=HOSTILE[6]),
-        TargetResult(target("Torn", number=14, wave="rest"), Status.UNFINISHED, Step.APPLY),
-        TargetResult(target("Done", number=15, wave="rest"), Status.APPLIED, Step.APPLY, FOUND, seconds=2.5),
+        TargetResult.build(target(HOSTILE[2], number=11), Status.FAILED, Step.APPLY, failure=failure, verified=False),
+        TargetResult.build(target("In", number=12), Status.FAILED, Step.PLAN, failure=Failure("access", "No way in.")),
+        TargetResult.build(target("Late", number=13), Status.NOT_STARTED, Step.APPLY, reason=HOSTILE[6]),
+        TargetResult.build(target("Torn", number=14, wave="rest"), Status.UNFINISHED, Step.APPLY),
+        TargetResult.build(target("Done", number=15, wave="rest"), Status.APPLIED, Step.APPLY, FOUND, seconds=2.5),
     ]
 
 
@@ -142,14 +145,14 @@ HOSTILE_SUMMARY = summary_of(*hostile_results())
 
 def many(count: int) -> Summary:
     results = [
-        TargetResult(
+        TargetResult.build(
             target(f"Account {number}", number=number),
             Status.FAILED,
             Step.PLAN,
             failure=Failure("terraform", f"Error {number}: " + "x" * 300, ("y" * 1000,)),
         )
         if number % 2
-        else TargetResult(
+        else TargetResult.build(
             target(f"Account {number}", number=number),
             Status.CHANGES,
             Step.PLAN,
@@ -324,7 +327,7 @@ def test_junit_has_a_case_for_each_target_and_is_read_by_others(tmp_path: Path) 
 @settings(deadline=None)
 @given(st.text(), st.text())
 def test_junit_is_xml_whatever_names_hold(name: str, message: str) -> None:
-    failed = TargetResult(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", message))
+    failed = TargetResult.build(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", message))
 
     root = ElementTree.fromstring(REPORTS["junit"].render(summary_of(failed)))  # noqa: S314 - made here
 
@@ -519,13 +522,13 @@ def test_half_a_character_is_spelled_out() -> None:
     half = "half \ud800\udc80"
     change = ResourceChange("update", f'a.b["{half}"]', (AttributeChange(half, {half: [half]}, half),))
     results = [
-        TargetResult(target(half, number=1, wave=half), Status.CHANGES, Step.PLAN, FOUND, ChangeSet((change,))),
-        TargetResult(
+        TargetResult.build(target(half, number=1, wave=half), Status.CHANGES, Step.PLAN, FOUND, ChangeSet((change,))),
+        TargetResult.build(
             target(half, number=2, wave=half), Status.FAILED, Step.PLAN, failure=Failure("machine", half, (half,))
         ),
-        TargetResult(target(half, number=3, wave=half), Status.NOT_STARTED, Step.APPLY, reason=half),
+        TargetResult.build(target(half, number=3, wave=half), Status.NOT_STARTED, Step.APPLY, reason=half),
     ]
-    others = [TargetResult(target("x", number=number), Status.NO_CHANGES, Step.PLAN) for number in range(4, 64)]
+    others = [TargetResult.build(target("x", number=number), Status.NO_CHANGES, Step.PLAN) for number in range(4, 64)]
 
     for summary in (summary_of(*results), summary_of(*results, *others)):
         for report in REPORTS.values():
@@ -582,7 +585,7 @@ def test_a_run_that_died_is_reported_from_its_journal(tmp_path: Path, capsys: py
             targets=tuple(TargetKey.of(each) for each in (done, torn, waiting)),
         )
     )
-    folder.finished(TargetResult(done, Status.CHANGES, Step.PLAN, FOUND, DESTRUCTIVE))
+    folder.finished(TargetResult.build(done, Status.CHANGES, Step.PLAN, FOUND, DESTRUCTIVE))
     folder.started(torn, Step.APPLY, 1)
     with (folder.path / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"schema_version":1,"event":"fin')

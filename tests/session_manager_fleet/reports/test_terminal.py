@@ -13,10 +13,11 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
 from session_manager_fleet.demo import report
+from session_manager_fleet.preferences.compare import DocumentChange
 from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.run.summary import Summary, TargetEntry
+from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import SkippedAccount, Target
 
@@ -47,7 +48,7 @@ def summary(*results: TargetResult, exceptions: Sequence[PolicyException] = ()) 
         command="plan",
         started_at=datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC),
         organization_id="o-exampleorgid",
-        targets=[TargetEntry.of(result) for result in results],
+        targets=results,
         change_sets=[result.change_set for result in results if result.change_set],
         exceptions=exceptions,
         warnings=["Something expires soon."],
@@ -55,23 +56,23 @@ def summary(*results: TargetResult, exceptions: Sequence[PolicyException] = ()) 
 
 
 def planned(change_set: ChangeSet, name: str = "A", region: str = HOME) -> TargetResult:
-    return TargetResult(target(name, region), Status.CHANGES, Step.PLAN, change_set=change_set)
+    return TargetResult.build(target(name, region), Status.CHANGES, Step.PLAN, change_set=change_set)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_are_shown_as_they_are(console: Console, name: str) -> None:
     changes = ChangeSet((ResourceChange("update", f'a.b["{name}"]', (AttributeChange(name, 1, name),)),), ())
-    failed = TargetResult(
+    failed = TargetResult.build(
         target(name),
         Status.FAILED,
         Step.APPLY,
         change_set=changes,
         failure=Failure("terraform", f"message {name}", (f"error {name}",)),
     )
-    stopped = TargetResult(target(name, number=1), Status.NOT_STARTED, Step.APPLY, reason=f"reason {name}")
+    stopped = TargetResult.build(target(name, number=1), Status.NOT_STARTED, Step.APPLY, reason=f"reason {name}")
 
     terminal.print_targets(console, [target(name, ou=name)])
-    terminal.print_skipped(console, [SkippedAccount(target(name).account, "the account is suspended")])
+    terminal.print_skipped(console, [SkippedAccount("111122223333", name, "the account is suspended")])
     terminal.print_summary(console, summary(failed, stopped))
     report.print_live(console, [(target(name), f"Cannot {name}")])
 
@@ -83,10 +84,10 @@ def test_names_are_shown_as_they_are(console: Console, name: str) -> None:
 
 def test_names_cannot_steer_the_terminal(console: Console) -> None:
     name = "\x1b[2J\u202eevil\rgone"
-    failed = TargetResult(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", name, (name,)))
+    failed = TargetResult.build(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", name, (name,)))
 
     terminal.print_targets(console, [target(name, ou=name)])
-    terminal.print_skipped(console, [SkippedAccount(target(name).account, name)])
+    terminal.print_skipped(console, [SkippedAccount("111122223333", name, name)])
     terminal.print_summary(console, summary(failed))
     report.print_live(console, [(target(name), name)])
     progress = terminal.TerminalProgress(console)
@@ -114,12 +115,12 @@ def test_results_are_counted_and_failures_explained(console: Console) -> None:
     terminal.print_results(
         console,
         summary(
-            TargetResult(target(), Status.CHANGES, Step.PLAN, outcome, seconds=1.25),
-            TargetResult(target("Dev"), Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)),
-            TargetResult(target("Old"), Status.FAILED, Step.PLAN, failure=failure),
-            TargetResult(target("Good"), Status.APPLIED, Step.APPLY, verified=True),
-            TargetResult(target("A"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
-            TargetResult(target("B"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
+            TargetResult.build(target(), Status.CHANGES, Step.PLAN, outcome, seconds=1.25),
+            TargetResult.build(target("Dev"), Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)),
+            TargetResult.build(target("Old"), Status.FAILED, Step.PLAN, failure=failure),
+            TargetResult.build(target("Good"), Status.APPLIED, Step.APPLY, verified=True),
+            TargetResult.build(target("A"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
+            TargetResult.build(target("B"), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"),
         ),
     )
 
@@ -136,9 +137,9 @@ def test_results_are_counted_and_failures_explained(console: Console) -> None:
 def test_many_targets_are_shown_in_numbers(console: Console) -> None:
     failure = Failure("terraform", "It failed.")
     results = [
-        TargetResult(target(number=number), Status.FAILED, Step.PLAN, failure=failure)
+        TargetResult.build(target(number=number), Status.FAILED, Step.PLAN, failure=failure)
         if number < 60
-        else TargetResult(target(number=number), Status.NO_CHANGES, Step.PLAN)
+        else TargetResult.build(target(number=number), Status.NO_CHANGES, Step.PLAN)
         for number in range(1000)
     ]
 
@@ -171,7 +172,7 @@ def test_a_change_set_is_shown_once_with_its_targets_by_region(console: Console)
             planned(destroying),
             planned(destroying, "B"),
             planned(destroying, "A", "us-east-1"),
-            TargetResult(target("C", number=1), Status.CHANGES, Step.PLAN, change_set=harmless),
+            TargetResult.build(target("C", number=1), Status.CHANGES, Step.PLAN, change_set=harmless),
         ),
     )
 
@@ -230,11 +231,11 @@ def test_destruction_is_coloured_and_no_colour_is_needed(monkeypatch: pytest.Mon
 
 def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
     lost = (
-        AttributeChange("inputs.idleSessionTimeout", "30", "20"),
-        AttributeChange("inputs.runAsEnabled", before=True, after=None),
+        DocumentChange("inputs.idleSessionTimeout", "30", "20"),
+        DocumentChange("inputs.runAsEnabled", before=True, after=None),
     )
     results = [
-        TargetResult(target(name, number=number), Status.CHANGES, Step.PLAN, preview=lost)
+        TargetResult.build(target(name, number=number), Status.CHANGES, Step.PLAN, preview=lost)
         for number, name in enumerate(["A", "B"])
     ]
     exception = PolicyException(
@@ -268,10 +269,10 @@ def test_equal_adoptions_are_told_once(console: Console) -> None:
         adopted = target(f"A{number}", number=number)
         key = f"arn:aws:kms:{HOME}:{adopted.account.id}:key/1234abcd-12ab-34cd-56ef-12345678900{number}"
         lost = (
-            AttributeChange("inputs.s3KeyPrefix", "shell", f"logs/{adopted.account.id}/{HOME}"),
-            AttributeChange("inputs.kmsKeyId", "", key),
+            DocumentChange("inputs.s3KeyPrefix", "shell", f"logs/{adopted.account.id}/{HOME}"),
+            DocumentChange("inputs.kmsKeyId", "", key),
         )
-        return TargetResult(adopted, Status.CHANGES, Step.PLAN, preview=lost)
+        return TargetResult.build(adopted, Status.CHANGES, Step.PLAN, preview=lost)
 
     terminal.print_notes(console, summary(adopting(1), adopting(2)))
 
@@ -284,11 +285,11 @@ def test_equal_adoptions_are_told_once(console: Console) -> None:
 
 def test_marks_of_an_adoption_are_shown_as_marks(console: Console) -> None:
     lost = (
-        AttributeChange("inputs.shellProfile.linux", SENSITIVE, SENSITIVE),
-        AttributeChange("inputs.kmsKeyId", "", UNKNOWN),
+        DocumentChange("inputs.shellProfile.linux", SENSITIVE, SENSITIVE),
+        DocumentChange("inputs.kmsKeyId", "", UNKNOWN),
     )
 
-    terminal.print_notes(console, summary(TargetResult(target(), Status.CHANGES, Step.PLAN, preview=lost)))
+    terminal.print_notes(console, summary(TargetResult.build(target(), Status.CHANGES, Step.PLAN, preview=lost)))
 
     assert printed(console).splitlines()[2:4] == [
         "  inputs.shellProfile.linux: (sensitive) → (sensitive)",
@@ -297,7 +298,9 @@ def test_marks_of_an_adoption_are_shown_as_marks(console: Console) -> None:
 
 
 def test_quiet_results_are_failures_and_counts(console: Console) -> None:
-    failed = TargetResult(target("Bad"), Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed.", ("why",)))
+    failed = TargetResult.build(
+        target("Bad"), Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed.", ("why",))
+    )
 
     terminal.print_results(console, summary(failed, finished("Good")), quiet=True)
 
@@ -320,7 +323,7 @@ def test_live_preferences_are_shown(console: Console) -> None:
 
 def finished(name: str = "[/x]", status: Status = Status.NO_CHANGES) -> TargetResult:
     failure = Failure("input", "x") if status is Status.FAILED else None
-    return TargetResult(target(name), status, Step.PLAN, seconds=2.0, failure=failure)
+    return TargetResult.build(target(name), status, Step.PLAN, seconds=2.0, failure=failure)
 
 
 def test_progress_off_a_terminal_is_a_line_for_each_target(console: Console) -> None:
@@ -360,7 +363,7 @@ def test_progress_on_a_terminal_shows_a_board_and_keeps_failures() -> None:
 
     progress.begin(Step.APPLY, 2)
     progress.started(target("One"), Step.APPLY)
-    progress.finished(TargetResult(target("One"), Status.APPLIED, Step.APPLY))
+    progress.finished(TargetResult.build(target("One"), Status.APPLIED, Step.APPLY))
     progress.started(target("[/Two]"), Step.APPLY)
     progress.finished(finished("[/Two]", Status.FAILED))
     progress.end()

@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from session_manager_fleet.reports.formats import REPORTS
-from session_manager_fleet.run.journal import JOURNAL, SUMMARY, RunFolder
+from session_manager_fleet.run.folder import JOURNAL, SUMMARY, RunFolder
 from session_manager_fleet.run.merge import merge, read_parts
 from session_manager_fleet.run.saved_plan import Origin, PlanConstraints, SavedPlanError, Toolchain, check
 from session_manager_fleet.run.summary import Summary, schema
@@ -68,13 +68,13 @@ def test_a_journal_leaves_the_run_in_the_same_state(run: RunFolder) -> None:
     state = run.read()
 
     assert {
-        "indeterminate": sorted(state.doubtful),
-        "scope": [result.target.key for result in state.scope],
+        "indeterminate": sorted(state.indeterminate),
+        "scope": [result.key for result in state.scope],
         "torn_lines": state.torn_lines,
         "wave": state.beginning.wave,
         "configuration_sha256": state.beginning.configuration_sha256,
-        "tolerances": dict(state.first.tolerances),
-        "plan_sha256s": {result.target.key: result.plan_sha256 for result in state.results if result.plan_sha256},
+        "tolerances": {wave: tolerance.value for wave, tolerance in state.first.tolerances.items()},
+        "plan_sha256s": {result.key: result.plan_sha256 for result in state.results if result.plan_sha256},
     } == load(GOLDEN / run.run_id / "state.json")
 
 

@@ -18,9 +18,8 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
-from session_manager_fleet.changes.change_set import AttributeChange
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
-from session_manager_fleet.preferences.compare import VerificationError
+from session_manager_fleet.preferences.compare import DocumentChange, VerificationError
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
@@ -168,7 +167,7 @@ def test_a_job_can_be_sent_to_another_process() -> None:
 def test_a_plan_with_changes_is_sealed(make: Make, folder: Path) -> None:
     result = planned(make, folder)
 
-    assert len(result.plan_sha256) == 64
+    assert len(result.plan_sha256 or "") == 64
     assert result.change_set is not None
     assert [change.action for change in result.change_set.changes] == ["create"]
     names = {path.name for path in folder.iterdir()}
@@ -179,14 +178,14 @@ def test_a_plan_with_changes_is_sealed(make: Make, folder: Path) -> None:
 def test_a_plan_without_changes_costs_one_process(make: Make, folder: Path, trace: Callable[[], list[str]]) -> None:
     result = perform(job(Step.PLAN), folder, make(code=0))
 
-    assert (result.status, result.plan_sha256, result.verified) == (Status.NO_CHANGES, "", None)
+    assert (result.status, result.plan_sha256, result.verified) == (Status.NO_CHANGES, None, None)
     assert trace() == ["plan"]
 
 
 def test_a_plan_tells_what_an_existing_document_would_lose(make: Make, folder: Path) -> None:
     write_document(s3BucketName="team-logs")
 
-    assert planned(make, folder).preview == (AttributeChange("inputs.s3BucketName", "team-logs", ""),)
+    assert planned(make, folder).preview == (DocumentChange("inputs.s3BucketName", "team-logs", ""),)
 
 
 def test_a_plan_that_does_not_write_the_document_does_not_look_at_it(make: Make, folder: Path) -> None:

@@ -20,10 +20,12 @@ import pytest
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.run.journal import JOURNAL, SUMMARY, Beginning, JournalError, RunFolder, TargetKey, find_run
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.run.summary import SkippedEntry, Summary
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.preferences.compare import DocumentChange
+from session_manager_fleet.run.folder import JOURNAL, SUMMARY, JournalError, RunFolder, find_run
+from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.results import Failure, Status, Step, TargetKey, TargetResult
+from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.targets.model import SkippedAccount, Target
 
 HOME = "eu-west-1"
 PAYMENTS = Account("111122223333", "Payments Prod", ou="Workloads/Prod")
@@ -32,7 +34,7 @@ CHANGES = ChangeSet(
     (ResourceChange("create", "aws_kms_key.this", (AttributeChange("tags", None, {"a": ["b", 1, None]}),)),), ("arn",)
 )
 
-PLANNED = TargetResult(
+PLANNED = TargetResult.build(
     Target(PAYMENTS, HOME, HOME, "canary"),
     Status.CHANGES,
     Step.PLAN,
@@ -40,9 +42,9 @@ PLANNED = TargetResult(
     CHANGES,
     seconds=1.25,
     plan_sha256="ab" * 32,
-    preview=(AttributeChange("inputs.idleSessionTimeout", "60", "20"),),
+    preview=(DocumentChange("inputs.idleSessionTimeout", "60", "20"),),
 )
-SAME = TargetResult(
+SAME = TargetResult.build(
     Target(LOGS, "us-east-1", HOME),
     Status.CHANGES,
     Step.PLAN,
@@ -50,14 +52,14 @@ SAME = TargetResult(
     CHANGES,
     plan_sha256="cd" * 32,
 )
-FAILED = TargetResult(
+FAILED = TargetResult.build(
     Target(LOGS, HOME, HOME),
     Status.FAILED,
     Step.PLAN,
     failure=Failure("access", "The account could not be entered.", ("Error: é",)),
     attempts=3,
 )
-STOPPED = TargetResult(
+STOPPED = TargetResult.build(
     Target(PAYMENTS, "us-east-1", HOME), Status.NOT_STARTED, Step.PLAN, reason="the run was interrupted"
 )
 ALL = (PLANNED, SAME, FAILED, STOPPED)
@@ -69,7 +71,7 @@ BEGINNING = Beginning(
     shards=(1, 2),
     tolerances={"canary": 0, "rest": "5%"},
     targets=tuple(TargetKey.of(result.target) for result in ALL),
-    skipped=(SkippedEntry(account_id="333344445555", account_name="Old", reason="the account is suspended"),),
+    skipped=(SkippedAccount(account_id="333344445555", account_name="Old", reason="the account is suspended"),),
     warnings=("Look at this.",),
 )
 
@@ -222,7 +224,7 @@ def test_an_event_after_a_torn_one_has_a_line_of_its_own(run: RunFolder, monkeyp
     state = run.read()
     assert [result.status for result in state.results] == [Status.CHANGES] * 2 + [Status.NOT_STARTED] * 2
     assert state.torn_lines == 1
-    assert "The journal holds 1 torn line, as a crash or a full disk leaves:" in run.write_summary().warnings[-1]
+    assert "The journal holds 1 incomplete line, left by a crash or a full disk;" in run.write_summary().warnings[-1]
 
 
 def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -253,7 +255,7 @@ def test_results_come_back_as_they_were(run: RunFolder) -> None:
 def test_an_apply_keeps_what_the_plan_found(run: RunFolder) -> None:
     run.finished(PLANNED)
     run.started(PLANNED.target, Step.APPLY, 1)
-    run.finished(TargetResult(PLANNED.target, Status.APPLIED, Step.APPLY, seconds=2.0, verified=True))
+    run.finished(TargetResult.build(PLANNED.target, Status.APPLIED, Step.APPLY, seconds=2.0, verified=True))
 
     assert run.read().results[0] == replace(
         PLANNED, status=Status.APPLIED, step=Step.APPLY, seconds=3.25, verified=True
@@ -270,14 +272,14 @@ def test_a_step_without_an_end_is_unfinished(run: RunFolder, step: Step) -> None
     assert result == replace(PLANNED, status=Status.UNFINISHED, step=step)
 
 
-def test_an_apply_that_was_begun_is_doubtful_until_one_succeeds(run: RunFolder) -> None:
+def test_an_apply_that_was_begun_is_indeterminate_until_one_succeeds(run: RunFolder) -> None:
     run.finished(PLANNED)
-    assert run.read().doubtful == set()
+    assert run.read().indeterminate == set()
     run.started(PLANNED.target, Step.APPLY, 1)
     run.started(PLANNED.target, Step.PLAN, 2)
-    assert run.read().doubtful == {PLANNED.target.key}
+    assert run.read().indeterminate == {PLANNED.target.key}
     run.finished(replace(PLANNED, status=Status.APPLIED, step=Step.APPLY))
-    assert run.read().doubtful == set()
+    assert run.read().indeterminate == set()
 
 
 def test_a_last_line_that_a_crash_tore_is_left_out(run: RunFolder) -> None:
@@ -315,7 +317,7 @@ def test_torn_lines_are_skipped_wherever_they_are(run: RunFolder) -> None:
         (lambda lines: ["{}", *lines], "damaged"),
         (lambda lines: ["nonsense", *lines], "damaged"),
         (lambda lines: lines[1:], "damaged"),
-        (lambda lines: [lines[0].replace('"schema_version":1', '"schema_version":2')], "schema version 2; 1 is under"),
+        (lambda lines: [lines[0].replace('"schema_version":1', '"schema_version":2')], "schema version 2; 1 is supp"),
         (lambda lines: [lines[0], lines[2].replace('"region":"eu-west-1"', '"region":"eu-west-9"')], "damaged"),
         (lambda lines: [*lines, "{}", *lines], "damaged"),
         (lambda lines: [*lines, "17", *lines], "damaged"),
@@ -341,7 +343,7 @@ def test_a_later_command_says_what_it_works_on(run: RunFolder) -> None:
     assert (state.beginning.command, state.beginning.wave, state.beginning.shard) == ("apply", "canary", "2/2")
     assert state.first == BEGINNING
     assert len(state.results) == 4
-    assert {result.target.wave for result in state.scope} <= {"canary"}
+    assert {result.wave for result in state.scope} <= {"canary"}
 
 
 # --- The summary -------------------------------------------------------------------------------------------------
@@ -359,7 +361,7 @@ def test_the_summary_is_what_the_journal_tells(run: RunFolder) -> None:
     assert Summary.read(run.path / SUMMARY) == summary
     assert (summary.run_id, summary.command, summary.exit_code, summary.shard) == (run.run_id, "plan", 1, "1/2")
     assert (summary.totals.targets, summary.totals.changes, summary.totals.failed) == (4, 2, 1)
-    assert [entry.key for entry in summary.targets] == [result.target.key for result in ALL]
+    assert [entry.key for entry in summary.targets] == [result.key for result in ALL]
     assert summary.targets[0].log == "111122223333/eu-west-1/terraform.log"
     assert summary.targets[1].log is None
     assert [entry.targets for entry in summary.change_sets] == [("111122223333/eu-west-1", "444455556666/us-east-1")]
@@ -371,7 +373,7 @@ def test_an_unfinished_run_has_a_summary_too(run: RunFolder) -> None:
     run.finished(PLANNED)
     run.started(FAILED.target, Step.PLAN, 1)
 
-    summary = run.read().summary(run)
+    summary = run.summarize(run.read())
 
     assert not summary.finished
     assert [entry.status for entry in summary.targets] == [

@@ -16,9 +16,10 @@ from session_manager_fleet.cli.app import run as command
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run import merge as merging
-from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
+from session_manager_fleet.run.folder import RunFolder
+from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.merge import Part, merge, missing, read_parts
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
+from session_manager_fleet.run.results import Failure, Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import Shard, Target
 
@@ -37,11 +38,11 @@ def part_of(number: int, count: int = COUNT) -> list[Target]:
 
 def planned(target: Target) -> TargetResult:
     outcome = PlanOutcome(changed=True, add=1)
-    return TargetResult(target, Status.CHANGES, Step.PLAN, outcome, CHANGES, plan_sha256="ab" * 32)
+    return TargetResult.build(target, Status.CHANGES, Step.PLAN, outcome, CHANGES, plan_sha256="ab" * 32)
 
 
 def failed(target: Target) -> TargetResult:
-    return TargetResult(target, Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed."))
+    return TargetResult.build(target, Status.FAILED, Step.PLAN, failure=Failure("terraform", "It failed."))
 
 
 def make_shard(
@@ -64,7 +65,7 @@ def make_shard(
     run.begin(beginning.model_copy(update=differences))
     for result in [planned(target) for target in part_of(number)] if results is None else results:
         plan = run.target_folder(result.target) / "tfplan"
-        plan.write_text(f"plan of {result.target.key}")
+        plan.write_text(f"plan of {result.key}")
         plan.chmod(0o644)
         run.finished(result)
     run.end(2)
@@ -83,13 +84,13 @@ def test_all_shards_become_one_run(shards: list[Path], tmp_path: Path) -> None:
     state = run.read()
     assert missing(parts) == ()
     assert {result.target for result in state.results} == set(TARGETS)
-    assert [result.target.wave for result in state.results] == ["canary"] * 6 + ["rest"] * 24
+    assert [result.wave for result in state.results] == ["canary"] * 6 + ["rest"] * 24
     assert all(result == planned(result.target) for result in state.results)
     assert (state.beginning.command, state.beginning.shard) == ("plan", None)
     plan = run.target_folder(TARGETS[0]) / "tfplan"
     assert plan.read_text() == f"plan of {TARGETS[0].key}"
     assert stat.S_IMODE(plan.stat().st_mode) == 0o600
-    [group] = state.summary(run).change_sets
+    [group] = run.summarize(state).change_sets
     assert len(group.targets) == 30
 
 
@@ -123,14 +124,14 @@ def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("difference", "message"),
     [
-        ({"configuration_sha256": "00"}, "Its organization.yaml is not that of "),
-        ({"organization_id": "o-other"}, "Its organization is not that of "),
-        ({"command": "apply"}, "Its command is not that of "),
-        ({"selection": ("--region eu-west-1",)}, "Its selection of targets is not that of "),
-        ({"wave": "canary"}, "Its wave is not that of "),
-        ({"shard": "2/4"}, "Its number of shards is not that of "),
-        ({"shard": None}, "This run is not that of a shard"),
-        ({"shard": "1/3"}, "This is shard 1/3 again"),
+        ({"configuration_sha256": "00"}, "The organization.yaml differs from that of the run in "),
+        ({"organization_id": "o-other"}, "The organization differs from that of the run in "),
+        ({"command": "apply"}, "The command differs from that of the run in "),
+        ({"selection": ("--region eu-west-1",)}, "The selection of targets differs from that of the run in "),
+        ({"wave": "canary"}, "The wave differs from that of the run in "),
+        ({"shard": "2/4"}, "The number of shards differs from that of the run in "),
+        ({"shard": None}, "This is not the run of a shard"),
+        ({"shard": "1/3"}, "Duplicate shard 1/3"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(tmp_path: Path, difference: dict[str, Any], message: str) -> None:
@@ -157,7 +158,7 @@ def test_an_apply_of_a_shard_counts_with_its_own_targets(tmp_path: Path) -> None
         run.begin(first.model_copy(update=applying))
         for target in part_of(number):
             if target.wave == "rest":
-                run.finished(TargetResult(target, Status.APPLIED, Step.APPLY))
+                run.finished(TargetResult.build(target, Status.APPLIED, Step.APPLY))
         run.end(0)
         paths.append(run.path)
 
@@ -178,13 +179,13 @@ def test_tolerance_counts_over_all_shards() -> None:
     def verdict(*results: TargetResult) -> list[str]:
         changed = {result.target for result in results}
         others = [planned(target) for target in TARGETS if target not in changed]
-        return merging.intolerable([*results, *others], beginning)
+        return merging.exceeded_tolerances([*results, *others], beginning)
 
     assert verdict(failed(rest[0]), failed(rest[1])) == []
     assert verdict(*(failed(target) for target in rest[:3])) == [
-        "3 of 24 targets of the wave rest failed, 10% are tolerated"
+        "3 of 24 targets of the wave rest failed (tolerated: 10%)"
     ]
-    assert verdict(failed(canary[0])) == ["1 of 6 targets of the wave canary failed, 0 are tolerated"]
+    assert verdict(failed(canary[0])) == ["1 of 6 targets of the wave canary failed (tolerated: 0)"]
     undone = replace(planned(rest[0]), status=Status.UNFINISHED)
     assert verdict(undone) == ["1 of 24 targets of the wave rest are not done"]
 
@@ -244,7 +245,7 @@ def test_a_missing_shard_stays_a_failure_in_all_that_is_told_of_the_run(
     assert command(["resume", run.name, "--runs", str(run.parent)]) == 1
     assert "Shard 2/3 is missing from this run." in capsys.readouterr().out
     assert command(["apply", run.name, "--runs", str(run.parent), "--yes"]) == 64
-    assert "Shard 2/3 is missing from this run: make it, and merge" in capsys.readouterr().err
+    assert "Shard 2/3 is missing from this run. Plan it, and merge" in capsys.readouterr().err
 
     summary = Summary.read(run / "summary.json")
     assert (summary.exit_code, summary.missing_shards) == (1, ("2/3",))

@@ -22,13 +22,23 @@ from session_manager_fleet.demo import live_state
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.run import beginnings
-from session_manager_fleet.run.beginnings import begin_run, go_on
+from session_manager_fleet.run.beginnings import begin_run, continue_run
 from session_manager_fleet.run.executors.base import Workers
-from session_manager_fleet.run.journal import JournalError, RunFolder
+from session_manager_fleet.run.folder import JournalError, RunFolder
 from session_manager_fleet.run.operation import Operation, RunOptions
-from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, exit_code, unfinished, with_changes
+from session_manager_fleet.run.results import (
+    Failure,
+    Status,
+    Step,
+    TargetKey,
+    TargetResult,
+    exit_code,
+    unfinished,
+    with_changes,
+)
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.signals import handled_signals
+from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Target, TargetList
 
@@ -54,7 +64,7 @@ def everything(context: Inventory) -> TargetList:
 
 
 def result(status: Status, target: Target | None = None, step: Step = Step.PLAN) -> TargetResult:
-    return TargetResult(target or Target(PAYMENTS, HOME, HOME), status, step)
+    return TargetResult.build(target or Target(PAYMENTS, HOME, HOME), status, step)
 
 
 @pytest.mark.parametrize(
@@ -115,8 +125,8 @@ def test_a_new_run_says_everything_about_itself(context: Inventory) -> None:
 
     assert (beginning.command, beginning.organization_id) == ("plan", "o-exampleorgid")
     assert (beginning.shard, beginning.shards, beginning.wave) == (None, (), None)
-    assert beginning.tolerances == {"canary": 1}
-    assert [key.target.key for key in beginning.targets] == [each.key for each in everything(context).targets]
+    assert beginning.tolerances == {"canary": Tolerance(1)}
+    assert [key.key for key in beginning.targets] == [each.key for each in everything(context).targets]
     assert len(beginning.configuration_sha256) == 64
     assert beginning.warnings == ("Look.",)
 
@@ -155,12 +165,12 @@ def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Inventory) ->
     targets = list(everything(context).targets)
     first = begin_run(context, "plan", everything(context), Selection(everything=True, shard=Shard(1, 1)))
 
-    again = go_on(context, first, targets, "apply")
-    narrowed = go_on(context, first, targets, "apply", Selection(wave="canary", shard=Shard(2, 3)))
+    again = continue_run(context, first, targets, "apply")
+    narrowed = continue_run(context, first, targets, "apply", Selection(wave="canary", shard=Shard(2, 3)))
 
     assert (again.command, again.shard, again.wave, again.targets) == ("apply", "1/1", None, ())
     assert (narrowed.shard, narrowed.wave) == ("2/3", "canary")
-    assert [each.account.id for each in targets if narrowed.means(each)] == [
+    assert [each.account.id for each in targets if narrowed.covers(TargetKey.of(each))] == [
         each.account.id for each in targets if each.wave == "canary" and Shard(2, 3).holds(each.account.id)
     ]
 
@@ -168,8 +178,8 @@ def test_what_goes_on_keeps_the_shard_and_may_be_narrowed(context: Inventory) ->
 def test_a_run_of_another_organization_is_refused(context: Inventory) -> None:
     first = begin_run(context, "plan", everything(context), EVERYTHING)
 
-    with pytest.raises(InputError, match="This run is about o-other, the settings are about o-exampleorgid"):
-        go_on(context, first.model_copy(update={"organization_id": "o-other"}), [], "apply")
+    with pytest.raises(InputError, match="This run belongs to o-other, but the settings to o-exampleorgid"):
+        continue_run(context, first.model_copy(update={"organization_id": "o-other"}), [], "apply")
 
 
 def test_a_run_is_not_resumed_with_other_settings(context: Inventory, tmp_path: Path) -> None:
@@ -180,7 +190,7 @@ def test_a_run_is_not_resumed_with_other_settings(context: Inventory, tmp_path: 
     path = context.settings.document.path
     path.write_text(path.read_text() + "# changed\n")
 
-    with pytest.raises(InputError, match="not what the last command on this run worked with"):
+    with pytest.raises(InputError, match="The configuration has changed since this run was planned"):
         beginnings.refuse_other_configuration(context, run.read())
 
 
@@ -260,7 +270,7 @@ def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Opera
     code, summary = operation.finish(operation.apply(results))
 
     assert (code, summary.exit_code, summary.totals.no_changes) == (ExitCode.DONE, 0, 4)
-    assert operation.run.read().results == [replace(each, seconds=round(each.seconds, 2)) for each in results]
+    assert operation.run.read().results == [replace(each, log=f"{each.key}/terraform.log") for each in results]
 
 
 def test_targets_at_work_are_refused_until_their_claim_is_released(
@@ -314,10 +324,12 @@ def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> No
     assert '+3"' in job.variables
 
 
-def test_a_doubtful_target_is_read_back_and_its_retry_token_is_read_again(prepare: Callable[..., Operation]) -> None:
+def test_an_indeterminate_target_is_verified_with_its_current_retry_token(
+    prepare: Callable[..., Operation],
+) -> None:
     operation = prepare()
     target = Target(DEV, HOME, HOME)
-    operation.doubtful = {target.key}
+    operation.indeterminate = {target.key}
     key = f"session-manager/revisions/{target.key}/7"
     boto3.client("s3", region_name="us-east-1").put_object(Bucket=BUCKET, Key=key, Body=b"{}")
 

@@ -13,7 +13,7 @@ TARGET = Target(Account("111122223333", "Payments"), "eu-west-1", "eu-west-1")
 
 
 def failed(*diagnostics: str, message: str = "terraform plan failed.") -> TargetResult:
-    return TargetResult(TARGET, Status.FAILED, Step.PLAN, failure=Failure("terraform", message, diagnostics))
+    return TargetResult.build(TARGET, Status.FAILED, Step.PLAN, failure=Failure("terraform", message, diagnostics))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_needs_somebody(diagnostic: str) -> None:
 
 
 def test_only_failures_are_transient() -> None:
-    assert not is_transient(TargetResult(TARGET, Status.NO_CHANGES, Step.PLAN))
-    assert not is_transient(TargetResult(TARGET, Status.NOT_STARTED, Step.PLAN, reason="Throttling"))
+    assert not is_transient(TargetResult.build(TARGET, Status.NO_CHANGES, Step.PLAN))
+    assert not is_transient(TargetResult.build(TARGET, Status.NOT_STARTED, Step.PLAN, reason="Throttling"))
 
 
 def test_the_wait_is_random_below_a_limit_that_doubles() -> None:

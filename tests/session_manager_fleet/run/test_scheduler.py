@@ -21,9 +21,10 @@ from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, Res
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.folder import JournalError, RunFolder
 from session_manager_fleet.run.job import Job, Performed, Terms, failed
-from session_manager_fleet.run.journal import Beginning, JournalError, RunFolder, TargetKey
-from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
@@ -72,12 +73,14 @@ class ObedientWork:
             raise error
         self.ended.append(workspace)
         if job.step is Step.APPLY:
-            return Performed(TargetResult(job.target, Status.APPLIED, Step.APPLY))
+            return Performed(TargetResult.build(job.target, Status.APPLIED, Step.APPLY))
         if workspace in self.unchanged:
-            return Performed(TargetResult(job.target, Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)))
+            return Performed(TargetResult.build(job.target, Status.NO_CHANGES, Step.PLAN, PlanOutcome(changed=False)))
         outcome, changes = PlanOutcome(changed=True, add=1), self.changes.get(workspace, CHANGES)
         return Performed(
-            TargetResult(job.target, Status.CHANGES, Step.PLAN, outcome, changes, plan_sha256=f"plan {len(self.jobs)}")
+            TargetResult.build(
+                job.target, Status.CHANGES, Step.PLAN, outcome, changes, plan_sha256=f"plan {len(self.jobs)}"
+            )
         )
 
 
@@ -97,7 +100,7 @@ class Watcher:
         self.told.append(f"started {step} {target.key}")
 
     def finished(self, result: TargetResult) -> None:
-        self.told.append(f"finished {result.target.key} {result.status}")
+        self.told.append(f"finished {result.key} {result.status}")
 
     def end(self) -> None:
         self.told.append("end")
@@ -148,7 +151,7 @@ class Stage:
                 limits=replace(self.limits, plan_workers=count, apply_workers=count),
             )
 
-    def _job(self, step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+    def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         if error := self.impossible.get(target.workspace):
             raise error
         return Job(step, target, "", TERMS, plan_sha256, verify=again)
@@ -337,9 +340,7 @@ def test_a_failed_home_region_that_is_tolerated_stops_nothing_else(stage: Stage)
     planned = stage.plan(target(1), target(1, OTHER), target(2))
     stage.work.errors = {target(1).workspace: TerraformError("failed", ["Error: denied"])}
 
-    results = {
-        result.target.key: result for result in stage.apply(planned, Wave(name="rest", max_failures=Tolerance(1)))
-    }
+    results = {result.key: result for result in stage.apply(planned, Wave(name="rest", max_failures=Tolerance(1)))}
 
     failed = results[target(1).key]
     assert failed.failure is not None
@@ -622,7 +623,7 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
 
     steps = [(job.step, job.plan_sha256) for job in stage.work.jobs]
     assert [job.verify for job in stage.work.jobs] == [False, True, True][: len(steps)]
-    assert steps[:2] == [(Step.APPLY, planned.plan_sha256), (Step.PLAN, "")]
+    assert steps[:2] == [(Step.APPLY, planned.plan_sha256), (Step.PLAN, None)]
     assert (result.status, result.step, result.attempts) == (status, Step.APPLY, 2)
     if status is Status.FAILED:
         assert result.failure is not None

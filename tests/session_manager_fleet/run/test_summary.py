@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.preferences.compare import DocumentChange
+from session_manager_fleet.run.journal import RESULT, Beginning
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.run.summary import SkippedEntry, Summary, TargetEntry, schema
+from session_manager_fleet.run.summary import Summary, schema
 from session_manager_fleet.targets.exceptions import PolicyException
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets.model import SkippedAccount, Target
 
 HOME = "eu-west-1"
 BEGUN = datetime.datetime(2026, 11, 21, 22, 0, tzinfo=datetime.UTC)
@@ -26,7 +28,7 @@ LOGS = Account("444455556666", "Logs", ou="Security", role=LOG_ARCHIVE)
 CREATED = ChangeSet((ResourceChange("create", "aws_kms_key.this", (AttributeChange("x[0]", None, 1.5),)),), ("arn",))
 DELETED = ChangeSet((ResourceChange("delete", "aws_kms_key.this"),), ())
 
-PLANNED = TargetResult(
+PLANNED = TargetResult.build(
     Target(PAYMENTS, HOME, HOME, "canary"),
     Status.CHANGES,
     Step.PLAN,
@@ -34,11 +36,13 @@ PLANNED = TargetResult(
     CREATED,
     seconds=1.239,
     plan_sha256="ab" * 32,
-    preview=(AttributeChange("inputs.idleSessionTimeout", "30", "20"),),
+    preview=(DocumentChange("inputs.idleSessionTimeout", "30", "20"),),
 )
-SAME = TargetResult(Target(LOGS, "us-east-1", HOME), Status.CHANGES, Step.PLAN, change_set=CREATED)
-OTHER = TargetResult(Target(PAYMENTS, "us-east-1", HOME), Status.APPLIED, Step.APPLY, change_set=DELETED, verified=True)
-FAILED = TargetResult(
+SAME = TargetResult.build(Target(LOGS, "us-east-1", HOME), Status.CHANGES, Step.PLAN, change_set=CREATED)
+OTHER = TargetResult.build(
+    Target(PAYMENTS, "us-east-1", HOME), Status.APPLIED, Step.APPLY, change_set=DELETED, verified=True
+)
+FAILED = TargetResult.build(
     Target(LOGS, HOME, HOME),
     Status.FAILED,
     Step.PLAN,
@@ -63,7 +67,7 @@ def summary(*results: TargetResult, **details: Any) -> Summary:  # noqa: ANN401 
         command="plan",
         started_at=BEGUN,
         organization_id="o-exampleorgid",
-        targets=[TargetEntry.of(result) for result in results],
+        targets=results,
         change_sets=[result.change_set for result in results if result.change_set],
         **details,
     )
@@ -77,14 +81,19 @@ FULL = summary(
     finished_at=BEGUN + datetime.timedelta(minutes=1),
     exit_code=1,
     shard="2/5",
-    skipped=[SkippedEntry(account_id="333344445555", account_name="Old", reason="the account is suspended")],
+    skipped=[SkippedAccount(account_id="333344445555", account_name="Old", reason="the account is suspended")],
     exceptions=[EXCEPTION],
     warnings=["An exception expires soon."],
 )
 
 
+def written(result: TargetResult) -> dict[str, Any]:
+    content: dict[str, Any] = RESULT.dump_python(result, mode="json", by_alias=True)
+    return content
+
+
 def test_a_target_is_described() -> None:
-    assert TargetEntry.of(PLANNED, log="111122223333/eu-west-1/terraform.log").as_dict() == {
+    assert written(replace(PLANNED, log="111122223333/eu-west-1/terraform.log")) == {
         "account_id": "111122223333",
         "account_name": "Payments Prod",
         "ou": "Workloads/Prod",
@@ -109,7 +118,7 @@ def test_a_target_is_described() -> None:
 
 
 def test_a_failure_is_described() -> None:
-    entry = TargetEntry.of(FAILED).as_dict()
+    entry = written(FAILED)
 
     assert entry["failure"] == {
         "kind": "access",
@@ -121,10 +130,8 @@ def test_a_failure_is_described() -> None:
 
 @pytest.mark.parametrize("result", [PLANNED, SAME, OTHER, FAILED])
 def test_a_target_is_read_back(result: TargetResult) -> None:
-    entry = TargetEntry.of(result)
-
-    assert TargetEntry.model_validate(json.loads(json.dumps(entry.as_dict()))) == entry
-    assert entry.key == result.target.key
+    assert RESULT.validate_python(json.loads(json.dumps(written(result)))) == result
+    assert result.target == replace(result.target, account=replace(result.target.account, tags={}))
 
 
 def test_targets_are_counted() -> None:
@@ -149,7 +156,7 @@ def test_change_sets_are_told_once_destructive_ones_first() -> None:
 
 
 def test_the_largest_group_comes_first_among_equals() -> None:
-    small = TargetResult(OTHER.target, Status.CHANGES, Step.PLAN, change_set=ChangeSet((), ("x",)))
+    small = TargetResult.build(OTHER.target, Status.CHANGES, Step.PLAN, change_set=ChangeSet((), ("x",)))
 
     assert [len(each.targets) for each in summary(small, PLANNED, SAME).change_sets] == [2, 1]
 
@@ -183,7 +190,7 @@ def test_the_json_schema_describes_what_is_written() -> None:
 
 def test_every_key_is_documented() -> None:
     documented = (Path(__file__).parents[3] / "docs" / "runs.md").read_text(encoding="utf-8")
-    entries = ("TargetEntry", "ChangeSetEntry", "PreviewEntry", "SkippedEntry")
+    entries = ("TargetResult", "ChangeSetEntry", "DocumentChange", "SkippedAccount")
     embedded = ("AttributeChange", "Failure", "PlanOutcome", "PolicyException", "ResourceChange", "Totals")
     properties = {name: schema()["$defs"][name]["properties"] for name in (*entries, *embedded)}
     properties[""] = schema()["properties"]

@@ -65,7 +65,7 @@ def test_the_example_comes_to_what_the_table_says(example: Path) -> None:
         }
         assert preferences.cloudwatch.streaming_enabled
     assert {row["account"] for row in rows} == {target.account.name for target in selected.targets}
-    assert [entry.account.name for entry in selected.skipped] == ["closed"]
+    assert [entry.account_name for entry in selected.skipped] == ["closed"]
     restricted = context.settings.effective(targets["payments", "eu-west-1"].account, "eu-west-1").values
     assert restricted.instance_policy.regions == ["eu-west-1"]
 

@@ -16,6 +16,7 @@ from session_manager_fleet.settings.schema import Match, Wave
 from session_manager_fleet.targets.model import (
     Selection,
     Shard,
+    SkippedAccount,
     Target,
     TargetList,
     occupied_shards,
@@ -52,9 +53,7 @@ def test_every_active_account_in_every_region_the_home_region_first(organization
 def test_a_suspended_account_is_skipped_with_the_reason(organization: Organization) -> None:
     skipped = select(organization).skipped
 
-    assert [entry.as_dict() for entry in skipped] == [
-        {"account_id": "333344445555", "account_name": "Legacy", "reason": "the account is suspended"}
-    ]
+    assert skipped == (SkippedAccount("333344445555", "Legacy", "the account is suspended"),)
 
 
 def test_an_account_that_its_source_ignores_is_skipped_with_the_reason() -> None:

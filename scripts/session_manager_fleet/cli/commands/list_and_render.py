@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,7 @@ def targets(
     _, selected = load(context.obj, selection, errors)
     if output == "json":
         listed = [{**_row(target), "tags": dict(target.account.tags)} for target in selected.targets]
-        skipped = [entry.as_dict() for entry in selected.skipped]
+        skipped = [asdict(entry) for entry in selected.skipped]
         _write_json({"targets": listed, "skipped": skipped})
     elif output == "csv":
         writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")

@@ -31,7 +31,7 @@ def merge(
     parts = merging.read_parts(directories)
     run = merging.merge(parts, runs.resolve())
     state = run.read()
-    exceeded = merging.intolerable(state.results, state.first)
+    exceeded = merging.exceeded_tolerances(state.results, state.first)
     judged = state.results
     if within_tolerance and not exceeded:
         judged = [result for result in judged if result.status is not Status.FAILED]

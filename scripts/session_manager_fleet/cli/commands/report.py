@@ -64,4 +64,4 @@ def _summary(folder: RunFolder) -> Summary:
     """Tell from its journal what a run did; a summary that was kept without its journal will do."""
     if (folder.path / SUMMARY).exists() and not (folder.path / JOURNAL).exists():
         return Summary.read(folder.path / SUMMARY)
-    return folder.read().summary(folder)
+    return folder.summarize(folder.read())

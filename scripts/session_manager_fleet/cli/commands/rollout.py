@@ -76,15 +76,15 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
     with _claimed(run, running) as (folder, claim):
         state = folder.read()
         beginnings.refuse_missing_shards(state)
-        waves = dict.fromkeys(result.target.wave for result in state.results)
+        waves = dict.fromkeys(result.wave for result in state.results)
         if selection.wave is not None and selection.wave not in waves:
             message = f'No target of this run is in the wave "{selection.wave}"; its waves: {", ".join(waves)}.'
             raise InputError(message, "--wave")
         destroys = state.beginning.command == DESTROY
         loaded = load_context(context.obj, refuse_expired=True)
         command = DESTROY if destroys else "apply"
-        beginning = beginnings.go_on(loaded, state.first, _targets(state.results), command, selection)
-        results = [result for result in state.results if beginning.means(result.target)]
+        beginning = beginnings.continue_run(loaded, state.first, _targets(state.results), command, selection)
+        results = [result for result in state.results if beginning.covers(result)]
         pending = with_changes(results)
         if not pending:
             _say(console, "This run holds nothing to apply.", running)
@@ -140,15 +140,15 @@ def resume(context: typer.Context, run: RunArgument, running: Running) -> int:
             _refuse_silence(running, destroys=command == DESTROY)
         loaded = load_context(context.obj, refuse_expired=True)
         beginnings.refuse_other_configuration(loaded, state)
-        beginning = beginnings.go_on(loaded, state.beginning, _targets(state.results), command)
+        beginning = beginnings.continue_run(loaded, state.beginning, _targets(state.results), command)
         operation = _take_up(loaded, folder, claim, beginning, _targets(pending), running, console)
-        operation.doubtful |= state.doubtful
-        doubtful = sum(result.target.key in state.doubtful for result in again)
-        nobody_knows = f", of {doubtful} of them nobody knows how their apply ended" if doubtful else ""
-        _say(console, f"{len(again)} of {len(state.scope)} targets are planned again{nobody_knows}.", running)
+        operation.indeterminate |= state.indeterminate
+        indeterminate = sum(result.key in state.indeterminate for result in again)
+        unknown = f"; the apply of {indeterminate} of them may be partial" if indeterminate else ""
+        _say(console, f"{len(again)} of {len(state.scope)} targets are planned again{unknown}.", running)
         with operation.interruptible(console.print):
-            renewed = {result.target: result for result in operation.plan(_targets(again))}
-        results = [renewed.get(result.target, result) for result in state.scope]
+            renewed = {result.key: result for result in operation.plan(_targets(again))}
+        results = [renewed.get(result.key, result) for result in state.scope]
         _show(operation, results, console, quiet=_unasked(running) if applies else running.quiet)
         if applies:
             return _ask_and_apply(operation, results, running, console)
@@ -289,7 +289,7 @@ def _show(operation: Operation, results: Sequence[TargetResult], console: Consol
     """Show what there is to apply, and what else should be known before."""
     if quiet:
         return
-    summary = operation.run.read().summary(operation.run, with_changes(results))
+    summary = operation.run.summarize(operation.run.read(), with_changes(results))
     terminal.print_change_sets(console, summary)
     terminal.print_notes(console, summary)
 

@@ -7,7 +7,7 @@ import re
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors.base import Opener, Site
-from session_manager_fleet.run.journal import RunFolder
+from session_manager_fleet.run.folder import RunFolder
 
 THREADS = "threads"
 

@@ -16,8 +16,8 @@ from distributed.comm.core import CommClosedError
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site, Workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed
-from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.run.results import Step
 from session_manager_fleet.run.saved_plan import FILES, SEAL
 from session_manager_fleet.terraform import find_terraform, terraform_version, unsaved_state

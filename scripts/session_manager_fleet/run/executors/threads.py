@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed, failed, perform
-from session_manager_fleet.run.journal import RunFolder
 from session_manager_fleet.terraform import Terraform
 
 P = ParamSpec("P")

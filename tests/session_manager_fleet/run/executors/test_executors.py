@@ -27,9 +27,10 @@ from session_manager_fleet.run.executors.choose import THREADS, dask_address
 from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perform_once, dask_workers
 from session_manager_fleet.run.executors.remote import unpack_root
 from session_manager_fleet.run.executors.threads import SerialExecutor, local_workers
+from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Terms
-from session_manager_fleet.run.journal import Beginning, RunFolder, TargetKey
-from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import FILES, SEAL, Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
@@ -198,7 +199,7 @@ def root(tmp_path: Path) -> Path:
 
 @contextmanager
 def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
-    def job(step: Step, target: Target, plan_sha256: str, *, again: bool) -> Job:
+    def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         return Job(step, target, f"account_id = {target.account.id}\n", terms(root), plan_sha256, verify=again)
 
     yield Scheduler(
