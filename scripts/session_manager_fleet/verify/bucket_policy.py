@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from session_manager_fleet.verify.archive import Archive
     from session_manager_fleet.verify.reading import Reader
 
-_TEMPLATE = "modules/log_archive/bucket_policy.json.tftpl"
+_TEMPLATE = ROOT_MODULE.modules / "log_archive" / "bucket_policy.json.tftpl"
 
 
 def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
@@ -72,7 +72,7 @@ def expected_statements(
         "key prefix" if archive.key_prefix else "no key prefix",
     }
     # Terraform's `${name}` and `$${` mean the same in string.Template.
-    document = Template((ROOT_MODULE / _TEMPLATE).read_text(encoding="utf-8")).substitute(
+    document = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         bucket=bucket_arn,
         guarded_objects=f"{bucket_arn}/*" if creates_bucket else f"{bucket_arn}/{folder}*",
         key=key_arn,
