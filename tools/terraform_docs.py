@@ -41,7 +41,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Interface:
-    """What a module takes and gives, in alphabetical order."""
+    """The variables and outputs of a module, in alphabetical order."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]

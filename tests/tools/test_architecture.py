@@ -44,3 +44,9 @@ def test_imports_are_those_of_the_code(tmp_path: Path) -> None:
     )
     assert architecture.imported_packages(library, "two") == {"ground", "one"}
     assert architecture.imported_packages(library, "ground") == set()
+
+
+def test_the_classes_that_the_page_names_exist() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in architecture.LIBRARY.rglob("*.py"))
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)`", PAGE))
+    assert sorted(name for name in named if f"class {name}" not in code) == []
