@@ -39,7 +39,7 @@ from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import VARIABLES
-from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.settings import Settings, load_settings
 from session_manager_fleet.targets import model
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
@@ -203,7 +203,6 @@ def unchanged(results: list[TargetResult]) -> None:
 
 def bench_rendering(table: Table) -> None:
     """Compare selecting and rendering thousands of targets with rendering each on its own."""
-    settings = load_settings(_EXAMPLE)
     units = ("Workloads/Prod", "Workloads/NonProd", "Security")
     accounts = tuple(
         Account(
@@ -215,6 +214,7 @@ def bench_rendering(table: Table) -> None:
         for number in range(1, _ACCOUNTS + 1)
     )
     organization = Organization("o-sandbox1234", accounts, (*units, "Workloads"))
+    settings = Settings.of(load_settings(_EXAMPLE), organization, "eu-west-1")
     role = settings.organization.deployment_role
     regions = settings.organization.regions or []
 
@@ -239,7 +239,7 @@ def bench_rendering(table: Table) -> None:
             selection=Selection(include=Matcher(accounts=[account.id for account in accounts[:50]])),
         )
         for target in selected.targets:
-            fresh = load_settings(_EXAMPLE)
+            fresh = Settings.of(load_settings(_EXAMPLE), organization, "eu-west-1")
             TfvarsRenderer("organization.yaml").render(target, fresh.effective(target.account, target.region), role)
 
     count = _ACCOUNTS * len(regions)

@@ -18,7 +18,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.executors.capacity import available_cores
 from session_manager_fleet.run.executors.threads import local_workers
@@ -28,7 +28,7 @@ from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Limits, Scheduler
-from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.settings import Settings, load_settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.terraform.backend import StateBackend
@@ -112,7 +112,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     """Plan all targets, keep the journal, and render every report."""
     binary = _stand_in(folder)
     naive = naive_loop(binary, folder, targets[:NAIVE_TARGETS])
-    settings = load_settings(_SETTINGS)
+    settings = Settings.of(load_settings(_SETTINGS), Organization.of(None, [], []), "eu-west-1")
     renderer, role = renderer_of(settings), settings.organization.deployment_role
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", "")
     backend = StateBackend("session-manager-state-123456789012", "eu-west-1", "session-manager")

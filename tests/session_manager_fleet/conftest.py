@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
-from session_manager_fleet.settings.layers import Settings, load_settings
+from session_manager_fleet.settings import Settings, load_settings
 
 HEAD = """\
 schema_version: 1
@@ -36,7 +36,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that nobody accepts but an emulator."""
+    """Credentials that only an emulator accepts."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
 
@@ -67,9 +67,9 @@ def settings_file(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def make_settings(settings_file: Callable[[str], Path]) -> Callable[[str], Settings]:
-    """Load the settings of `settings_file`."""
-    return lambda rest: load_settings(settings_file(rest))
+def make_settings(settings_file: Callable[[str], Path], organization: Organization) -> Callable[[str], Settings]:
+    """Load the settings of `settings_file` and complete them with `organization`."""
+    return lambda rest: Settings.of(load_settings(settings_file(rest)), organization, "eu-west-1")
 
 
 @pytest.fixture

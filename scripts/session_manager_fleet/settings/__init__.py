@@ -1,8 +1,13 @@
-"""`organization.yaml` as typed, layered settings that know where each value comes from."""
+"""`organization.yaml` as typed, layered settings; every value knows the line that set it.
+
+`load_settings` reads the file (`ParsedSettings`). Once the accounts are discovered, `Settings.of` completes it, and
+`Settings.effective` returns the settings of a target.
+"""
 
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema
-from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
+from session_manager_fleet.settings.layers import EffectiveSettings, Settings
+from session_manager_fleet.settings.parsed import ParsedSettings, load_settings
 from session_manager_fleet.settings.schema import REST, DeploymentRole, OrganizationSettings, Wave
 from session_manager_fleet.settings.target import Preferences, S3Logging, TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
@@ -14,6 +19,7 @@ __all__ = [
     "EffectiveSettings",
     "LogArchive",
     "OrganizationSettings",
+    "ParsedSettings",
     "Preferences",
     "S3Logging",
     "Settings",

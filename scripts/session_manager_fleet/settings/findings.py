@@ -16,39 +16,40 @@ from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest
 
 
 @dataclass(frozen=True)
-class _Finding:
-    """Something that a model refuses.
+class Finding:
+    """A value that a model refuses.
 
     Attributes:
         message: A sentence.
-        paths: The key paths that are to blame, at least one; the one in front is named.
+        paths: Key paths of the values involved, at least one; the first is named.
     """
 
     message: str
     paths: tuple[KeyPath, ...]
 
 
-def _findings(error: ValidationError, model: type[BaseModel]) -> Iterator[_Finding]:
+def findings(error: ValidationError, model: type[BaseModel]) -> Iterator[Finding]:
+    """Yield the findings of an error; the model supplies the names of known keys."""
     for detail in error.errors():
         location = tuple(detail["loc"])
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, ConflictError):
-            yield from (_finding(entry, location) for entry in cause.contradictions)
+            yield from (finding_of(entry, location) for entry in cause.conflicts)
         else:
-            yield _Finding(_message(detail, model), (location,))
+            yield Finding(_message(detail, model), (location,))
 
 
-def _finding(contradiction: Conflict, location: KeyPath = ()) -> _Finding:
-    paths = tuple((*location, *path) for path in contradiction.paths)
-    return _Finding(_sentence(contradiction.message), paths)
+def finding_of(conflict: Conflict, location: KeyPath = ()) -> Finding:
+    """Return a conflict of the object at a location as a finding."""
+    return Finding(_sentence(conflict.message), tuple((*location, *path) for path in conflict.paths))
 
 
-def _known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPath:
-    """Return the longest part of pydantic's location that is written in the file, and the missing key behind it."""
+def known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPath:
+    """Return the longest beginning of pydantic's location that is a key path of the file."""
     path: KeyPath = ()
     for part in location:
         if (*path, part) not in document.lines:
-            # Unions add the name of the alternative that failed; a missing key is worth naming, that is not.
+            # Not a key: a missing one, which the message names, or the alternative of a union.
             return path
         path = (*path, part)
     return path
@@ -57,7 +58,7 @@ def _known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPat
 _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda detail: f'The key "{detail["loc"][-1]}" is missing.',
     "string_pattern_mismatch": lambda detail: (
-        f"{json.dumps(detail['input'])} does not have the form that is needed here: {detail['ctx']['pattern']}"
+        f"{json.dumps(detail['input'])} does not match the pattern {detail['ctx']['pattern']}"
     ),
     "bool_type": lambda detail: f'"{detail["input"]}" is not true or false.',
     "string_type": lambda detail: f"{detail['input']!r} must be text; quote it.",
@@ -66,7 +67,7 @@ _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """Say in one sentence what pydantic found."""
+    """Return pydantic's finding as one sentence."""
     kind = detail["type"]
     if kind == "extra_forbidden":
         key = str(detail["loc"][-1])
@@ -78,13 +79,13 @@ def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def _sentence(text: str) -> str:
     first = text.split(maxsplit=1)[0]
-    if not set(first) & {"_", "."}:  # the name of a key stays as it is
+    if not set(first) & {"_", "."}:  # not the name of a key
         text = text[0].upper() + text[1:]
     return text.rstrip(".") + "."
 
 
 def _field_names(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Return the names that are known at a location of a model."""
+    """Return the keys that a model allows at a location."""
     here: Any = model
     for part in location:
         if isinstance(part, int):

@@ -134,10 +134,10 @@ class LogArchive(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse(self._contradictions())
+        refuse(self._conflicts())
         return self
 
-    def _contradictions(self) -> Iterator[Conflict]:
+    def _conflicts(self) -> Iterator[Conflict]:
         if self.existing_bucket_name is not None:
             if self.bucket_name:
                 message = "bucket_name names a bucket to create and existing_bucket_name one that exists: give one"
@@ -208,10 +208,10 @@ class Guardrails(StrictModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        refuse(self._contradictions())
+        refuse(self._conflicts())
         return self
 
-    def _contradictions(self) -> Iterator[Conflict]:
+    def _conflicts(self) -> Iterator[Conflict]:
         if not any(self.deny.model_dump().values()):
             message = "deny must leave something on; without any denials, leave the guardrails out"
             yield Conflict(message, (("deny",),))

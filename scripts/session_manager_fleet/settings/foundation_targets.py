@@ -1,10 +1,10 @@
-"""Where what exists once in the organization belongs: the log archive and the guardrails."""
+"""Assign the log archive and the guardrails, which exist once in the organization, to their accounts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from session_manager_fleet.accounts import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.aws import partitions
@@ -21,63 +21,62 @@ GUARDRAILS_SECTION = "guardrails"
 
 
 @dataclass(frozen=True)
-class Placement:
-    """What is placed where, in the home region.
+class FoundationTargets:
+    """The accounts that host the log archive and the guardrails, in the home region.
 
     Attributes:
         home_region: The region.
-        variables: Variables of the root module that only these accounts have, by account id.
-        layers: Settings of all accounts that follow, by the section that they follow from.
+        variables: Root variables by account id, for these accounts only.
+        layers: Settings of all accounts that follow from a section, by section.
     """
 
     home_region: str = ""
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @classmethod
+    def find(cls, file: SettingsFile, document: YamlDocument, organization: Organization, home_region: str) -> Self:
+        """Find the accounts, and derive their variables and the settings of all accounts.
+
+        Raises:
+            InputError: The log-archive or management account is not known, or not active.
+        """
+        variables: dict[str, dict[str, Any]] = {}
+        layers: dict[str, Mapping[str, Any]] = {}
+        archive = None
+        if file.log_archive is not None:
+            where = document.where((LOG_ARCHIVE_SECTION,))
+            archive = _account(organization, LOG_ARCHIVE, where, "set organization.log_archive_account")
+            given = _log_archive(file.log_archive, file.organization.id)
+            variables.setdefault(archive.id, {})[LOG_ARCHIVE_SECTION] = given
+            layers[LOG_ARCHIVE_SECTION] = {"preferences": {"s3": members_s3(file.log_archive, archive.id, home_region)}}
+        if file.guardrails is not None:
+            where = document.where((GUARDRAILS_SECTION,))
+            management = _account(organization, MANAGEMENT, where, 'set "role: management" in the accounts file')
+            role = f"arn:{partitions()[home_region]}:iam::*:role/{file.organization.deployment_role.name}"
+            given = _guardrails(file.guardrails, role)
+            if file.log_archive is not None and archive is not None:
+                given["log_archive"] = _guarded(file.log_archive, archive.id, home_region)
+            variables.setdefault(management.id, {})[GUARDRAILS_SECTION] = given
+            # The SCP denies changes of this setting; it cannot make the setting.
+            layers[GUARDRAILS_SECTION] = {"preferences": {"block_public_sharing": file.guardrails.deny.public_sharing}}
+        return cls(home_region, variables, layers)
+
     def variables_of(self, account: Account, region: str) -> Mapping[str, Any]:
-        """Return the variables that only this target has."""
+        """Return the root variables of a target that hosts any of them."""
         return self.variables.get(account.id, {}) if region == self.home_region else {}
 
     @property
     def waves(self) -> tuple[Wave, ...]:
-        """The wave of these targets, which all others build on."""
+        """The wave of these targets, which comes first; none without them."""
         if not self.variables:
             return ()
         match = Match(accounts=sorted(self.variables), regions=[self.home_region])
         return (Wave(name=FOUNDATION, match=match),)
 
 
-def place(parsed: SettingsFile, document: YamlDocument, organization: Organization, home_region: str) -> Placement:
-    """Find the accounts, and work out what they and all others get.
-
-    Raises:
-        InputError: The account that something belongs to is not known.
-    """
-    variables: dict[str, dict[str, Any]] = {}
-    layers: dict[str, Mapping[str, Any]] = {}
-    archive = None
-    if parsed.log_archive is not None:
-        where = document.where((LOG_ARCHIVE_SECTION,))
-        advice = "name it in organization.log_archive_account"
-        archive = _account(organization, LOG_ARCHIVE, where, advice)
-        given = _log_archive(parsed.log_archive, parsed.organization.id)
-        variables.setdefault(archive.id, {})[LOG_ARCHIVE_SECTION] = given
-        layers[LOG_ARCHIVE_SECTION] = {"preferences": {"s3": members_s3(parsed.log_archive, archive.id, home_region)}}
-    if parsed.guardrails is not None:
-        where = document.where((GUARDRAILS_SECTION,))
-        management = _account(organization, MANAGEMENT, where, 'give it "role: management" in the file of accounts')
-        role = f"arn:{partitions()[home_region]}:iam::*:role/{parsed.organization.deployment_role.name}"
-        given = _guardrails(parsed.guardrails, role)
-        if parsed.log_archive is not None and archive is not None:
-            given["log_archive"] = _guarded(parsed.log_archive, archive.id, home_region)
-        variables.setdefault(management.id, {})[GUARDRAILS_SECTION] = given
-        # An SCP can keep this setting of every account and region, not make it.
-        layers[GUARDRAILS_SECTION] = {"preferences": {"block_public_sharing": parsed.guardrails.deny.public_sharing}}
-    return Placement(home_region, variables, layers)
-
-
 def members_s3(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
-    """Return the settings `preferences.s3` of every account that logs to the archive."""
+    """Return `preferences.s3` of the accounts that log to the archive."""
     key = archive.bucket_key.kms_key_arn
     return {
         "enabled": True,
@@ -90,9 +89,9 @@ def members_s3(archive: LogArchive, account_id: str, region: str) -> dict[str, A
 def _account(organization: Organization, role: str, where: str, advice: str) -> Account:
     found = [account for account in organization.accounts if account.role == role]
     if not found:
-        raise InputError(f"Which account is the {role} account is not known: {advice}.", where)
+        raise InputError(f"The {role} account is not known; {advice}.", where)
     if found[0].skip_reason:
-        raise InputError(f"This belongs to the {role} account {found[0].id}, but {found[0].skip_reason}.", where)
+        raise InputError(f"The {role} account {found[0].id} hosts this, but {found[0].skip_reason}.", where)
     return found[0]
 
 
@@ -102,7 +101,7 @@ def _log_archive(archive: LogArchive, organization_id: str) -> dict[str, Any]:
 
 
 def _guarded(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
-    """Return what the guardrails keep of the log archive: of a bucket that others use, too, the session logs only."""
+    """Return what the guardrails protect of the log archive: of an existing bucket, only the session logs."""
     created = {
         archive.bucket_key.alias: archive.bucket_key.kms_key_arn is None,
         archive.session_key.alias: archive.session_key.mode == "separate",

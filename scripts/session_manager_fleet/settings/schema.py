@@ -210,11 +210,11 @@ class SettingsFile(StrictModel):
     @field_validator("waves")
     @classmethod
     def _waves_told_apart(cls, waves: list[Wave]) -> list[Wave]:
-        refuse(_wave_contradictions([wave.name for wave in waves]))
+        refuse(_wave_conflicts([wave.name for wave in waves]))
         return waves
 
 
-def _wave_contradictions(names: Sequence[str]) -> Iterator[Conflict]:
+def _wave_conflicts(names: Sequence[str]) -> Iterator[Conflict]:
     for number, name in enumerate(names):
         where = ((number, "name"),)
         if name in names[:number]:

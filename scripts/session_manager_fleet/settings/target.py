@@ -257,10 +257,10 @@ class Preferences(StrictModel):
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:
         if not is_partial(info):
-            refuse(self._contradictions())
+            refuse(self._conflicts())
         return self
 
-    def _contradictions(self) -> Iterator[Conflict]:
+    def _conflicts(self) -> Iterator[Conflict]:
         if 0 < self.max_session_duration <= self.idle_session_timeout:
             yield Conflict(
                 "max_session_duration must be greater than idle_session_timeout, or 0 for no maximum",
@@ -273,8 +273,8 @@ class Preferences(StrictModel):
                 "s3.kms_key_arn and s3.kms_key_account_id exclude each other: the ARN names the account",
                 (("s3", "kms_key_account_id"), ("s3", "kms_key_arn")),
             )
-        yield from self._log_group_contradictions()
-        yield from self._session_key_contradictions()
+        yield from self._log_group_conflicts()
+        yield from self._session_key_conflicts()
         if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
             yield Conflict(
                 "run_as.enabled needs run_as.default_user, because without it every Linux session fails; "
@@ -288,7 +288,7 @@ class Preferences(StrictModel):
                 (("shell_profile",),),
             )
 
-    def _log_group_contradictions(self) -> Iterator[Conflict]:
+    def _log_group_conflicts(self) -> Iterator[Conflict]:
         if self.cloudwatch.log_group_name != "":
             return
         name = ("cloudwatch", "log_group_name")
@@ -304,7 +304,7 @@ class Preferences(StrictModel):
                 (name, ("s3", "enabled"), ("waive",)),
             )
 
-    def _session_key_contradictions(self) -> Iterator[Conflict]:
+    def _session_key_conflicts(self) -> Iterator[Conflict]:
         key = self.session_key
         enabled, given = ("session_key", "enabled"), ("session_key", "kms_key_arn")
         if key.kms_key_arn and not key.enabled:

@@ -61,11 +61,11 @@ def is_partial(info: ValidationInfo) -> bool:
 
 @dataclass(frozen=True)
 class Conflict:
-    """Values of an object that do not fit together.
+    """Values of an object that contradict each other.
 
     Attributes:
-        message: What is wrong, as a sentence without its end.
-        paths: The keys that are to blame, below the object; the one in front is named.
+        message: A sentence without its full stop.
+        paths: Key paths of the values below the object; the first is named.
     """
 
     message: str
@@ -73,24 +73,24 @@ class Conflict:
 
 
 class ConflictError(ValueError):
-    """All contradictions of an object at once, which pydantic would tell as one.
+    """All conflicts of an object in one error, as pydantic allows one error per validator.
 
     Attributes:
-        contradictions: At least one.
+        conflicts: At least one.
     """
 
-    def __init__(self, contradictions: Iterable[Conflict]) -> None:
-        self.contradictions = tuple(contradictions)
-        super().__init__("; ".join(contradiction.message for contradiction in self.contradictions))
+    def __init__(self, conflicts: Iterable[Conflict]) -> None:
+        self.conflicts = tuple(conflicts)
+        super().__init__("; ".join(conflict.message for conflict in self.conflicts))
 
 
-def refuse(contradictions: Iterable[Conflict]) -> None:
-    """Refuse an object whose values contradict each other.
+def refuse(conflicts: Iterable[Conflict]) -> None:
+    """Refuse an object with conflicts.
 
     Raises:
-        ConflictError: There is a contradiction.
+        ConflictError: There is a conflict.
     """
-    if found := tuple(contradictions):
+    if found := tuple(conflicts):
         raise ConflictError(found)
 
 

@@ -128,7 +128,7 @@ def _values(settings: Settings, target: Target) -> Iterator[ExplainedValue]:
             layer, unset_by = (BUILT_IN, origin.layer) if origin.unset else (origin.layer, "")
             yield ExplainedValue(key, value, layer, where, origin.owner, unset_by)
     role = target.account.role
-    for key_path, value in _leaves(effective.placed):
+    for key_path, value in _leaves(effective.foundation):
         where = _where(settings, key_path[:1])
         yield ExplainedValue(format_key_path(key_path), value, str(key_path[0]), where, placed_by=role)
     rendered = variables_of(target, effective, settings.organization.deployment_role)["deployment_role"]

@@ -21,7 +21,7 @@ from session_manager_fleet.accounts import (
 )
 from session_manager_fleet.aws import new_session, partitions, translated_errors
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings import Settings, load_settings, region_problem
+from session_manager_fleet.settings import ParsedSettings, Settings, load_settings, region_problem
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.session import account_session
 
@@ -56,29 +56,29 @@ class Inventory:
                 source does not tell.
             AccessError: The Organizations API could not be asked.
         """
-        settings = load_settings(path)
-        with_tags = with_tags or settings.uses_tags
+        parsed = load_settings(path)
+        with_tags = with_tags or parsed.uses_tags
         if read_from is None:
-            organization = _discover(settings, with_tags=with_tags)
-            source = settings.document.where(("organization", "accounts"))
+            organization = _discover(parsed, with_tags=with_tags)
+            source = parsed.document.where(("organization", "accounts"))
         else:
             organization, source = from_saved(read_from), str(read_from)
         if with_tags and not organization.has_tags:
             message = "Account tags are needed and not known from here; use the Organizations API, or save them too."
             raise InputError(message, source)
-        organization = _with_roles(organization, settings)
-        given = settings.organization
+        organization = _with_roles(organization, parsed)
+        given = parsed.organization
         home_region = given.home_region or organization.home_region
         regions = tuple(given.regions or organization.regions)
-        where = settings.document.where(("organization", "accounts"))
+        where = parsed.document.where(("organization", "accounts"))
         if problems := [found for region in (str(home_region), *regions) if (found := region_problem(region))]:
             raise InputError([Problem(f"{problem}.", where) for problem in dict.fromkeys(problems)])
         if home_region is None or home_region not in regions:
             raise InputError(f"The home region {home_region} must be one of {', '.join(regions)}.", where)
         if len({partitions()[region] for region in regions}) > 1:
-            where = settings.document.where(("organization", "regions"))
+            where = parsed.document.where(("organization", "regions"))
             raise InputError("The regions are in different AWS partitions; an organization has one.", where)
-        settings = settings.placed(organization, home_region)
+        settings = Settings.of(parsed, organization, home_region)
         settings.check_against(organization, regions)
         return cls(settings, organization, home_region, regions)
 
@@ -121,7 +121,7 @@ class Inventory:
         return account_session(account, region, self.settings.organization.deployment_role)
 
 
-def _discover(settings: Settings, *, with_tags: bool) -> Organization:
+def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:
     source = settings.organization.accounts
     region = settings.organization.home_region
     if source.source == "organizations":
@@ -133,7 +133,7 @@ def _discover(settings: Settings, *, with_tags: bool) -> Organization:
     return from_lza(path, AwsDirectory(region)) if source.source == "lza" else from_file(path)
 
 
-def _with_roles(organization: Organization, settings: Settings) -> Organization:
+def _with_roles(organization: Organization, settings: ParsedSettings) -> Organization:
     """Give the roles that the settings name; the source of the accounts may know others.
 
     Raises:

@@ -25,7 +25,7 @@ def variables_of(target: Target, settings: EffectiveSettings, role: DeploymentRo
         "region": target.region,
         "home_region": target.home_region,
         "deployment_role": _role_variable(role) if uses_role else None,
-        **{name: settings.variables[name] for name in (*_SHARED, *settings.placed)},
+        **{name: settings.variables[name] for name in (*_SHARED, *settings.foundation)},
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.cli.app import run
-from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
 

@@ -9,7 +9,8 @@ import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings.layers import Settings, load_settings
+from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Selection, select_targets
 from session_manager_fleet.targets.tfvars_files import renderer_of
@@ -26,23 +27,23 @@ SettingsFile = Callable[[str], Path]
 
 
 def placed(settings_file: SettingsFile, text: str, organization: Organization = ORGANIZATION) -> Settings:
-    return load_settings(settings_file(text)).placed(organization, HOME)
+    return Settings.of(load_settings(settings_file(text)), organization, HOME)
 
 
 def test_without_the_sections_nothing_is_placed(settings_file: SettingsFile) -> None:
     settings = placed(settings_file, "defaults: {}\n")
-    assert not settings.effective(ARCHIVE, HOME).placed
+    assert not settings.effective(ARCHIVE, HOME).foundation
     assert not settings.effective(MEMBER, HOME).values.preferences.s3.enabled
     assert [wave.name for wave in settings.waves] == ["all"]
 
 
 def test_the_log_archive_is_in_its_account_only(settings_file: SettingsFile) -> None:
     settings = placed(settings_file, "log_archive: {retention: {days: 400}}\n")
-    found = settings.effective(ARCHIVE, HOME).placed["log_archive"]
+    found = settings.effective(ARCHIVE, HOME).foundation["log_archive"]
     assert found["organization_id"] == "o-exampleorgid"
     assert found["retention"]["days"] == 400
     for account, region in ((ARCHIVE, SECOND), (MANAGER, HOME), (MEMBER, HOME)):
-        assert not settings.effective(account, region).placed
+        assert not settings.effective(account, region).foundation
 
 
 def test_everybody_logs_to_the_archive(settings_file: SettingsFile) -> None:
@@ -85,7 +86,7 @@ def test_logging_to_the_archive_can_be_switched_off(settings_file: SettingsFile)
 
 def test_the_guardrails_exempt_who_deploys(settings_file: SettingsFile) -> None:
     text = "log_archive: {}\nguardrails: {attach_to: [r-abcd], exempt_role_arns: ['arn:aws:iam::*:role/BreakGlass']}\n"
-    found = placed(settings_file, text).effective(MANAGER, HOME).placed["guardrails"]
+    found = placed(settings_file, text).effective(MANAGER, HOME).foundation["guardrails"]
     assert found["exempt_role_arns"] == [
         "arn:aws:iam::*:role/AWSControlTowerExecution",
         "arn:aws:iam::*:role/BreakGlass",
@@ -115,7 +116,7 @@ def test_the_guardrails_keep_what_the_log_archive_makes(
     settings_file: SettingsFile, archive: str, guarded: dict[str, object]
 ) -> None:
     settings = placed(settings_file, f"log_archive: {{{archive}}}\nguardrails: {{}}\n")
-    assert settings.effective(MANAGER, HOME).placed["guardrails"]["log_archive"] == guarded
+    assert settings.effective(MANAGER, HOME).foundation["guardrails"]["log_archive"] == guarded
 
 
 def test_with_guardrails_nobody_shares_documents_with_everybody(settings_file: SettingsFile) -> None:
@@ -162,7 +163,7 @@ def test_the_variables_are_rendered_where_they_belong(settings_file: SettingsFil
 @pytest.mark.parametrize(
     ("text", "accounts", "message"),
     [
-        ("log_archive: {}\n", (MANAGER, MEMBER), "name it in organization.log_archive_account"),
+        ("log_archive: {}\n", (MANAGER, MEMBER), "set organization.log_archive_account"),
         ("guardrails: {}\n", (ARCHIVE, MEMBER), "role: management"),
         (
             "log_archive: {}\n",
@@ -187,9 +188,9 @@ def test_an_account_that_is_not_known(
         ("log_archive: {bucket_name: our-logs-s3alias}\n", "are reserved for S3"),
         ("log_archive: {bucket_name: a-a-a, existing_bucket_name: b-b-b}\n", "give one"),
         ("log_archive: {retention: {transitions: [{days: 1, storage_class: TAPE}]}}\n", "STANDARD_IA"),
-        ("log_archive: {reader_role_arns: ['arn:aws:iam::111122223333:role/*']}\n", "does not have the form"),
-        ("guardrails: {attach_to: [Workloads]}\n", "does not have the form"),
-        ("guardrails: {exempt_role_arns: ['arn:aws:iam::*:role/*']}\n", "does not have the form"),
+        ("log_archive: {reader_role_arns: ['arn:aws:iam::111122223333:role/*']}\n", "does not match the pattern"),
+        ("guardrails: {attach_to: [Workloads]}\n", "does not match the pattern"),
+        ("guardrails: {exempt_role_arns: ['arn:aws:iam::*:role/*']}\n", "does not match the pattern"),
         ("guardrails: {deny: {sssh: true}}\n", 'did you mean "ssh"'),
         ("waves: [{name: foundation}]\n", "exists already"),
     ],

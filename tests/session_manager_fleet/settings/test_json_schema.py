@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from session_manager_fleet.settings.json_schema import settings_schema
-from session_manager_fleet.settings.layers import load_settings
+from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.settings.schema import SettingsFile
 
 ROOT = Path(__file__).parents[3]

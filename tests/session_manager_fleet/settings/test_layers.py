@@ -12,7 +12,8 @@ import pytest
 
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings.layers import EffectiveSettings, Origin, Settings, load_settings
+from session_manager_fleet.settings.layers import EffectiveSettings, Origin, Settings
+from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance
@@ -210,8 +211,8 @@ def test_refused_organizations(refused_organization: Callable[[str], str], lines
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "organization.yaml:1: The file must hold a mapping"),
-        ("- a\n- b\n", "organization.yaml:1: The file must hold a mapping"),
+        ("", "organization.yaml:1: The file must be a mapping"),
+        ("- a\n- b\n", "organization.yaml:1: The file must be a mapping"),
         ("schema_version: 2\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
         ("schema_version: '1'\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
         ("organization: {}\n", 'organization.yaml:1: The key "schema_version" is missing.'),
@@ -659,8 +660,10 @@ def test_what_is_allowed_but_does_hardly_what_was_meant_is_told(
         "14 (overrides[0].set.preferences.s3.bucket_name)",
         "20 (exceptions[0].set.names.data_key_alias)",
     ]
-    assert warnings[0].message == 'No account has the tag "env" with the value "qa"; nothing is matched here.'
-    assert warnings[1].message.startswith("This is for us-east-1 only, but the instance policy exists once per account")
+    assert warnings[0].message == 'No account has the tag "env" with the value "qa"; nothing matches.'
+    assert warnings[1].message.startswith(
+        "This applies to us-east-1 only, but the instance policy exists once per account"
+    )
     assert "from the home region eu-west-1" in warnings[2].message
 
 
@@ -733,9 +736,9 @@ def test_tags_are_asked_for_only_where_a_matcher_needs_them(make_settings: MakeS
     assert not make_settings("waves: [{name: a, match: {ou: A}}]").uses_tags
 
 
-def test_the_example_is_valid() -> None:
+def test_the_example_is_valid(organization: Organization) -> None:
     example = Path(__file__).parents[3] / "examples" / "organization" / "organization.yaml"
 
-    settings = load_settings(example)
+    settings = Settings.of(load_settings(example), organization, HOME)
 
     assert settings.effective(PROD, HOME).values.preferences.idle_session_timeout == 10

@@ -106,7 +106,7 @@ def test_what_exists_once_is_explained_where_it_is_placed(
           retention: {days: 400}
         guardrails:
           attach_to: [r-abcd]
-        """).placed(organization, HOME)
+        """)
     context = Inventory(settings, organization, HOME, (HOME, OTHER))
     path = settings.document.path
 

@@ -16,10 +16,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from session_manager_fleet.accounts.model import MANAGEMENT, Account
+from session_manager_fleet.accounts.model import MANAGEMENT, Account, Organization
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.hcl import hcl, quote
-from session_manager_fleet.settings.layers import EffectiveSettings, Settings, load_settings
+from session_manager_fleet.settings.layers import EffectiveSettings, Settings
+from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.model import Target
@@ -234,7 +235,8 @@ def test_what_stands_in_the_settings_arrives_whatever_the_account_is_called(
     }
     path = root_variables / "organization.yaml"
     path.write_text(yaml.safe_dump(written), encoding="utf-8")
-    loaded, account = load_settings(path), Account("111122223333", name)
+    account = Account("111122223333", name)
+    loaded = Settings.of(load_settings(path), Organization.of(None, [account], []), HOME)
 
     rendered = renderer_of(loaded).render(Target(account, HOME, HOME), loaded.effective(account, HOME), ROLE)
 
