@@ -1,8 +1,8 @@
-"""A plan as a normalized change set with a fingerprint, so that equal changes of many targets are reviewed once.
+"""Normalize a plan to a change set with a fingerprint, so that equal changes of many targets are reviewed once.
 
-A change set holds what differs between before and after, attribute by attribute, also inside texts that are JSON, as
-policies are. What names the target is replaced by placeholders: `<account>`, `<region>`, `<home region>`, and `<id 1>`,
-`<id 2>`… for ids of keys and the like. Names of other accounts, regions and of the keys of other accounts stay: they
+A change set holds the differences between before and after, attribute by attribute, also inside texts that are JSON,
+as policies are. Names of the target are replaced by placeholders: `<account>`, `<region>`, `<home region>`, and
+`<id 1>`, `<id 2>`… for ids of keys and the like. Other accounts, other regions and keys of other accounts stay: they
 are settings.
 """
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 ACTIONS: Mapping[str, str] = {"replace": "-/+", "delete": "-", "forget": ".", "update": "~", "create": "+", "move": ">"}
 DESTRUCTIVE = frozenset({"replace", "delete", "forget"})
 
-# What may be lost for good together with these: session logs, and whatever only their key can decrypt.
+# Resource types whose deletion destroys session logs or the keys that decrypt them.
 PROTECTED_TYPES = frozenset({"aws_cloudwatch_log_group", "aws_kms_key", "aws_kms_replica_key", "aws_s3_bucket"})
 
-# What AWS alone sets, anew for every resource and version: different in every account without a meaning for review.
+# Attributes computed by AWS per resource; they differ in every account and mean nothing when change sets are compared.
 _SET_BY_AWS: Mapping[str, frozenset[str]] = {
     "aws_cloudwatch_log_group": frozenset({"creation_time"}),
     "aws_config_config_rule": frozenset({"rule_id"}),
@@ -44,7 +44,7 @@ _SET_BY_AWS: Mapping[str, frozenset[str]] = {
     "aws_ssm_parameter": frozenset({"version"}),
 }
 
-# What may hold secrets wherever preferences are passed on, in JSON or in a template around it.
+# May hold secrets wherever preferences are passed, in JSON or in a template around it.
 _SHELL_PROFILE = "shellProfile"
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -56,10 +56,10 @@ class AttributeChange:
     """One attribute of a resource before and after.
 
     Attributes:
-        path: Where it is, as `tags["team"]`; what is inside a JSON text is in `jsondecode(policy).Statement[0].Action`.
-        before: The value now, None where there is none; UNKNOWN, SENSITIVE or SET_BY_AWS in place of some.
-        after: The value that is planned.
-        forces_replacement: The resource has to be replaced because of this attribute.
+        path: Path of the attribute, as `tags["team"]`; inside a JSON text `jsondecode(policy).Statement[0].Action`.
+        before: Current value, None if there is none; UNKNOWN, SENSITIVE or SET_BY_AWS in place of some.
+        after: Planned value, in the same form.
+        forces_replacement: This attribute is a reason to replace the resource.
     """
 
     path: str
@@ -70,13 +70,13 @@ class AttributeChange:
 
 @dataclass(frozen=True)
 class ResourceChange:
-    """What happens to one resource.
+    """The planned change of one resource.
 
     Attributes:
         action: A key of ACTIONS.
         address: Terraform's address, with placeholders.
-        attributes: What differs.
-        reason: Why terraform does this, in its words, where attributes do not say it; mostly empty.
+        attributes: Attributes that differ.
+        reason: Terraform's reason, where the attributes do not show it; mostly empty.
     """
 
     action: str
@@ -91,7 +91,7 @@ class ResourceChange:
 
     @property
     def destructive(self) -> bool:
-        """Whether something is deleted, or no longer managed."""
+        """Whether the resource is deleted, replaced or no longer managed."""
         return self.action in DESTRUCTIVE
 
 
@@ -109,9 +109,9 @@ class ChangeSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Equal for change sets that do the same, whatever the account and the region; 16 hexadecimal digits.
+        """16 hexadecimal digits, equal for equal changes in any account and region.
 
-        Only what changes counts, not what stays; of sensitive values only that they change.
+        Attributes that stay do not count; of sensitive values only the fact that they change does.
         """
         content = [
             [
@@ -134,7 +134,7 @@ class ChangeSet:
 
 
 def protected_destructions(change_set: ChangeSet) -> list[ResourceChange]:
-    """Return the deletions and replacements of what may be lost for good: keys, log groups, buckets."""
+    """Return the deletions and replacements of resources whose data cannot be restored: keys, log groups, buckets."""
     return [
         change
         for change in change_set.changes
@@ -147,7 +147,7 @@ def change_set_of(plan: Mapping[str, Any], target: Target) -> ChangeSet:
 
     Args:
         plan: The plan; https://developer.hashicorp.com/terraform/internals/json-format describes it.
-        target: Whose account and regions become placeholders.
+        target: The target of the plan; its account and regions become placeholders.
     """
     entries = plan.get("resource_changes", [])
     names = Placeholders(target.account.id, target.region, target.home_region, entries)
@@ -165,7 +165,7 @@ def change_set_of(plan: Mapping[str, Any], target: Target) -> ChangeSet:
 
 
 def _action(entry: Mapping[str, Any]) -> str | None:
-    """Return the one word for terraform's list of actions; None where nothing is done to the resource."""
+    """Return the action of ACTIONS for terraform's list of actions; None if nothing is done to the resource."""
     actions = entry["change"]["actions"]
     if "delete" in actions and "create" in actions:
         return "replace"
@@ -201,7 +201,7 @@ def _attributes(entry: Mapping[str, Any], names: Placeholders) -> Iterator[Attri
 
 
 def _shown(path: Path, value: Any, names: Placeholders) -> JsonValue:  # noqa: ANN401
-    """Return a value as it may be shown; of a shell profile only that it differs."""
+    """Return a value as it may be shown; a shell profile is hidden."""
     text = value.text if isinstance(value, JsonText) else value
     if _SHELL_PROFILE in path and text not in (None, {}):
         return SENSITIVE
@@ -226,7 +226,7 @@ def _path_text(path: Path, names: Placeholders) -> str:
 
 @dataclass(frozen=True)
 class PlanOutcome:
-    """What a plan found.
+    """The outcome of a plan.
 
     Attributes:
         changed: Whether there is anything to apply.

@@ -1,4 +1,4 @@
-"""Two values of a resource, as terraform's plans hold them, and what differs between them."""
+"""Find the differences between two values of a resource, as terraform's plans hold them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-# A text that is nested deeper than this is compared as a text.
+# JSON inside JSON is read down to this depth; below it is compared as text.
 _DEEPEST = 64
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Stands for a value that is not shown; the value itself only tells whether two of them are equal."""
+    """Stand for a value that is not shown; `hidden` only serves to compare two of them."""
 
     kind: Literal["unknown", "sensitive"]
     hidden: str = ""
@@ -38,12 +38,12 @@ Difference = tuple[Path, Any, Any]
 
 
 def marked(value: Any, unknown: Any, sensitive: Any) -> Any:  # noqa: ANN401 - attributes are any JSON
-    """Put marks where terraform does not know a value yet, or must not show it, and read texts that are JSON.
+    """Replace unknown and sensitive values by marks, and texts that are JSON by their content.
 
     Args:
         value: A resource before or after the change, as `terraform show -json` gives it.
-        unknown: What is not known yet: `true`, or an object or list with such marks inside.
-        sensitive: What may not be shown, in the same form.
+        unknown: Values not known yet: `true`, or an object or list with such marks inside.
+        sensitive: Values that must not be shown, in the same form.
     """
     if sensitive is True:
         return None if value is None and not unknown else Mark("sensitive", _canonical(value))
@@ -72,7 +72,7 @@ def _at(items: list[Any], index: int) -> Any:  # noqa: ANN401
 
 
 def _read(text: str, depth: int = 0) -> str | JsonText:
-    """Return a JSON object or array in the text, if nothing of it would be lost, else the text."""
+    """Return the JSON object or array in a text if reading it loses nothing, else the text."""
     if text.lstrip()[:1] not in {"{", "["}:
         return text
     try:
@@ -83,7 +83,7 @@ def _read(text: str, depth: int = 0) -> str | JsonText:
 
 
 def _nested(value: Any, depth: int) -> Any:  # noqa: ANN401
-    """Read texts within a JSON document, too."""
+    """Read the texts inside a JSON document."""
     if depth > _DEEPEST:
         raise ValueError
     if isinstance(value, str):
@@ -112,7 +112,7 @@ def _refuse(_text: str) -> None:
 
 
 def _canonical(value: Any) -> str:  # noqa: ANN401
-    """Return a text that two values share if there is no difference between them; null and absent are the same."""
+    """Return a text that is equal for equal values; null and absent are the same."""
     return json.dumps(_without_nulls(value), sort_keys=True, default=repr)
 
 
@@ -125,13 +125,13 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401
 
 
 def differences(path: Path, before: Any, after: Any, name: Callable[[str], str]) -> Iterator[Difference]:  # noqa: ANN401
-    """Yield what differs, as small as possible.
+    """Yield the smallest differences between two values.
 
     Args:
-        path: Where the two values are.
-        before: None where there is none, like after.
-        after: The other value.
-        name: Replaces names that differ between targets, which must not decide about the order of keys.
+        path: Path of the two values.
+        before: Old value; None if there is none.
+        after: New value; None if there is none.
+        name: Replaces names that differ between targets, which must not decide the order of keys.
     """
     one_sided = before is None or after is None
     if before is after or (not one_sided and _canonical(before) == _canonical(after)):
@@ -139,7 +139,7 @@ def differences(path: Path, before: Any, after: Any, name: Callable[[str], str])
     kinds = {type(value) for value in (before, after) if value is not None}
     if len(kinds) == 1:
         look = _LOOKS.get(kinds.pop())
-        # Texts that hold the same JSON, only written differently, differ as texts.
+        # Texts with the same JSON in different spelling differ as texts.
         yield from (list(look(path, before, after, name)) if look else []) or [(path, before, after)]
     elif kinds & {dict, list}:
         yield from differences(path, before, None, name)
@@ -155,7 +155,7 @@ def _in_objects(path: Path, before: Any, after: Any, name: Callable[[str], str])
 
 
 def _in_lists(path: Path, before: Any, after: Any, name: Callable[[str], str]) -> Iterator[Difference]:  # noqa: ANN401
-    """Match equal items first, so that one that is put in between does not make all behind it differ."""
+    """Match equal items first, so that an inserted item does not make all later ones differ."""
     before, after = before or [], after or []
     old_items, new_items = ([_canonical(item) for item in items] for items in (before, after))
     matcher = SequenceMatcher(None, old_items, new_items, autojunk=False)

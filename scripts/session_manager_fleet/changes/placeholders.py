@@ -1,4 +1,4 @@
-"""Replace what differs in every account (ids, regions, key ids) by placeholders."""
+"""Replace names that differ between targets (account ids, regions, key ids) by placeholders."""
 
 from __future__ import annotations
 
@@ -11,34 +11,23 @@ from pydantic import JsonValue
 from session_manager_fleet.changes.differences import JsonText, Mark
 
 UNKNOWN = "(known after apply)"
-
-
 SENSITIVE = "(sensitive)"
-
-
 SET_BY_AWS = "(set by AWS)"
-
+MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
 
 _ID = r"(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-
-
 _WHOLE_ID = re.compile(rf"(?<![A-Za-z0-9]){_ID}(?![A-Za-z0-9])")
-
-
 _KEY_ARN = re.compile(rf"arn:aws[a-z-]*:kms:[a-z0-9-]+:([0-9]{{12}}):key/({_ID})")
 
 
-MARKS = (UNKNOWN, SENSITIVE, SET_BY_AWS)
-
-
 class Placeholders:
-    """Replaces what names a target by placeholders, the same everywhere in what belongs together.
+    """Replace the names of a target by placeholders, consistently within one plan.
 
     Args:
         account_id: The target's account.
         region: The target's region.
         home_region: The account's home region.
-        content: All that is going to be looked at, as any JSON: ids of keys that it gives to other accounts stay.
+        content: The whole plan as JSON; ids of keys that it attributes to other accounts stay.
     """
 
     def __init__(self, account_id: str, region: str, home_region: str, content: object) -> None:
@@ -57,7 +46,7 @@ class Placeholders:
         return self._pattern.sub(lambda match: self._placeholders.get(match[0], f"\\{match[0]}"), text)
 
     def with_ids(self, text: str) -> str:
-        """Replace ids, too; they are numbered in the order in which they come here."""
+        """Replace ids; they are numbered in the order of the calls."""
         return _WHOLE_ID.sub(self._id, text)
 
     def _id(self, match: re.Match[str]) -> str:
@@ -66,7 +55,7 @@ class Placeholders:
         return self._ids.setdefault(match[0], f"<id {len(self._ids) + 1}>")
 
     def value(self, value: Any) -> JsonValue:  # noqa: ANN401 - attributes are any JSON
-        """Replace names in a value and in whatever it holds."""
+        """Replace names and ids in a value and everything inside it."""
         if isinstance(value, Mark):
             return {"unknown": UNKNOWN, "sensitive": SENSITIVE}[value.kind]
         if isinstance(value, JsonText):

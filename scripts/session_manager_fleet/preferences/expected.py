@@ -1,4 +1,7 @@
-"""What the settings of a target want the preferences document to say: the same as modules/preferences sends."""
+"""The expected preferences document of a target: the inputs that modules/preferences sends to the function.
+
+This is the only statement of them in Python; a test holds it against the module.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:
-    """Return what the function is asked to bring about: `document`, `preferences`, `adopt`, `waive`.
+    """Return the request to the function: `document`, `preferences`, `adopt`, `waive`.
 
     Args:
         target: The target.
-        values: Its settings.
-        session_key_arn: ARN of the key that encrypts session data, or None for none.
+        values: Effective settings of the target.
+        session_key_arn: ARN of the KMS key that encrypts session data; None for no key.
     """
     wanted = values.preferences
     s3, cloudwatch, profile = wanted.s3, wanted.cloudwatch, wanted.shell_profile
@@ -43,6 +46,6 @@ def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: 
 
 
 def log_group_name(values: TargetSettings) -> str:
-    """Return the log group of session logs; empty where they do not go to CloudWatch."""
+    """Return the name of the log group for session logs; empty if they do not go to CloudWatch."""
     own = values.preferences.cloudwatch.log_group_name
     return values.names.log_group if own is None else own

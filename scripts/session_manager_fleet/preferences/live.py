@@ -1,4 +1,4 @@
-"""Live state, read through the AWS APIs."""
+"""Read the live preferences document."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LivePreferences:
-    """The Session Manager preferences that an account has in a region now.
+    """The live Session Manager preferences of an account in a region.
 
     Attributes:
         default_version: Version that the console shows.
         latest_version: Version that `start-session --document-name` uses.
-        inputs: The document's inputs, under the names of AWS.
+        inputs: The document's inputs, by AWS's names.
     """
 
     default_version: str
@@ -31,7 +31,7 @@ class LivePreferences:
 
     @property
     def logging(self) -> str:
-        """Where session logs go."""
+        """Destinations of session logs."""
         destinations = []
         if group := self.inputs.get("cloudWatchLogGroupName"):
             destinations.append(f"CloudWatch {group}")
@@ -41,7 +41,7 @@ class LivePreferences:
 
     @property
     def encryption(self) -> str:
-        """What is encrypted: session data with a KMS key, logs because their destination must be."""
+        """Encrypted data: session data if there is a KMS key, logs if their destination must be encrypted."""
         encrypted = ["session data"] if self.inputs.get("kmsKeyId") else []
         if self.inputs.get("cloudWatchEncryptionEnabled") is True:
             encrypted.append("CloudWatch")
@@ -57,10 +57,10 @@ class LivePreferences:
 
 
 def read_preferences(session: boto3.Session, region: str, document: str) -> LivePreferences | None:
-    """Read the default version of the preferences document; None when there is no document.
+    """Read the default version of the preferences document; None if there is no document.
 
     Raises:
-        AccessError: The document may not be read.
+        AccessError: The document cannot be read.
     """
     client = session.client("ssm", region_name=region, config=CLIENT_CONFIG)
     with translated_errors(f"read the document {document} in {region}"):

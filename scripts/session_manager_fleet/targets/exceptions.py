@@ -1,4 +1,4 @@
-"""The exception register: who wants what for which targets, until when, and whether that time is over."""
+"""The exception register: each exception with its owner, its targets and its last day."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ WARNING_DAYS = 30
 
 @dataclass(frozen=True)
 class PolicyException:
-    """An entry of the register, with what it means today.
+    """An entry of the register, as of one day.
 
     Attributes:
-        owner: Who answers for it.
-        reason: Why it is needed.
+        owner: Person or team that is responsible for it.
+        reason: Reason for the exception.
         expires: Its last day.
-        days_left: Days until then; negative when that day is over.
+        days_left: Days until its last day; negative after it.
         targets: Keys of the targets that it applies to, `account/region`.
         skip: Components that it leaves out.
         set: Key paths of the values that it sets, as `preferences.idle_session_timeout`.
-        where: Where it stands, as `organization.yaml:40 (exceptions[0])`.
+        where: Location of the entry, as `organization.yaml:40 (exceptions[0])`.
     """
 
     owner: str
@@ -43,11 +43,11 @@ class PolicyException:
 
     @property
     def expired(self) -> bool:
-        """Whether its last day is over."""
+        """Whether its last day is in the past."""
         return self.days_left < 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in the form of all machine-readable output."""
+        """Return the exception in the form of machine-readable output."""
         return {
             "owner": self.owner,
             "reason": self.reason,
@@ -62,11 +62,11 @@ class PolicyException:
 
 
 def register(settings: Settings, targets: Sequence[Target], today: datetime.date) -> list[PolicyException]:
-    """Return all exceptions, those that expire first in front.
+    """Return all exceptions, the first to expire first.
 
     Args:
         settings: organization.yaml.
-        targets: The targets to tell apart; others are not listed.
+        targets: The targets to look at; an exception lists only those of them that it applies to.
         today: The day to count from.
     """
     data = settings.document.data.get("exceptions") or []
@@ -97,17 +97,17 @@ def _leaves(values: Mapping[str, Any], path: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def refuse_expired(settings: Settings, today: datetime.date) -> None:
-    """Refuse to go on with an exception whose last day is over.
+    """Refuse expired exceptions.
 
     Raises:
-        InputError: With the line of each.
+        InputError: With the line of each expired exception.
     """
     if problems := [problem for problem, days_left in _ends(settings, today) if days_left < 0]:
         raise InputError(problems)
 
 
 def soon_over(settings: Settings, today: datetime.date) -> list[Problem]:
-    """Return what has to be renewed or removed soon, or should have been."""
+    """Return a problem for each exception that has expired or expires within WARNING_DAYS."""
     return [problem for problem, days_left in _ends(settings, today) if days_left <= WARNING_DAYS]
 
 

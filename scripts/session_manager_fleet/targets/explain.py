@@ -1,4 +1,4 @@
-"""Why a target has the settings that it has: every effective value with where it comes from."""
+"""Explain the settings of a target: every effective value with its origin."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class ExplainedValue:
 
     Attributes:
         key: Key path, as `preferences.cloudwatch.retention_in_days`.
-        value: What the target gets.
-        layer: `built-in default`, `defaults`, `overrides[n]`, `exceptions[n]`, or the section that the value is from:
+        value: The effective value.
+        layer: `built-in default`, `defaults`, `overrides[n]`, `exceptions[n]`, or the section of the value:
             `organization`, `log_archive`, `guardrails`.
-        where: File and line, as `organization.yaml:12`; empty for a built-in default that nothing has touched.
-        owner: Who answers for the exception, if it is one.
-        unset_by: Layer that took away what lower layers had set, so that the built-in default stands.
-        placed_by: Role of the account for which this target has the value, and others do not.
+        where: File and line, as `organization.yaml:12`; empty for a built-in default that no layer has touched.
+        owner: Owner of the exception, if the layer is one.
+        unset_by: Layer that removed the value of lower layers, so that the built-in default applies.
+        placed_by: Account role because of which the target has this value.
     """
 
     key: str
@@ -45,7 +45,7 @@ class ExplainedValue:
     placed_by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in the form of all machine-readable output."""
+        """Return the content in the form of machine-readable output."""
         optional = {
             "where": self.where,
             "owner": self.owner,
@@ -62,14 +62,14 @@ class ExplainedValue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A target with all its values, and the exceptions that apply to it."""
+    """All effective values of a target, and the exceptions that apply to it."""
 
     target: Target
     values: tuple[ExplainedValue, ...]
     exceptions: tuple[PolicyException, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it in the form of all machine-readable output."""
+        """Return the content in the form of machine-readable output."""
         return {
             "region": self.target.region,
             "home": self.target.is_home,
@@ -84,7 +84,7 @@ def explain(context: Inventory, account: Account, region: str | None, today: dat
     """Explain the settings of an account in one region, or in all, the home region first.
 
     Raises:
-        InputError: The organization does not use the region, or the settings do not fit together.
+        InputError: The organization does not use the region, or the settings conflict.
     """
     if region is not None and region not in context.regions:
         known = ", ".join(context.regions)
@@ -106,7 +106,7 @@ def explain(context: Inventory, account: Account, region: str | None, today: dat
 
 
 def equal_explanations(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
-    """Put together explanations that say the same of several regions."""
+    """Group explanations with equal values, as those of several regions."""
     groups: list[list[Explanation]] = []
     for explanation in explanations:
         same = next((group for group in groups if group[0].values == explanation.values), None)

@@ -1,4 +1,4 @@
-"""Everything a command works with: settings, organization, regions and credentials, checked against each other."""
+"""The inventory: settings, organization and regions, checked against each other."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Inventory:
         Args:
             path: organization.yaml.
             with_tags: Ask for account tags even if the settings do not need them.
-            read_from: A saved discovery, which is taken in place of asking the source of the accounts.
+            read_from: File of a saved discovery, used instead of the source of the accounts.
 
         Raises:
-            InputError: The settings or the source of the accounts are invalid, or account tags are needed that the
-                source does not tell.
-            AccessError: The Organizations API could not be asked.
+            InputError: The settings or the source of the accounts are invalid, or the source lacks account tags that
+                are needed.
+            AccessError: The Organizations API could not be called.
         """
         parsed = load_settings(path)
         with_tags = with_tags or parsed.uses_tags
@@ -64,7 +64,9 @@ class Inventory:
         else:
             organization, source = from_saved(read_from), str(read_from)
         if with_tags and not organization.has_tags:
-            message = "Account tags are needed and not known from here; use the Organizations API, or save them too."
+            message = (
+                "Account tags are needed, and this source has none: use the Organizations API, or save tags too."
+            )
             raise InputError(message, source)
         organization = _with_roles(organization, parsed)
         given = parsed.organization
@@ -77,7 +79,7 @@ class Inventory:
             raise InputError(f"The home region {home_region} must be one of {', '.join(regions)}.", where)
         if len({partitions()[region] for region in regions}) > 1:
             where = parsed.document.where(("organization", "regions"))
-            raise InputError("The regions are in different AWS partitions; an organization has one.", where)
+            raise InputError("The regions belong to different AWS partitions; use regions of one partition.", where)
         settings = Settings.of(parsed, organization, home_region)
         settings.check_against(organization, regions)
         return cls(settings, organization, home_region, regions)
@@ -86,7 +88,7 @@ class Inventory:
         """Return the selected targets in the order of work.
 
         Raises:
-            InputError: The selection names what does not exist.
+            InputError: The selection names something that does not exist.
         """
         return select_targets(
             self.organization,
@@ -97,10 +99,10 @@ class Inventory:
         )
 
     def check_settings(self, targets: TargetList) -> None:
-        """Refuse settings that do not fit together for any of the targets.
+        """Refuse settings that conflict for any of the targets.
 
         Raises:
-            InputError: With every problem once.
+            InputError: With each problem once.
         """
         problems: dict[tuple[str, str], Problem] = {}
         for target in targets.targets:
@@ -113,7 +115,7 @@ class Inventory:
             raise InputError(list(problems.values()))
 
     def session(self, account: Account, region: str) -> boto3.Session:
-        """Return a session in an account, through the deployment role where Terraform uses it too.
+        """Return a session in an account, with the deployment role wherever Terraform uses it.
 
         Raises:
             AccessError: The role cannot be assumed.
@@ -125,7 +127,7 @@ def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:
     source = settings.organization.accounts
     region = settings.organization.home_region
     if source.source == "organizations":
-        assert region is not None  # noqa: S101 - the settings model demands it for this source
+        assert region is not None  # noqa: S101 - the settings model requires it for this source
         with translated_errors("use the AWS credentials"):
             session = new_session(region)
         return from_organizations(session, region, with_tags=with_tags)
@@ -134,10 +136,10 @@ def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:
 
 
 def _with_roles(organization: Organization, settings: ParsedSettings) -> Organization:
-    """Give the roles that the settings name; the source of the accounts may know others.
+    """Assign the account roles that the settings name; the source of the accounts may have assigned others.
 
     Raises:
-        InputError: With every role that cannot be given.
+        InputError: With every role that cannot be assigned.
     """
     given = settings.organization
     problems: list[Problem] = []

@@ -1,4 +1,4 @@
-"""Targets: which (account, region) pairs to work on, in which waves and in which order."""
+"""Targets: select (account, region) pairs and order them by waves."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
-from session_manager_fleet.accounts import Matcher, Organization
+from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings import REST, Wave
+from session_manager_fleet.settings import REST
 from session_manager_fleet.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ class Target:
     Attributes:
         account: The account.
         region: The region to configure.
-        home_region: The account's region for what exists once per account.
-        wave: Name of the wave that the target belongs to.
+        home_region: The account's region for global resources.
+        wave: Name of the target's wave.
     """
 
     account: Account
@@ -73,26 +73,26 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     def holds(self, account_id: str) -> bool:
-        """Tell whether an account belongs here; this depends on nothing but its id, so new accounts move no other."""
+        """Return whether an account is in this part; only its id counts, so that new accounts move no others."""
         return shard_index(account_id, self.count) == self.index
 
 
 def shard_index(account_id: str, count: int) -> int:
-    """Return in which of `count` parts (from 1) an account is."""
+    """Return the number (from 1) of the part that an account belongs to, out of `count` parts."""
     digest = hashlib.sha256(account_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") % count + 1
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What the command line asks for.
+    """The selection of the command line.
 
     Attributes:
         include: Conditions on the targets.
         exclude: Account ids, name globs, or `ou=GLOB`, `tag=KEY=VALUE`, `region=NAME`, `role=ROLE`; exclusion wins.
         wave: Only this wave.
         shard: Only this part of the accounts.
-        everything: All targets were asked for explicitly.
+        everything: All targets are selected explicitly (`--all`).
     """
 
     include: Matcher = field(default_factory=Matcher)
@@ -103,12 +103,12 @@ class Selection:
 
     @property
     def given(self) -> bool:
-        """Whether the user said which targets are meant; a shard alone says only how to share them out."""
+        """Whether the user named targets; a shard alone only divides them."""
         return self.everything or self.wave is not None or not self.include.empty
 
     @property
     def whole(self) -> bool:
-        """Whether nothing narrows the selection: what is not selected does not exist."""
+        """Whether the selection covers all targets that exist."""
         return self.everything and self.include.empty and not (self.exclude or self.wave or self.shard)
 
 
@@ -128,7 +128,7 @@ class SkippedAccount:
 
 @dataclass(frozen=True)
 class TargetList:
-    """The selected targets in the order of work, and the accounts that were left out with the reason."""
+    """The selected targets in the order of work, and the skipped accounts."""
 
     targets: tuple[Target, ...]
     skipped: tuple[SkippedAccount, ...]
@@ -142,10 +142,10 @@ def select_targets(
     waves: Sequence[Wave],
     selection: Selection,
 ) -> TargetList:
-    """Select targets and put them in order: waves, then accounts, then the home region before the others.
+    """Select targets in order: by wave, then by account, the home region before the others.
 
     Raises:
-        InputError: A pattern matches nothing at all, or an exclusion or wave cannot be understood.
+        InputError: A pattern matches nothing, an exclusion is malformed, or there is no such wave.
     """
     exclusions = [_exclusion(text, organization, regions) for text in selection.exclude]
     problems = [
@@ -169,17 +169,17 @@ def select_targets(
     for account in organization.accounts:
         if selection.shard is not None and not selection.shard.holds(account.id):
             continue
-        meant = [
+        matching = [
             target
             for target in targets_of(account, home_region=home_region, regions=regions, waves=waves)
             if selection.include.matches(account, target.region)
             and not any(exclusion.matches(account, target.region) for exclusion in exclusions)
             and selection.wave in {None, target.wave}
         ]
-        if meant and account.skip_reason:
+        if matching and account.skip_reason:
             skipped.append(SkippedAccount(account.id, account.name, account.skip_reason))
         else:
-            targets.extend(meant)
+            targets.extend(matching)
     rank = {name: number for number, name in enumerate(names)}
     targets.sort(key=lambda target: rank.get(target.wave, len(rank)))
     return TargetList(tuple(targets), tuple(skipped))
@@ -188,9 +188,10 @@ def select_targets(
 def targets_of(
     account: Account, *, home_region: str, regions: Sequence[str], waves: Sequence[Wave]
 ) -> Iterator[Target]:
-    """Yield the target of each region, the home region first, with its wave: the first one that matches.
+    """Yield the target of each region, the home region first, in the first wave that matches it.
 
-    No target comes before the home region of its account: if an earlier wave matches, it waits for that one's wave.
+    No target is in an earlier wave than its account's home region: if one matches, the target gets the wave of the
+    home region.
     """
     names = [*(wave.name for wave in waves), REST]
     earliest = 0
@@ -203,11 +204,8 @@ def targets_of(
 
 
 def occupied_shards(targets: Iterable[Target], count: int) -> dict[Shard, int]:
-    """Return every part of `count` that holds any of the targets, in order, with how many it holds."""
-    ids = Counter(target.account.id for target in targets)
-    sizes: Counter[int] = Counter()
-    for account_id, held in ids.items():
-        sizes[shard_index(account_id, count)] += held
+    """Return the number of targets in each part of `count` that holds any, in order."""
+    sizes = Counter(shard_index(target.account.id, count) for target in targets)
     return {Shard(index, count): sizes[index] for index in sorted(sizes)}
 
 
@@ -221,9 +219,9 @@ def _exclusion(text: str, organization: Organization, regions: Sequence[str]) ->
     }.get(kind, lambda: Matcher(accounts=[text]))()
     for _, _, message in matcher.dead_ends(organization, regions):
         raise InputError(message, "--exclude")
-    for key, wanted in matcher.tags.items():
-        if not any(account.tags.get(key) == wanted for account in organization.accounts):
-            raise InputError(f'No account has the tag "{key}" with the value "{wanted}".', "--exclude")
+    for key, expected in matcher.tags.items():
+        if not any(account.tags.get(key) == expected for account in organization.accounts):
+            raise InputError(f'No account has the tag "{key}" with the value "{expected}".', "--exclude")
     return matcher
 
 

@@ -10,14 +10,14 @@ from session_manager_fleet.settings import DeploymentRole
 
 
 def account_session(account: Account, region: str, role: DeploymentRole) -> boto3.Session:
-    """Return a session in an account, through the deployment role where Terraform uses it too.
+    """Return a session in an account, with the deployment role wherever Terraform uses it.
 
     Raises:
         AccessError: The role cannot be assumed.
     """
     with translated_errors(f"use the AWS credentials for account {account.id}"):
         session = new_session(region)
-        session.get_credentials()  # found now, so that no client fails by them later
+        session.get_credentials()  # look them up here, where errors are translated
     if account.role == MANAGEMENT and not role.in_management_account:
         return session
     arn = role_arn(account.id, role.name, region)

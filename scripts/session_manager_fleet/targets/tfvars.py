@@ -1,4 +1,4 @@
-"""Render the variables of a target as tfvars, in terraform's own format and safe for every value."""
+"""Render the variables of a target as tfvars, with every value quoted as terraform requires."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from session_manager_fleet.targets.model import Target
 
 TEMPLATE = "terraform.tfvars.j2"
-# The first words of the built-in template: what begins with them is nobody's own.
+# First words of the built-in template. Files that start with them are generated and may be overwritten.
 HEADER = "# Rendered from "
 
 
 class TfvarsRenderer:
-    """Renders targets with a Jinja2 template, the built-in one or the user's own.
+    """Render targets with a Jinja2 template, the built-in one or the user's own.
 
     A template gets `source` (name of the settings file), `target` (`account`, `region`, `home_region`, `wave`,
     `workspace`) and `variables` (the root module's, by name), and the filters `hcl` and `comment`. It is run in
-    Jinja2's sandbox. A template of one's own can include the built-in one as `built-in/terraform.tfvars.j2`; that its
-    result is what terraform understands is up to its author.
+    Jinja2's sandbox. The user's own template can include the built-in one as `built-in/terraform.tfvars.j2`; its
+    author is responsible for a result that terraform can read.
 
     Args:
-        source: Name of the settings file, as the header of the rendered file tells it.
+        source: Name of the settings file for the header of the rendered file.
         templates: Folder with the user's own templates; None for the built-in one.
 
     Raises:
@@ -62,7 +62,7 @@ class TfvarsRenderer:
             self._template = environment.get_template(TEMPLATE)
 
     def render(self, target: Target, settings: EffectiveSettings, role: DeploymentRole) -> str:
-        """Return the text of a target's tfvars; equal input gives equal bytes.
+        """Return the text of a target's tfvars; the result is deterministic.
 
         Raises:
             InputError: The user's template fails for this target.
@@ -72,20 +72,20 @@ class TfvarsRenderer:
                 source=self._source, target=target, variables=variables_of(target, settings, role)
             )
 
-    def _hcl(self, value: Any) -> str:  # noqa: ANN401 - whatever a template names
-        """Write a value; an object that many targets have in common is written once."""
+    def _hcl(self, value: Any) -> str:  # noqa: ANN401 - a template may pass any value
+        """Write a value as HCL; the text of an object that targets share is cached."""
         if isinstance(value, jinja2.Undefined):
-            return str(value)  # raises an error that names what is misspelled
+            return str(value)  # raises an error with the misspelled name
         if not isinstance(value, Mapping):
             return hcl(value)
-        # The object is kept beside its text, so that no other can get its identity.
+        # The object is kept with its text, so that its id cannot be reused.
         if id(value) not in self._written:
             self._written[id(value)] = (value, hcl(value))
         return self._written[id(value)][1]
 
     @contextmanager
     def _template_errors(self) -> Iterator[None]:
-        """Say what is wrong with the user's own template, and where; the built-in one fails only by a bug."""
+        """Translate errors of the user's own template; the built-in one fails only because of a bug."""
         if self._templates is None:
             yield
             return
@@ -95,7 +95,7 @@ class TfvarsRenderer:
             raise InputError(f"The template {error.name} does not exist.", str(self._templates)) from error
         except jinja2.TemplateSyntaxError as error:
             raise InputError(
-                f"This is no valid template: {error.message}.", f"{error.filename}:{error.lineno}"
+                f"The template is invalid: {error.message}.", f"{error.filename}:{error.lineno}"
             ) from error
         except Exception as error:  # a template can raise anything
             lines = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_below(frame, self._templates)]

@@ -1,4 +1,4 @@
-"""The rendered variables of all targets as files: what should be there, what is there, and how to make it so."""
+"""The rendered tfvars files of all targets: compare them with the files on disk, and write them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def renderer_of(settings: Settings, templates: Path | None = None) -> TfvarsRend
 
     Args:
         settings: organization.yaml, which may name a folder of templates.
-        templates: Folder to use in place of that one.
+        templates: Folder of templates to use instead.
 
     Raises:
-        InputError: A template of the user is missing or malformed.
+        InputError: The user's template is missing or malformed.
     """
     return TfvarsRenderer(settings.document.path.name, templates or settings.templates)
 
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """A tfvars file as it should be, and as it is.
+    """A tfvars file: rendered text and text on disk.
 
     Attributes:
-        path: Where it belongs.
-        text: What it should hold; empty for a stale file.
-        current: What it holds, or None when it does not exist.
-        stale: Nothing is rendered to this place any more.
+        path: Path of the file.
+        text: Rendered text; empty for a stale file.
+        current: Text on disk; None if the file does not exist.
+        stale: No target is rendered to this path any more.
     """
 
     path: Path
@@ -48,18 +48,18 @@ class RenderedFile:
 
     @property
     def differs(self) -> bool:
-        """Whether something would have to be written or removed."""
+        """Whether the file must be written or removed."""
         return self.stale or self.text != self.current
 
     def diff(self) -> list[str]:
-        """Return the difference from what is there to what should be, as the lines of a unified diff."""
+        """Return the lines of a unified diff from the text on disk to the rendered text."""
         before, after = _lines(self.current or ""), _lines(self.text)
         names = (f"{self.path} (on disk)", f"{self.path} (rendered)")
         return [line for part in difflib.unified_diff(before, after, *names, lineterm="") for line in part.split("\n")]
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines of a file; a last one without an end is marked as in every diff."""
+    """Return the lines of a file; a last line without a newline is marked as in every diff."""
     *lines, last = text.split("\n")
     return [*lines, f"{last}\n\\ No newline at end of file"] if last else lines
 
@@ -67,10 +67,10 @@ def _lines(text: str) -> list[str]:
 def render(
     renderer: TfvarsRenderer, settings: Settings, targets: Sequence[Target], folder: Path, *, find_stale: bool
 ) -> list[RenderedFile]:
-    """Render the tfvars of all targets, `<folder>/<account>/<region>.tfvars`, without writing anything.
+    """Render the tfvars of all targets, `<folder>/<account>/<region>.tfvars`, without writing them.
 
     Raises:
-        InputError: The settings of a target do not fit together, or a template of the user fails.
+        InputError: The settings of a target conflict, or the user's template fails.
     """
     role = settings.organization.deployment_role
     rendered = []
@@ -79,14 +79,14 @@ def render(
         text = renderer.render(target, settings.effective(target.account, target.region), role)
         rendered.append(RenderedFile(path, text, _read(path) if path.is_file() else None))
     if find_stale:
-        wanted = {file.path for file in rendered}
-        found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - wanted)
+        expected = {file.path for file in rendered}
+        found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - expected)
         rendered.extend(RenderedFile(path, "", _read(path), stale=True) for path in found if _is_rendered(path))
     return rendered
 
 
 def _is_rendered(path: Path) -> bool:
-    """Tell whether a file was rendered, by its name and its first words; files of people are left alone."""
+    """Return whether a file was rendered, by its name and its first words; hand-written files are left alone."""
     return path.stem in partitions() and path.is_file() and _read(path).startswith(HEADER)
 
 
@@ -96,7 +96,7 @@ def _read(path: Path) -> str:
 
 
 def write_rendered(files: Sequence[RenderedFile], *, prune: bool) -> None:
-    """Write what differs; stale files, and folders that are empty without them, are removed only on request."""
+    """Write the files that differ, and with `prune` remove stale ones and the folders that they leave empty."""
     for file in files:
         if not file.stale:
             if file.differs:

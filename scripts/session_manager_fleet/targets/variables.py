@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from session_manager_fleet.targets.model import Target
 
 
-# Variables that come from the settings, in the order of the file; many targets have them in common.
+# Variables from the settings, in the order of the file; many targets share their values.
 _SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")
 
 

@@ -118,7 +118,7 @@ def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lz
             "[eu-west-1, eusc-de-east-1, eu-west-8]",
             r'"eusc-de-east-1" is in the partition aws-eusc, in which Terraform cannot.*\n.*"eu-west-8" is not an AW',
         ),
-        (HOME, "[eu-west-1, cn-north-1]", "The regions are in different AWS partitions"),
+        (HOME, "[eu-west-1, cn-north-1]", "The regions belong to different AWS partitions"),
     ],
 )
 def test_regions_of_the_accelerator_are_checked_too(
@@ -134,7 +134,7 @@ def test_regions_of_two_partitions_are_refused_where_they_stand(write: Write, se
     path.write_text(path.read_text().replace("us-east-1", "us-gov-west-1"))
 
     with pytest.raises(
-        InputError, match=r"organization\.yaml:5 \(organization\.regions\): The regions are in different"
+        InputError, match=r"organization\.yaml:5 \(organization\.regions\): The regions belong to different"
     ):
         Inventory.load(path)
 
@@ -218,7 +218,7 @@ def test_tags_that_were_not_saved_are_not_taken_for_none(
 
     Inventory.load(api_settings(""), read_from=saved)
 
-    with pytest.raises(InputError, match=r"saved\.json: Account tags are needed and not known from here"):
+    with pytest.raises(InputError, match=r"saved\.json: Account tags are needed, and this source has none"):
         Inventory.load(api_settings(""), read_from=saved, with_tags=True)
     by_tag = "overrides: [{match: {tags: {data: restricted}}, set: {tags: {a: b}}}]\n"
     with pytest.raises(InputError, match=r"saved\.json: Account tags are needed"):

@@ -328,7 +328,7 @@ def test_a_template_of_ones_own_may_extend_the_built_in_one(own: Callable[[str],
 @pytest.mark.parametrize(
     ("template", "line", "message"),
     [
-        ("a = 1\n{% if %}\n", 2, "This is no valid template: Expected an expression"),
+        ("a = 1\n{% if %}\n", 2, "The template is invalid: Expected an expression"),
         ("a = 1\n\nb = {{ acount | hcl }}\n", 3, "The template fails: 'acount' is undefined."),
         ("{{ target.account.nam }}", 1, "has no attribute 'nam'"),
         ("a = 1\nb = {{ target | hcl }}\n", 2, "The template fails: Target has no HCL form."),
