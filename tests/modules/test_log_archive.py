@@ -27,113 +27,12 @@ pytestmark = pytest.mark.terraform
 ORGANIZATION = "o-exampleorgid"
 KEY = "arn:aws:kms:eu-west-1:614208975316:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
 FUNCTION_ROLE = "session-manager-preferences-eu-west-1"
-LOCK = "object_lock = { days = %d }"
-
-TRANSITIONS = "retention = { transitions = [%s] }"
-
-# Arguments, and what the message must say: one broken rule each. Terraform checks rules over one value first, and those
-# over several values only when no other is broken.
-REFUSED = {
-    "one value": [
-        ('organization_id = "our-organization"', "The organization_id must be the id of an organization"),
-        ('organization_id = "o-SHORT"', "The organization_id must be the id of an organization"),
-        ('bucket_name = "session.logs"', "The bucket_name must have 3 to 63"),
-        ('bucket_name = "Session-Logs"', "The bucket_name must have 3 to 63"),
-        ('bucket_name = "sthree-logs"', "The bucket_name begins or ends with what S3 keeps for itself"),
-        ('bucket_name = "logs--x-s3"', "The bucket_name begins or ends with what S3 keeps for itself"),
-        ('existing_bucket_name = "session.logs"', "The existing_bucket_name must be a bucket's name without dots"),
-        ('key_prefix = "/logs"', "The key_prefix must be letters"),
-        ('key_prefix = "a/../b"', "The key_prefix must be letters"),
-        ('bucket_key = { kms_key_arn = "alias/logs" }', "The bucket_key.kms_key_arn must be the ARN of a key"),
-        ('bucket_key = { alias = "alias/aws/s3" }', "The bucket_key.alias must begin with alias/"),
-        ('session_key = { mode = "both" }', "The session_key.mode must be none, separate or shared"),
-        ('session_key = { alias = "data" }', "The session_key.alias must begin with alias/"),
-        (
-            'reader_role_arns = ["arn:aws:iam::111122223333:role/*"]',
-            "The reader_role_arns must be ARNs of single roles",
-        ),
-        ('reader_role_arns = ["arn:aws:iam::111122223333:root"]', "The reader_role_arns must be ARNs"),
-        ("retention = { days = -1 }", "The retention.days and retention.noncurrent_days must be whole numbers"),
-        (
-            TRANSITIONS % '{ days = 30, storage_class = "TAPE" }',
-            "The storage_class of each of the retention.transitions must be",
-        ),
-        (
-            TRANSITIONS % '{ days = 10, storage_class = "STANDARD_IA" }',
-            "The days of each of the retention.transitions must be a whole number",
-        ),
-        (
-            TRANSITIONS % '{ days = 90, storage_class = "GLACIER_IR" }, { days = 60, storage_class = "GLACIER" }',
-            "The retention.transitions must be in the order of their days",
-        ),
-        (
-            TRANSITIONS % '{ days = 60, storage_class = "GLACIER" }, { days = 90, storage_class = "STANDARD_IA" }',
-            "The retention.transitions must go down from STANDARD_IA",
-        ),
-        (
-            'retention = { days = 90, transitions = [{ days = 90, storage_class = "GLACIER" }] }',
-            "The days of the retention.transitions must be fewer than the retention.days",
-        ),
-        ('object_lock = { mode = "LEGAL", days = 1 }', "The object_lock.mode must be GOVERNANCE or COMPLIANCE"),
-        ("object_lock = { days = 0 }", "The object_lock.days must be a whole number from 1 to 36500"),
-        ('access_logging = { bucket_name = "A" }', "The access_logging.bucket_name must be a bucket's name"),
-    ],
-    "several values": [
-        ('bucket_name = "a-a-a", existing_bucket_name = "b-b-b"', "give one of them"),
-        (
-            'existing_bucket_name = "b-b-b", key_prefix = ""',
-            "The key_prefix must not be empty for a bucket that exists",
-        ),
-        (f'existing_bucket_name = "b-b-b", {LOCK % 1}', "The object_lock has no effect on a bucket that exists"),
-        (
-            'existing_bucket_name = "b-b-b", access_logging = { bucket_name = "access-logs" }',
-            "The access_logging has no effect on a bucket that exists",
-        ),
-        (
-            'bucket_name = "b-b-b", access_logging = { bucket_name = "b-b-b" }',
-            "The access_logging.bucket_name must be another bucket",
-        ),
-        (LOCK % 366, "The retention.days must not be fewer than the object_lock.days"),
-        (
-            'session_key = { mode = "separate", alias = "alias/session-manager/log-archive" }',
-            "The session_key.alias and the bucket_key.alias must differ",
-        ),
-        (
-            f'bucket_key = {{ kms_key_arn = "{KEY.replace("eu-west-1", "us-east-1")}" }}',
-            "The bucket_key.kms_key_arn must be a key of region eu-west-1",
-        ),
-    ],
-}
 
 
 def call(name: str, arguments: str) -> str:
     """A module call, in the organization unless the arguments say otherwise."""
     organization = "" if "organization_id" in arguments else f'organization_id = "{ORGANIZATION}"\n'
     return f'module "{name}" {{\nsource = "./modules/log_archive"\n{organization}{arguments}\n}}\n'
-
-
-def lines(arguments: str) -> str:
-    """Arguments on a line of their own each, where a comma outside of brackets parts them."""
-    depth, text = 0, ""
-    for character in arguments:
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(character, 0)
-        text += "\n" if character == "," and depth == 0 else character
-    return text
-
-
-@pytest.mark.parametrize("cases", REFUSED.values(), ids=REFUSED)
-def test_the_plan_refuses_bad_input_with_the_rule_that_it_breaks(
-    caller: Terraform, cases: list[tuple[str, str]]
-) -> None:
-    calls = [call(f"case_{number}", lines(arguments)) for number, (arguments, _) in enumerate(cases)]
-    (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
-    caller.succeed("init", "-input=false")
-
-    # Beside the rules, Terraform says that there is no bucket b-b-b.
-    errors = [error for error in caller.refusals() if error.startswith("Invalid value for variable")]
-
-    assert [message for _, message in cases if not any(message in error for error in errors)] == []
-    assert len(errors) == len(cases), "one error for each case"
 
 
 def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(

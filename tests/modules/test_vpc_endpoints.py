@@ -56,37 +56,6 @@ def network(member: boto3.Session) -> Iterator[Network]:
         ec2.delete_vpc(VpcId=vpc_id)
 
 
-# What differs from a call that is right, and what the message must say.
-BROKEN_RULES: list[tuple[dict[str, Any], str]] = [
-    ({"organization_id": "our-organization"}, "The organization_id must be the id of an organization"),
-    ({"vpc_id": "main"}, "The vpc_id must be the id of a VPC"),
-    ({"subnet_ids": ["a"]}, "The subnet_ids must be ids of subnets"),
-    ({"subnet_ids": ["subnet-0a1b2c3d", "subnet-0a1b2c3d"]}, "The subnet_ids must not name a subnet twice"),
-    ({"route_table_ids": ["a"]}, "The route_table_ids must be ids of route tables"),
-    ({"route_table_ids": ["rtb-0a1b2c3d", "rtb-0a1b2c3d"]}, "The route_table_ids must not name a route table twice"),
-    ({"security_group_ids": ["default"]}, "The security_group_ids must be ids of security groups"),
-    ({"security_group_name": "sg-endpoints"}, "The security_group_name must have"),
-    ({"services": {"ssm": "gateway"}}, "The services must be interface or none each"),
-    ({"services": {"s3": "yes"}}, "The services must be interface or none each"),
-    ({"existing_endpoints": {"sns": "vpce-0a1b2c3d"}}, "The existing_endpoints must be for ec2"),
-    ({"existing_endpoints": {"ssm": "ssm"}}, "The existing_endpoints must be ids of VPC endpoints"),
-    ({"aws_bucket_names": ["*"]}, "The aws_bucket_names must be names of buckets"),
-    ({"allowed_cidr_blocks": ["10.0.0.1/16"]}, "The allowed_cidr_blocks must be IPv4 ranges by their first address"),
-    ({"allowed_cidr_blocks": ["fd00::/8"]}, "The allowed_cidr_blocks must be IPv4 ranges by their first address"),
-    ({"allowed_cidr_blocks": ["0.0.0.0/0"]}, "The allowed_cidr_blocks must not be everything"),
-    ({"allowed_cidr_blocks": ["10.0.0.0/16", "10.0.0.0/16"]}, "The allowed_cidr_blocks must not overlap"),
-    ({"allowed_cidr_blocks": ["10.0.128.0/17", "192.168.0.0/16", "10.0.0.0/8"]}, "The allowed_cidr_blocks must not"),
-]
-BROKEN_RULES_OVER_SEVERAL_VALUES: list[tuple[dict[str, Any], str]] = [
-    ({"subnet_ids": []}, "The subnet_ids must name at least one subnet"),
-    ({"route_table_ids": []}, "The route_table_ids must name at least one route table"),
-    (
-        {"security_group_ids": ["sg-0a1b2c3d"], "allowed_cidr_blocks": ["10.0.0.0/16"]},
-        "The allowed_cidr_blocks have no effect on the security_group_ids",
-    ),
-]
-
-
 NO_INTERFACES = dict.fromkeys(("ec2", "kms", "logs", "ssm", "ssmmessages"), "none")
 
 
@@ -107,19 +76,6 @@ def write(caller: Terraform, modules: dict[str, dict[str, Any]]) -> None:
     content = {"module": modules, "output": {name: {"value": f"${{module.{name}}}"} for name in modules}}
     (caller.folder / "main.tf.json").write_text(json.dumps(content), encoding="utf-8")
     caller.succeed("init", "-input=false")
-
-
-@pytest.mark.parametrize("cases", [BROKEN_RULES, BROKEN_RULES_OVER_SEVERAL_VALUES], ids=["one value", "several values"])
-def test_the_plan_refuses_bad_input_with_the_rule_that_it_breaks(
-    caller: Terraform, cases: list[tuple[dict[str, Any], str]]
-) -> None:
-    write(caller, {f"case_{number}": module(**arguments) for number, (arguments, _) in enumerate(cases)})
-
-    # Beside the rules, Terraform says that there is no such VPC.
-    errors = [error for error in caller.refusals() if error.startswith("Invalid value for variable")]
-
-    assert [message for _, message in cases if not any(message in error for error in errors)] == []
-    assert len(errors) == len(cases), "one error for each case"
 
 
 def test_the_plan_refuses_what_does_not_fit_the_network(caller: Terraform, network: Network) -> None:
