@@ -10,7 +10,6 @@ from botocore.config import Config
 from pydantic import ConfigDict, Field, JsonValue
 
 from session_manager_fleet.aws import CLIENT_CONFIG
-from session_manager_fleet.changes import SENSITIVE, UNKNOWN
 from session_manager_fleet.errors import AccessError, FleetError
 from session_preferences.aws import Budget, caller
 from session_preferences.document import Change
@@ -21,16 +20,11 @@ from session_preferences.request import parse_event
 if TYPE_CHECKING:
     import boto3
 
-
-_READ_SECONDS = 120
-
-
-# The function's code repeats what was throttled by itself; these are for the network, as in the function.
+READ_SECONDS = 120
+# The function's code retries throttled calls by itself; these retries are for the network, as in the function.
 _CLIENT_CONFIG = CLIENT_CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 3}))
-
-
-# What AWS answers right after a write may be older than the write.
-_LOOKS = 3
+# Right after a write AWS may still answer with the state before it.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -48,10 +42,10 @@ class DocumentChange:
 
 
 class VerificationError(FleetError):
-    """The live preferences are not what they were made to be, or cannot be compared.
+    """The live preferences differ from the applied ones, or cannot be compared with them.
 
     Attributes:
-        diagnostics: What differs, a sentence each.
+        diagnostics: The differences, a sentence each.
     """
 
     def __init__(self, message: str, diagnostics: Sequence[str] = ()) -> None:
@@ -59,51 +53,48 @@ class VerificationError(FleetError):
         self.diagnostics = tuple(diagnostics)
 
 
-def verify_preferences(session: boto3.Session, region: str, wanted: Mapping[str, Any]) -> None:
-    """Read the preferences back and compare them with what was applied: contents, default version and sharing.
+def verify_preferences(session: boto3.Session, region: str, expected: Mapping[str, Any]) -> None:
+    """Compare the live preferences with the applied ones: contents, default version and sharing.
 
     Args:
-        session: In the account.
+        session: Session in the account.
         region: The region.
-        wanted: What the function was asked to bring about: `document`, `preferences`, `adopt`, `waive`.
+        expected: Request to the function: `document`, `preferences`, `adopt`, `waive`.
 
     Raises:
         VerificationError: They differ, or cannot be compared.
-        AccessError: They cannot be read.
+        AccessError: The live document cannot be read.
     """
-    budget = Budget(_READ_SECONDS)
-    for look in range(_LOOKS):
-        changes = _compare(session, region, wanted, budget)["changes"]
+    budget = Budget(READ_SECONDS)
+    for attempt in range(_ATTEMPTS):
+        _, changes = compare(session, region, expected, budget)
         if not changes:
             return
-        if look < _LOOKS - 1:
-            budget.pause(look)
-    message = f"The document {wanted['document']} in {region} is not what was applied: somebody else changed it."
-    raise VerificationError(message, [str(_change(item)) for item in changes])
+        if attempt < _ATTEMPTS - 1:
+            budget.pause(attempt)
+    message = (
+        f"Document {expected['document']} in {region} differs from the applied preferences; it was changed outside "
+        "Terraform."
+    )
+    raise VerificationError(message, [str(change) for change in changes])
 
 
-def _change(item: Mapping[str, Any]) -> Change:
-    return Change(item["path"], item["from"], item["to"])
+def compare(
+    session: boto3.Session, region: str, expected: Mapping[str, Any], budget: Budget
+) -> tuple[bool, list[Change]]:
+    """Compare the live document with a request by the function's own code, with the permissions of the session.
 
-
-def _shown(item: Mapping[str, Any]) -> DocumentChange:
-    # As text a change shows no value that may be a secret; then neither is one shown here.
-    if str(_change(item)) == item["path"]:
-        return DocumentChange(item["path"], SENSITIVE, SENSITIVE)
-    return DocumentChange(item["path"], item["from"], UNKNOWN if item["to"] == _PLACEHOLDER else item["to"])
-
-
-def _compare(session: boto3.Session, region: str, wanted: Mapping[str, Any], budget: Budget) -> dict[str, Any]:
-    """Ask the function's own code what differs, with the rights of the session."""
+    Returns:
+        Whether the document exists, and the differences.
+    """
     client = session.client("ssm", region_name=region, config=_CLIENT_CONFIG)
     try:
-        request = parse_event({**wanted, "action": "diff"})
-        return reconcile(request, caller(lambda _: client, budget), budget, region)
+        request = parse_event({**expected, "action": "diff"})
+        found = reconcile(request, caller(lambda _: client, budget), budget, region)
     except AwsError as error:
-        raise AccessError(f"Cannot read the document {wanted['document']} in {region}: {error}") from error
+        raise AccessError(f"Cannot read the document {expected['document']} in {region}: {error}") from error
     except PreferencesError as error:
-        raise VerificationError(f"The document {wanted['document']} in {region} cannot be compared: {error}") from error
-
-
-# Stands for a value that terraform knows only after the apply; nothing is called so.
-_PLACEHOLDER = "alias/known-after-apply"
+        message = f"The document {expected['document']} in {region} cannot be compared: {error}"
+        raise VerificationError(message) from error
+    changes = [Change(item["path"], item["from"], item["to"]) for item in found["changes"]]
+    return found["latest_version"] is not None, changes

@@ -1,55 +1,56 @@
-"""Preview what a plan does to an existing document."""
+"""Preview the effect of a plan on an existing preferences document."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from session_manager_fleet.changes import UNKNOWN
-from session_manager_fleet.preferences.compare import _PLACEHOLDER, _READ_SECONDS, DocumentChange, _compare, _shown
+from session_manager_fleet.changes import SENSITIVE, UNKNOWN
+from session_manager_fleet.preferences.compare import READ_SECONDS, DocumentChange, compare
 from session_preferences.aws import Budget
 
 if TYPE_CHECKING:
     import boto3
+    from pydantic import JsonValue
 
+    from session_preferences.document import Change
 
-# The root's output that says what the function was asked to bring about.
+# The root's output with the request to the function.
 PREFERENCES_OUTPUT = "preferences"
 
-
-# What becomes of the document when its management ends, by the setting `on_destroy`.
+# State of the document after a destroy, by the setting `on_destroy`.
 _ON_DESTROY = {
     "restore": "as it was before it was managed (on_destroy = restore)",
     "reset": "the service's defaults, without logs and encryption (on_destroy = reset)",
     "retain": "as it is (on_destroy = retain)",
 }
-
-
 _INVOCATION_TYPE = "aws_lambda_invocation"
+# A valid value in place of one that terraform knows only after the apply; no real alias has this name.
+_KNOWN_AFTER_APPLY = "alias/known-after-apply"
 
 
 def planned_preferences(plan: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a plan (`terraform show -json`) wants the preferences to be; None where it does not manage them.
+    """Return the request to the function in a plan (`terraform show -json`); None if preferences are not managed.
 
-    A value that terraform will know only after the apply is `plans.UNKNOWN`.
+    A value that terraform knows only after the apply is UNKNOWN.
     """
     change = plan.get("output_changes", {}).get(PREFERENCES_OUTPUT, {})
-    wanted, unknown = change.get("after"), change.get("after_unknown")
-    if not isinstance(wanted, dict) or unknown is True:
+    planned, unknown = change.get("after"), change.get("after_unknown")
+    if not isinstance(planned, dict) or unknown is True:
         return None
     marks = unknown.get("preferences", {}) if isinstance(unknown, dict) else {}
     later = {name: UNKNOWN for name, mark in marks.items() if mark is True}
-    return {**wanted, "preferences": {**wanted["preferences"], **later}}
+    return {**planned, "preferences": {**planned["preferences"], **later}}
 
 
 def writes_preferences(plan: Mapping[str, Any]) -> bool:
-    """Tell whether a plan (`terraform show -json`) calls the function that writes the preferences."""
+    """Return whether a plan (`terraform show -json`) invokes the function that writes the preferences."""
     return any(_invocations(plan, "create", "update"))
 
 
 def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str, Any]]:
-    """Return what a plan does to the function's calls, where it is one of these actions."""
+    """Yield the planned changes of the function's invocations that have one of these actions."""
     for entry in plan.get("resource_changes", []):
         if (
             entry.get("mode") == "managed"
@@ -59,31 +60,39 @@ def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str
             yield entry
 
 
-def preview_adoption(session: boto3.Session, region: str, wanted: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
-    """Return what an existing document would lose or change; nothing where there is no document yet.
+def preview_adoption(session: boto3.Session, region: str, planned: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
+    """Return the values that an existing document would lose or change; empty if there is no document yet.
 
     Args:
-        session: In the account.
+        session: Session in the account.
         region: The region.
-        wanted: As `planned_preferences` returns it.
+        planned: Request to the function, as `planned_preferences` returns it.
 
     Raises:
-        VerificationError: The live document cannot be compared, so that the function would fail.
-        AccessError: It cannot be read.
+        VerificationError: The live document cannot be compared, so the function would fail.
+        AccessError: The live document cannot be read.
     """
-    preferences = {name: _PLACEHOLDER if value == UNKNOWN else value for name, value in wanted["preferences"].items()}
-    found = _compare(session, region, {**wanted, "preferences": preferences}, Budget(_READ_SECONDS))
-    exists = found["latest_version"] is not None
-    return tuple(_shown(item) for item in found["changes"]) if exists else ()
+    values = planned["preferences"].items()
+    comparable = {name: _KNOWN_AFTER_APPLY if value == UNKNOWN else value for name, value in values}
+    exists, changes = compare(session, region, {**planned, "preferences": comparable}, Budget(READ_SECONDS))
+    return tuple(_shown(change) for change in changes) if exists else ()
+
+
+def _shown(change: Change) -> DocumentChange:
+    # A change that may hold a secret has no values in its text; then it gets none here.
+    if str(change) == change.path:
+        return DocumentChange(change.path, SENSITIVE, SENSITIVE)
+    before, after = cast("tuple[JsonValue, JsonValue]", (change.before, change.after))
+    return DocumentChange(change.path, before, UNKNOWN if after == _KNOWN_AFTER_APPLY else after)
 
 
 def preview_destruction(plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
-    """Return what becomes of the document when a plan (`terraform show -json`) to destroy everything is applied.
+    """Return the state of the document after a plan (`terraform show -json`) that destroys everything is applied.
 
-    What counts is what the function was last told, not what the settings say now.
+    The function acts on its last input, not on the current settings.
     """
     return tuple(
-        DocumentChange(told["document"], "managed", _ON_DESTROY[told["on_destroy"]])
+        DocumentChange(request["document"], "managed", _ON_DESTROY[request["on_destroy"]])
         for entry in _invocations(plan, "delete")
-        for told in [json.loads(entry["change"]["before"]["input"])]
+        for request in [json.loads(entry["change"]["before"]["input"])]
     )

@@ -64,9 +64,7 @@ class Inventory:
         else:
             organization, source = from_saved(read_from), str(read_from)
         if with_tags and not organization.has_tags:
-            message = (
-                "Account tags are needed, and this source has none: use the Organizations API, or save tags too."
-            )
+            message = "Account tags are needed, and this source has none: use the Organizations API, or save tags too."
             raise InputError(message, source)
         organization = _with_roles(organization, parsed)
         given = parsed.organization

@@ -45,7 +45,7 @@ def session(
     credentials: None,  # noqa: ARG001 - they are in the environment
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[boto3.Session]:
-    """A session in an emulated account; nobody waits."""
+    """A session in an emulated account; nothing waits."""
     monkeypatch.setattr("session_preferences.aws.Budget.pause", lambda *_: None)
     with mock_aws():
         yield new_session(REGION)
@@ -87,14 +87,14 @@ def test_the_same_meaning_in_another_form_is_there(session: boto3.Session) -> No
     verify_preferences(session, REGION, WANTED)
 
 
-def test_changed_contents_are_told(session: boto3.Session) -> None:
+def test_changed_contents_are_reported(session: boto3.Session) -> None:
     write(session, text(idleSessionTimeout=60, maxSessionDuration=None, shellProfile={"linux": "secret-canary"}))
 
     with pytest.raises(VerificationError) as caught:
         verify_preferences(session, REGION, WANTED)
 
-    assert (
-        str(caught.value) == f"The document {DOCUMENT} in {REGION} is not what was applied: somebody else changed it."
+    assert str(caught.value) == (
+        f"Document {DOCUMENT} in {REGION} differs from the applied preferences; it was changed outside Terraform."
     )
     assert set(caught.value.diagnostics) == {
         'inputs.idleSessionTimeout ("60" to "20")',
@@ -103,7 +103,7 @@ def test_changed_contents_are_told(session: boto3.Session) -> None:
     }
 
 
-def test_a_moved_default_version_is_told(session: boto3.Session) -> None:
+def test_a_moved_default_version_is_reported(session: boto3.Session) -> None:
     write(session, text())
     write(session, text(idleSessionTimeout=10))
     ssm = session.client("ssm")
@@ -119,7 +119,7 @@ def test_a_moved_default_version_is_told(session: boto3.Session) -> None:
     )
 
 
-def test_sharing_is_told(session: boto3.Session) -> None:
+def test_sharing_is_reported(session: boto3.Session) -> None:
     write(session, text())
     session.client("ssm").modify_document_permission(
         Name=DOCUMENT, PermissionType="Share", AccountIdsToAdd=["999999999999"]
@@ -131,14 +131,14 @@ def test_sharing_is_told(session: boto3.Session) -> None:
     assert caught.value.diagnostics == ('sharing (["999999999999"] to [])',)
 
 
-def test_a_missing_document_is_told(session: boto3.Session) -> None:
+def test_a_missing_document_is_reported(session: boto3.Session) -> None:
     with pytest.raises(VerificationError) as caught:
         verify_preferences(session, REGION, WANTED)
 
     assert 'inputs.idleSessionTimeout (null to "20")' in caught.value.diagnostics
 
 
-def test_a_document_that_nobody_can_read_is_told(session: boto3.Session) -> None:
+def test_an_unreadable_document_is_reported(session: boto3.Session) -> None:
     session.client("ssm").create_document(
         Name=DOCUMENT, Content="schemaVersion: '0.3'\n", DocumentType="Automation", DocumentFormat="YAML"
     )
