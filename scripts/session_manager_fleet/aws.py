@@ -1,4 +1,4 @@
-"""How this tool talks to AWS: patient clients, assumed roles, and errors in one sentence."""
+"""Call AWS: client configuration with retries, cheap sessions, assumed roles, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from session_manager_fleet.errors import AccessError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Organizations throttles hard at a few hundred accounts; adaptive mode slows down instead of failing.
+# Organizations throttles calls from a few hundred accounts on; adaptive mode slows down instead of failing.
 CLIENT_CONFIG = Config(
     retries={"mode": "adaptive", "max_attempts": 10},
     connect_timeout=10,
@@ -32,11 +32,11 @@ _INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoe
 
 
 class _Loader(botocore.loaders.Loader):
-    """The descriptions of AWS's services, read once for all sessions; that is most of what a client costs."""
+    """Service models of botocore, loaded once for all sessions; loading them is most of the cost of a client."""
 
     @property
     def search_paths(self) -> list[str]:
-        """Return a copy: every session of boto3 adds its folder of resources, which nobody uses here."""
+        """Return a copy, because every boto3 session appends its folder of resource models, which is not needed."""
         return list(super().search_paths)
 
 
@@ -47,9 +47,9 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
     """Return a session whose clients cost a tenth of those of `boto3.Session`.
 
     Args:
-        region: Region of clients that are not told another.
-        credentials: `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token`; those of the environment
-            without them.
+        region: Default region of clients.
+        credentials: `aws_access_key_id`, `aws_secret_access_key` and `aws_session_token`; by default those of the
+            environment.
 
     Raises:
         BotoCoreError: AWS_PROFILE names a profile that does not exist, or AWS_CONFIG_FILE cannot be read (see
@@ -65,7 +65,7 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
 def partitions() -> Mapping[str, str]:
     """Return every AWS region known to botocore with its partition (`aws`, `aws-cn`, `aws-us-gov`…).
 
-    They are read from botocore's own data: whoever works offline needs no usable AWS configuration.
+    They come from the data of botocore, so that offline commands need no AWS configuration.
     """
     resolver = EndpointResolver(_LOADER.load_data("endpoints"))
     return {
@@ -82,10 +82,10 @@ def role_arn(account_id: str, role_name: str, region: str) -> str:
 
 @contextmanager
 def translated_errors(action: str) -> Iterator[None]:
-    """Turn what botocore raises, and unreadable files with credentials, into an AccessError.
+    """Turn errors of botocore, and of reading files with credentials, into an AccessError.
 
     Args:
-        action: What was being done, as it reads after "Cannot": `list the accounts of the organization`.
+        action: The action, as it reads after "Cannot": `list the accounts of the organization`.
 
     Raises:
         AccessError: With the action, AWS's error code and what to do.

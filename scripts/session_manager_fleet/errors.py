@@ -1,4 +1,4 @@
-"""Errors that a person can act on; everything else that escapes is a bug."""
+"""Expected errors, with messages that users can act on; any other exception is a bug."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller; a failure outweighs pending changes."""
+    """Exit codes of the process; a failure takes precedence over pending changes."""
 
     DONE = 0
     TARGET_FAILED = 1
@@ -20,10 +20,10 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with what the user gave.
+    """A problem with the input.
 
     Attributes:
-        message: What is wrong and what to do about it, as one sentence or two.
+        message: What is wrong and how to fix it, in one or two sentences.
         location: File with line, key path or option, as `organization.yaml:12 (overrides[0].match.ou)`.
     """
 
@@ -41,7 +41,7 @@ class FleetError(Exception):
 
 
 class InputError(FleetError):
-    """The input is invalid; raised before anything is touched."""
+    """The input is invalid; raised before anything is changed."""
 
     exit_code = ExitCode.INVALID_INPUT
 
@@ -53,7 +53,7 @@ class InputError(FleetError):
 
 
 class AccessError(FleetError):
-    """AWS could not be asked: no credentials, expired credentials, a refused or failed call."""
+    """AWS cannot be called: no credentials, expired credentials, a refused or failed call."""
 
 
 class TerraformError(FleetError):

@@ -1,4 +1,4 @@
-"""Values as HCL expressions."""
+"""Write values as HCL expressions, formatted as by `terraform fmt`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What needs no escape: printable ASCII without quotes, backslashes and the signs that begin templates.
+# Text without escapes: printable ASCII without quotes, backslashes, and the signs that begin templates.
 _PLAIN = re.compile(r"[ !#&-\[\]-~]*")
 
-
-# What needs no quotes as a key; `for` at the front of an object would begin an expression.
+# Keys without quotes; `for` at the beginning of an object would be an expression.
 _IDENTIFIER = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*")
 
-
 _TEMPLATE_START = re.compile(r"([$%]+)\{")
-
-
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def quote(text: str, *, ascii_only: bool = False) -> str:
-    """Return an HCL string literal: no interpolation, no directive and no control character survives as such.
+    """Return an HCL string literal, in which interpolations, directives and control characters are escaped.
 
-    Terraform normalizes all text to Unicode's form NFC; apart from that it reads back what is given here.
+    Terraform reads back the same text, normalized to Unicode NFC.
     """
     if _PLAIN.fullmatch(text):
         return f'"{text}"'
@@ -32,7 +28,7 @@ def quote(text: str, *, ascii_only: bool = False) -> str:
 
 
 def _escape_template_start(match: re.Match[str]) -> str:
-    """Double the sign before a brace; where more signs precede it, spell all out: HCL would pair them up."""
+    """Double the sign before a brace, or escape several signs by code point, which HCL would combine in pairs."""
     signs = match[1]
     return f"{signs}{signs}{{" if len(signs) == 1 else "".join(f"\\u{ord(sign):04x}" for sign in signs) + "{"
 
@@ -45,8 +41,8 @@ def _escape(letter: str, *, ascii_only: bool) -> str:
     return f"\\U{ord(letter):08x}"
 
 
-def hcl(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - whatever a settings model holds
-    """Write a value the way `terraform fmt` does.
+def hcl(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - any value of a settings model
+    """Return a value as an HCL expression.
 
     Raises:
         TypeError: The value has no HCL form.
@@ -67,7 +63,7 @@ def hcl(value: Any, indent: int = 0) -> str:  # noqa: ANN401 - whatever a settin
 
 
 def _list(value: Sequence[Any], indent: int) -> str:
-    """Write a list on one line, unless it holds objects: those get lines of their own."""
+    """Return a list on one line, or with one line per item if it contains objects."""
     if not any(isinstance(item, Mapping) for item in value):
         return "[" + ", ".join(hcl(item, indent) for item in value) + "]"
     margin = " " * (indent + 2)
@@ -83,7 +79,7 @@ def _object(value: Mapping[str, Any], indent: int) -> str:
         for key, item in value.items()
     ]
     lines: list[str] = []
-    # terraform fmt aligns the equals signs of neighbouring entries that stand on one line each.
+    # terraform fmt aligns the equals signs of adjacent one-line entries.
     group: list[tuple[str, str]] = []
     for key, text in [*entries, ("", "\n")]:
         if "\n" not in text:

@@ -1,4 +1,4 @@
-"""YAML files whose every value knows the line it stands on."""
+"""Read YAML files and keep the file and line of every value, for messages."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ import yaml
 from session_manager_fleet.errors import InputError, Problem
 
 KeyPath: TypeAlias = tuple[str | int, ...]
-# Rewrites the text of a file before it is parsed, line by line; the path is where it was read from.
+# Rewrites the text of a file before it is parsed, and keeps its lines; the path is that of the file.
 Prepare: TypeAlias = Callable[[str, Path], str]
 
-# An account id is a name made of digits: 111122223333 is not a number, and 012345670123 is not octal.
+# An account id is text, even without quotes: 012345670123 is not octal.
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _MAX_DEPTH = 100
 
-# How many values may be repeated by aliases, and how many files included: a few lines of aliases of aliases stand for
-# billions of values, and each one would be built.
+# Limits of values repeated by aliases, and of included files: a few lines of nested aliases expand to billions.
 _MAX_REPEATED = 100_000
 _MAX_INCLUDED = 10_000
 
@@ -32,7 +31,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def format_key_path(key_path: KeyPath) -> str:
-    """Write a key path the way people do: `overrides[0].match.ou`."""
+    """Return a key path as text: `overrides[0].match.ou`."""
     text = ""
     for part in key_path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -40,7 +39,7 @@ def format_key_path(key_path: KeyPath) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean "x"?)` for the closest known word, or nothing."""
+    """Return ` (did you mean "x"?)` for the closest known word, or an empty text."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{matches[0]}"?)' if matches else ""
 
@@ -50,12 +49,11 @@ class YamlDocument:
     """A parsed YAML file.
 
     Attributes:
-        path: Where it was read from.
+        path: The file.
         data: Plain Python values.
         lines: Line (from 1) of every key and list item, by key path.
-        included: File of everything at and below a key path that was included from another file.
-        problems: What cannot be read, each with its key path, where `read_yaml` was told not to raise it; a value that
-            cannot be read is None.
+        included: Included files, by the key path of their content.
+        problems: Unreadable keys and values with their key paths, if `read_yaml` was not strict; such values are None.
     """
 
     path: Path
@@ -65,7 +63,7 @@ class YamlDocument:
     problems: Sequence[tuple[KeyPath, Problem]] = ()
 
     def value(self, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
-        """Return what stands at a key path, or None if there is nothing."""
+        """Return the value at a key path, or None if there is none."""
         value = self.data
         for part in key_path:
             try:
@@ -75,11 +73,11 @@ class YamlDocument:
         return value
 
     def line(self, key_path: KeyPath) -> int:
-        """Return the line of a key, or of the nearest enclosing one that is written in a file."""
+        """Return the line of a key, or of the nearest enclosing key in the file."""
         return self.lines.get(self._written(key_path), 1)
 
     def file(self, key_path: KeyPath) -> Path:
-        """Return the file that a key, or the nearest enclosing one, is written in."""
+        """Return the file of a key, or of the nearest enclosing key."""
         key_path = self._written(key_path)
         while key_path and key_path not in self.included:
             key_path = key_path[:-1]
@@ -97,7 +95,7 @@ class YamlDocument:
 
 
 def read_text(path: Path) -> str:
-    """Read a text file, line ends as they are, without a byte order mark.
+    """Read a text file with its line ends, but without a byte order mark.
 
     Raises:
         InputError: The file is missing, unreadable or not UTF-8.
@@ -117,10 +115,10 @@ def read_yaml(
 
     Args:
         path: The file.
-        include_below: `!include FILE` stands for the content of FILE, a path relative to the file that it is written
-            in, which must be in this folder. Without it, the tag is refused as any other.
-        prepare: What to do with the text of the file, and of included ones, before it is parsed.
-        strict: Raise at once what is wrong with single keys and values; otherwise the document has it as `problems`.
+        include_below: Folder of files for `!include FILE`, a path relative to the including file. Without the folder,
+            the tag is refused.
+        prepare: Rewrites the text of the file and of included files before it is parsed.
+        strict: Raise problems of keys and values; otherwise the document lists them as `problems`.
 
     Raises:
         InputError: The file is missing or unreadable, is not YAML, or holds a key twice.
@@ -131,7 +129,7 @@ def read_yaml(
 def parse_yaml(
     text: str, path: Path, *, include_below: Path | None = None, prepare: Prepare | None = None, strict: bool = True
 ) -> YamlDocument:
-    """Parse YAML text; `path` is named in messages, and included files are sought from there.
+    """Parse YAML text as if it was the content of `path`.
 
     Raises:
         InputError: The text is not YAML, or holds a key twice.
@@ -144,12 +142,12 @@ def parse_yaml(
 
 
 def _is_text(node: yaml.Node) -> bool:
-    """Tell whether a node is a scalar that can be written to a file; an escape of half a character cannot."""
+    """Tell whether a node is a scalar without unpaired surrogates, which no file can hold."""
     return isinstance(node, yaml.ScalarNode) and not any("\ud800" <= letter <= "\udfff" for letter in node.value)
 
 
 class _Builder:
-    """Turns YAML nodes into values while noting file and line of each."""
+    """Turns YAML nodes into values and records the file and line of each."""
 
     def __init__(self, include_below: Path | None, prepare: Prepare) -> None:
         self.lines: dict[KeyPath, int] = {}
@@ -159,7 +157,7 @@ class _Builder:
         self._prepare = prepare
         self._files: list[Path] = []
         self._scalars = yaml.SafeLoader("")
-        # Nodes are known by identity, so they are kept: a new node could get the identity of a forgotten one.
+        # By id of the node; the nodes are kept, because Python may reuse the id of a deleted one.
         self._built: dict[int, yaml.Node] = {}
         self._pairs: dict[int, list[tuple[yaml.Node, yaml.Node]]] = {}
         self._repeated = 0
@@ -169,7 +167,7 @@ class _Builder:
         return self._files[-1]
 
     def read(self, text: str, path: Path, key_path: KeyPath) -> Any:  # noqa: ANN401 - YAML holds anything
-        """Parse a file whose content stands at a key path.
+        """Parse a file as the value at a key path.
 
         Raises:
             InputError: The text is not YAML, nested too deeply, or repeats too much.
@@ -204,33 +202,33 @@ class _Builder:
             return node.value
         try:
             if not _is_text(node):
-                raise ValueError("it names half a character")  # noqa: TRY301 - handled as what PyYAML finds is
+                raise ValueError("it contains an unpaired surrogate")  # noqa: TRY301 - reported like errors of PyYAML
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             problem = getattr(error, "problem", None) or str(error)
-            self._complain(node, key_path, f"The value cannot be read: {problem}.")
+            self._report(node, key_path, f"The value cannot be read: {problem}.")
             return None
 
     def _count(self, node: yaml.Node) -> None:
-        """Refuse a file that repeats values without end."""
+        """Refuse a file whose aliases repeat too many values."""
         self._repeated += id(node) in self._built
         self._built[id(node)] = node
         if self._repeated > _MAX_REPEATED:
-            message = f"Aliases repeat more than {_MAX_REPEATED:,} values; write out what is meant."
+            message = f"Aliases repeat more than {_MAX_REPEATED:,} values; write the values out."
             raise InputError(message, f"{self._path}:{node.start_mark.line + 1}")
 
     def _include(self, node: yaml.Node, key_path: KeyPath, folder: Path) -> Any:  # noqa: ANN401 - YAML holds anything
         path = Path(os.path.normpath(self._path.parent / node.value))
         target = path.resolve()
         if not target.is_relative_to(folder):
-            self._complain(node, key_path, f'The included file "{node.value}" is outside of {folder}.')
+            self._report(node, key_path, f'The included file "{node.value}" is not in {folder}.')
         elif target in (file.resolve() for file in self._files):
-            self._complain(node, key_path, f'The included file "{node.value}" includes itself.')
+            self._report(node, key_path, f'The included file "{node.value}" includes itself.')
         elif not target.is_file():
-            self._complain(node, key_path, f'The included file "{node.value}" does not exist.')
+            self._report(node, key_path, f'The included file "{node.value}" does not exist.')
         else:
             self.included[key_path] = path
-            # The line is one of the included file from here on.
+            # From here on, lines are those of the included file.
             self.lines.pop(key_path)
             if len(self.included) > _MAX_INCLUDED:
                 raise InputError(f"More than {_MAX_INCLUDED:,} files are included.", str(self._path))
@@ -268,22 +266,22 @@ class _Builder:
         first_lines: dict[str, int] = {}
         for key_node, _ in node.value:
             if not _is_text(key_node):
-                self._complain(key_node, key_path, "A key must be text.")
+                self._report(key_node, key_path, "A key must be text.")
                 continue
             key = str(key_node.value)
             line = key_node.start_mark.line + 1
             if key in first_lines and key_node.tag != _MERGE:
                 child = (*key_path, key)
-                self._complain(key_node, child, f'The key "{key}" stands here twice, first on line {first_lines[key]}.')
+                self._report(key_node, child, f'Duplicate key "{key}", first on line {first_lines[key]}.')
             first_lines.setdefault(key, line)
 
-    def _complain(self, node: yaml.Node, key_path: KeyPath, message: str) -> None:
+    def _report(self, node: yaml.Node, key_path: KeyPath, message: str) -> None:
         location = f"{self._path}:{node.start_mark.line + 1} ({format_key_path(key_path)})"
         self.problems.append((key_path, Problem(message, location)))
 
 
 def _merge_sources(node: yaml.MappingNode, value: yaml.Node) -> list[yaml.MappingNode]:
-    """Return the mappings that the value of a merge key names.
+    """Return the mappings of a merge key.
 
     Raises:
         yaml.YAMLError: It is neither a mapping nor a list of mappings.

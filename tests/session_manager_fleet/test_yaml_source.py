@@ -135,7 +135,7 @@ def test_a_repeated_key_names_both_lines() -> None:
           idle: 20
         """)
 
-    assert message == ('settings.yaml:4 (preferences.idle): The key "idle" stands here twice, first on line 2.')
+    assert message == ('settings.yaml:4 (preferences.idle): Duplicate key "idle", first on line 2.')
 
 
 def test_all_repeated_keys_are_told_at_once() -> None:
@@ -145,7 +145,7 @@ def test_all_repeated_keys_are_told_at_once() -> None:
         b: {c: 1, c: 2}
         """)
 
-    assert message.count("stands here twice") == 2
+    assert message.count("Duplicate key") == 2
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS)
 def test_aliases_that_stand_for_billions_of_values_are_refused(text: str) -> None:
-    assert "Aliases repeat more than 100,000 values; write out" in refusal(text)
+    assert "Aliases repeat more than 100,000 values; write the" in refusal(text)
 
 
 def test_merges_of_merges_stay_as_small_as_their_keys() -> None:
@@ -261,7 +261,7 @@ def test_the_problems_of_an_included_file_name_it(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("x: 1\nx: 2\n")
     with pytest.raises(InputError) as caught:
         read_yaml(main, include_below=tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path}/b.yaml:2 (a.x): The key")
+    assert str(caught.value).startswith(f"{tmp_path}/b.yaml:2 (a.x): Duplicate key")
 
     (tmp_path / "b.yaml").write_text("x: 1\ny: [")
     with pytest.raises(InputError, match=r"b\.yaml:2: This is not valid YAML"):

@@ -1,4 +1,4 @@
-"""What organization.yaml may set for what exists once in the organization: the log archive and the guardrails."""
+"""Settings of the foundation, which exists once in the organization: the log archive and the guardrails."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from session_manager_fleet.settings.types import (
     refuse,
 )
 
-# S3 moves objects down this list only (S3 user guide, "Transitioning objects").
+# S3 can move objects only down this list (S3 user guide, "Transitioning objects").
 StorageClass = Literal["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"]
 _STORAGE_CLASSES: tuple[StorageClass, ...] = get_args(StorageClass)
 _DAYS_BEFORE_INFREQUENT_ACCESS = 30
 
-# What S3 keeps for itself (S3 user guide, "Bucket naming rules").
+# Reserved by S3 (S3 user guide, "Bucket naming rules").
 _RESERVED_BUCKET_NAME = re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$")
 
 
@@ -41,12 +41,12 @@ class Transition(StrictModel):
     days: int = Field(ge=0, le=36_500)
     """Age of the logs that are moved."""
     storage_class: StorageClass
-    """Where to."""
+    """Class that they are moved to."""
 
     @model_validator(mode="after")
     def _old_enough(self) -> Self:
         if self.storage_class.endswith("_IA") and self.days < _DAYS_BEFORE_INFREQUENT_ACCESS:
-            raise ValueError(f"logs move to {self.storage_class} after {_DAYS_BEFORE_INFREQUENT_ACCESS} days at least")
+            raise ValueError(f"transitions to {self.storage_class} need at least {_DAYS_BEFORE_INFREQUENT_ACCESS} days")
         return self
 
 
@@ -54,73 +54,73 @@ class LogRetention(StrictModel):
     """How long logs stay in the bucket."""
 
     days: int = Field(365, ge=0, le=36_500)
-    """Days from the upload; 0 is for ever."""
+    """Days from the upload after which logs are deleted; 0 is never."""
     noncurrent_days: int = Field(90, ge=0, le=36_500)
-    """Days for which versions that were overwritten or deleted stay; 0 is for ever."""
+    """Days after which overwritten and deleted versions are removed; 0 is never."""
     transitions: list[Transition] = Field([])
-    """Moves to other storage classes, in the order of their days."""
+    """Moves to other storage classes, ordered by days."""
 
     @model_validator(mode="after")
     def _downwards(self) -> Self:
         for first, second in pairwise(self.transitions):
             if first.days >= second.days:
-                raise ValueError("the transitions must be in the order of their days")
+                raise ValueError("transitions must be ordered by days")
             if _STORAGE_CLASSES.index(first.storage_class) >= _STORAGE_CLASSES.index(second.storage_class):
-                raise ValueError(f"logs cannot move from {first.storage_class} to {second.storage_class}")
+                raise ValueError(f"S3 cannot move logs from {first.storage_class} to {second.storage_class}")
         if self.days and any(transition.days >= self.days for transition in self.transitions):
-            raise ValueError(f"after {self.days} days logs are deleted; the days of the transitions must be fewer")
+            raise ValueError(f"transitions must come before the deletion after {self.days} days")
         return self
 
 
 class ObjectLock(StrictModel):
-    """For how long nobody can delete a log."""
+    """Object Lock: for how long logs cannot be deleted."""
 
     mode: Literal["GOVERNANCE", "COMPLIANCE"] = "GOVERNANCE"
-    """COMPLIANCE binds even the root user."""
+    """With COMPLIANCE, not even the root user can delete."""
     days: int = Field(ge=1, le=36_500)
-    """From the upload."""
+    """Days from the upload."""
 
 
 class AccessLogging(StrictModel):
     """Server access logs of the bucket."""
 
     bucket_name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    """The bucket that gets them, in the same account and region."""
+    """Bucket that stores them, in the same account and region."""
     key_prefix: str = "session-manager-logs/"
-    """What their keys begin with."""
+    """Prefix of their object keys."""
 
 
 class BucketKey(StrictModel):
-    """Key that encrypts the bucket."""
+    """KMS key that encrypts the bucket."""
 
     kms_key_arn: KmsKeyArn | None = None
-    """A key that exists; its policy needs the statements that modules/log_archive puts out."""
+    """An existing key; its policy needs the statements in the outputs of modules/log_archive."""
     alias: KeyAlias = "alias/session-manager/log-archive"
-    """Alias of the key that is created otherwise."""
+    """Alias of the key that is created without kms_key_arn."""
 
 
 class OrganizationSessionKey(StrictModel):
-    """Key with which the whole organization may encrypt session data."""
+    """KMS key that the whole organization may use to encrypt session data."""
 
     mode: Literal["none", "separate", "shared"] = "none"
-    """None, one of its own, or the key of the bucket."""
+    """No key, a separate key, or the key of the bucket."""
     alias: KeyAlias = "alias/session-manager/organization-data"
-    """Alias of a key of its own."""
+    """Alias of a separate key."""
 
 
 class LogArchive(StrictModel):
-    """The bucket that the sessions of all accounts are logged to, in the log-archive account and the home region."""
+    """Bucket for the session logs of all accounts, in the log-archive account and the home region."""
 
     bucket_name: BucketName | None = None
-    """Name of the bucket that is created; without one, session-manager-logs-<account>-<region>."""
+    """Name of the bucket to create; by default session-manager-logs-<account>-<region>."""
     existing_bucket_name: BucketName | None = None
-    """A bucket that exists; nothing on it is changed."""
+    """An existing bucket, which is not changed."""
     key_prefix: KeyPrefix = "sessionmanager"
-    """What all object keys begin with, without a slash at either end."""
+    """Prefix of all object keys, without a slash at either end."""
     bucket_key: BucketKey = BucketKey()
     session_key: OrganizationSessionKey = OrganizationSessionKey()
     reader_role_arns: list[RoleArn] = Field([])
-    """The roles that may read logs; nobody else may."""
+    """The only roles that may read logs."""
     retention: LogRetention = LogRetention()
     object_lock: ObjectLock | None = None
     access_logging: AccessLogging | None = None
@@ -129,7 +129,7 @@ class LogArchive(StrictModel):
     @classmethod
     def _not_reserved(cls, name: str | None) -> str | None:
         if name is not None and _RESERVED_BUCKET_NAME.search(name):
-            raise ValueError(f'names of buckets such as "{name}" are reserved for S3')
+            raise ValueError(f'the bucket name "{name}" is reserved for S3')
         return name
 
     @model_validator(mode="after")
@@ -140,21 +140,21 @@ class LogArchive(StrictModel):
     def _conflicts(self) -> Iterator[Conflict]:
         if self.existing_bucket_name is not None:
             if self.bucket_name:
-                message = "bucket_name names a bucket to create and existing_bucket_name one that exists: give one"
+                message = "bucket_name and existing_bucket_name exclude each other; set only one"
                 yield Conflict(message, (("bucket_name",),))
             if not self.key_prefix:
-                message = "a bucket that exists needs a key_prefix: the rules would guard all of it"
+                message = "an existing bucket needs a key_prefix; without one, the policy applies to all its objects"
                 yield Conflict(message, (("key_prefix",),))
             for key in ("object_lock", "access_logging"):
                 if getattr(self, key):
-                    yield Conflict(f"{key} has no effect on a bucket that exists", ((key,),))
+                    yield Conflict(f"{key} has no effect on an existing bucket", ((key,),))
         if self.session_key.alias == self.bucket_key.alias:
             yield Conflict("session_key.alias and bucket_key.alias must differ", (("session_key", "alias"),))
         if self.access_logging and self.access_logging.bucket_name == self.bucket_name:
-            message = "access_logging.bucket_name must be another bucket: every access log would be logged"
+            message = "access_logging.bucket_name must be another bucket; otherwise every access log is logged again"
             yield Conflict(message, (("access_logging", "bucket_name"),))
         if self.object_lock and 0 < self.retention.days < self.object_lock.days:
-            message = "retention.days must not be fewer than object_lock.days: locked logs cannot be deleted"
+            message = "retention.days must be at least object_lock.days, because locked logs cannot be deleted"
             yield Conflict(message, (("retention", "days"),))
 
     def bucket_in(self, account_id: str, region: str) -> str:
@@ -163,26 +163,26 @@ class LogArchive(StrictModel):
 
 
 class Denials(StrictModel):
-    """What is denied to everybody but the exempt roles."""
+    """Groups of actions to deny to all but the exempt roles."""
 
     preferences: bool = True
     """Changes of the preferences document."""
     public_sharing: bool = True
-    """Sharing documents with everybody."""
+    """Public sharing of documents."""
     ssh: bool = True
-    """Sessions that tunnel SSH, which are not logged."""
+    """SSH sessions, which are not logged."""
     port_forwarding: bool = True
-    """Sessions that forward ports, which are not logged."""
+    """Port forwarding sessions, which are not logged."""
     other_documents: bool = True
-    """Sessions with any document but the preferences."""
+    """Sessions with other documents than the preferences."""
     keys: bool = True
-    """Deletion and disabling of the keys."""
+    """Deleting and disabling the KMS keys."""
     log_groups: bool = True
-    """Deletion of the log groups."""
+    """Deleting the log groups."""
     function: bool = True
-    """Changes of the function."""
+    """Changes of the Lambda function."""
     drift_repair: bool = True
-    """Changes of what calls the function."""
+    """Changes of the schedule and the event rule that call the function."""
     config_rule: bool = True
     """Changes of the Config rule and its remediation."""
     instance_policy: bool = True
@@ -192,17 +192,17 @@ class Denials(StrictModel):
 
 
 class Guardrails(StrictModel):
-    """The service control policy that nobody but the named roles can get around; in the management account."""
+    """Service control policy that protects Session Manager from all but the exempt roles; in the management account."""
 
     attach_to: list[PolicyTarget] = Field([])
-    """Ids of the root, of organizational units and of accounts; without any, the text is put out only."""
+    """Ids of the root, of organizational units and of accounts; without any, the policy is only an output."""
     deny: Denials = Denials()
     exempt_role_arns: list[RoleArnPattern] = Field([])
-    """Roles for emergencies, by ARN patterns; the deployment role and those of this project are exempt anyway."""
+    """ARN patterns of emergency roles; the deployment role and the roles of this project are always exempt."""
     unlogged_session_role_arns: list[RoleArnPattern] = Field([])
     """Roles that may start sessions with any document."""
     other_session_documents: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$")]] = Field([])
-    """Further documents with which sessions may be started."""
+    """Additional documents that sessions may use."""
     name: str = Field("session-manager-guardrails", pattern=r"^[A-Za-z0-9_ .,@+=/-]{1,128}$")
     """Name of the policy."""
 
@@ -213,7 +213,7 @@ class Guardrails(StrictModel):
 
     def _conflicts(self) -> Iterator[Conflict]:
         if not any(self.deny.model_dump().values()):
-            message = "deny must leave something on; without any denials, leave the guardrails out"
+            message = "deny must keep at least one group; to deny nothing, remove guardrails"
             yield Conflict(message, (("deny",),))
         if self.other_session_documents and not self.deny.other_documents:
             message = "other_session_documents have no effect unless deny.other_documents is true"

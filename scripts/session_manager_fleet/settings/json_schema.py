@@ -1,4 +1,4 @@
-"""The JSON Schema of organization.yaml, for editors: completion, descriptions and red lines while one types."""
+"""The JSON Schema of organization.yaml, with which editors complete, describe and check keys."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the schema.
+    """Return the schema: keys, types, limits and descriptions.
 
-    It knows keys, types, limits and meanings. What concerns several keys at once, the accounts or the regions, is
-    checked by the commands only.
+    Only the commands check rules about several keys, about accounts and about regions.
     """
     schema = SettingsFile.model_json_schema()
     definitions = schema.pop("$defs")
     for name, definition in {**definitions, "": schema}.items():
         for key, value in definition.get("properties", {}).items():
             if value.get("default", 0) in (None, [], {}) or isinstance(value.get("default"), dict):
-                del value["default"]  # says nothing, or repeats the definitions of what is below
-            # Null stands for "not set here" wherever a key may be left out; an empty condition is refused.
+                del value["default"]  # empty, or a repetition of the definitions below
+            # Null means "not set" for every optional key, except conditions of matchers.
             if key not in definition.get("required", []) and name != Match.__name__:
                 definition["properties"][key] = _or_null(value)
     return {"$schema": DIALECT, **schema, "title": "organization.yaml", "$defs": definitions}

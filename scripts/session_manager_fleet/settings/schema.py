@@ -1,4 +1,4 @@
-"""What may stand in organization.yaml: every key with its type, its default, its limits and its meaning."""
+"""The keys of organization.yaml, each with its type, default, limits and description (also in the JSON Schema)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from session_manager_fleet.settings.types import (
 
 Component = Literal["instance_policy", "config_rule", "preferences"]
 
-# The wave of what exists once in the organization, ahead of all others; the one of what no wave matches, after them.
+# The wave of the log archive and the guardrails, before all others, and that of targets that match no wave, after them.
 FOUNDATION = "foundation"
 REST = "rest"
 
@@ -41,18 +41,18 @@ class DeploymentRole(StrictModel):
     name: str = Field(pattern=r"^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$", max_length=512)
     """Name of the role, or path and name; no ARN."""
     external_id: str | None = Field(None, pattern=r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$")
-    """External id that its trust policy asks for."""
+    """External id that its trust policy requires."""
     session_name: str = Field("session-manager-rollout", pattern=r"^[A-Za-z0-9+=,.@_-]{2,64}$")
-    """Name of the sessions, as CloudTrail shows it."""
+    """Name of its sessions in CloudTrail."""
     duration: str = Field("1h", pattern=r"^([0-9]+[hms])+$")
-    """How long its credentials are good for."""
+    """How long its credentials are valid."""
     in_management_account: bool = False
-    """Whether the role exists in the management account, too. Control Tower does not create its role there; the
-    caller's own credentials are used instead."""
+    """Whether the role also exists in the management account. Control Tower does not create its role there; without
+    it, the caller's credentials are used."""
 
 
 class AccountsSource(StrictModel):
-    """Where the accounts come from."""
+    """Source of the accounts."""
 
     source: Literal["organizations", "lza", "file"] = "organizations"
     """The Organizations API, a Landing Zone Accelerator configuration, or a YAML or CSV file."""
@@ -69,33 +69,33 @@ class AccountsSource(StrictModel):
 
 
 class State(StrictModel):
-    """The S3 bucket with the Terraform states, in the account of the caller."""
+    """The S3 bucket of the Terraform states, in the account of the caller."""
 
     bucket: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    """The bucket; without a name, session-manager-state-<account of the caller>."""
+    """Name of the bucket; by default session-manager-state-<account of the caller>."""
     region: Region | None = None
-    """Its region; without one, the home region."""
+    """Region of the bucket; by default the home region."""
     key_prefix: str = Field("session-manager", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_/-]*$")
-    """What the keys of all states begin with."""
+    """Prefix of the object keys of all states."""
     kms_key_arn: KmsKeyArn | None = None
-    """Key that encrypts the states."""
+    """KMS key that encrypts the states."""
 
 
 class OrganizationSettings(StrictModel):
-    """The organization and how to enter it."""
+    """The organization, and how to access its accounts."""
 
     id: OrganizationId
-    """Id of the organization; credentials of another one are refused."""
+    """Id of the organization; credentials of another organization are refused."""
     home_region: Region | None = None
-    """Region of what exists once per account."""
+    """Region of the resources that exist once per account."""
     regions: list[Region] | None = Field(None, min_length=1)
     """All regions to configure, the home region among them."""
     deployment_role: DeploymentRole
     accounts: AccountsSource = AccountsSource()
     log_archive_account: AccountPattern | None = Field(None, min_length=1)
-    """The log-archive account, by id or name, where the source of the accounts does not tell."""
+    """Id or name of the log-archive account, if the source of the accounts does not know it."""
     audit_account: AccountPattern | None = Field(None, min_length=1)
-    """The audit account, by id or name, where the source of the accounts does not tell."""
+    """Id or name of the audit account, if the source of the accounts does not know it."""
     state: State = State()
 
     @field_validator("regions")
@@ -108,30 +108,28 @@ class OrganizationSettings(StrictModel):
     @model_validator(mode="after")
     def _regions_known(self) -> Self:
         if self.accounts.source != "lza" and (self.home_region is None or self.regions is None):
-            raise ValueError(
-                '"home_region" and "regions" are needed; only a Landing Zone Accelerator source knows them'
-            )
+            raise ValueError('"home_region" and "regions" are required, except with the source "lza"')
         if self.home_region and self.regions and self.home_region not in self.regions:
             raise ValueError(f'the home region "{self.home_region}" must be one of "regions"')
         return self
 
 
 class Rendering(StrictModel):
-    """How the variables of a target become a file."""
+    """How tfvars files are rendered."""
 
     templates: str | None = Field(None, min_length=1)
-    """Folder with a terraform.tfvars.j2 of your own, relative to organization.yaml."""
+    """Folder with your terraform.tfvars.j2, relative to organization.yaml."""
 
 
 class Match(StrictModel):
-    """Conditions that must all hold; without any, every target is meant."""
+    """Conditions that must all hold; without any, every target matches."""
 
     accounts: list[AccountPattern] = Field([], min_length=1)
     """Account ids or globs of account names."""
     ou: str | list[str] = Field([], min_length=1)
-    """Globs of organizational unit paths; `**` is any number of levels."""
+    """Globs of organizational unit paths; `**` matches any number of levels."""
     tags: dict[str, str] = Field({}, min_length=1)
-    """Tags that the account must have, all of them with exactly these values."""
+    """Tags of the account: all must be present with exactly these values."""
     regions: list[str] = Field([], min_length=1)
     """Names of regions."""
     roles: list[Literal["management", "log-archive", "audit"]] = Field([], min_length=1)
@@ -140,20 +138,20 @@ class Match(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_unset(cls, data: object) -> object:
-        """Keep null: here it is no "not set here", but a condition that was emptied."""
+        """Keep null, which here is an emptied condition, not "not set in this layer"."""
         return data
 
     @field_validator("*", mode="before")
     @classmethod
     def _says_something(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse a condition that was emptied: it would mean every target, and nobody wrote that."""
+        """Refuse an emptied condition, which would match every target by mistake."""
         if value in (None, "", [], {}):
-            raise ValueError(f'the condition "{info.field_name}" is empty; remove it if every target is meant')
+            raise ValueError(f'the condition "{info.field_name}" is empty; remove it to match every target')
         return value
 
     @property
     def matcher(self) -> Matcher:
-        """The conditions in the form that is evaluated."""
+        """The conditions as a `Matcher`."""
         ous = [self.ou] if isinstance(self.ou, str) else self.ou
         return Matcher(accounts=self.accounts, ous=ous, tags=self.tags, regions=self.regions, roles=self.roles)
 
@@ -166,42 +164,42 @@ class Override(StrictModel):
 
 
 class ExceptionEntry(StrictModel):
-    """An entry of the exception register: who wants what, why, and until when."""
+    """An entry of the exception register: what differs for which targets, who owns it, why, and until when."""
 
     match: Match
     skip: list[Component] = Field([])
     """Components to leave out."""
     set: TargetSettings = TargetSettings()
     owner: Text
-    """Who answers for it."""
+    """Person or team that is responsible for it."""
     reason: Text
-    """Why it is needed."""
+    """Why it is necessary."""
     expires: Date
-    """Its last day; afterwards plan and apply refuse to work until it is removed or renewed."""
+    """Last valid day; after it, plan and apply refuse to run until the entry is removed or renewed."""
 
 
 class Wave(StrictModel):
-    """A group of targets that must be through, within tolerance, before the next one starts."""
+    """A group of targets that must be done, within its tolerance, before the next wave starts."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Name for `--wave` and reports."""
     match: Match = Match()
     max_failures: ToleranceField = Tolerance()
-    """Failed targets that are tolerated: a number, or a percentage such as 5%."""
+    """Failed targets to tolerate: a number, or a percentage such as 5%."""
 
 
 class SettingsFile(StrictModel):
-    """The organization, described once."""
+    """Settings of Session Manager for an AWS organization."""
 
     schema_version: Literal[1]
-    """Layout of this file."""
+    """Version of the file format."""
     organization: OrganizationSettings
     rendering: Rendering = Rendering()
     defaults: TargetSettings = TargetSettings()
     overrides: list[Override] = Field([])
-    """Values for some targets, above the defaults; later ones win."""
+    """Values for the targets that match; they replace defaults, and later overrides win."""
     exceptions: list[ExceptionEntry] = Field([])
-    """The exception register; its values are above those of all overrides."""
+    """The exception register; its values replace those of all overrides."""
     log_archive: LogArchive | None = None
     guardrails: Guardrails | None = None
     waves: list[Wave] = Field([])
@@ -209,7 +207,7 @@ class SettingsFile(StrictModel):
 
     @field_validator("waves")
     @classmethod
-    def _waves_told_apart(cls, waves: list[Wave]) -> list[Wave]:
+    def _waves_distinct(cls, waves: list[Wave]) -> list[Wave]:
         refuse(_wave_conflicts([wave.name for wave in waves]))
         return waves
 
@@ -218,8 +216,8 @@ def _wave_conflicts(names: Sequence[str]) -> Iterator[Conflict]:
     for number, name in enumerate(names):
         where = ((number, "name"),)
         if name in names[:number]:
-            yield Conflict(f'two waves have the same name "{name}"', where)
+            yield Conflict(f'duplicate wave "{name}"', where)
         if name == FOUNDATION:
-            yield Conflict(f'the wave "{name}" exists already: it holds what all accounts build on', where)
+            yield Conflict(f'the name "{name}" is reserved for the wave of the log archive and the guardrails', where)
         if name == REST and number < len(names) - 1:
-            yield Conflict(f'the wave "{name}" holds what no wave matches, and comes last', where)
+            yield Conflict(f'the wave "{name}" is that of targets that match no wave, and must come last', where)

@@ -1,4 +1,4 @@
-"""Types of values in organization.yaml, by the rules of AWS."""
+"""Types of values in organization.yaml, with the limits of AWS."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pydantic import (
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.yaml_source import KeyPath, nearest
 
-# CloudWatch Logs accepts these only (API reference, PutRetentionPolicy); 0 keeps logs for ever.
+# The only values of CloudWatch Logs (API reference, PutRetentionPolicy); 0 never expires.
 RETENTION_DAYS = frozenset(
     {0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731}
     | {1096, 1827, 2192, 2557, 2922, 3288, 3653}
 )  # fmt: skip
 
-# Terraform's S3 backend (1.11) knows no region of the others that this could work in.
+# Terraform's S3 backend (1.11) supports no regions of other partitions.
 _PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov"})
 
 ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
@@ -36,7 +36,7 @@ _BUCKET_NAME = r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 
 
 class StrictModel(BaseModel):
-    """Refuses unknown keys and wrong types; in a partial layer `null` stands for "not set here"."""
+    """Base that refuses unknown keys and wrong types; in a partial layer, `null` means "not set in this layer"."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -55,7 +55,7 @@ class StrictModel(BaseModel):
 
 
 def is_partial(info: ValidationInfo) -> bool:
-    """Tell whether a layer is validated by itself, which may leave out what lower layers say."""
+    """Tell whether a single layer is validated, which may omit what other layers set."""
     return bool(info.context and info.context.get("partial"))
 
 
@@ -95,11 +95,11 @@ def refuse(conflicts: Iterable[Conflict]) -> None:
 
 
 def region_problem(region: str) -> str:
-    """Return why nothing can be set up in a region, or nothing, as a sentence without its end."""
+    """Return why a region cannot be used, as a sentence without its full stop, or an empty text."""
     if region not in partitions():
         return f'"{region}" is not an AWS region{nearest(region, partitions())}'
     if partitions()[region] not in _PARTITIONS:
-        return f'"{region}" is in the partition {partitions()[region]}, in which Terraform cannot keep its states'
+        return f'"{region}" is in the partition {partitions()[region]}, which Terraform\'s S3 backend does not support'
     return ""
 
 
@@ -112,20 +112,20 @@ def _region(value: str) -> str:
 def _retention(days: int) -> int:
     if days not in RETENTION_DAYS:
         allowed = ", ".join(str(day) for day in sorted(RETENTION_DAYS))
-        raise ValueError(f"CloudWatch Logs keeps logs for one of these numbers of days only: {allowed}")
+        raise ValueError(f"CloudWatch Logs does not support this number of days; use one of {allowed}")
     return days
 
 
 def _own_alias(alias: str) -> str:
     if alias.startswith("alias/aws/"):
-        raise ValueError(f'names such as "{alias}" are reserved for AWS')
+        raise ValueError(f'the alias "{alias}" is reserved for AWS; use another prefix than alias/aws/')
     return alias
 
 
 def _bucket_name(name: object) -> object:
     if isinstance(name, str) and not re.search(_BUCKET_NAME, name):
         raise ValueError(
-            f'"{name}" cannot be the name of a bucket here: that has 3 to 63 lower-case letters, digits or hyphens, '
+            f'"{name}" is not a valid bucket name: use 3 to 63 lower-case letters, digits or hyphens, '
             "and no dots, which break TLS host names"
         )
     return name
@@ -133,7 +133,7 @@ def _bucket_name(name: object) -> object:
 
 def _organization_id(value: object) -> object:
     if isinstance(value, str) and not re.search(ORGANIZATION_ID, value):
-        raise ValueError(f'"{value}" is not the id of an organization, such as o-exampleorgid')
+        raise ValueError(f'"{value}" is not an organization id such as o-exampleorgid')
     return value
 
 
@@ -143,20 +143,20 @@ def _key_prefix(prefix: str) -> str:
     return prefix
 
 
-def _something(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not any(letter.isprintable() and not letter.isspace() for letter in text):
-        raise ValueError("this must say something")
+        raise ValueError("this must not be blank")
     return text
 
 
-def _not_everybody(pattern: str) -> str:
+def _specific(pattern: str) -> str:
     if not pattern.strip("*?"):
-        raise ValueError(f'"{pattern}" would mean every role; name some of the characters')
+        raise ValueError(f'"{pattern}" matches every role; add some characters of the name')
     return pattern
 
 
 def _date(value: object) -> object:
-    """Read a quoted date; YAML itself makes a date of an unquoted one."""
+    """Read a quoted date; YAML reads unquoted dates itself."""
     if isinstance(value, str):
         try:
             return datetime.date.fromisoformat(value)
@@ -187,21 +187,21 @@ Date = Annotated[datetime.date, BeforeValidator(_date)]
 RetentionDays = Annotated[
     int, AfterValidator(_retention), WithJsonSchema({"type": "integer", "enum": sorted(RETENTION_DAYS)})
 ]
-# Twelve digits are read as text even without quotes; editors see a number then.
+# `read_yaml` reads twelve digits as text even without quotes; editors see a number.
 AccountPattern = Annotated[str, WithJsonSchema({"type": ["string", "integer"]})]
 AccountId = Annotated[
     str,
     Field(pattern=r"^[0-9]{12}$"),
     WithJsonSchema({"type": ["string", "integer"], "pattern": "^[0-9]{12}$", "maximum": 10**12 - 1}),
 ]
-# What IAM allows in names and paths of roles; in patterns of names * and ? are wildcards.
+# Names and paths of roles as IAM allows them; in name patterns, * and ? are wildcards.
 RoleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
-RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$"), AfterValidator(_not_everybody)]
+RoleNamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_+=,.@*?-]{1,64}$"), AfterValidator(_specific)]
 RolePath = Annotated[str, Field(pattern=r"^/([A-Za-z0-9_+=,.@-]+/)+$", max_length=512)]
 RoleArn = Annotated[
     str, Field(pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$")
 ]
-# A pattern needs something of its own in the name: role/* would mean everybody.
+# A pattern needs three literal characters in the name: role/* would match every role.
 RoleArnPattern = Annotated[
     str,
     Field(
@@ -214,10 +214,10 @@ OrganizationId = Annotated[str, Field(pattern=ORGANIZATION_ID), BeforeValidator(
 BucketName = Annotated[str, Field(pattern=_BUCKET_NAME), BeforeValidator(_bucket_name)]
 KeyPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$"), AfterValidator(_key_prefix)]
 KeyAlias = Annotated[str, Field(pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$"), AfterValidator(_own_alias)]
-# What people are told: text that is not blank.
-Text = Annotated[str, AfterValidator(_something), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+# Text for people, not blank.
+Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
-# As Session Manager takes it, and as the function checks it (session_preferences/document.py).
+# The form that Session Manager accepts and the Lambda function checks (session_preferences/document.py).
 SessionKeyArn = Annotated[
     str,
     Field(

@@ -183,16 +183,16 @@ def test_an_account_that_is_not_known(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("log_archive: {bucket_name: our.logs}\n", '"our.logs" cannot be the name of a bucket here: that has 3 to 63'),
+        ("log_archive: {bucket_name: our.logs}\n", '"our.logs" is not a valid bucket name: use 3 to 63'),
         ("log_archive: {existing_bucket_name: our.logs}\n", "and no dots, which break TLS host names"),
-        ("log_archive: {bucket_name: our-logs-s3alias}\n", "are reserved for S3"),
-        ("log_archive: {bucket_name: a-a-a, existing_bucket_name: b-b-b}\n", "give one"),
+        ("log_archive: {bucket_name: our-logs-s3alias}\n", "is reserved for S3"),
+        ("log_archive: {bucket_name: a-a-a, existing_bucket_name: b-b-b}\n", "exclude each other"),
         ("log_archive: {retention: {transitions: [{days: 1, storage_class: TAPE}]}}\n", "STANDARD_IA"),
         ("log_archive: {reader_role_arns: ['arn:aws:iam::111122223333:role/*']}\n", "does not match the pattern"),
         ("guardrails: {attach_to: [Workloads]}\n", "does not match the pattern"),
         ("guardrails: {exempt_role_arns: ['arn:aws:iam::*:role/*']}\n", "does not match the pattern"),
         ("guardrails: {deny: {sssh: true}}\n", 'did you mean "ssh"'),
-        ("waves: [{name: foundation}]\n", "exists already"),
+        ("waves: [{name: foundation}]\n", "is reserved for the wave"),
     ],
 )
 def test_bad_sections_are_refused(settings_file: SettingsFile, text: str, message: str) -> None:

@@ -180,10 +180,10 @@ VALID = "id: o-exampleorgid\nhome_region: eu-west-1\nregions: [eu-west-1]\ndeplo
     [
         (
             VALID.replace("o-exampleorgid", "example"),
-            '(organization.id): "example" is not the id of an organization, such as o-exampleorgid',
+            '(organization.id): "example" is not an organization id such as o-exampleorgid',
         ),
         (VALID.replace("o-exampleorgid", '"o-exampleorgid\\n"'), "(organization.id): "),
-        (VALID.replace("home_region: eu-west-1\n", ""), '"home_region" and "regions" are needed'),
+        (VALID.replace("home_region: eu-west-1\n", ""), '"home_region" and "regions" are required'),
         (VALID.replace("[eu-west-1]", "[us-east-1]"), 'the home region "eu-west-1" must be one of "regions"'),
         (VALID.replace("[eu-west-1]", "[]"), "(organization.regions): "),
         (VALID.replace("[eu-west-1]", "[eu-west-1, eu-west-1]"), "A region is listed twice"),
@@ -231,9 +231,12 @@ def test_files_that_are_no_settings(write: Callable[[str, str], Path], text: str
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
-        ("waves: [{name: a}, {name: a}]", '(waves[1].name): Two waves have the same name "a".'),
-        ("waves: [{name: foundation}]", '(waves[0].name): The wave "foundation" exists already'),
-        ("waves: [{name: rest, match: {ou: A}}, {name: b}]", '(waves[0].name): The wave "rest" holds what no wave'),
+        ("waves: [{name: a}, {name: a}]", '(waves[1].name): Duplicate wave "a".'),
+        ("waves: [{name: foundation}]", '(waves[0].name): The name "foundation" is reserved'),
+        (
+            "waves: [{name: rest, match: {ou: A}}, {name: b}]",
+            '(waves[0].name): The wave "rest" is that of targets that match no wave',
+        ),
         ("waves: [{name: 'a b'}]", "(waves[0].name): "),
         ("waves: [{name: a, max_failures: 101%}]", "(waves[0].max_failures): max_failures is a number"),
         ("waves: [{}]", '(waves[0]): The key "name" is missing.'),
@@ -244,7 +247,7 @@ def test_files_that_are_no_settings(write: Callable[[str, str], Path], text: str
         ('exceptions: [{match: {}, owner: " \\t\\u200b", reason: a, expires: 2027-01-01}]', "(exceptions[0].owner): "),
         (
             "exceptions: [{match: {}, owner: a, reason: ' ', expires: 2027-01-01}]",
-            "(exceptions[0].reason): This must say ",
+            "(exceptions[0].reason): This must not be blank.",
         ),
         ("exceptions: [{match: {}, owner: a, reason: '', expires: 2027-01-01}]", "(exceptions[0].reason): "),
         ("exceptions: [{match: {}, owner: a, reason: a, expires: never}]", "(exceptions[0].expires): "),
@@ -269,8 +272,8 @@ def test_an_emptied_condition_does_not_come_to_mean_every_target(refusal: Callab
 
     key = condition.partition(":")[0]
     assert refusal(rest) == (
-        f'organization.yaml:10 (exceptions[0].match.{key}): The condition "{key}" is empty; remove it if every target '
-        "is meant."
+        f'organization.yaml:10 (exceptions[0].match.{key}): The condition "{key}" is empty; remove it to match every '
+        "target."
     )
 
 
@@ -436,7 +439,7 @@ def test_a_merged_anchor_keeps_the_line_of_the_anchor(make_settings: MakeSetting
         ("s3: {enabled: true}", "s3.enabled needs s3.bucket_name"),
         ("run_as: {enabled: true}", "run_as.enabled needs run_as.default_user"),
         (f"session_key: {{enabled: false, kms_key_arn: 'arn:aws:kms:{HOME}:111122223333:key/{KEY_ID}'}}", "no effect"),
-        ("cloudwatch: {log_group_name: '', create_log_group: false}", "Sessions would not be logged at all"),
+        ("cloudwatch: {log_group_name: '', create_log_group: false}", "Sessions are not logged at all"),
         ("cloudwatch: {log_group_name: ''}, s3: {enabled: true, bucket_name: logs-of-all}", "must be false when"),
         ("cloudwatch: {log_group_name: ''}, waive: [no_log_destination]", "cloudwatch.create_log_group must be false"),
         (f"shell_profile: {{linux: {'é' * 15_001}, windows: {'b' * 29_999}}}", "have 60,001 bytes together"),
@@ -546,8 +549,8 @@ def test_a_key_is_one_of_the_region_where_it_is_used(make_settings: MakeSettings
         settings.effective(PROD, "us-east-1")
     assert str(caught.value).endswith(
         "organization.yaml:9 (defaults.preferences.session_key.kms_key_arn): For 111122223333 (Payments Prod) in "
-        "us-east-1: preferences.session_key.kms_key_arn must be a key of us-east-1, not of eu-west-1: give every "
-        "region its own, with an override that names the region."
+        "us-east-1: preferences.session_key.kms_key_arn must be a key of us-east-1, not of eu-west-1; set one "
+        "per region, with an override that matches the region."
     )
 
 

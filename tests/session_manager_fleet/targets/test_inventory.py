@@ -116,7 +116,7 @@ def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lz
         (
             HOME,
             "[eu-west-1, eusc-de-east-1, eu-west-8]",
-            r'"eusc-de-east-1" is in the partition aws-eusc, in which Terraform cannot.*\n.*"eu-west-8" is not an AW',
+            r'"eusc-de-east-1" is in the partition aws-eusc, which Terraform.s S3 backend.*\n.*"eu-west-8" is not an',
         ),
         (HOME, "[eu-west-1, cn-north-1]", "The regions belong to different AWS partitions"),
     ],
