@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from session_manager_fleet.demo.preferences import LivePreferences, read_preferences
 from session_manager_fleet.demo.remediation import JudgedRole, read_compliance, remediate
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences import LivePreferences, read_preferences
 from session_manager_fleet.targets import Inventory, Target
 
 

@@ -14,7 +14,7 @@ from session_manager_fleet.reports import visible
 if TYPE_CHECKING:
     from session_manager_fleet.demo.central_logging import Attempt
     from session_manager_fleet.demo.live_state import RemediatedRole
-    from session_manager_fleet.preferences import LivePreferences
+    from session_manager_fleet.demo.preferences import LivePreferences
     from session_manager_fleet.targets import Target
 
 

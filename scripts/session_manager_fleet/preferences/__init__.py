@@ -2,7 +2,6 @@
 
 from session_manager_fleet.preferences.compare import DocumentChange, VerificationError, verify_preferences
 from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
-from session_manager_fleet.preferences.live import LivePreferences, read_preferences
 from session_manager_fleet.preferences.preview import (
     PREFERENCES_OUTPUT,
     planned_preferences,
@@ -14,13 +13,11 @@ from session_manager_fleet.preferences.preview import (
 __all__ = [
     "PREFERENCES_OUTPUT",
     "DocumentChange",
-    "LivePreferences",
     "VerificationError",
     "log_group_name",
     "planned_preferences",
     "preview_adoption",
     "preview_destruction",
-    "read_preferences",
     "verify_preferences",
     "wanted_preferences",
     "writes_preferences",

@@ -13,8 +13,8 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
 from session_manager_fleet.demo import report
+from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.preferences.compare import DocumentChange
-from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import Summary

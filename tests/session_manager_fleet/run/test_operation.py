@@ -19,8 +19,8 @@ from moto import mock_aws
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.demo import live_state
+from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.preferences.live import LivePreferences
 from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.beginnings import begin_run, continue_run
 from session_manager_fleet.run.executors.base import Workers
