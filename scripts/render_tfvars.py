@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Render the tfvars of every target: short for `rollout.py render`."""
+"""Render the tfvars files of targets, like `rollout.py render`."""
 
 import sys
 

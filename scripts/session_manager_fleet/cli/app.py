@@ -16,15 +16,23 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
-from session_manager_fleet.cli.commands import demo as emulated
-from session_manager_fleet.cli.commands import describe as describing
-from session_manager_fleet.cli.commands import list_and_render as listing
-from session_manager_fleet.cli.commands import merge as merging
-from session_manager_fleet.cli.commands import report as reporting
-from session_manager_fleet.cli.commands import rollout as rolling
-from session_manager_fleet.cli.commands import unlock as recovering
-from session_manager_fleet.cli.commands import verify as verifying
-from session_manager_fleet.cli.options import Source, giving
+from session_manager_fleet.cli.commands.apply import apply
+from session_manager_fleet.cli.commands.demo import demo
+from session_manager_fleet.cli.commands.destroy import destroy
+from session_manager_fleet.cli.commands.discover import discover
+from session_manager_fleet.cli.commands.exceptions import exceptions
+from session_manager_fleet.cli.commands.explain import explain
+from session_manager_fleet.cli.commands.merge import merge
+from session_manager_fleet.cli.commands.plan import plan
+from session_manager_fleet.cli.commands.render import render
+from session_manager_fleet.cli.commands.report import report
+from session_manager_fleet.cli.commands.resume import resume
+from session_manager_fleet.cli.commands.sandbox import sandbox
+from session_manager_fleet.cli.commands.schema import schema
+from session_manager_fleet.cli.commands.targets import targets
+from session_manager_fleet.cli.commands.unlock import unlock
+from session_manager_fleet.cli.commands.verify import verify
+from session_manager_fleet.cli.options import Source, with_options
 from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal, visible_lines
 from session_manager_fleet.run import signals
@@ -42,35 +50,35 @@ app = typer.Typer(
 def common(
     context: typer.Context,
     config: Annotated[
-        Path, typer.Option("-c", "--config", metavar="FILE", help="The organization and its settings.")
+        Path, typer.Option("-c", "--config", metavar="FILE", help="File with the organization and its settings.")
     ] = Path("organization.yaml"),
     read_from: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Take the accounts from this file, which `discover --output` has written."),
+        typer.Option(metavar="FILE", help="Read the accounts from this file, written by `discover --output`."),
     ] = None,
 ) -> typer.Context:
-    """Hold what all commands share."""
+    """Store the options that all commands share."""
     context.obj = Source(config, read_from)
     return context
 
 
 for command in (
-    listing.discover,
-    listing.targets,
-    describing.explain,
-    describing.exceptions,
-    describing.schema,
-    listing.render,
-    rolling.plan,
-    rolling.apply,
-    rolling.resume,
-    rolling.destroy,
-    merging.merge,
-    reporting.report,
-    verifying.verify,
-    recovering.unlock,
-    emulated.demo,
-    emulated.sandbox,
+    discover,
+    targets,
+    explain,
+    exceptions,
+    schema,
+    render,
+    plan,
+    apply,
+    resume,
+    destroy,
+    merge,
+    report,
+    verify,
+    unlock,
+    demo,
+    sandbox,
 ):
     app.command()(command)
 
@@ -79,33 +87,33 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _carry_out(program: typer.Typer, arguments: list[str], name: str) -> int:
+def _execute(program: typer.Typer, arguments: list[str], name: str) -> int:
     try:
         code = program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
-        # Whoever reads has enough, as `head` does. Typer exits by itself for this reason only.
+        # The reader closed the pipe, as `| head` does; Typer raises SystemExit only then.
         terminal.discard_output(sys.stdout)
         return ExitCode.DONE
     if code == ExitCode.INTERRUPTED and not isinstance(code, ExitCode):
-        # That is what Typer makes of Ctrl-C. A command that ends so has said why, and returns an ExitCode.
+        # Typer returns a plain 130 for Ctrl-C. A command that handled Ctrl-C itself returns an ExitCode.
         raise KeyboardInterrupt
     return int(code)
 
 
 def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.py") -> int:
-    """Run a command and return its exit code; every expected error has been told in words."""
+    """Run a command and return its exit code; expected errors are printed as messages, not as tracebacks."""
     errors = terminal.make_console(stderr=True)
     try:
         with signals.handled_signals(_raise_interrupt):
-            return _carry_out(program, arguments, name)
+            return _execute(program, arguments, name)
     except FleetError as error:
         errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):
             errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
         return error.exit_code
     except TyperException as error:
-        # Without arguments help was all that there is to say.
+        # Empty when Typer has printed the help for a call without arguments.
         if message := error.format_message():
             errors.print(f"[bold red]Error:[/bold red] {escape(message)}", soft_wrap=True)
         return ExitCode.INVALID_INPUT
@@ -115,7 +123,7 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
     except OSError as error:
         errors.print(f"[bold red]Error:[/bold red] {escape(str(error))}", soft_wrap=True)
         return ExitCode.TARGET_FAILED
-    except Exception:  # noqa: BLE001 - the last resort: a bug must not look like a result
+    except Exception:  # noqa: BLE001 - a bug must not look like a result
         handle, path = tempfile.mkstemp(prefix="rollout-crash-", suffix=".log")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(traceback.format_exc())
@@ -128,15 +136,15 @@ def _shown(text: object) -> str:
 
 
 def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> int:
-    """Run a program that is one command; what stands before commands elsewhere is among its own options."""
+    """Run a program that consists of one command, which also has the options that stand before commands elsewhere."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command()(giving("context", common)(command))
+    program.command()(with_options("context", common)(command))
     _accept_all_letters()
     return run(arguments, program, name)
 
 
 def _accept_all_letters() -> None:
-    """Let standard output and errors spell out what their encoding lacks: a name must not end a rollout."""
+    """Escape characters that the encoding of standard output or error lacks: a name must not end a rollout."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""What the commands share: options, the selection of targets, and how both are read."""
+"""Options that the commands share, and the selection of targets."""
 
 from __future__ import annotations
 
@@ -21,35 +21,37 @@ from session_manager_fleet.targets import Inventory, Selection, Shard, TargetLis
 from session_manager_fleet.targets import exceptions as register
 
 AccountOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Accounts by id or name.")
+    list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Select accounts by id or name.")
 ]
 OuOption = Annotated[
     list[str] | None,
-    typer.Option("--ou", metavar="PATH-GLOB", help="Organizational units, as Workloads/Prod/** (with all below)."),
+    typer.Option(
+        "--ou", metavar="PATH-GLOB", help="Select organizational units; Workloads/Prod/** includes nested ones."
+    ),
 ]
 TagOption = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="Tags that accounts must have, all of them."),
+    typer.Option("--tag", metavar="KEY=VALUE", help="Select accounts with this tag; several must all match."),
 ]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="REGION", help="Regions.")]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="REGION", help="Select regions.")]
 ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
         metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R|role=ROLE",
-        help="What to leave out, whatever else is selected.",
+        help="Exclude accounts or regions from the selection.",
     ),
 ]
-WaveOption = Annotated[str | None, typer.Option("--wave", metavar="NAME", help="Only this wave.")]
-ShardOption = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Part I of N of the accounts.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Everything; nothing is selected by default.")]
+WaveOption = Annotated[str | None, typer.Option("--wave", metavar="NAME", help="Select one wave.")]
+ShardOption = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Select part I of N of the accounts.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Select all targets; by default, none are selected.")]
 WorkersOption = Annotated[
-    str, typer.Option("--workers", metavar="N|auto", help="Targets at once; auto measures this machine.")
+    str, typer.Option("--workers", metavar="N|auto", help="Number of parallel targets; auto adapts to this machine.")
 ]
 RunsOption = Annotated[
-    Path, typer.Option("--runs", metavar="FOLDER", file_okay=False, help="Where the folders of runs are kept.")
+    Path, typer.Option("--runs", metavar="FOLDER", file_okay=False, help="Folder of the run folders.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Apply without asking.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Apply without confirmation.")]
 LzaOption = Annotated[
     Path | None,
     typer.Option("--lza", metavar="FOLDER", help="Emulate the organization of this Landing Zone Accelerator folder."),
@@ -60,11 +62,11 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class Source:
-    """What the options before the command say about where everything is read from.
+    """Files to read, from the options before the command.
 
     Attributes:
         config: organization.yaml.
-        read_from: A saved discovery to use in place of the source of the accounts.
+        read_from: Saved accounts to use instead of the configured source.
     """
 
     config: Path
@@ -95,65 +97,70 @@ def _tags(texts: list[str]) -> dict[str, str]:
     for text in texts:
         key, value = parse_tag(text)
         if tags.setdefault(key, value) != value:
-            raise InputError(f'No account has two values of the tag "{key}".', "--tag")
+            raise InputError(f'The tag "{key}" is given with two values; an account has only one.', "--tag")
     return tags
 
 
-def giving(name: str, build: Callable[..., object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give commands the options of a function, and what it makes of them as one of their parameters."""
+def with_options(name: str, build: Callable[..., object]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that adds the options of a function to a command.
+
+    Args:
+        name: Parameter of the command that receives the function's result.
+        build: The function; its parameters become options.
+    """
     options = inspect.signature(build, eval_str=True).parameters
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
         own = inspect.signature(command, eval_str=True).parameters
 
         @functools.wraps(command)
-        def with_options(**arguments: Any) -> int:  # noqa: ANN401 - whatever the command takes
+        def decorated(**arguments: Any) -> int:  # noqa: ANN401 - the arguments of any command
             chosen = {option: arguments.pop(option) for option in options}
             return command(**{name: build(**chosen)}, **arguments)
 
         merged = [*(parameter for parameter in own.values() if parameter.name != name), *options.values()]
         keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
-        with_options.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
-        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
-        return with_options
+        decorated.__signature__ = inspect.Signature(keywords)  # type: ignore[attr-defined]
+        decorated.__annotations__ = {parameter.name: parameter.annotation for parameter in keywords}
+        return decorated
 
     return decorate
 
 
-selecting = giving("selection", _selection)
+selecting = with_options("selection", _selection)
 
 
 def today() -> datetime.date:
-    """Return the day by which exceptions expire: the command line's only look at the calendar."""
+    """Return the date that decides whether exceptions have expired."""
     return datetime.datetime.now(datetime.UTC).date()
 
 
-def load_context(source: Source, *, with_tags: bool = False, refuse_expired: bool = False) -> Inventory:
-    """Load the context, and warn on standard error of what is allowed, but worth knowing.
+def load_inventory(source: Source, *, with_tags: bool = False, refuse_expired: bool = False) -> Inventory:
+    """Load the inventory, and print warnings to standard error.
 
     Args:
-        source: Where from.
-        with_tags: Ask for account tags even if the settings do not need them.
-        refuse_expired: Go no further with an exception whose last day is over, instead of warning of it.
+        source: Files to read.
+        with_tags: Read account tags even if the settings do not need them.
+        refuse_expired: Refuse expired exceptions instead of warning.
 
     Raises:
         InputError: The settings or the source of the accounts are invalid, or an exception has expired.
-        AccessError: The Organizations API could not be asked.
+        AccessError: The Organizations API is not accessible.
     """
-    context = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
+    inventory = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
     if refuse_expired:
-        register.refuse_expired(context.settings, today())
+        register.refuse_expired(inventory.settings, today())
     errors = terminal.make_console(stderr=True)
-    for warning in warnings_of(context):
+    for warning in warnings_of(inventory):
         errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
-    return context
+    return inventory
 
 
-def warnings_of(context: Inventory) -> list[str]:
-    """Return what the source of the accounts, the settings and the exception register say that is worth knowing."""
-    settings = context.settings
-    problems = settings.warnings(context.organization, context.home_region, context.regions)
-    return [*context.organization.warnings, *map(str, [*problems, *register.soon_over(settings, today())])]
+def warnings_of(inventory: Inventory) -> list[str]:
+    """Return the warnings of the account source, the settings and the exception register."""
+    settings = inventory.settings
+    problems = settings.warnings(inventory.organization, inventory.home_region, inventory.regions)
+    return [*inventory.organization.warnings, *map(str, [*problems, *register.soon_over(settings, today())])]
 
 
 def load(
@@ -164,34 +171,34 @@ def load(
     refuse_expired: bool = False,
     empty_when_whole: bool = False,
 ) -> tuple[Inventory, TargetList]:
-    """Load the context and select targets.
+    """Load the inventory and select targets.
 
     Args:
-        source: Where from.
-        selection: Which targets are meant.
-        console: Where to tell which accounts are left out.
-        refuse_expired: Go no further with an exception whose last day is over, instead of warning of it.
-        empty_when_whole: Whether an organization without any target is something to work on.
+        source: Files to read.
+        selection: Targets to select.
+        console: Where to print skipped accounts.
+        refuse_expired: Refuse expired exceptions instead of warning.
+        empty_when_whole: Accept --all for an organization without targets.
 
     Raises:
-        InputError: Nothing was selected explicitly, the selection is empty, or an exception has expired.
+        InputError: No selection was given, the selection is empty, or an exception has expired.
     """
     uses_tags = bool(selection.include.tags) or any(text.startswith("tag=") for text in selection.exclude)
-    context = load_context(source, with_tags=uses_tags, refuse_expired=refuse_expired)
-    targets = context.select(selection)
+    inventory = load_inventory(source, with_tags=uses_tags, refuse_expired=refuse_expired)
+    targets = inventory.select(selection)
     if not selection.given:
         terminal.print_targets(console, targets.targets)
         count = len(targets.targets)
-        raise InputError(f"Say which targets are meant, or --all for these {count}; nothing was done.")
+        raise InputError(f"No targets selected. Use --account, --ou, … or --all (these {count} targets).")
     terminal.print_skipped(console, targets.skipped)
     if not targets.targets and selection.shard is None and not (empty_when_whole and selection.whole):
-        raise InputError("The selection matches no target: accounts, regions and exclusions leave nothing over.")
-    context.check_settings(targets)
-    return context, targets
+        raise InputError("No target matches the selection; check --account, --ou, --tag, --region and --exclude.")
+    inventory.check_settings(targets)
+    return inventory, targets
 
 
 def parse_workers(text: str) -> int | None:
-    """Return the number of workers, or None for as many as this machine can carry.
+    """Return the number of workers, or None for as many as this machine supports.
 
     Raises:
         InputError: The text is neither a number nor "auto".

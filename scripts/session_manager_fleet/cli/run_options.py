@@ -1,4 +1,4 @@
-"""The options of commands that run terraform, and how they are read."""
+"""Options of commands that run Terraform."""
 
 from __future__ import annotations
 
@@ -11,51 +11,58 @@ from typing import Annotated
 
 import typer
 
-from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, giving, parse_workers
+from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, parse_workers, with_options
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run import THREADS, RunOptions
+from session_manager_fleet.settings import Tolerance
 
 ExecutorOption = Annotated[
     str,
-    typer.Option("--executor", metavar="threads|dask://HOST:PORT", help="Where terraform runs: here, or on a cluster."),
+    typer.Option(
+        "--executor",
+        metavar="threads|dask://HOST:PORT",
+        help="Where Terraform runs: on this machine, or on a Dask cluster.",
+    ),
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="One target after another, without threads.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Work on one target at a time, without threads.")]
 TimeoutOption = Annotated[
     float,
-    typer.Option("--timeout", metavar="SECONDS", help="How long one terraform command may take; at most 24 hours."),
+    typer.Option("--timeout", metavar="SECONDS", help="Time limit of one Terraform command; at most 24 hours."),
 ]
 MaxFailuresOption = Annotated[
     str | None,
     typer.Option(
-        "--max-failures", metavar="N|P%", help="Start nothing more when more targets have failed; waves have their own."
+        "--max-failures",
+        metavar="N|P%",
+        help="Start no targets after more failures than this.",
     ),
 ]
 WavePauseOption = Annotated[
     float,
-    typer.Option("--wave-pause", metavar="SECONDS", help="How long to wait between two waves; at most 24 hours."),
+    typer.Option("--wave-pause", metavar="SECONDS", help="Pause between two waves; at most 24 hours."),
 ]
 MaxPlanAgeOption = Annotated[
-    str, typer.Option("--max-plan-age", metavar="24h|90m", help="How old a saved plan may be when it is applied.")
+    str, typer.Option("--max-plan-age", metavar="24h|90m", help="Maximum age of a saved plan when it is applied.")
 ]
 AllowDestroyOption = Annotated[
-    bool, typer.Option("--allow-destroy", help="Let keys, log groups and buckets be deleted or replaced.")
+    bool, typer.Option("--allow-destroy", help="Allow keys, log groups and buckets to be deleted or replaced.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Show failures and the result only.")]
-ConfirmWavesOption = Annotated[bool, typer.Option("--confirm-waves", help="Ask before every wave but the first.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show only failures and the result.")]
+ConfirmWavesOption = Annotated[bool, typer.Option("--confirm-waves", help="Ask before each wave after the first.")]
 
 _DAY_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
 class Running:
-    """How a command is to run terraform.
+    """Options of a command that runs Terraform.
 
     Attributes:
-        options: What the run itself is told.
-        runs: Where the folders of runs are kept.
-        yes: Nobody is asked.
-        confirm_waves: Somebody is asked before every wave but the first.
-        quiet: Only failures and the result are shown.
+        options: Options of the run itself.
+        runs: Folder of the run folders.
+        yes: Apply without confirmation.
+        confirm_waves: Ask before each wave after the first.
+        quiet: Show only failures and the result.
     """
 
     options: RunOptions
@@ -63,6 +70,11 @@ class Running:
     yes: bool = False
     confirm_waves: bool = False
     quiet: bool = False
+
+    @property
+    def unattended_and_quiet(self) -> bool:
+        """Whether to hide planned changes; they are shown to anyone who is asked for confirmation."""
+        return self.quiet and self.yes
 
 
 def _planning(
@@ -100,7 +112,7 @@ def _applying(
 ) -> Running:
     running = _planning(workers, executor, debug, timeout, max_failures, quiet, runs)
     if confirm_waves and not sys.stdin.isatty():
-        message = "Nobody is there to be asked before a wave; use --wave-pause, or apply wave by wave with --wave."
+        message = "Cannot ask before a wave: standard input is not a terminal. Use --wave-pause or --wave."
         raise InputError(message, "--confirm-waves")
     options = replace(
         running.options,
@@ -112,39 +124,39 @@ def _applying(
 
 
 def _within_a_day(seconds: float, least: int, option: str) -> float:
-    """Return seconds that are no fewer than the least; what is no number, as "nan", is refused, too."""
+    """Return seconds within the limits; "nan" is refused, too."""
     if not least <= seconds <= _DAY_SECONDS:
         raise InputError(f"{seconds:g} is not between {least} and {_DAY_SECONDS} seconds.", option)
     return seconds
 
 
-planning = giving("running", _planning)
-applying = giving("running", _applying)
+planning = with_options("running", _planning)
+applying = with_options("running", _applying)
 
 
 def parse_tolerance(text: str | None) -> int | str | None:
-    """Return how many failures are tolerated: a number, a percentage as text, or None for any number.
+    """Return the tolerated failures: a number, a percentage as text, or None for any number.
 
     Raises:
         InputError: The text is neither.
     """
     if text is None:
         return None
-    if text.isdecimal():
-        return int(text)
-    if not re.fullmatch(r"(100|[1-9]?[0-9])%", text):
-        raise InputError(f'"{text}" is neither a number of targets nor a percentage such as 5%.', "--max-failures")
-    return text
+    try:
+        return Tolerance.parse(int(text) if text.isdecimal() else text).value
+    except ValueError as error:
+        message = f'"{text}" is neither a number of targets nor a percentage such as 5%.'
+        raise InputError(message, "--max-failures") from error
 
 
 def parse_duration(text: str) -> datetime.timedelta:
     """Return a duration written as `24h`, `90m` or `45s`.
 
     Raises:
-        InputError: It is written in another way.
+        InputError: The text has another form.
     """
     match = re.fullmatch(r"([1-9][0-9]{0,5})([hms])", text)
     if match is None:
-        raise InputError(f'"{text}" is not a duration; write 24h, 90m or 45s.', "--max-plan-age")
+        raise InputError(f'"{text}" is not a duration; use for example 24h, 90m or 45s.', "--max-plan-age")
     unit = {"h": "hours", "m": "minutes", "s": "seconds"}[match[2]]
     return datetime.timedelta(**{unit: int(match[1])})

@@ -1,4 +1,4 @@
-"""What only the `demo` and `sandbox` commands need; it takes the extra `sandbox`."""
+"""Code for the `demo` and `sandbox` commands only; needs the extra `sandbox`."""
 
 from session_manager_fleet.demo.central_logging import Attempt, try_uploads
 from session_manager_fleet.demo.live_state import RemediatedRole, live_preferences, remediate_roles

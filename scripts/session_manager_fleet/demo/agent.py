@@ -1,7 +1,7 @@
-"""What the agent on an instance does when it uploads the log of a session.
+"""Upload a session log as the SSM agent on an instance does.
 
-From amazon-ssm-agent, `agent/s3util/s3util.go` and `agent/session/logging`: it asks for the bucket's default encryption
-first, and uploads with the canned ACL `bucket-owner-full-control` and the encryption it was told.
+From amazon-ssm-agent, `agent/s3util/s3util.go` and `agent/session/logging`: it reads the bucket's default encryption,
+and uploads with the canned ACL `bucket-owner-full-control` and that encryption.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def upload_log(session: boto3.Session, bucket: str, key: str, text: str) -> None:
-    """Upload a session's log.
+    """Upload a session log.
 
     Args:
-        session: With the credentials of the instance.
-        bucket: The bucket of the preferences.
+        session: With credentials of the instance.
+        bucket: Name of the log bucket.
         key: Key of the object.
-        text: The log.
+        text: Content of the log.
 
     Raises:
         botocore.exceptions.ClientError: S3 or KMS refuses it.

@@ -1,4 +1,4 @@
-"""Try what central logging must allow, and what it must not."""
+"""Try uploads that central logging must allow, and uploads that it must refuse."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Attempt:
     """An upload of a session log.
 
     Attributes:
-        who: Who tries, for people.
-        key: Where to.
-        expected: Whether it must succeed.
-        refusal: What AWS said; empty when it succeeded.
+        who: The uploader, for display.
+        key: Key of the object.
+        expected: Whether the upload must succeed.
+        refusal: AWS's error code; empty if it succeeded.
     """
 
     who: str
@@ -38,18 +38,18 @@ class Attempt:
 
     @property
     def as_expected(self) -> bool:
-        """Whether it came as it must."""
+        """Whether the upload ended as expected."""
         return self.expected == (not self.refusal)
 
 
 def try_uploads(sandbox: Sandbox, targets: Sequence[Target], bucket: str, prefix: str) -> list[Attempt]:
-    """Upload logs as the agent does: with an instance's role below its own prefix and another's, and from outside.
+    """Upload logs with an instance role below its own prefix and another's, and from outside the organization.
 
     Args:
-        sandbox: The emulated organization, where the instance policy is attached to the instances' role already.
+        sandbox: The emulated organization; its instance roles must have the instance policy.
         targets: Targets of two accounts.
         bucket: The bucket of the log archive.
-        prefix: What all keys begin with.
+        prefix: Prefix of all keys.
     """
     one, other = targets
     instance = sandbox.instance_session(one.account.id, INSTANCE_ROLE, one.region)
@@ -60,7 +60,7 @@ def try_uploads(sandbox: Sandbox, targets: Sequence[Target], bucket: str, prefix
         _attempt(who, own, lambda: upload_log(instance, bucket, own, _LOG), expected=True),
         _attempt(who, foreign, lambda: upload_log(instance, bucket, foreign, _LOG), expected=False),
         _attempt(
-            f"{who}, with a key of its own", own, lambda: _upload_otherwise(instance, bucket, own), expected=False
+            f"{who}, with another KMS key", own, lambda: _upload_with_another_key(instance, bucket, own), expected=False
         ),
         _attempt(
             "an administrator outside the organization",
@@ -71,8 +71,8 @@ def try_uploads(sandbox: Sandbox, targets: Sequence[Target], bucket: str, prefix
     ]
 
 
-def _upload_otherwise(session: boto3.Session, bucket: str, key: str) -> None:
-    """Upload a log that the readers of the archive could not decrypt."""
+def _upload_with_another_key(session: boto3.Session, bucket: str, key: str) -> None:
+    """Upload a log that the readers of the log archive could not decrypt."""
     session.client("s3").put_object(
         Bucket=bucket, Key=key, Body=_LOG.encode(), ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/aws/s3"
     )

@@ -1,4 +1,4 @@
-"""What the demo shows of the live accounts."""
+"""Read and remediate the live accounts."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from session_manager_fleet.demo.preferences import LivePreferences, read_preferences
-from session_manager_fleet.demo.remediation import JudgedRole, read_compliance, remediate
+from session_manager_fleet.demo.remediation import EvaluatedRole, read_compliance, remediate
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.targets import Inventory, Target
 
 
-def live_preferences(context: Inventory, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:
-    """Read the preferences document of every target; where that fails, the reason stands in its place."""
+def live_preferences(inventory: Inventory, targets: Sequence[Target]) -> list[tuple[Target, LivePreferences | str]]:
+    """Read the preferences document of each target, or the reason why that fails."""
     rows: list[tuple[Target, LivePreferences | str]] = []
     for target in targets:
-        settings = context.settings.effective(target.account, target.region)
+        settings = inventory.settings.effective(target.account, target.region)
         try:
-            session = context.session(target.account, target.region)
+            session = inventory.session(target.account, target.region)
             live = read_preferences(session, target.region, settings.values.names.document)
         except AccessError as error:
             rows.append((target, str(error)))
@@ -32,35 +32,37 @@ class RemediatedRole:
 
     Attributes:
         target: Home-region target of the role's account.
-        before: What AWS Config said first.
-        state: How the remediation ended; empty where none was needed.
-        compliant: What AWS Config says now.
+        before: Compliance before the remediation.
+        state: Final state of the remediation; empty if none was needed.
+        compliant: Compliance after the remediation.
     """
 
     target: Target
-    before: JudgedRole
+    before: EvaluatedRole
     state: str
     compliant: bool
 
 
-def remediate_roles(context: Inventory, targets: Sequence[Target], settle: Callable[[], None]) -> list[RemediatedRole]:
-    """Start the remediation of all non-compliant roles in the home regions, and read again what AWS Config says.
+def remediate_roles(
+    inventory: Inventory, targets: Sequence[Target], settle: Callable[[], None]
+) -> list[RemediatedRole]:
+    """Remediate all non-compliant roles in the home regions, and read their compliance again.
 
     Args:
-        context: The organization.
-        targets: Only those in their account's home region are considered.
-        settle: Waits until AWS Config has judged what changed.
+        inventory: The organization and its settings.
+        targets: Only those in their account's home region are used.
+        settle: Waits until AWS Config has evaluated all changes.
 
     Raises:
-        AccessError: AWS Config cannot be asked.
+        AccessError: AWS Config is not accessible.
     """
     settle()
     rows: list[RemediatedRole] = []
     for target in targets:
-        settings = context.settings.effective(target.account, target.region).values
+        settings = inventory.settings.effective(target.account, target.region).values
         if not target.is_home or not settings.config_rule.enabled:
             continue
-        session, rule = context.session(target.account, target.region), settings.names.config_rule
+        session, rule = inventory.session(target.account, target.region), settings.names.config_rule
         judged = read_compliance(session, target.region, rule)
         pending = [role.resource_id for role in judged if not role.compliant]
         states = remediate(session, target.region, rule, pending) if pending else {}

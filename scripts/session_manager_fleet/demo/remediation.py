@@ -1,4 +1,4 @@
-"""Read and remediate the compliance of roles."""
+"""Read the compliance of IAM roles with a Config rule, and remediate them."""
 
 from __future__ import annotations
 
@@ -15,26 +15,20 @@ if TYPE_CHECKING:
 
 
 _ROLE_TYPE = "AWS::IAM::Role"
-
-
-# AWS Config takes at most so many resources at once (API reference: BatchGetResourceConfig, StartRemediationExecution).
+# Maximum of BatchGetResourceConfig and StartRemediationExecution (API reference).
 _RESOURCES_PER_CALL = 100
-
-
 _REMEDIATION_SECONDS = 180
-
-
 _REMEDIATION_RUNS = {"QUEUED", "IN_PROGRESS"}
 
 
 @dataclass(frozen=True)
-class JudgedRole:
-    """What AWS Config says of an IAM role.
+class EvaluatedRole:
+    """Compliance of an IAM role.
 
     Attributes:
-        resource_id: Id of the role (`AROA…`), as AWS Config names it.
+        resource_id: Id of the role (`AROA…`), its resource id in AWS Config.
         name: Name of the role.
-        compliant: Whether it has what the rule demands.
+        compliant: Whether it complies with the rule.
     """
 
     resource_id: str
@@ -42,11 +36,11 @@ class JudgedRole:
     compliant: bool
 
 
-def read_compliance(session: boto3.Session, region: str, rule: str) -> list[JudgedRole]:
-    """Read which roles a Config rule has judged, by name; roles that it does not apply to are not among them.
+def read_compliance(session: boto3.Session, region: str, rule: str) -> list[EvaluatedRole]:
+    """Read the roles that a Config rule has evaluated, sorted by name, without those that it does not apply to.
 
     Raises:
-        AccessError: There is no such rule, or its results may not be read.
+        AccessError: The rule does not exist, or its results are not accessible.
     """
     client = session.client("config", region_name=region, config=CLIENT_CONFIG)
     with translated_errors(f"read the compliance with {rule} in {region}"):
@@ -62,7 +56,7 @@ def read_compliance(session: boto3.Session, region: str, rule: str) -> list[Judg
             items = client.batch_get_resource_config(resourceKeys=keys)["baseConfigurationItems"]  # type: ignore[arg-type]
             names |= {item["resourceId"]: item["resourceName"] for item in items}
     roles = [
-        JudgedRole(resource_id, names.get(resource_id, resource_id), verdict == "COMPLIANT")
+        EvaluatedRole(resource_id, names.get(resource_id, resource_id), verdict == "COMPLIANT")
         for resource_id, verdict in verdicts.items()
         if verdict in {"COMPLIANT", "NON_COMPLIANT"}
     ]
@@ -70,7 +64,7 @@ def read_compliance(session: boto3.Session, region: str, rule: str) -> list[Judg
 
 
 def remediate(session: boto3.Session, region: str, rule: str, resource_ids: Sequence[str]) -> dict[str, str]:
-    """Run the rule's remediation for some roles, wait for it, and return the state of each by resource id.
+    """Run the rule's remediation for roles, wait for it, and return the final state by resource id.
 
     Raises:
         AccessError: The remediation cannot be started or followed.

@@ -1,4 +1,4 @@
-"""What a person sees of the uploads that the demo tries."""
+"""Terminal output of the demo."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
-    """Print who could upload what, and whether that is right."""
-    table = Table("who", "log", "answer", title_justify="left")
+    """Print each upload with its result, and whether that was expected."""
+    table = Table("who", "log", "result", title_justify="left")
     for attempt in attempts:
         answer = f"refused: {attempt.refusal}" if attempt.refusal else "stored"
         style = "green" if attempt.as_expected else "bold red"
@@ -29,7 +29,7 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
 
 
 def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | str]]) -> None:
-    """Show what the preferences document of every target says now."""
+    """Print the live preferences document of each target."""
     table = Table("Name", "Region", "Default", "Latest", title="Live preferences")
     for heading in ("Logging", "Encrypted", "Minutes"):
         table.add_column(heading, overflow="fold")
@@ -44,7 +44,7 @@ def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | 
 
 
 def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
-    """Show what AWS Config says of every instance role, before and after the remediation."""
+    """Print the compliance of each instance role before and after the remediation."""
     verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
     table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
     for row in rows:

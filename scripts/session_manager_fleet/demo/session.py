@@ -1,4 +1,4 @@
-"""An emulated organization for the length of a command, with settings that fit it."""
+"""Run an emulated organization for the duration of a command, with settings for it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from session_manager_fleet.terraform import StateBackend, child_environment, pro
 
 _EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
 
-# There is no state worth saving in an organization that disappears with the command.
+# Terraform needs no time to save states: the organization ends with the command.
 _INTERRUPT_SECONDS = 3.0
 
-# Settings of the caller that would lead AWS clients elsewhere than to the emulator.
+# AWS settings of the caller that are kept; all others could lead clients to AWS instead of the emulator.
 _KEPT_VARIABLES = frozenset({"AWS_CA_BUNDLE"})
 
 
@@ -41,14 +41,14 @@ class DemoError(FleetError):
 
 @dataclass(frozen=True)
 class RunningSandbox:
-    """An emulated organization that is running.
+    """A running emulated organization.
 
     Attributes:
         sandbox: The emulator.
-        organization: What it consists of.
-        config: organization.yaml for it.
-        environment_file: Shell script that exports the environment to use it with.
-        environment: What that script exports.
+        organization: Its accounts and regions.
+        config: Path of its organization.yaml.
+        environment_file: Shell script that exports `environment`.
+        environment: Variables for clients of the emulator.
     """
 
     sandbox: Sandbox
@@ -64,16 +64,16 @@ class RunningSandbox:
 
 @contextmanager
 def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iterator[RunningSandbox]:
-    """Run an emulated organization; this process's AWS environment leads to it until the end.
+    """Run an emulated organization, with the AWS environment of this process set for it.
 
     Args:
-        lza: Landing Zone Accelerator folder to take the organization from, or None for the example organization.
-        runs: Where to keep its files; they are removed at the end.
-        tell: Is told in a sentence what takes time.
+        lza: Landing Zone Accelerator folder to read the organization from, or None for the example organization.
+        runs: Folder for temporary files.
+        tell: Called with a sentence before steps that take time.
 
     Raises:
         InputError: The Landing Zone Accelerator configuration is invalid.
-        DemoError: The emulator does not start, or fails while it is used.
+        DemoError: The emulator does not start, or fails later.
     """
     organization = default_organization() if lza is None else _organization_of(lza)
     processes.guard_children(_INTERRUPT_SECONDS)
@@ -116,15 +116,15 @@ def _organization_of(lza: Path) -> SandboxOrganization:
 
 
 class _NewAccounts:
-    """Gives an id to every account that the configuration has none for, as AWS does when it makes the account."""
+    """Assigns an id to each account without one in the configuration, as AWS does when it creates an account."""
 
     def accounts(self, emails: Collection[str], region: str | None) -> list[Account]:  # noqa: ARG002
-        """Return an account for each address; its id is the same every time."""
+        """Return an account for each address; an address always gets the same id."""
         numbers = {email: int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**12 for email in emails}
         return [Account(f"{number:012}", email, email=email) for email, number in numbers.items()]
 
     def parameter(self, name: str, region: str | None) -> str:
-        """Refuse: nobody knows what is in the parameters of an organization that does not exist.
+        """Refuse: an emulated organization has no SSM parameters.
 
         Raises:
             AccessError: Always.
@@ -133,7 +133,7 @@ class _NewAccounts:
 
 
 def _write_config(folder: Path, organization: SandboxOrganization, lza: Path, legacy_account_id: str | None) -> Path:
-    """Write settings for an organization that comes from a Landing Zone Accelerator configuration."""
+    """Write organization.yaml for an organization from a Landing Zone Accelerator configuration."""
     config: dict[str, Any] = {
         "schema_version": 1,
         "organization": {
@@ -153,7 +153,7 @@ def _write_config(folder: Path, organization: SandboxOrganization, lza: Path, le
 
 
 def _terraform_environment(folder: Path, config: Path) -> dict[str, str]:
-    """Prepare what terraform needs when it is used by hand; TF_CLI_ARGS_init holds the backend configuration."""
+    """Return variables for Terraform by hand; TF_CLI_ARGS_init has the backend configuration."""
     settings = load_settings(config).organization
     home_region = settings.home_region or os.environ["AWS_REGION"]
     backend = StateBackend.find(settings, home_region).configuration(home_region)
@@ -167,7 +167,7 @@ def _terraform_environment(folder: Path, config: Path) -> dict[str, str]:
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Put variables into this process's environment, in place of all that AWS clients read; restore it at the end."""
+    """Replace all AWS variables of this process by these, and restore the environment at the end."""
     before = dict(os.environ)
     for name in before:
         if name.startswith("AWS_") and name not in _KEPT_VARIABLES:

@@ -27,8 +27,7 @@ from moto import mock_aws
 
 from session_manager_fleet.cli import options
 from session_manager_fleet.cli.app import run
-from session_manager_fleet.cli.commands import describe as describing
-from session_manager_fleet.cli.commands import list_and_render as listing
+from session_manager_fleet.cli.commands import exceptions, explain, render
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 WORKLOADS = ["--ou", "Workloads/**"]
@@ -173,8 +172,8 @@ def test_a_folder_of_the_accelerator_without_ids_is_refused(command: Command, pr
 
     refused(
         command("targets", "--all"),
-        "lza/accounts-config.yaml:1: Account ids are missing, and the Organizations API does not tell them.",
-        'id for "Management" (m@example.com): add it to "accountIds"',
+        "lza/accounts-config.yaml:1: Account ids are missing, and the Organizations API cannot be read.",
+        '"Management" (m@example.com) has no id: add it to "accountIds"',
     )
 
 
@@ -195,7 +194,7 @@ def test_without_a_selection_nothing_is_done(
 
     count = 4 if selection[:1] == ["--exclude"] else 6
     assert outcome.code == 64
-    assert f"Say which targets are meant, or --all for these {count}; nothing was done." in outcome.err
+    assert f"No targets selected. Use --account, --ou, … or --all (these {count} targets)." in outcome.err
     assert "Payments" in outcome.err + outcome.out
     assert snapshot(project) == before
 
@@ -211,10 +210,13 @@ def test_without_a_selection_nothing_is_done(
             ["targets", "--all", "--format", "xml"],
             '--format: Unknown format "xml"; use table, json, csv or github-matrix.',
         ),
-        (["targets", "--all", "--shards", "3"], "--shards: This is for --format github-matrix only"),
+        (["targets", "--all", "--shards", "3"], "--shards: Use a number from 1 to 256, with --format github-matrix."),
         (["targets", "--all", "--format", "github-matrix", "--shards", "257"], "from 1 to 256"),
         (["targets", "--all", "--format", "github-matrix", "--shards", "0"], "from 1 to 256"),
-        (["targets", "--all", "--format", "github-matrix", "--shard", "1/2"], "--shard: The matrix is made of shards"),
+        (
+            ["targets", "--all", "--format", "github-matrix", "--shard", "1/2"],
+            "--shard: Cannot be combined with --format",
+        ),
         (["targets", "--all", "--exclude", "role=audit"], "name it in organization.audit_account."),
         (["explain", "Deb"], 'ACCOUNT: No account has the id or name "Deb" (did you mean "Dev"?).'),
         (["explain", "Dev", "eu-west-2"], 'REGION: The organization does not use the region "eu-west-2"'),
@@ -222,7 +224,7 @@ def test_without_a_selection_nothing_is_done(
         (["exceptions", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),
         (["schema", "--of", "journal"], '--of: There is no schema of "journal"; use organization or summary.'),
         (["render", "--all", "--templates", "absent"], "absent: The template terraform.tfvars.j2 does not exist."),
-        (["render", "--all", "--prune", "--check"], "--prune: A check removes nothing"),
+        (["render", "--all", "--prune", "--check"], "--prune: Cannot be combined with --check"),
         (["--read-from", "absent.json", "targets", "--all"], "absent.json: The file does not exist."),
         (["targets", "--account", "Deb"], '--account: No account matches "Deb" (did you mean "Dev"?).'),
         (["targets", "--account", "999900001111"], '--account: No account has the id "999900001111"'),
@@ -232,18 +234,18 @@ def test_without_a_selection_nothing_is_done(
         ),
         (["targets", "--region", "eu-north-1"], '--region: The organization does not use the region "eu-north-1"'),
         (["targets", "--tag", "data"], '--tag: "data" is not a tag; write KEY=VALUE.'),
-        (["targets", "--tag", "data=public"], "The selection matches no target"),
-        (["targets", "--account", "Old"], "The selection matches no target"),
-        (["targets", "--all", "--exclude", "*"], "The selection matches no target"),
+        (["targets", "--tag", "data=public"], "No target matches the selection"),
+        (["targets", "--account", "Old"], "No target matches the selection"),
+        (["targets", "--all", "--exclude", "*"], "No target matches the selection"),
         (["targets", "--all", "--exclude", "Deb"], '--exclude: No account matches "Deb"'),
         (["targets", "--wave", "canari"], '--wave: There is no wave "canari" (did you mean "canary"?)'),
         (["targets", "--all", "--shard", "3/2"], '--shard: "3/2" is not a shard'),
-        (["render", "--prune", "--account", "Dev"], "--prune: What is stale can be told only with --all"),
-        (["render", "--all", "--prune", "--account", "Dev"], "--prune: What is stale can be told only with --all"),
-        (["render", "--all", "--prune", "--exclude", "Dev"], "--prune: What is stale can be told only with --all"),
-        (["apply", "--all"], "--yes: Nobody is there to be asked"),
+        (["render", "--prune", "--account", "Dev"], "--prune: Stale files can be identified only with --all"),
+        (["render", "--all", "--prune", "--account", "Dev"], "--prune: Stale files can be identified only with --all"),
+        (["render", "--all", "--prune", "--exclude", "Dev"], "--prune: Stale files can be identified only with --all"),
+        (["apply", "--all"], "--yes: Cannot ask for confirmation"),
         (["apply", "20270101T000000Z-abcd"], "There is no run here; run ids are the names of the folders in --runs."),
-        (["apply", "20270101T000000Z-abcd", "--all"], "RUN: The targets are those of the run"),
+        (["apply", "20270101T000000Z-abcd", "--all"], "RUN: A run already has its targets"),
     ],
 )
 def test_bad_arguments_are_refused(
@@ -495,8 +497,8 @@ def with_register(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project with two exceptions, on the first of March."""
     with (project / "organization.yaml").open("a") as file:
         file.write(REGISTER)
-    monkeypatch.setattr(options, "today", lambda: datetime.date(2027, 3, 1))
-    monkeypatch.setattr(describing, "today", lambda: datetime.date(2027, 3, 1))
+    for module in (options, exceptions, explain):
+        monkeypatch.setattr(module, "today", lambda: datetime.date(2027, 3, 1))
     return project
 
 
@@ -557,7 +559,7 @@ def test_an_account_is_explained(command: Command) -> None:
 
 @pytest.mark.usefixtures("project")
 def test_why_an_account_is_skipped_is_explained(command: Command) -> None:
-    assert "No target is made of it: the account is suspended." in command("explain", "Old").out
+    assert "This account has no targets: the account is suspended." in command("explain", "Old").out
     assert json.loads(command("explain", "Old", "--format", "json").out)["skip_reason"] == "the account is suspended"
 
 
@@ -624,7 +626,7 @@ def test_files_of_targets_that_are_gone_are_pruned_on_request(command: Command, 
 
     kept = command("render", "--all")
     assert kept.code == 0
-    assert kept.out.count("Stale, remove with --prune: accounts/222233334444/") == 2
+    assert kept.out.count("Stale (remove with --prune): accounts/222233334444/") == 2
     assert gone.exists()
     assert command("render", "--all", "--check").code == 2
 
@@ -642,10 +644,10 @@ def test_files_are_pruned_when_no_target_is_left(command: Command, project: Path
 
     listed, pruned = command("render", "--all"), command("render", "--all", "--prune")
 
-    assert (listed.code, listed.out.count("Stale, remove with --prune: accounts/")) == (0, 6)
+    assert (listed.code, listed.out.count("Stale (remove with --prune): accounts/")) == (0, 6)
     assert (pruned.code, pruned.out.count("Removed: accounts/")) == (0, 6)
     assert not list((project / "accounts").iterdir())
-    assert "The selection matches no target" in command("plan", "--all").err
+    assert "No target matches the selection" in command("plan", "--all").err
 
 
 @pytest.mark.parametrize(
@@ -887,7 +889,7 @@ def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatc
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr(listing, "render_files", broken)
+    monkeypatch.setattr(render, "render_files", broken)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     outcome = command("render", "--all")
@@ -906,7 +908,7 @@ def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatc
 def test_a_signal_outside_a_run_ends_the_command(
     command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    monkeypatch.setattr(listing, "render_files", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr(render, "render_files", lambda *_, **__: signal.raise_signal(number))
 
     outcome = command("render", "--all")
 

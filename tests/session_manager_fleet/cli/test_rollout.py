@@ -385,9 +385,9 @@ def _full(*_: object) -> None:
         (["plan", "--all", "--max-failures", "many"], "neither a number of targets nor a percentage"),
         (["plan", "--all", "--executor", "ray://a:1"], "is no executor"),
         (["apply", "--all", "--yes", "--max-plan-age", "1 day"], "is not a duration"),
-        (["apply", "--all", "--yes", "--confirm-waves"], "Nobody is there to be asked before a wave"),
-        (["apply", "--all"], "Nobody is there to be asked: use --yes"),
-        (["destroy", "--all"], "Nobody is there to be asked: use --yes"),
+        (["apply", "--all", "--yes", "--confirm-waves"], "Cannot ask before a wave"),
+        (["apply", "--all"], "Cannot ask for confirmation: standard input is not a terminal. Use --yes"),
+        (["destroy", "--all"], "Cannot ask for confirmation: standard input is not a terminal. Use --yes"),
         (["destroy", "--all", "--yes"], "add --allow-destroy"),
         (["resume", "nothing"], "There is no run here"),
         (["plan", "--all", "--executor", "dask://127.0.0.1:1"], "No Dask scheduler answers"),
@@ -443,7 +443,7 @@ def test_a_saved_run_is_applied_once_however_many_apply_it(
     assert command("apply", run) == 0
 
     assert len(traced(tmp_path, "apply")) == 4
-    assert "This run holds nothing to apply." in capsys.readouterr().out
+    assert "This run has nothing to apply." in capsys.readouterr().out
 
 
 def test_a_run_at_work_is_refused_to_a_second_command(
@@ -691,7 +691,7 @@ def test_a_saved_destruction_is_confirmed_as_one(
     assert command(verb, run) == 64
     assert command(verb, run, "--yes") == 64
     errors = capsys.readouterr().err
-    assert "Nobody is there to be asked: use --yes" in errors
+    assert "Cannot ask for confirmation: standard input is not a terminal. Use --yes" in errors
     assert "add --allow-destroy" in errors
     assert traced(tmp_path, "apply") == []
 

@@ -1,4 +1,4 @@
-"""The command that joins the runs of shards."""
+"""`merge`: combine the runs of shards."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from session_manager_fleet.run import merge as merging
 
 def merge(
     directories: Annotated[
-        list[Path], typer.Argument(metavar="DIR…", help="Folders of the runs of all shards.", show_default=False)
+        list[Path], typer.Argument(metavar="DIR…", help="Run folders of all shards.", show_default=False)
     ],
     within_tolerance: Annotated[
         bool,
-        typer.Option("--within-tolerance", help="Fail only if more targets failed than their waves tolerate."),
+        typer.Option("--within-tolerance", help="Fail only if more targets failed than max_failures of their wave."),
     ] = False,
     runs: RunsOption = RUNS,
 ) -> int:
-    """Join the runs of all shards to one run, and return the exit code of the whole; a missing shard is a failure."""
+    """Combine the runs of all shards into one run, and return its exit code; a missing shard is a failure."""
     console = terminal.make_console()
     parts = merging.read_parts(directories)
     run = merging.merge(parts, runs.resolve())

@@ -1,4 +1,4 @@
-"""Commands that show runs."""
+"""`report`: show a run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ FORMATS = "|".join(REPORTS)
 
 
 def report(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder; it may be unfinished.")],
-    output_format: Annotated[str, typer.Option("--format", metavar=FORMATS, help="How to show it.")] = "table",
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or its folder; the run may be unfinished.")],
+    output_format: Annotated[str, typer.Option("--format", metavar=FORMATS, help="Output format.")] = "table",
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, for its owner only.")
+        Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, readable by its owner only.")
     ] = None,
     runs: RunsOption = RUNS,
 ) -> int:
-    """Show what a run did: for people, a pull request, a CI system or a program."""
+    """Show the results of a run: as a table, or for a pull request, a CI system or a program."""
     if output_format not in REPORTS:
         raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
     summary = _summary(find_run(run, runs))
@@ -34,7 +34,7 @@ def report(
         try:
             write_private(output, content)
         except OSError as error:
-            raise FleetError(f"{output} cannot be written: {error.strerror or error}.") from error
+            raise FleetError(f"Cannot write {output}: {error.strerror or error}.") from error
     elif output_format == "table":
         terminal.print_summary(terminal.make_console(), summary)
     else:
@@ -47,10 +47,10 @@ def report(
 
 
 def write_reports(folder: RunFolder) -> list[Path]:
-    """Write the reports of a run for others beside its summary, for its owner only, and return where they are.
+    """Write the report files of a run beside its summary, readable by the owner only, and return their paths.
 
     Raises:
-        JournalError: The folder of the run cannot be written.
+        JournalError: The folder of the run is not writable.
     """
     summary, paths = _summary(folder), []
     for name, file in FILES.items():
@@ -61,7 +61,7 @@ def write_reports(folder: RunFolder) -> list[Path]:
 
 
 def _summary(folder: RunFolder) -> Summary:
-    """Tell from its journal what a run did; a summary that was kept without its journal will do."""
+    """Return the summary of a run from its journal, or from summary.json if there is no journal."""
     if (folder.path / SUMMARY).exists() and not (folder.path / JOURNAL).exists():
         return Summary.read(folder.path / SUMMARY)
     return folder.summarize(folder.read())

@@ -1,4 +1,4 @@
-"""Commands for what a run has left behind."""
+"""`unlock`: show stale state locks."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from session_manager_fleet.terraform import StateBackend, read_locks, release_co
 
 @selecting
 def unlock(context: typer.Context, selection: Selection) -> int:
-    """Show who holds locks of states and since when, and how to release one; nothing is released here."""
+    """Show who holds state locks, since when, and the commands that release them; releases nothing itself."""
     console = terminal.make_console()
-    loaded, selected = load(context.obj, selection, console)
-    backend = StateBackend.find(loaded.settings.organization, loaded.home_region)
+    inventory, selected = load(context.obj, selection, console)
+    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
     locks = read_locks(backend, selected.targets)
     if not locks:
-        console.print(f"No state of these {len(selected.targets)} targets is locked.")
+        console.print(f"None of the states of these {len(selected.targets)} targets is locked.")
         return ExitCode.DONE
     now = datetime.datetime.now(datetime.UTC)
     for lock in locks:
         account = lock.target.account
-        _tell(console, f"\n[bold]{escape(account.id)} {escape(visible(account.name))} {lock.target.region}[/bold]")
-        _tell(
+        _print(console, f"\n[bold]{escape(account.id)} {escape(visible(account.name))} {lock.target.region}[/bold]")
+        _print(
             console,
             f"locked by {escape(visible(lock.who))} for {lock.age(now)}, since {lock.since:%Y-%m-%d %H:%M:%S} UTC "
             f"({escape(visible(lock.operation))})",
         )
         if not lock.lock_id:
-            _tell(console, "The lock cannot be read: look at the object in the state bucket.")
+            _print(console, "The lock cannot be read; inspect the lock object in the state bucket.")
             continue
         if not lock.is_terraforms:
-            _tell(
+            _print(
                 console,
-                f"Its id is none that terraform makes ({escape(visible(lock.lock_id))}): "
-                "look at the object in the state bucket.",
+                f"The lock id {escape(visible(lock.lock_id))} was not written by Terraform; "
+                "inspect the lock object in the state bucket.",
             )
             continue
         for command in release_commands(lock, backend):
-            _tell(console, f"  {escape(command)}")
-    _tell(
+            _print(console, f"  {escape(command)}")
+    _print(
         console,
-        "\nA lock protects a state that is being written. Release one only when you know that its holder is gone: "
-        "look at the run or the job on that machine first. Then run its two commands in the folder of the root module.",
+        "\nA lock protects a state that is being written. Release it only if its holder has ended: check the run or "
+        "the job on that machine first. Then run its two commands in the folder of the root module.",
     )
     return ExitCode.DONE
 
 
-def _tell(console: Console, text: str) -> None:
-    # Commands are to be copied as they are.
+def _print(console: Console, text: str) -> None:
+    # Not wrapped, so that commands can be copied.
     console.print(text, soft_wrap=True, highlight=False)

@@ -1,17 +1,16 @@
-"""Check the live state of targets."""
+"""`verify`: check the live state of targets."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import re
-import sys
 import threading
 from typing import Annotated
 
 import typer
 
 from session_manager_fleet.cli.options import load, selecting
+from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
 from session_manager_fleet.run import signals
@@ -25,7 +24,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def verify(
     context: typer.Context,
     selection: Selection,
-    output: Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")] = "table",
+    output: FormatOption = "table",
     max_log_age: Annotated[
         str | None, typer.Option(metavar="90m|12h|7d", help="Maximum age of the newest log of a target.")
     ] = None,
@@ -35,8 +34,7 @@ def verify(
 ) -> int:
     """Check the live state: keys, log groups, buckets, preferences, endpoints, policies, and that logs arrive."""
     started = datetime.datetime.now(datetime.UTC)
-    if output not in {"table", "json"}:
-        raise InputError(f'Unknown format "{output}"; use table or json.', "--format")
+    check_format(output, "table", "json")
     if watch and watch < MIN_WATCH_SECONDS:
         raise InputError(f"Logs can take {MIN_WATCH_SECONDS} seconds to arrive; use at least that.", "--watch")
     age = _age(max_log_age) if max_log_age else None
@@ -54,9 +52,7 @@ def verify(
     if stop.is_set():
         raise KeyboardInterrupt
     if output == "json":
-        sys.stdout.write(
-            json.dumps({"schema_version": 1, "targets": [one.as_dict() for one in verified]}, indent=2) + "\n"
-        )
+        write_json({"schema_version": 1, "targets": [one.as_dict() for one in verified]})
     else:
         print_verification(terminal.make_console(), verified)
     return exit_code(verified)

@@ -1,0 +1,39 @@
+"""`discover`: list or save the accounts of the organization."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from session_manager_fleet.accounts import save
+from session_manager_fleet.cli.options import load_inventory
+from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.reports import terminal, visible
+
+
+def discover(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Save the accounts as JSON for --read-from.")
+    ] = None,
+    tags: Annotated[bool, typer.Option("--tags", help="Read account tags even if no matcher needs them.")] = False,
+) -> int:
+    """List all accounts of the organization, or save them for use without AWS access."""
+    console = terminal.make_console()
+    organization = load_inventory(context.obj, with_tags=tags).organization
+    if output is not None:
+        save(organization, output)
+        console.print(f"{len(organization.accounts)} accounts saved in {escape(str(output))}")
+        return ExitCode.DONE
+    table = Table("Account", "Name", "Organizational unit", "Role", "Skipped because")
+    for account in organization.accounts:
+        shown = (Text(visible(text)) for text in (account.name, account.ou, account.role, account.skip_reason))
+        table.add_row(account.id, *shown)
+    console.print(table)
+    console.print(f"{len(organization.accounts)} accounts")
+    return ExitCode.DONE

@@ -1,0 +1,30 @@
+"""`sandbox`: run an emulated organization on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from rich.markup import escape
+
+from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption
+from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.reports import terminal
+
+
+def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
+    """Run an emulated organization, and print the environment variables to use it."""
+    from session_manager_fleet.demo import sandboxed  # noqa: PLC0415 - needs the extra `sandbox`
+
+    console = terminal.make_console()
+    with sandboxed(lza, runs.resolve(), console.print) as running:
+        sys.stdout.write(running.shell_environment())
+        sys.stdout.flush()
+        console.print(f"\nIn another terminal: [bold]source {escape(os.path.relpath(running.environment_file))}[/bold]")
+        console.print(
+            f"Then for example: python scripts/rollout.py -c {escape(os.path.relpath(running.config))} plan --all"
+        )
+        console.print("Ctrl-C stops the organization.")
+        signal.pause()
+    return ExitCode.DONE

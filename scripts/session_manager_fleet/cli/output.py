@@ -1,0 +1,28 @@
+"""Output formats that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from session_manager_fleet.errors import InputError
+
+FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
+
+
+def check_format(output: str, *formats: str) -> None:
+    """Refuse a `--format` that is not one of the formats.
+
+    Raises:
+        InputError: The format is unknown.
+    """
+    if output not in formats:
+        raise InputError(f'Unknown format "{output}"; use {", ".join(formats[:-1])} or {formats[-1]}.', "--format")
+
+
+def write_json(value: object, *, indent: int | None = 2) -> None:
+    """Write a value to standard output as JSON."""
+    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
