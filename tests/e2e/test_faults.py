@@ -434,7 +434,7 @@ def test_who_cannot_get_in_is_told_from_who_can(sandbox: Sandbox, rollout: Calla
     assert finished.code == 1, finished.output
     kinds = {entry["account_name"]: (entry["failure"] or {}).get("kind") for entry in finished.summary["targets"]}
     assert kinds == {"Audit": "access", "Webshop": None}
-    assert "could not get in" in finished.plain.casefold()
+    assert "access denied" in finished.plain.casefold()
     # In this account somebody else made a document, long ago.
     webshop = next(entry for entry in finished.summary["targets"] if entry["account_name"] == "Webshop")
     preview = {change["path"]: (change["from"], change["to"]) for change in webshop["preview"]}

@@ -129,7 +129,7 @@ def test_a_failing_target_is_reported_and_the_others_go_on(sandbox: Sandbox, rol
     assert (failed["status"], failed["step"], failed["region"]) == ("failed", "plan", "us-east-1")
     assert failed["failure"]["kind"] == "access"
     assert any("Cannot assume IAM Role" in text for text in failed["failure"]["diagnostics"])
-    assert f"{audit} Audit us-east-1: plan: could not get in" in finished.plain
+    assert f"{audit} Audit us-east-1: plan: access denied" in finished.plain
 
 
 def test_a_denied_call_fails_the_apply_of_its_target_only(sandbox: Sandbox, rollout: Callable[..., Any]) -> None:

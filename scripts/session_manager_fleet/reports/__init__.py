@@ -1,4 +1,4 @@
-"""Reports of a run, one module for each format; all of them know nothing but the summary."""
+"""Reports: one module for each format, all of them made from the summary of a run only."""
 
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.formats import FILES, REPORTS

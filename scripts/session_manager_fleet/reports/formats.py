@@ -1,4 +1,4 @@
-"""The formats of reports by name."""
+"""Formats of reports by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Report(Protocol):
     """Renders the summary of a run."""
 
     def render(self, summary: Summary) -> str:
-        """Return the report as a text, which ends with a newline."""
+        """Return the report; it ends with a newline."""
 
 
 REPORTS: Mapping[str, Report] = {
@@ -28,5 +28,5 @@ REPORTS: Mapping[str, Report] = {
     "html": HtmlReport(),
 }
 
-# What reports for others are called beside a summary.json.
+# Names of report files beside a run's summary.json.
 FILES: Mapping[str, str] = {"markdown": "report.md", "junit": "report.junit.xml", "html": "report.html"}

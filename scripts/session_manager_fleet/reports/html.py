@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: for reading, keeping and printing."""
+"""A self-contained HTML page for reading, archiving and printing."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 class HtmlReport:
     """The whole summary as a page.
 
-    The page asks no server for anything, and its Content-Security-Policy allows one script and one style sheet only, by
-    their digests: whatever a name or an error message holds, it is shown and not run. Without scripts the page loses
-    sorting and filtering, nothing else.
+    The page loads nothing from a server, and its Content-Security-Policy allows only its own script and style sheet, by
+    digest, so that no name or error message can run as code. Without scripts, only sorting and filtering are missing.
     """
 
     def render(self, summary: Summary) -> str:
@@ -71,7 +70,11 @@ def _environment() -> jinja2.Environment:
         "value": text.value_text,
     }
     environment.filters |= filters
-    environment.globals |= {"actions": ACTIONS, "symbol_classes": _SYMBOL_CLASSES}
+    environment.globals |= {
+        "actions": ACTIONS,
+        "symbol_classes": _SYMBOL_CLASSES,
+        "previews_heading": text.PREVIEWS_HEADING,
+    }
     return environment
 
 

@@ -1,4 +1,4 @@
-"""The summary itself, for machines."""
+"""The summary as JSON, for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JUnit XML, which every CI system shows."""
+"""JUnit XML, which CI systems display."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from junitparser import Failure as FailedTest
 from session_manager_fleet.reports.text import change_counts, failure_heading, visible_lines
 from session_manager_fleet.run import Status, Summary, TargetResult
 
-# Only what terraform or the verification says is about the target; these say that it could not be judged.
+# Kinds of failures that say nothing about the target itself, so they are errors and not failures.
 _ERRORS = {"access", "input", "machine"}
 
 
 class JunitReport:
     """One test suite for each wave, one test case for each target.
 
-    A failed target is a failure, or an error where the target could not be judged: the account could not be entered,
-    the work was refused, or the machine failed. What was not started is skipped. Pending changes are no failure; the
-    output names them. Shards that are missing from a merged run are errors in a suite of their own.
+    A failed target is a failure, or an error if the account was not accessible, the input was refused or the machine
+    failed. Targets that were not started are skipped. Pending changes are listed in the output and are not a failure.
+    Shards that are missing from a merged run are errors in the suite "shards".
     """
 
     def render(self, summary: Summary) -> str:
@@ -44,7 +44,7 @@ class JunitReport:
 
 def _missing(shard: str) -> TestCase:
     case = TestCase(name=_text(f"shard {shard}"), classname="shards")
-    case.result = [Error("Its run was not there when all were merged.", "missing")]
+    case.result = [Error("The run of this shard was missing when the runs were merged.", "missing")]
     return case
 
 
@@ -58,7 +58,9 @@ def _test_case(entry: TargetResult) -> TestCase:
         result.text = _text("\n".join((entry.failure.message, *entry.failure.diagnostics)))
         case.result = [result]
     elif entry.status is Status.UNFINISHED:
-        case.result = [Error("It was begun and never ended: the run goes on, or died.", "unfinished")]
+        case.result = [
+            Error("The target was started and has no result: the run is still going on, or crashed.", "unfinished")
+        ]
     elif entry.status is Status.NOT_STARTED:
         case.result = [Skipped(_text(entry.reason or ""))]
     if entry.status is Status.CHANGES:
@@ -67,5 +69,5 @@ def _test_case(entry: TargetResult) -> TestCase:
 
 
 def _text(text: str) -> str:
-    """Return a text whose characters are all allowed in XML."""
+    """Return a text without characters that XML does not allow."""
     return "\n".join(visible_lines(text))

@@ -1,4 +1,4 @@
-"""Markdown for a comment on a pull request, within GitHub's limit."""
+"""Markdown for a pull request comment, within GitHub's size limit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from session_manager_fleet.changes import ACTIONS
 from session_manager_fleet.reports.text import (
+    PREVIEWS_HEADING,
     action_counts,
     change_counts,
     counted,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 LIMIT = 65_536
 _NAMES = 20
 _ROWS = 100
-# Failures may fill so much, so that many of them hide no change set.
+# Maximum share of failures, so that they leave room for change sets.
 _FAILURES_SHARE = 0.6
 _LINES = 400
 # GitHub colours the lines of a difference by their first character.
@@ -46,13 +47,13 @@ _DIFF_SIGNS = {"+": "+", "-": "-", "~": "!", " ": " "}
 
 @dataclass(frozen=True)
 class _Part:
-    """A piece of the comment that is shown wholly or not at all.
+    """A part of the comment that is shown completely or not at all.
 
     Attributes:
-        section: Heading that it belongs under.
-        noun: What it counts as when it is left out.
-        text: As it should be.
-        short: The least that still says something; it may be left out, too.
+        section: Heading of its section.
+        noun: Noun for the count of omitted parts.
+        text: The full text.
+        short: A shorter text to use if the full one does not fit; may be empty.
     """
 
     section: str
@@ -62,10 +63,10 @@ class _Part:
 
 
 class MarkdownReport:
-    """What reviewers need in the order in which they need it; what does not fit is counted at the end.
+    """A comment for reviewers, most important parts first; parts that do not fit are counted at the end.
 
     Args:
-        limit: Most characters of the comment.
+        limit: Maximum number of characters.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
@@ -77,7 +78,7 @@ class MarkdownReport:
         left_out: dict[str, int] = {}
         section = ""
         kept = int(self._limit * (1 - _FAILURES_SHARE))
-        # The last block says what was left out; its length is bounded.
+        # The last block counts the omitted parts; its length is bounded.
         room = self._limit - _length(blocks[0]) - _length(_tail(summary, dict.fromkeys(_NOUNS, 10**9)))
         for part in _parts(summary):
             heading = _heading(part.section, blocks[-1]) if part.section != section else ""
@@ -103,7 +104,7 @@ def _heading(section: str, before: str) -> str:
 
 
 def _length(text: str) -> int:
-    """Return the length in UTF-16 code units, the most that anybody may count."""
+    """Return the length in UTF-16 code units, the largest of the possible counts of characters."""
     return len(text.encode("utf-16-le", errors="replace")) // 2
 
 
@@ -119,7 +120,7 @@ def _head(summary: Summary) -> str:
     ]
     return (
         f"## Session Manager: {code(summary.command)} of {counted(totals.targets, 'target')}{state}\n\n"
-        f"Run {code(summary.run_id)} of organization {code(summary.organization_id)}{shard}, begun "
+        f"Run {code(summary.run_id)} of organization {code(summary.organization_id)}{shard}, started "
         f"{summary.started_at:%Y-%m-%d %H:%M} UTC. **{escape(totals_line(summary).partition(': ')[2])}**\n\n"
         + "\n".join(rows)
         + "\n\n"
@@ -133,7 +134,7 @@ def _counts(summary: Summary, statuses: Sequence[Status]) -> list[int]:
 def _tail(summary: Summary, left_out: dict[str, int]) -> str:
     what = ", ".join(counted(number, noun) for noun, number in left_out.items())
     command = code(f"rollout.py report {summary.run_id} --format html")
-    return f"---\n\nLeft out, because a comment is limited: {what}. All of it: {command}, or `summary.json`.\n"
+    return f"---\n\nOmitted, because comments are limited in size: {what}. Full report: {command}, or `summary.json`.\n"
 
 
 def _parts(summary: Summary) -> Iterator[_Part]:
@@ -147,20 +148,20 @@ def _parts(summary: Summary) -> Iterator[_Part]:
     for differences, targets in previews(summary.targets):
         names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
         lines = [f"In {names}:\n", *(f"- {code(preview_line(change))}" for change in differences)]
-        yield _Part("Existing preferences that would be taken over", "adoption preview", "\n".join(lines) + "\n\n")
+        yield _Part(PREVIEWS_HEADING, "adoption preview", "\n".join(lines) + "\n\n")
     for exception in summary.exceptions:
         yield _Part("Exceptions", "exception", f"- {code(exception_line(exception))}\n")
     yield from _lists(summary)
 
 
 def _failure(entry: TargetResult) -> _Part:
-    assert entry.failure is not None  # noqa: S101 - only failed targets come here
+    assert entry.failure is not None  # noqa: S101 - called for failed targets only
     title = f"**{escape(failure_heading(entry))}**: {_name(entry)}"
     message = code(" ".join(entry.failure.message.split("\n")))
     lines = [line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)]
     text = f"- {title}\n  {message}\n"
     if lines:
-        text += _indented(_details("What terraform says", _fence("text", lines)))
+        text += _indented(_details("Terraform output", _fence("text", lines)))
     return _Part(_FAILURES, "failed target", text + "\n", f"- {title}\n")
 
 
@@ -180,8 +181,8 @@ def _change_set(section: str, group: ChangeSetEntry, targets: Sequence[TargetRes
     lines = [line for change in group.changes for line in (_resource(change), *_attributes(change))]
     if group.outputs:
         lines.append(f"  outputs: {visible(', '.join(group.outputs))}")
-    whole = _details("What changes", _fence("diff", lines), opened=group.change_set.destructive)
-    short = _details("Which resources change", _fence("diff", resources))
+    whole = _details("Changes", _fence("diff", lines), opened=group.change_set.destructive)
+    short = _details("Changed resources", _fence("diff", resources))
     return _Part(section, "change set", f"{title}{regions}\n{whole}\n", f"{title}{regions}\n{short}\n")
 
 
@@ -248,10 +249,10 @@ def _indented(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return a text in which nothing is Markdown or HTML."""
+    """Escape all Markdown and HTML in a text."""
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
 
 
 def code(text: str) -> str:
-    """Return somebody else's text in code style, where GitHub also links no names and no numbers."""
+    """Return an untrusted text in code style, in which GitHub does not link names and numbers either."""
     return f"<code>{escape(visible(text))}</code>"

@@ -1,4 +1,4 @@
-"""What a person sees: progress while targets are worked on, and tables of what came out."""
+"""Terminal output: progress of a run, and tables of its results."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from session_manager_fleet.changes import ACTIONS
 from session_manager_fleet.reports.text import (
+    PREVIEWS_HEADING,
     action_counts,
     change_counts,
     counted,
@@ -61,7 +62,7 @@ _ACTION_STYLES = {
 }
 _LINE_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "dim"}
 _STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
-# How much of long lists is shown: the rest is in the reports.
+# Limits for long lists; report files are complete.
 _TARGETS = 50
 _NAMES = 12
 _ATTRIBUTES = 40
@@ -72,24 +73,24 @@ _WIDE = 150
 
 
 class _Console(Console):
-    """A console whose reader may go away: the work goes on, and nobody is told any more."""
+    """A console that stays silent after its reader has closed the pipe, so that the run goes on."""
 
     def on_broken_pipe(self) -> None:
-        """Write no more; rich itself would end the process in the middle of its work."""
+        """Write nothing more; rich would end the process in the middle of a run."""
         self.quiet = True
         discard_output(self.file)
 
 
 def discard_output(file: IO[str]) -> None:
-    """Let what is still to be written to a closed pipe go nowhere; Python would fail on it once more at the end."""
+    """Redirect a closed pipe to the null device; otherwise Python would fail to flush it at exit."""
     with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, file.fileno())
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, file.fileno())
+        os.close(null)
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return a console; a pipe or file gets wide lines, since nobody can resize it."""
+    """Return a console; a pipe or file gets wide lines, because it has no width of its own."""
     console = _Console(stderr=stderr, highlight=False, emoji=False)
     if not console.is_terminal and console.width <= _NARROW:
         console.width = _WIDE
@@ -97,15 +98,15 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def status_text(entry: TargetResult) -> Text:
-    """Return what became of a target, in its colour."""
+    """Return the result of a target in its colour."""
     return Text(outcome(entry), style=_STATUS_STYLES[entry.status])
 
 
 class TerminalProgress:
-    """An observer: a live board on a terminal, a line for each finished target elsewhere.
+    """Shows progress: a live display on a terminal, else a line for each finished target.
 
     Args:
-        console: Where to show it.
+        console: The console to print to.
         quiet: Show failures only.
     """
 
@@ -127,7 +128,7 @@ class TerminalProgress:
         self._task = self._progress.add_task("", total=None)
 
     def begin(self, step: Step, targets: int) -> None:
-        """Show a new step."""
+        """Start the display of a step."""
         self._done, self._total = 0, targets
         self._progress.reset(self._task, description=_STEP_NAMES[step], total=targets)
         if self._quiet:
@@ -139,12 +140,12 @@ class TerminalProgress:
             self._console.print(f"{_STEP_NAMES[step]} {counted(targets, 'target')}")
 
     def started(self, target: Target, step: Step) -> None:  # noqa: ARG002 - part of the observer's interface
-        """Show that a target is being worked on."""
+        """Show that a target is in progress."""
         with self._lock:
             self._running[target.key] = visible(f"{target.account.name} {target.region}")
 
     def finished(self, result: TargetResult) -> None:
-        """Count a finished target; failures stay visible."""
+        """Count a finished target; failures stay on the screen."""
         with self._lock:
             self._done += 1
             self._running.pop(result.key, None)
@@ -153,7 +154,7 @@ class TerminalProgress:
                 self._console.print(self._line(result), soft_wrap=True)
 
     def end(self) -> None:
-        """Take the board away."""
+        """Remove the live display."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -166,7 +167,7 @@ class TerminalProgress:
         )
 
     def _board(self) -> Group:
-        """Return what is shown now; asked for a few times each second, by a thread of its own."""
+        """Return the current display; called by rich's refresh thread."""
         with self._lock:
             names = list(self._running.values())
         rows = [f"  · {name}" for name in names[:_RUNNING]]
@@ -176,14 +177,14 @@ class TerminalProgress:
 
 
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
-    """Say which accounts were left out, and why."""
+    """Print which accounts are skipped, and why."""
     for entry in skipped:
         text = f"Skipped {entry.account_id} {visible(entry.account_name)}: {visible(entry.reason)}."
         console.print(Text(text, style="magenta"))
 
 
 def print_targets(console: Console, targets: Sequence[Target]) -> None:
-    """List targets in the order of work."""
+    """List targets in the order in which they are applied."""
     table = Table("Account", "Name", "Organizational unit", "Region", "Wave", "Workspace", title=None)
     for target in targets:
         region = f"{target.region} (home)" if target.is_home else target.region
@@ -200,7 +201,7 @@ def print_targets(console: Console, targets: Sequence[Target]) -> None:
 
 
 def print_change_sets(console: Console, summary: Summary) -> None:
-    """Show every distinct change set once, with the targets it is meant for; destructive ones first."""
+    """Show each distinct change set once, with its targets; destructive ones first."""
     entries = {entry.key: entry for entry in summary.targets}
     cut = False
     for number, group in enumerate(summary.change_sets, start=1):
@@ -222,7 +223,7 @@ def print_change_sets(console: Console, summary: Summary) -> None:
 
 
 def _print_change(console: Console, change: ResourceChange) -> bool:
-    """Show what happens to a resource, and return whether attributes were left out."""
+    """Show the change of a resource, and return whether attributes were omitted."""
     reason = f"  ({visible(change.reason)})" if change.reason else ""
     text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}{reason}"
     console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
@@ -236,10 +237,10 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
 
 
 def print_notes(console: Console, summary: Summary) -> None:
-    """Show what existing documents would lose when they are taken over, which exceptions apply, and warnings."""
+    """Show adoption previews, exceptions and warnings."""
     for differences, targets in previews(summary.targets):
         names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
-        console.print(Text(f"\nExisting preferences that would be taken over, in {names}:", style="bold yellow"))
+        console.print(Text(f"\n{PREVIEWS_HEADING} in {names}:", style="bold yellow"))
         for change in differences:
             console.print(Text(f"  {preview_line(change)}", style="yellow"), soft_wrap=True)
     for exception in summary.exceptions:
@@ -250,19 +251,19 @@ def print_notes(console: Console, summary: Summary) -> None:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Show all of a summary: change sets, notes, results."""
+    """Show a whole summary: change sets, notes, results."""
     print_change_sets(console, summary)
     print_notes(console, summary)
     print_results(console, summary)
 
 
 def print_results(console: Console, summary: Summary, *, quiet: bool = False) -> None:
-    """Show what became of every target, and why those that failed did; many targets only in numbers.
+    """Show the result of each target, and the failures; many targets are only counted.
 
     Args:
-        console: Where to show it.
-        summary: What to show.
-        quiet: Leave out what became of each target.
+        console: The console to print to.
+        summary: The summary.
+        quiet: Show only failures and totals.
     """
     if quiet:
         pass
@@ -310,19 +311,19 @@ def _print_waves_table(console: Console, targets: Sequence[TargetResult]) -> Non
 
 
 def _print_failure(console: Console, entry: TargetResult) -> None:
-    """Show a failed target with the step, and terraform's own errors."""
-    assert entry.failure is not None  # noqa: S101 - only failed targets are shown here
+    """Show a failed target with the step and Terraform's errors."""
+    assert entry.failure is not None  # noqa: S101 - called for failed targets only
     heading = f"{entry.account_id} {visible(entry.account_name)} {entry.region}: {failure_heading(entry)}"
     console.print(Text(heading, style="bold red"))
     for line in visible_lines(entry.failure.message):
         console.print(Text(f"  {line}"))
     for line in (line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)):
-        # Not wrapped: some are commands to copy.
+        # Not wrapped, so that commands can be copied.
         console.print(Text(f"  {line}", style="red"), soft_wrap=True)
 
 
 class TableReport:
-    """What the terminal shows at the end of a run, as text without colour."""
+    """The terminal output at the end of a run, without colours."""
 
     def render(self, summary: Summary) -> str:
         """Return the tables and differences."""

@@ -1,4 +1,4 @@
-"""What all reports say the same way: words, counts, values and differences as text that cannot do harm."""
+"""Wording that all reports share: statuses, counts, values and differences, as text without control characters."""
 
 from __future__ import annotations
 
@@ -29,36 +29,37 @@ if TYPE_CHECKING:
     from session_manager_fleet.run import Summary, TargetResult
     from session_manager_fleet.targets import PolicyException
 
+PREVIEWS_HEADING = "Existing preferences that adoption would change"
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
-    "access": "could not get in",
+    "access": "access denied",
     "terraform": "terraform failed",
     "verification": "verification failed",
     "input": "refused",
-    "machine": "this machine failed",
+    "machine": "local error",
 }
 
-# A value longer than this is cut for people.
+# Longer values are cut.
 _LONG = 160
-# A change of two values that fit into this is shown on one line.
+# Changes of values that are together no longer than this are shown on one line.
 _SHORT = 100
 _CONTEXT_LINES = 2
 _NOT_TELLING: tuple[JsonValue, ...] = (UNKNOWN, SET_BY_AWS, "", [], {})
 
 
 def visible(text: str) -> str:
-    r"""Spell out what would not be seen, or would do something: ESC becomes `\x1b`, U+202E `\u202e`, a newline `\n`."""
+    r"""Escape invisible characters and control characters: ESC becomes `\x1b`, U+202E `\u202e`, a newline `\n`."""
     return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(letter: str) -> str:
-    # Cc: control characters; Cf: joiners and the marks that change the direction; Cs, Co, Cn: no characters at all.
+    # Cc: control characters; Cf: joiners and direction marks; Cs, Co, Cn: surrogates, private use, unassigned.
     if unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
         return letter
     return letter.encode("unicode_escape").decode()
 
 
 def visible_lines(text: str) -> list[str]:
-    """Return the lines of a text, each of them visible."""
+    """Return the lines of a text, escaped by `visible`."""
     return [visible(line) for line in text.replace("\r\n", "\n").split("\n")]
 
 
@@ -68,7 +69,7 @@ def status_words(status: Status) -> str:
 
 
 def outcome(entry: TargetResult) -> str:
-    """Return what became of a target in words, as `applied, verified`."""
+    """Return the result of a target in words, such as `applied, verified`."""
     return f"{status_words(entry.status)}, verified" if entry.verified else status_words(entry.status)
 
 
@@ -78,32 +79,32 @@ def counted(number: int, noun: str) -> str:
 
 
 def listed(names: Sequence[str], limit: int) -> str:
-    """Return names, the first ones only when there are more than the limit."""
+    """Return names as a list in words, cut at the limit."""
     shown, more = names[:limit], len(names) - limit
     return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def totals_line(summary: Summary) -> str:
-    """Return how many targets there are and where they stand, as `12 targets: 2 changes, 10 no changes`."""
+    """Return the number of targets by status, such as `12 targets: 2 changes, 10 no changes`."""
     totals = summary.totals
     parts = [f"{number:,} {status_words(status)}" for status in Status if (number := getattr(totals, status.value))]
     return f"{counted(totals.targets, 'target')}: {', '.join(parts) or 'nothing to do'}"
 
 
 def action_counts(change_set: ChangeSet) -> str:
-    """Return what a change set does, as `1 to replace, 2 to create`."""
+    """Return the number of resources by action, such as `1 to replace, 2 to create`."""
     counts = Counter(change.action for change in change_set.changes)
     return ", ".join(f"{counts[action]} to {action}" for action in ACTIONS if counts[action]) or "outputs only"
 
 
 def change_counts(entry: TargetResult) -> str:
-    """Return the counts of a target's plan, as `+1 ~2 -0`; empty where there is nothing to do."""
+    """Return the counts of a target's plan, such as `+1 ~2 -0`; empty without changes."""
     found = entry.changes
     return f"+{found.add} ~{found.change} -{found.destroy}" if found and found.changed else ""
 
 
 def names_by_region(entries: Iterable[TargetResult]) -> dict[str, list[str]]:
-    """Return the names of the targets' accounts for each region."""
+    """Return the account names of targets by region."""
     names: dict[str, list[str]] = {}
     for entry in entries:
         names.setdefault(entry.region, []).append(visible(entry.account_name))
@@ -111,14 +112,14 @@ def names_by_region(entries: Iterable[TargetResult]) -> dict[str, list[str]]:
 
 
 def value_text(value: JsonValue) -> str:
-    """Return a value for people: as JSON, on one line, cut when it is long; marks stand without quotes."""
+    """Return a value as JSON on one line, cut if it is long; placeholders have no quotes."""
     if isinstance(value, str) and value in MARKS:
         return value
     return _cut(visible(json.dumps(value, ensure_ascii=False)))
 
 
 def telling_attributes(change: ResourceChange) -> list[AttributeChange]:
-    """Return the attributes that a reviewer reads: of what comes or goes those that are neither empty nor AWS's own."""
+    """Return the attributes for review: of created or deleted resources, those neither empty nor set by AWS."""
     if change.action == "create":
         return [each for each in change.attributes if each.after not in _NOT_TELLING]
     if change.action in {"delete", "forget"}:
@@ -131,7 +132,7 @@ class DiffLine:
     """A line of a difference.
 
     Attributes:
-        symbol: `+` new, `-` old, `~` changed, ` ` stays.
+        symbol: `+` new, `-` old, `~` changed, ` ` unchanged.
         text: The line, without line breaks and control characters.
     """
 
@@ -140,7 +141,7 @@ class DiffLine:
 
 
 def diff_lines(change: AttributeChange) -> Iterator[DiffLine]:
-    """Show an attribute's change as the lines of a diff."""
+    """Yield an attribute's change as the lines of a diff."""
     path, before, after = visible(change.path), change.before, change.after
     note = "  # forces replacement" if change.forces_replacement else ""
     if before is None:
@@ -160,11 +161,11 @@ def diff_lines(change: AttributeChange) -> Iterator[DiffLine]:
 
 
 def _text_diff(before: JsonValue, after: JsonValue) -> list[DiffLine]:
-    """Compare texts of several lines line by line; empty for anything else."""
+    """Return the line diff of two multi-line texts; empty for other values."""
     if not (isinstance(before, str) and isinstance(after, str)) or "\n" not in before + after or after in MARKS:
         return []
     lines = difflib.unified_diff(visible_lines(before), visible_lines(after), n=_CONTEXT_LINES, lineterm="")
-    # The first two lines name files.
+    # The first two lines are file names.
     return [
         DiffLine(" ", "  …") if line.startswith("@@") else DiffLine(line[0], f"  {_cut(line[1:])}")
         for line in list(lines)[2:]
@@ -176,14 +177,14 @@ def _cut(text: str) -> str:
 
 
 def failure_heading(entry: TargetResult) -> str:
-    """Return in which step a target failed, and how: `apply: terraform failed`."""
+    """Return the step and kind of a failure, such as `apply: terraform failed`."""
     return f"{entry.step.value}: {FAILURE_HEADINGS[entry.failure.kind] if entry.failure else ''}"
 
 
 def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange, ...], list[TargetResult]]]:
-    """Return each distinct adoption preview once, with its targets; that of the most targets first.
+    """Return each distinct adoption preview once, with its targets; largest group first.
 
-    What names a target is replaced by placeholders, as in change sets.
+    Values that name a target are replaced by placeholders, as in change sets.
     """
     grouped: dict[str, tuple[tuple[DocumentChange, ...], list[TargetResult]]] = {}
     for entry in entries:
@@ -205,7 +206,7 @@ def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
 
 
 def preview_line(change: DocumentChange) -> str:
-    """Return what a document would lose, as `inputs.idleSessionTimeout: "30" → "20"`."""
+    """Return a change of a document, such as `inputs.idleSessionTimeout: "30" → "20"`."""
     return f"{visible(change.path)}: {value_text(change.before)} → {value_text(change.after)}"
 
 

@@ -290,7 +290,7 @@ def test_failures_come_first_then_what_is_destroyed_and_the_rest_is_counted() ->
 
     order = [text.index(heading) for heading in ("| targets |", "### Failures", "### Destructive changes")]
     assert order == sorted(order)
-    left_out = re.search(r"Left out, because a comment is limited: (.*)\. All of it: (.*)\.\n$", text)
+    left_out = re.search(r"Omitted, because comments are limited in size: (.*)\. Full report: (.*)\.\n$", text)
     assert left_out is not None
     shown = {"failed target": text.count("**plan: terraform failed**"), "change set": text.count("**1 to ")}
     counts = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import signal
 import stat
@@ -18,8 +17,6 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.demo import live_state
-from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.beginnings import begin_run, continue_run
@@ -390,42 +387,3 @@ def test_handlers_are_put_back_after_an_error_too() -> None:
         raise ZeroDivisionError
 
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-# --- Reading back ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("aws")
-def test_live_preferences_or_why_they_cannot_be_read(context: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = {
-        "cloudWatchLogGroupName": "sessions",
-        "cloudWatchEncryptionEnabled": True,
-        "kmsKeyId": "alias/a",
-        "idleSessionTimeout": "15",
-        "maxSessionDuration": "",
-        "s3BucketName": "logs",
-        "s3EncryptionEnabled": False,
-    }
-    member = context.session(PAYMENTS, HOME)
-    member.client("ssm").create_document(
-        Name="SSM-SessionManagerRunShell",
-        DocumentType="Session",
-        DocumentFormat="JSON",
-        Content=json.dumps({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs}),
-    )
-    targets = [Target(PAYMENTS, HOME, HOME), Target(PAYMENTS, OTHER, HOME)]
-
-    (_, live), (_, missing) = live_state.live_preferences(context, targets)
-
-    assert isinstance(live, LivePreferences)
-    assert (live.default_version, live.latest_version) == ("1", "1")
-    assert live.logging == "CloudWatch sessions, S3 logs"
-    assert live.encryption == "session data, CloudWatch"
-    assert live.timeouts == "idle 15, max none"
-    assert missing == "there is no preferences document"
-
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name)
-    [(_, refused)] = live_state.live_preferences(context, targets[:1])
-    assert isinstance(refused, str)
-    assert refused.startswith("Cannot assume arn:aws:iam::111122223333:role/AWSControlTowerExecution")
