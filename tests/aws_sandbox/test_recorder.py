@@ -10,7 +10,7 @@ import pytest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.verify.recorder import RecorderState, judge_recorder, read_recorder
+from session_manager_fleet.verify.recorder import check_recorder, judge_recorder
 
 if TYPE_CHECKING:
     from mypy_boto3_config.client import ConfigServiceClient
@@ -41,14 +41,11 @@ EXCLUSION = {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"}
     ],
 )
 def test_what_a_recording_group_includes(group: dict[str, Any], recorded: bool) -> None:
-    state = judge_recorder("eu-west-1", {"name": "mine", "recordingGroup": group}, is_recording=True, has_roles=True)
+    check = judge_recorder("eu-west-1", {"name": "mine", "recordingGroup": group}, is_recording=True, has_roles=True)
 
-    assert state.records_roles == recorded
-    assert state.finding == (
-        ""
-        if recorded
-        else f"The recorder mine in eu-west-1 leaves {ROLE} out: add it, or set includeGlobalResourceTypes."
-    )
+    assert (check.verdict == "ok") == recorded
+    assert (check.message == f"The recorder mine in eu-west-1 does not record {ROLE}.") != recorded
+    assert (check.fix == "Add this type to the recorder, or set includeGlobalResourceTypes.") != recorded
 
 
 @pytest.mark.parametrize(
@@ -75,19 +72,19 @@ def test_what_a_recording_group_includes(group: dict[str, Any], recorded: bool) 
 def test_daily_recording_is_told(mode: dict[str, Any], late: bool) -> None:
     recorder = {"name": "mine", "recordingGroup": {"resourceTypes": [ROLE]}, "recordingMode": mode}
 
-    state = judge_recorder("eu-west-1", recorder, is_recording=True, has_roles=True)
+    check = judge_recorder("eu-west-1", recorder, is_recording=True, has_roles=True)
 
-    assert state.records_roles
-    assert ("up to a day late" in state.finding) == late
+    assert check.verdict == ("finding" if late else "ok")
+    assert ("up to a day late" in check.message) == late
 
 
 def test_a_recorder_that_finds_no_role_cannot_record_any() -> None:
     recorder = {"name": "mine", "recordingGroup": {"allSupported": True, "includeGlobalResourceTypes": True}}
 
-    state = judge_recorder("me-central-1", recorder, is_recording=True, has_roles=False)
+    check = judge_recorder("me-central-1", recorder, is_recording=True, has_roles=False)
 
-    assert not state.records_roles
-    assert "choose another home region" in state.finding
+    assert check.verdict == "finding"
+    assert "choose another home region" in check.fix
 
 
 @pytest.fixture
@@ -109,19 +106,18 @@ def recorder(member: boto3.Session) -> Iterator[ConfigServiceClient]:
 
 
 def test_recorders_of_an_account(member: boto3.Session, sandbox: Sandbox, recorder: ConfigServiceClient) -> None:
-    assert read_recorder(member, "eu-west-1") == RecorderState(records_roles=True)
+    assert check_recorder(member, "eu-west-1").verdict == "ok"
 
-    assert read_recorder(member, "us-east-1").finding == "The recorder mine in us-east-1 is stopped: start it."
+    assert check_recorder(member, "us-east-1").message == "The recorder mine in us-east-1 is stopped."
     recorder.start_configuration_recorder(ConfigurationRecorderName="mine")
     sandbox.wait_until_idle()
-    assert "leaves AWS::IAM::Role out" in read_recorder(member, "us-east-1").finding
+    assert "does not record AWS::IAM::Role" in check_recorder(member, "us-east-1").message
 
 
 def test_a_region_without_recorder(member: boto3.Session) -> None:
-    assert read_recorder(member, "us-east-1") == RecorderState(
-        records_roles=False,
-        finding=f"AWS Config has no recorder in us-east-1: set one up that records {ROLE}.",
-    )
+    check = check_recorder(member, "us-east-1")
+    assert check.message == "AWS Config has no recorder in us-east-1."
+    assert check.fix == f"Set up a recorder that records {ROLE}."
 
 
 def test_credentials_that_aws_does_not_know(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,4 +125,4 @@ def test_credentials_that_aws_does_not_know(sandbox: Sandbox, monkeypatch: pytes
     stranger = boto3.Session(aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="unknown")
 
     with pytest.raises(AccessError, match="Cannot read the configuration recorder in eu-west-1: "):
-        read_recorder(stranger, "eu-west-1")
+        check_recorder(stranger, "eu-west-1")

@@ -6,7 +6,6 @@ Terraform cannot check it: hashicorp/aws has no data source for recorders.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
@@ -15,28 +14,11 @@ from session_manager_fleet.verify.model import Check, finding, ok
 if TYPE_CHECKING:
     import boto3
 
-    from session_manager_fleet.verify.reading import Reader
-
 _ROLE_TYPE: Final = "AWS::IAM::Role"
 
 
-@dataclass(frozen=True)
-class RecorderState:
-    """How the configuration recorder of an account and region handles IAM roles.
-
-    Attributes:
-        records_roles: Whether it records them.
-        finding: The problem and its correction; empty without one.
-    """
-
-    records_roles: bool
-    finding: str = ""
-
-
-def judge_recorder(
-    region: str, recorder: Mapping[str, Any] | None, *, is_recording: bool, has_roles: bool
-) -> RecorderState:
-    """Judge a recorder.
+def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_recording: bool, has_roles: bool) -> Check:
+    """Judge the recorder of a region.
 
     Args:
         region: The region.
@@ -45,31 +27,29 @@ def judge_recorder(
         has_roles: Whether it has recorded a role; every account has some.
     """
     if recorder is None:
-        return _blind(f"AWS Config has no recorder in {region}: set one up that records {_ROLE_TYPE}.")
-    name = recorder["name"]
+        message = f"AWS Config has no recorder in {region}."
+        return finding("recorder", message, f"Set up a recorder that records {_ROLE_TYPE}.")
+    where = f"The recorder {recorder['name']} in {region}"
     if not is_recording:
-        return _blind(f"The recorder {name} in {region} is stopped: start it.")
+        return finding("recorder", f"{where} is stopped.", "Start it.")
     if not _includes_roles(recorder.get("recordingGroup", {})):
-        return _blind(
-            f"The recorder {name} in {region} leaves {_ROLE_TYPE} out: add it, or set includeGlobalResourceTypes."
-        )
+        fix = "Add this type to the recorder, or set includeGlobalResourceTypes."
+        return finding("recorder", f"{where} does not record {_ROLE_TYPE}.", fix)
     if not has_roles:
-        return _blind(
-            f"The recorder {name} in {region} should record {_ROLE_TYPE} and has recorded none. Wait if it was started "
-            "just now; in regions that AWS Config has served since February 2022 only, it never does: choose another "
-            "home region."
+        return finding(
+            "recorder",
+            f"{where} should record {_ROLE_TYPE}, but has recorded none.",
+            "Wait if it was started just now. Regions that AWS Config has served only since February 2022 never record "
+            "IAM types: choose another home region.",
         )
     if _frequency(recorder.get("recordingMode", {})) == "DAILY":
-        return RecorderState(
-            records_roles=True,
-            finding=f"The recorder {name} in {region} records {_ROLE_TYPE} once a day, so the rule evaluates roles up "
-            "to a day late: record this type continuously.",
-        )
-    return RecorderState(records_roles=True)
+        message = f"{where} records {_ROLE_TYPE} once a day, so the Config rule evaluates roles up to a day late."
+        return finding("recorder", message, "Record this type continuously.")
+    return ok("recorder", "AWS Config records IAM roles.")
 
 
-def read_recorder(session: boto3.Session, region: str) -> RecorderState:
-    """Read whether AWS Config records IAM roles.
+def check_recorder(session: boto3.Session, region: str) -> Check:
+    """Check that AWS Config records IAM roles.
 
     Args:
         session: With credentials for the account.
@@ -92,18 +72,6 @@ def read_recorder(session: boto3.Session, region: str) -> RecorderState:
         is_recording=any(status.get("recording", False) for status in statuses),
         has_roles=bool(roles),
     )
-
-
-def recorder(reader: Reader, region: str) -> Check:
-    """Check the recorder of an account's home region."""
-    state = read_recorder(reader.session, region)
-    if state.finding:
-        return finding("recorder", state.finding, "See modules/config_rule/README.md.")
-    return ok("recorder", "AWS Config records IAM roles.")
-
-
-def _blind(finding: str) -> RecorderState:
-    return RecorderState(records_roles=False, finding=finding)
 
 
 def _includes_roles(group: Mapping[str, Any]) -> bool:

@@ -21,7 +21,7 @@ from session_manager_fleet.verify.logs import log_location, logs
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, not_needed
 from session_manager_fleet.verify.preferences import preferences, without_key
 from session_manager_fleet.verify.reading import Reader, run_check
-from session_manager_fleet.verify.recorder import recorder
+from session_manager_fleet.verify.recorder import check_recorder
 
 if TYPE_CHECKING:
     from session_manager_fleet.settings import TargetSettings
@@ -103,7 +103,7 @@ class Verifier:
             group = log_group_name(values)
             checks.append(run_check("instance_policy", lambda: instance_policy(reader, target, values, group)))
             if values.config_rule.enabled:
-                checks.append(run_check("recorder", lambda: recorder(reader, target.region)))
+                checks.append(run_check("recorder", lambda: check_recorder(reader.session, target.region)))
         return checks
 
     def _preferences(self, target: Target, values: TargetSettings, reader: Reader) -> list[Check]:

@@ -217,7 +217,7 @@ def test_without_a_selection_nothing_is_done(
             ["targets", "--all", "--format", "github-matrix", "--shard", "1/2"],
             "--shard: Cannot be combined with --format",
         ),
-        (["targets", "--all", "--exclude", "role=audit"], "name it in organization.audit_account."),
+        (["targets", "--all", "--exclude", "role=audit"], "name one in organization.audit_account."),
         (["explain", "Deb"], 'ACCOUNT: No account has the id or name "Deb" (did you mean "Dev"?).'),
         (["explain", "Dev", "eu-west-2"], 'REGION: The organization does not use the region "eu-west-2"'),
         (["explain", "Dev", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),

@@ -110,7 +110,7 @@ def test_only_waves_and_shards_narrow_a_saved_run(
     assert command("apply", run, "--wave", "canari") == 64
 
     errors = capsys.readouterr().err
-    assert "only --wave and --shard may narrow them" in errors
+    assert "only --wave and --shard can narrow them" in errors
     assert 'No target of this run is in the wave "canari"; its waves: canary, everyone.' in errors
     assert traced(tmp_path, "apply") == []
 
