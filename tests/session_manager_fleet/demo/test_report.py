@@ -7,8 +7,8 @@ import io
 import pytest
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.demo.report import print_live
 from session_manager_fleet.demo.preferences import LivePreferences
+from session_manager_fleet.demo.report import print_live
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.targets.model import Target
 
