@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 from session_manager_fleet.accounts import LOG_ARCHIVE, MANAGEMENT, Account, Organization
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings.foundation import Guardrails, LogArchive
-from session_manager_fleet.settings.schema import FOUNDATION, Match, Wave
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings.schema import SettingsFile
-    from session_manager_fleet.yaml_source import YamlDocument
+from session_manager_fleet.settings.foundation import LogArchive
+from session_manager_fleet.settings.schema import FOUNDATION, Match, SettingsFile, Wave
+from session_manager_fleet.yaml_source import YamlDocument
 
 LOG_ARCHIVE_SECTION = "log_archive"
 GUARDRAILS_SECTION = "guardrails"
@@ -30,9 +27,9 @@ class FoundationTargets:
         layers: Settings of all accounts that follow from a section, by section.
     """
 
-    home_region: str = ""
-    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    home_region: str
+    variables: Mapping[str, Mapping[str, Any]]
+    layers: Mapping[str, Mapping[str, Any]]
 
     @classmethod
     def find(cls, file: SettingsFile, document: YamlDocument, organization: Organization, home_region: str) -> Self:
@@ -47,14 +44,17 @@ class FoundationTargets:
         if file.log_archive is not None:
             where = document.where((LOG_ARCHIVE_SECTION,))
             archive = _account(organization, LOG_ARCHIVE, where, "set organization.log_archive_account")
-            given = _log_archive(file.log_archive, file.organization.id)
+            given = {"organization_id": file.organization.id, **file.log_archive.model_dump(exclude_none=True)}
             variables.setdefault(archive.id, {})[LOG_ARCHIVE_SECTION] = given
-            layers[LOG_ARCHIVE_SECTION] = {"preferences": {"s3": members_s3(file.log_archive, archive.id, home_region)}}
+            layers[LOG_ARCHIVE_SECTION] = {
+                "preferences": {"s3": _s3_of_members(file.log_archive, archive.id, home_region)}
+            }
         if file.guardrails is not None:
             where = document.where((GUARDRAILS_SECTION,))
             management = _account(organization, MANAGEMENT, where, 'set "role: management" in the accounts file')
             role = f"arn:{partitions()[home_region]}:iam::*:role/{file.organization.deployment_role.name}"
-            given = _guardrails(file.guardrails, role)
+            given = file.guardrails.model_dump(exclude_none=True)
+            given["exempt_role_arns"] = [role, *file.guardrails.exempt_role_arns]
             if file.log_archive is not None and archive is not None:
                 given["log_archive"] = _guarded(file.log_archive, archive.id, home_region)
             variables.setdefault(management.id, {})[GUARDRAILS_SECTION] = given
@@ -75,7 +75,7 @@ class FoundationTargets:
         return (Wave(name=FOUNDATION, match=match),)
 
 
-def members_s3(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
+def _s3_of_members(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
     """Return `preferences.s3` of the accounts that log to the archive."""
     key = archive.bucket_key.kms_key_arn
     return {
@@ -95,11 +95,6 @@ def _account(organization: Organization, role: str, where: str, advice: str) -> 
     return found[0]
 
 
-def _log_archive(archive: LogArchive, organization_id: str) -> dict[str, Any]:
-    given = archive.model_dump(exclude_none=True)
-    return {"organization_id": organization_id, **given}
-
-
 def _guarded(archive: LogArchive, account_id: str, region: str) -> dict[str, Any]:
     """Return what the guardrails protect of the log archive: of an existing bucket, only the session logs."""
     created = {
@@ -111,8 +106,3 @@ def _guarded(archive: LogArchive, account_id: str, region: str) -> dict[str, Any
         "key_aliases": [alias for alias, made in created.items() if made],
         **({"key_prefix": archive.key_prefix} if archive.existing_bucket_name else {}),
     }
-
-
-def _guardrails(guardrails: Guardrails, deployment_role: str) -> dict[str, Any]:
-    given = guardrails.model_dump(exclude_none=True)
-    return {**given, "exempt_role_arns": [deployment_role, *guardrails.exempt_role_arns]}

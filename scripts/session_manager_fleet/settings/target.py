@@ -6,12 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, Self
 
-from pydantic import (
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from session_manager_fleet.settings.types import (
     AccountId,
