@@ -32,10 +32,10 @@ from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.demo.session import sandboxed
 from session_manager_fleet.reports.terminal import TerminalProgress, make_console
 from session_manager_fleet.run import beginnings
-from session_manager_fleet.run import operation as operations
 from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.operation import Operation
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import VARIABLES
@@ -117,7 +117,7 @@ def bench_plans(console: Console, table: Table) -> None:
             run = RunFolder.create(Path(scratch))
             beginning = beginnings.begin_run(context, "plan", chosen, model.EVERYTHING)
             with RunLock.take(run.path.parent, run.run_id) as claim:
-                options = operations.RunOptions(workers=workers)
+                options = RunOptions(workers=workers)
                 yield Operation.prepare(context, run, claim, beginning, chosen.targets, progress, options)
 
         with prepared() as operation:

@@ -6,7 +6,6 @@ A part of `make bench`; on its own it prints its figures and fails where they ar
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import resource
@@ -20,14 +19,15 @@ from pathlib import Path
 
 from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.reports.formats import REPORTS
-from session_manager_fleet.run.executors.capacity import available_cores
+from session_manager_fleet.run.executors.capacity import Capacity, available_cores
 from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Terms
+from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
-from session_manager_fleet.run.scheduler import Limits, Scheduler
+from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings import Settings, load_settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars_files import renderer_of
@@ -116,7 +116,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     renderer, role = renderer_of(settings), settings.organization.deployment_role
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", "")
     backend = StateBackend("session-manager-state-123456789012", "eu-west-1", "session-manager")
-    terms = Terms(tools, role, backend, datetime.timedelta(hours=1), allow_destroy=False)
+    job_settings = JobSettings(tools, role, backend)
     (folder / "root").mkdir()
     terraform = Terraform(
         binary=str(binary),
@@ -127,7 +127,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
 
     def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         text = renderer.render(target, settings.effective(target.account, target.region), role)
-        return Job(step, target, text, terms, plan_sha256, verify=again)
+        return Job(step, target, text, job_settings, plan_sha256, verify=again)
 
     begun, begun_cpu = time.monotonic(), time.process_time()
     run = RunFolder.create(folder / "runs")
@@ -141,7 +141,8 @@ def measure(targets: list[Target], folder: Path) -> Measured:
             make_job=job,
             observer=_Silent(),
             stop=threading.Event(),
-            limits=Limits(workers, workers),
+            capacity=Capacity(workers, workers),
+            options=RunOptions(),
         ).plan(targets)
     planned = time.monotonic()
     assert sum(result.status is Status.CHANGES for result in results) == len(targets) // 10, results[9].failure

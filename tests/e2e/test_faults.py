@@ -6,7 +6,6 @@ backend, the emulated AWS and all of the rollout are real, and a step takes a fr
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import shutil
@@ -27,7 +26,7 @@ import yaml
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.run.job import Job, Terms, perform
+from session_manager_fleet.run.job import Job, JobSettings, perform
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.schema import DeploymentRole
@@ -76,7 +75,7 @@ class Workshop:
     """A target whose root module needs no provider."""
 
     sandbox: Sandbox
-    terms: Terms
+    settings: JobSettings
     target: Target
     folder: Path
     terraform: Terraform
@@ -84,7 +83,7 @@ class Workshop:
 
     def job(self, step: Step, plan_sha256: str | None = None, number: int = 1) -> Job:
         variables = f"wanted = {json.dumps(WANTED)}\nnumber = {number}\n"
-        return Job(step, self.target, variables, self.terms, plan_sha256)
+        return Job(step, self.target, variables, self.settings, plan_sha256)
 
     def plan(self, number: int = 1) -> TargetResult:
         result = perform(self.job(Step.PLAN, number=number), self.folder, self.terraform)
@@ -147,17 +146,15 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         lock_timeout_seconds=1,
     )
     terraform.init(backend.configuration(HOME), tmp_path / "init.log")
-    terms = Terms(
+    settings = JobSettings(
         tools=Toolchain.of(terraform.root, terraform_version(binary)),
         role=DeploymentRole(name=sandbox.organization.deployment_role),
         backend=backend,
-        max_plan_age=datetime.timedelta(hours=1),
-        allow_destroy=False,
     )
     folder = tmp_path / "target"
     folder.mkdir(mode=0o700)
     target = Target(Account(account.id, account.name), HOME, HOME)
-    yield Workshop(sandbox, terms, target, folder, terraform, data_folder)
+    yield Workshop(sandbox, settings, target, folder, terraform, data_folder)
     sandbox.clear_faults()
     s3 = sandbox.session(sandbox.organization.management_account_id, HOME).client("s3")
     for entry in s3.list_objects_v2(Bucket=sandbox.state_bucket, Prefix="faults/").get("Contents", []):
@@ -333,7 +330,7 @@ def test_a_document_that_changed_after_the_apply_is_a_failed_verification(worksh
     assert result.verified is False
     assert result.failure is not None
     assert result.failure.diagnostics[0] == 'inputs.idleSessionTimeout ("60" to "20")'
-    assert read_retry_tokens(workshop.terms.backend) == {workshop.target.key: 1}
+    assert read_retry_tokens(workshop.settings.backend) == {workshop.target.key: 1}
 
 
 def test_throttling_is_waited_out(workshop: Workshop) -> None:
@@ -355,7 +352,7 @@ def test_credentials_that_expire_before_the_read_back_are_a_matter_of_access(wor
     assert bucket_of(result) == "access"
     assert result.failure is not None
     assert "The AWS credentials have expired; sign in again." in result.failure.message
-    assert result.failure.diagnostics == ("The next plan writes the preferences anew.",)
+    assert result.failure.diagnostics == ("The next plan writes the preferences again.",)
 
 
 # --- The real root module, through the command line --------------------------------------------------------------
@@ -392,10 +389,10 @@ def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Works
         data_folder=tmp_path / "real",
         environment=child_environment(os.environ, tmp_path),
     )
-    real.init(workshop.terms.backend.configuration(HOME), tmp_path / "init.log")
+    real.init(workshop.settings.backend.configuration(HOME), tmp_path / "init.log")
     target = workshop.target
     variables = f'account_id = "{target.account.id}"\nregion = "{HOME}"\nhome_region = "{HOME}"\n'
-    variables += f'deployment_role = {{ name = "{workshop.terms.role.name}" }}\n'
+    variables += f'deployment_role = {{ name = "{workshop.settings.role.name}" }}\n'
     job = replace(workshop.job(Step.PLAN), variables=variables)
     results: list[TargetResult] = []
     thread = threading.Thread(target=lambda: results.append(perform(job, workshop.folder, real)))
@@ -471,7 +468,7 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     assert failed.code == 1, failed.output
     (entry,) = failed.summary["targets"]
     assert (entry["failure"]["kind"], idle_timeout()) == ("terraform", "20")
-    assert entry["failure"]["diagnostics"][-1] == "The next plan writes the preferences anew."
+    assert entry["failure"]["diagnostics"][-1] == "The next plan writes the preferences again."
     [change_set] = failed.summary["change_sets"]
     [call] = [change for change in change_set["changes"] if "aws_lambda_invocation" in change["address"]]
     values = {attribute["path"]: (attribute["before"], attribute["after"]) for attribute in call["attributes"]}

@@ -146,7 +146,7 @@ def _confirmed(operation: Operation, count: int) -> bool:
     """Ask for confirmation; a destruction requires to type the number of targets or the organization's id."""
     if not operation.destroys:
         return _ask(operation, lambda: typer.confirm(f"Apply to {count} targets?"))
-    organization = operation.context.settings.organization.id
+    organization = operation.inventory.settings.organization.id
     question = f"Destroy {count} targets of {organization}? Type their number or the organization's id to confirm"
     confirmed = _ask(operation, lambda: typer.prompt(question) in {str(count), organization})
     if confirmed:

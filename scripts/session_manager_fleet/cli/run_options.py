@@ -134,8 +134,8 @@ planning = with_options("running", _planning)
 applying = with_options("running", _applying)
 
 
-def parse_tolerance(text: str | None) -> int | str | None:
-    """Return the tolerated failures: a number, a percentage as text, or None for any number.
+def parse_tolerance(text: str | None) -> Tolerance | None:
+    """Return the tolerated failures; None for any number.
 
     Raises:
         InputError: The text is neither.
@@ -143,7 +143,7 @@ def parse_tolerance(text: str | None) -> int | str | None:
     if text is None:
         return None
     try:
-        return Tolerance.parse(int(text) if text.isdecimal() else text).value
+        return Tolerance.parse(int(text) if text.isdecimal() else text)
     except ValueError as error:
         message = f'"{text}" is neither a number of targets nor a percentage such as 5%.'
         raise InputError(message, "--max-failures") from error

@@ -2,10 +2,10 @@
 
 from session_manager_fleet.run import beginnings, merge, signals, summary
 from session_manager_fleet.run.executors.capacity import measure_capacity
-from session_manager_fleet.run.executors.choose import THREADS
 from session_manager_fleet.run.folder import JOURNAL, SUMMARY, RunFolder, find_run
 from session_manager_fleet.run.journal import Beginning
-from session_manager_fleet.run.operation import DESTROY, Operation, RunOptions
+from session_manager_fleet.run.operation import DESTROY, Operation
+from session_manager_fleet.run.options import THREADS, RunOptions
 from session_manager_fleet.run.results import (
     FailureKind,
     Status,

@@ -1,4 +1,4 @@
-"""What is done to one target in one step. It needs nothing but its arguments, so it can be done anywhere."""
+"""Job: one step of one target. It depends only on its arguments, so it can run on any machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from session_manager_fleet.preferences import (
     writes_preferences,
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import (
     PLAN,
@@ -56,25 +57,25 @@ if TYPE_CHECKING:
 
 LOG = "terraform.log"
 
-# How terraform's S3 backend and the AWS provider say that the account could not be entered.
+# Errors of terraform's S3 backend and of the AWS provider when the role in the account cannot be assumed.
 _ACCESS = re.compile(
     r"Cannot assume IAM Role|No valid credential sources|sts:AssumeRole|ExpiredToken|InvalidClientTokenId"
     r"|UnrecognizedClientException|SignatureDoesNotMatch|AWS account ID not allowed"
     r"|The credentials are those of account"
 )
 _INVOCATION = "aws_lambda_invocation."
-_MENDING = (
-    "Only that file tells what was made: push it with the commands below, in the folder of the root module, and remove "
-    "it. Until then this target is neither planned nor applied."
+_PUSH_STATE = (
+    "This file is the only record of what was created. Push it with the commands below, in the folder of the root "
+    "module, and remove it. Until then, this target is neither planned nor applied."
 )
 
 
 class UnsavedStateError(FleetError):
-    """A state that terraform could not save must be pushed before anything else is done with its target.
+    """A state that terraform could not save has to be pushed before its target is planned or applied again.
 
     Attributes:
-        kind: The kind of failure that this is.
-        diagnostics: Terraform's own errors, and the commands that mend it.
+        kind: Kind of the failure.
+        diagnostics: Terraform's own errors, and the commands that push the state.
     """
 
     def __init__(self, message: str, diagnostics: Sequence[str], kind: FailureKind) -> None:
@@ -84,44 +85,41 @@ class UnsavedStateError(FleetError):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What holds for all jobs of a run.
+class JobSettings:
+    """Settings that all jobs of a run share.
 
     Attributes:
-        tools: What plans are made with.
-        role: How accounts are entered.
-        backend: Where the states are.
-        max_plan_age: How old a saved plan may be when it is applied.
-        allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
+        tools: Versions that plans are made with.
+        role: The role to assume in the accounts.
+        backend: Backend of the states.
+        options: Options of the run.
     """
 
     tools: Toolchain
     role: DeploymentRole
     backend: StateBackend
-    max_plan_age: datetime.timedelta
-    allow_destroy: bool
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One step of one target; it can be pickled, and holds no credentials.
+    """One step of one target. It can be pickled and holds no credentials.
 
     Attributes:
-        step: What to do.
+        step: The step.
         target: The target.
         variables: The rendered tfvars.
-        terms: What holds for all jobs of the run.
+        settings: Settings that all jobs of the run share.
         plan_sha256: For an apply, the digest of the saved plan to apply.
-        destroy: For a plan, whether everything is to be destroyed.
+        destroy: For a plan, whether to destroy everything.
         retry_token: The target's retry token, which is part of the tfvars; 0 for none.
-        verify: For a plan, whether to read the preferences back even if there is nothing to do: nobody saw how the
-            last apply ended.
+        verify: For a plan, whether to verify the preferences even without changes, as the last apply may be partial.
     """
 
     step: Step
     target: Target
     variables: str
-    terms: Terms
+    settings: JobSettings
     plan_sha256: str | None = None
     destroy: bool = False
     retry_token: int = 0
@@ -129,18 +127,20 @@ class Job:
 
     @property
     def origin(self) -> Origin:
-        """What a plan for this job is made of and for."""
+        """Origin of a plan of this job."""
         target = self.target
-        return Origin(target.account.id, target.region, target.workspace, self.terms.backend.address, self.terms.tools)
+        return Origin(
+            target.account.id, target.region, target.workspace, self.settings.backend.address, self.settings.tools
+        )
 
 
 @dataclass(frozen=True)
 class Performed:
-    """What came of a job.
+    """Result of a job, with the files that it made on another machine.
 
     Attributes:
-        result: The target's result.
-        artifacts: Content of the files that were made, by name, where the run's folder was out of reach.
+        result: Result of the target.
+        artifacts: Content of the files by name; None if they are in the folder of the run.
     """
 
     result: TargetResult
@@ -148,10 +148,10 @@ class Performed:
 
 
 def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
-    """Do a job; whatever may go wrong becomes the result.
+    """Do a job, and return its result, also for every expected error.
 
     Args:
-        job: What to do.
+        job: The job.
         folder: Private folder of the target.
         terraform: Initialized for the states of the target's region.
     """
@@ -165,17 +165,17 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
 
 
 def _refuse_unsaved_state(job: Job, folder: Path, terraform: Terraform) -> None:
-    """Refuse to work with a state that does not tell what an earlier apply has made.
+    """Refuse to work with a state that lacks the changes of an earlier apply.
 
     Raises:
         UnsavedStateError: An apply of this target could not save its state.
     """
     if unsaved := unsaved_state(folder):
-        message = f"An earlier apply could not save its state, which is kept in {unsaved}. {_MENDING}"
-        raise UnsavedStateError(message, _mending_commands(job, unsaved, terraform), "input")
+        message = f"An earlier apply could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
+        raise UnsavedStateError(message, _push_commands(job, unsaved, terraform), "input")
 
 
-def _mending_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, ...]:
+def _push_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, ...]:
     path = str(unsaved)
     push = commands_by_hand(terraform.backend, job.target.workspace, "state", "push", path)
     return (*push, shlex.join(["rm", path]))
@@ -185,7 +185,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     variables, plan, log = folder / VARIABLES, folder / PLAN, folder / LOG
     write_private(variables, job.variables)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
-    # An apply whose rollout was killed may have failed while this plan waited for its lock.
+    # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
         verified = _verify(job, planned_preferences(terraform.show(plan, log))) if job.verify else None
@@ -209,7 +209,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
 
 
 def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
-    """Return what an existing document would lose or change."""
+    """Return the values that an existing document would lose or change."""
     if job.destroy:
         return preview_destruction(plan)
     wanted = planned_preferences(plan) if writes_preferences(plan) else None
@@ -217,27 +217,27 @@ def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
 
 
 def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
-    demands = PlanConstraints(
+    constraints = PlanConstraints(
         sha256=job.plan_sha256 or "",
         origin=job.origin,
         variables=job.variables,
         now=_now(),
-        max_age=job.terms.max_plan_age,
-        allow_destroy=job.terms.allow_destroy,
+        max_age=job.settings.options.max_plan_age,
+        allow_destroy=job.settings.options.allow_destroy,
     )
-    check(folder, demands)
+    check(folder, constraints)
     try:
         outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG)
     except (StateLockedError, StalePlanError):
         raise
     except TerraformError as error:
-        # A failed deletion stays in the plan by itself.
+        # The next plan finds a failed deletion without a retry token.
         if not job.destroy and _may_have_called(error):
             _call_again(job, error)
         if unsaved := unsaved_state(folder):
-            message = f"{error} It could not save its state, which is kept in {unsaved}. {_MENDING}"
-            told = (*error.diagnostics, *_notes(error), *_mending_commands(job, unsaved, terraform))
-            raise UnsavedStateError(message, told, "terraform") from error
+            message = f"{error} It could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
+            diagnostics = (*error.diagnostics, *_notes(error), *_push_commands(job, unsaved, terraform))
+            raise UnsavedStateError(message, diagnostics, "terraform") from error
         raise
     return TargetResult.build(
         job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT))
@@ -245,15 +245,15 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
 
 
 def _may_have_called(error: TerraformError) -> bool:
-    """Tell whether the call of the preferences function may be what failed."""
+    """Tell whether the call of the preferences function may have failed."""
     return isinstance(error, StoppedError) or any(_INVOCATION in text for text in error.diagnostics)
 
 
 def _verify(job: Job, wanted: Mapping[str, Any] | None) -> bool | None:
-    """Read the preferences back; None where none are managed.
+    """Read the preferences back and compare them; return None if none are managed.
 
     Raises:
-        VerificationError: They are not what they were made to be.
+        VerificationError: They differ from what was applied.
         AccessError: They cannot be read.
     """
     if wanted is None:
@@ -267,17 +267,20 @@ def _verify(job: Job, wanted: Mapping[str, Any] | None) -> bool | None:
 
 
 def _call_again(job: Job, error: FleetError) -> None:
-    """See to it that the next plan calls the preferences function again: terraform itself would find nothing to do."""
+    """Store a retry token, without which the next plan would find no changes although the function has to be called."""
     try:
-        store_retry_token(job.terms.backend, job.target.key, job.retry_token + 1, type(error).__name__)
+        store_retry_token(job.settings.backend, job.target.key, job.retry_token + 1, type(error).__name__)
     except AccessError as refused:
-        error.add_note(f"The next plan will find nothing to do: give preferences.revision another value. ({refused})")
+        error.add_note(
+            "The retry token cannot be stored, so the next plan will show no changes: change preferences.revision. "
+            f"({refused})"
+        )
     else:
-        error.add_note("The next plan writes the preferences anew.")
+        error.add_note("The next plan writes the preferences again.")
 
 
 def _session(job: Job) -> boto3.Session:
-    return account_session(job.target.account, job.target.region, job.terms.role)
+    return account_session(job.target.account, job.target.region, job.settings.role)
 
 
 def _now() -> datetime.datetime:
@@ -285,25 +288,23 @@ def _now() -> datetime.datetime:
 
 
 def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path) -> TargetResult:
-    """Return the result of a target for an error: in which bucket it belongs, and what to tell.
+    """Return the failed result of a target for an error.
 
     Args:
         target: The target.
-        step: What was being done.
-        error: What went wrong.
-        folder: Where it was done, for an error that names no file.
+        step: The step that failed.
+        error: The error.
+        folder: Folder of the job, for an error that names no file.
     """
-    told: tuple[str, ...] = getattr(error, "diagnostics", ())
+    diagnostics: tuple[str, ...] = getattr(error, "diagnostics", ())
     kind = _kind_of(error)
     message = str(error)
     if kind == "access" and isinstance(error, TerraformError):
-        message = "The account could not be entered."
+        message = "The role in the account could not be assumed."
     elif isinstance(error, OSError):
         what = error.strerror or error
-        message = (
-            f"{error.filename or folder} cannot be used ({what}): repair that, then `resume` plans the target again."
-        )
-    failure = Failure(kind, message, (*told, *_notes(error)))
+        message = f"{error.filename or folder} cannot be used ({what}). Fix this, then `resume` plans the target again."
+    failure = Failure(kind, message, (*diagnostics, *_notes(error)))
     verified = False if isinstance(error, VerificationError) else None
     return TargetResult.build(target, Status.FAILED, step, failure=failure, verified=verified)
 

@@ -1,8 +1,7 @@
-"""The verbs of the command line as functions: what to work on in, results out; nothing here prints."""
+"""Use cases behind the CLI commands. They take targets and return results; printing is up to the caller."""
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 import threading
@@ -16,15 +15,16 @@ from session_manager_fleet.accounts import Organization, save
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
-from session_manager_fleet.run.executors.choose import THREADS, dask_address, dask_opener
+from session_manager_fleet.run.executors.choose import dask_address, dask_opener
 from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Terms
+from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Step, TargetResult, exit_code
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import Toolchain
-from session_manager_fleet.run.scheduler import Limits, Observer, Scheduler
+from session_manager_fleet.run.scheduler import Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
@@ -40,61 +40,34 @@ from session_manager_fleet.terraform import (
 )
 
 DESTROY = "destroy"
-# The accounts as they were discovered for the run: `--read-from` takes them from there.
+# The accounts that were discovered for the run; `--read-from` reads them.
 ORGANIZATION = "organization.json"
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a run is to be done.
-
-    Attributes:
-        workers: Targets at once; None for as many as this machine can carry.
-        executor: Where jobs are done, as session_manager_fleet.run.executors.threads understands it.
-        serial: One target after another, without threads.
-        timeout_seconds: How long one terraform command may take.
-        max_failures: Failed targets in all that are tolerated, as a number or a percentage; None for any number.
-        wave_pause_seconds: How long to wait between two waves.
-        max_plan_age: How old a saved plan may be when it is applied.
-        allow_destroy: Keys, log groups and buckets may be deleted or replaced.
-    """
-
-    workers: int | None = None
-    executor: str = THREADS
-    serial: bool = False
-    timeout_seconds: float = 1800.0
-    max_failures: int | str | None = None
-    wave_pause_seconds: float = 0.0
-    max_plan_age: datetime.timedelta = datetime.timedelta(hours=24)
-    allow_destroy: bool = False
 
 
 @dataclass
 class Operation:
-    """A command that works on the targets of a run.
+    """A command that runs terraform for the targets of a run.
 
     Attributes:
-        context: The organization and its settings.
-        run: Where everything is kept.
-        options: How it is to be done.
-        capacity: How much to do at once.
-        observer: Is told about progress.
-        workers: Opens what does the jobs.
-        terms: What holds for all jobs.
+        inventory: The organization and its settings.
+        run: Folder of the run.
+        capacity: Number of concurrent targets.
+        observer: Receives the progress.
+        workers: Opens the executor of the jobs.
+        job_settings: Settings that all jobs share, with the options of the run.
         retry_tokens: Retry tokens, by the key of the target.
-        destroys: Plans are made to destroy everything.
-        missing_shards: Parts of a merged run that were not there.
-        indeterminate: Keys of the targets of which an earlier command does not know how their apply ended.
-        stop: Set as soon as the user asks to stop.
+        destroys: Whether plans destroy everything.
+        missing_shards: Shards that were missing when the run was merged.
+        indeterminate: Keys of the targets whose apply an earlier command started and did not finish.
+        stop: Set when the user asks to stop.
     """
 
-    context: Inventory
+    inventory: Inventory
     run: RunFolder
-    options: RunOptions
     capacity: Capacity
     observer: Observer
     workers: Opener
-    terms: Terms
+    job_settings: JobSettings
     retry_tokens: dict[str, int]
     destroys: bool = False
     missing_shards: tuple[str, ...] = ()
@@ -105,9 +78,9 @@ class Operation:
     @classmethod
     def prepare(
         cls,
-        context: Inventory,
+        inventory: Inventory,
         run: RunFolder,
-        claim: RunLock,
+        lock: RunLock,
         beginning: Beginning,
         targets: Sequence[Target],
         observer: Observer,
@@ -116,38 +89,37 @@ class Operation:
         """Lock the targets for the run, check terraform, the provider and the state bucket, and initialize terraform.
 
         Args:
-            context: The organization and its settings.
-            run: Where everything is kept.
-            claim: That of the run.
-            beginning: What the command sets out to do.
-            targets: What it works on.
-            observer: Is told about progress.
-            options: How it is to be done.
+            inventory: The organization and its settings.
+            run: Folder of the run.
+            lock: Lock of the run.
+            beginning: Beginning of the command.
+            targets: Targets of the command.
+            observer: Receives the progress.
+            options: Options of the run.
 
         Raises:
-            InputError: Terraform, the plugin mirror or the state bucket is not there, or another run is at work here.
-            AccessError: The state bucket may not be used.
-            TerraformError: The backend or the provider cannot be had.
+            InputError: Terraform, the plugin mirror or the state bucket is missing, or another run holds a lock.
+            AccessError: Access to the state bucket is denied.
+            TerraformError: The backend or the provider cannot be initialized.
             JournalError: The folder of the run cannot be written.
         """
         address = dask_address(options.executor)
         with run.writing():
-            claim.hold([target.key for target in targets])
+            lock.hold([target.key for target in targets])
         binary = find_terraform()
         capacity = _capacity(options, shared=address is not None)
-        settings = context.settings.organization
-        backend = StateBackend.find(settings, context.home_region)
-        terms = Terms(
+        settings = inventory.settings.organization
+        backend = StateBackend.find(settings, inventory.home_region)
+        job_settings = JobSettings(
             tools=Toolchain.of(ROOT_MODULE, terraform_version(binary)),
             role=settings.deployment_role,
             backend=backend,
-            max_plan_age=options.max_plan_age,
-            allow_destroy=options.allow_destroy,
+            options=options,
         )
         regions = dict.fromkeys(target.region for target in targets)
         backends = {region: backend.configuration(region) for region in regions}
         secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
-        site = Site(terms.tools.root_sha256, backends, options.timeout_seconds, secrets)
+        site = Site(job_settings.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
                 environment = child_environment(os.environ, run.path, capacity.go_runtime)
@@ -155,22 +127,21 @@ class Operation:
             count = max(capacity.plan_workers, capacity.apply_workers)
             workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
         else:
-            version = terms.tools.terraform_version
+            version = job_settings.tools.terraform_version
             workers = dask_opener(address, run, site, ROOT_MODULE.pack(), version)
             with workers():
-                pass  # The cluster is there and can be used.
+                pass  # Check now that the cluster can be used.
         retry_tokens = read_retry_tokens(backend)
         run.begin(beginning)
         with run.writing():
-            save(context.organization, run.path / ORGANIZATION)
+            save(inventory.organization, run.path / ORGANIZATION)
         return cls(
-            context,
+            inventory,
             run,
-            options,
             capacity,
             observer,
             workers,
-            terms,
+            job_settings,
             retry_tokens,
             destroys=beginning.command == DESTROY,
             missing_shards=beginning.missing_shards,
@@ -184,21 +155,22 @@ class Operation:
     def apply(
         self, planned: Sequence[TargetResult], between: Callable[[str, str], bool] = lambda _done, _next: True
     ) -> list[TargetResult]:
-        """Apply the saved plans of the targets that have changes, and return all results brought up to date.
+        """Apply the saved plans of the targets that have changes, and return the updated results of all targets.
 
-        Those whose plan failed count for the tolerance of their wave.
+        Targets whose plan failed count for the tolerance of their wave.
         """
         with self._rollout() as rollout:
-            applied = rollout.apply(planned, self.context.settings.waves, between, reverse=self.destroys)
+            applied = rollout.apply(planned, self.inventory.settings.waves, between, reverse=self.destroys)
         by_key = {result.key: result for result in applied}
         return [by_key[plan.key].after_plan(plan) if plan.key in by_key else plan for plan in planned]
 
     def allow_destroy(self) -> None:
-        """Let keys, log groups and buckets be deleted: somebody has agreed to that."""
-        self.terms = replace(self.terms, allow_destroy=True)
+        """Allow the deletion of keys, log groups and buckets, which the user has confirmed."""
+        options = replace(self.job_settings.options, allow_destroy=True)
+        self.job_settings = replace(self.job_settings, options=options)
 
     def finish(self, results: Sequence[TargetResult]) -> tuple[ExitCode, Summary]:
-        """Write the summary, and return what the process says of these results."""
+        """Write the summary, and return it with the exit code for the results."""
         code = exit_code(results, interrupted=self.stop.is_set(), missing_shards=self.missing_shards)
         self.run.end(code)
         return code, self.run.write_summary()
@@ -207,11 +179,8 @@ class Operation:
     def _rollout(self) -> Iterator[Scheduler]:
         with self.workers() as workers:
             self._interrupt = workers.interrupt
-            limits = Limits(
-                plan_workers=min(self.capacity.plan_workers, workers.count),
-                apply_workers=min(self.capacity.apply_workers, workers.count),
-                max_failures=self.options.max_failures,
-                wave_pause_seconds=self.options.wave_pause_seconds,
+            capacity = Capacity(
+                min(self.capacity.plan_workers, workers.count), min(self.capacity.apply_workers, workers.count)
             )
             yield Scheduler(
                 run=self.run,
@@ -219,7 +188,8 @@ class Operation:
                 make_job=self._job,
                 observer=self.observer,
                 stop=self.stop,
-                limits=limits,
+                capacity=capacity,
+                options=self.job_settings.options,
             )
 
     def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
@@ -227,9 +197,9 @@ class Operation:
         indeterminate = again or target.key in self.indeterminate
         if indeterminate:
             # An apply that failed may have stored a retry token for the next plan.
-            self.retry_tokens |= read_retry_tokens(self.terms.backend, target.key)
-        # What an earlier command noted of the account is not all that settings match, tags for example.
-        current, settings = replace(target, account=account), self.context.settings
+            self.retry_tokens |= read_retry_tokens(self.job_settings.backend, target.key)
+        # The target may come from a journal, which holds no tags; settings may match them.
+        current, settings = replace(target, account=account), self.inventory.settings
         retry_token = self.retry_tokens.get(target.key, 0)
         effective = with_retry_token(settings.effective(account, target.region), retry_token)
         text = self._renderer.render(current, effective, settings.organization.deployment_role)
@@ -237,7 +207,7 @@ class Operation:
             step,
             target,
             text,
-            self.terms,
+            self.job_settings,
             plan_sha256,
             destroy=self.destroys,
             retry_token=retry_token,
@@ -245,14 +215,14 @@ class Operation:
         )
 
     def _current(self, target: Target) -> Target:
-        """Return what settings and organization make of a target now.
+        """Return the target as the organization and its settings define it now.
 
         Raises:
-            InputError: Nothing, or something else than when it was planned.
+            InputError: There is no such target any more, or its home region has changed.
         """
         current = self._all_targets.get(target.key)
         if current is None:
-            raise InputError(_why_gone(target, self.context.organization))
+            raise InputError(_why_missing(target, self.inventory.organization))
         if current.home_region != target.home_region:
             message = f"The home region of account {target.account.id} was {target.home_region} when it was planned"
             raise InputError(f"{message}, and is {current.home_region} now; plan again.")
@@ -260,39 +230,43 @@ class Operation:
 
     @cached_property
     def _all_targets(self) -> Mapping[str, Target]:
-        return {target.key: target for target in self.context.select(EVERYTHING).targets}
+        return {target.key: target for target in self.inventory.select(EVERYTHING).targets}
 
     @cached_property
     def _renderer(self) -> TfvarsRenderer:
-        return renderer_of(self.context.settings)
+        return renderer_of(self.inventory.settings)
 
     @contextmanager
-    def interruptible(self, tell: Callable[[str], None]) -> Iterator[None]:
-        """Stop in an orderly way: the first signal lets finish what runs, the second interrupts terraform."""
+    def interruptible(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Handle signals: the first one starts no further target, the second one interrupts terraform.
+
+        Args:
+            say: Shows a sentence to the user.
+        """
 
         def handle(_number: int, _frame: FrameType | None) -> None:
             if not self.stop.is_set():
                 self.stop.set()
-                tell("Stopping: what runs now is finished. Interrupt again to interrupt terraform itself.")
+                say("Stopping after the running targets. Interrupt again to interrupt terraform itself.")
             else:
-                tell("Interrupting terraform; it saves its state first.")
+                say("Interrupting terraform; it saves its state first.")
                 self._interrupt()
 
         with handled_signals(handle):
             yield
 
 
-def _why_gone(target: Target, organization: Organization) -> str:
+def _why_missing(target: Target, organization: Organization) -> str:
     account = next((account for account in organization.accounts if account.id == target.account.id), None)
     if account is None:
-        return f"The account {target.account.id} is not in the organization any more."
+        return f"The account {target.account.id} is no longer in the organization."
     if account.skip_reason:
-        return f"The account {account.id} is left out now: {account.skip_reason}."
-    return f"The settings leave the region {target.region} out now."
+        return f"The account {account.id} is skipped now: {account.skip_reason}."
+    return f"The settings no longer include the region {target.region}."
 
 
 def _capacity(options: RunOptions, *, shared: bool) -> Capacity:
-    """Return how much to do at once; a cluster says itself what it can carry."""
+    """Return the number of concurrent targets; a cluster limits it by its own workers."""
     if options.serial:
         return Capacity(1, 1)
     if shared:

@@ -1,4 +1,4 @@
-"""Schedule targets: waves, concurrency, tolerance, retries. Knows no user interface and no terraform flag."""
+"""Schedule targets: waves, concurrency, tolerance, retries. Independent of the user interface and of terraform."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from typing import Protocol
 from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed, failed
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
-from session_manager_fleet.settings import Tolerance, Wave
+from session_manager_fleet.settings import Wave
 from session_manager_fleet.targets import Target
 
 INTERRUPTED = "the run was interrupted"
 
 
 class Observer(Protocol):
-    """Is told what happens; never stops anything."""
+    """Receives the progress of a run."""
 
     def begin(self, step: Step, targets: int) -> None:
         """A step starts for this many targets."""
@@ -42,7 +44,7 @@ class Observer(Protocol):
 
 
 class MakeJob(Protocol):
-    """Says what the job of a step of a target is."""
+    """Makes the job of a step of a target."""
 
     def __call__(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         """Return a job.
@@ -54,36 +56,13 @@ class MakeJob(Protocol):
             again: An apply of this target has failed before.
 
         Raises:
-            FleetError: There is no such job; this is the target's failure then.
+            FleetError: The job cannot be made, which fails the target.
         """
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much at once, and how much may go wrong.
-
-    Attributes:
-        plan_workers: Concurrent plans.
-        apply_workers: Concurrent applies.
-        max_failures: Failed targets in all that are tolerated, as a number or a percentage; None for any number.
-        wave_pause_seconds: How long to wait between two waves.
-    """
-
-    plan_workers: int
-    apply_workers: int
-    max_failures: int | str | None = None
-    wave_pause_seconds: float = 0.0
-
-    def exceeded(self, failures: int, targets: int) -> str:
-        """Return why nothing more may be started, or nothing."""
-        if self.max_failures is None or not Tolerance.parse(self.max_failures).exceeded_by(failures, targets):
-            return ""
-        return f"{failures} of all {targets} targets failed, and {self.max_failures} are tolerated"
 
 
 @dataclass
 class _WaveCount:
-    """How many targets of the wave that is worked on have failed, in the plan or in the apply."""
+    """Failed targets of the current wave, in the plan or in the apply."""
 
     wave: Wave
     targets: int
@@ -91,7 +70,7 @@ class _WaveCount:
 
     @property
     def exceeded(self) -> str:
-        """Why nothing more of it may be started, nor any later wave, or nothing."""
+        """Reason to start neither more targets of it nor any later wave; empty if there is none."""
         if not self.wave.max_failures.exceeded_by(self.failures, self.targets):
             return ""
         return f"{self.failures} of {self.targets} targets failed in the wave {self.wave.name}"
@@ -109,22 +88,23 @@ class _Task:
     again: bool = False
 
 
-# Yields the attempts at a sequence of targets, is sent the result of each, and tells what became of the targets.
-_Line = Generator[_Task, TargetResult, None]
+# Yields the attempts at a sequence of targets, receives the result of each, and settles the results of the targets.
+_Steps = Generator[_Task, TargetResult, None]
 
 
 class Scheduler:
     """Plans and applies the targets of a run as jobs of an executor.
 
-    Everything but the jobs happens in the thread of the caller, so that journal and observer need no lock.
+    Everything except the jobs runs in the thread of the caller, so that journal and observer need no lock.
 
     Args:
-        run: Where everything is kept.
-        workers: Where jobs are done.
-        make_job: Says what the job of a step is.
-        observer: Is told about progress.
+        run: Folder of the run.
+        workers: Executor of the jobs.
+        make_job: Makes the job of a step.
+        observer: Receives the progress.
         stop: Once set, no further target is started.
-        limits: How much at once, and how much may go wrong.
+        capacity: Number of concurrent plans and applies.
+        options: Failures that are tolerated in all, and the pause between waves.
     """
 
     def __init__(
@@ -135,14 +115,16 @@ class Scheduler:
         make_job: MakeJob,
         observer: Observer,
         stop: threading.Event,
-        limits: Limits,
+        capacity: Capacity,
+        options: RunOptions,
     ) -> None:
         self._run = run
         self._workers = workers
         self._make_job = make_job
         self._observer = observer
         self._stop = stop
-        self._limits = limits
+        self._capacity = capacity
+        self._options = options
         self._results: dict[str, TargetResult] = {}
         self._change_sets: dict[str, ChangeSet] = {}
         self._failures = 0
@@ -150,9 +132,11 @@ class Scheduler:
         self._wave: _WaveCount | None = None
 
     def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
-        """Plan all targets; one that fails does not stop the others, unless more fail than are tolerated in all."""
+        """Plan all targets; a failed one does not stop the others, unless more fail than are tolerated in all."""
         self._begin(targets=len(targets), failures=0)
-        self._run_lines(Step.PLAN, [self._plans(target) for target in targets], len(targets), self._limits.plan_workers)
+        self._run_steps(
+            Step.PLAN, [self._plans(target) for target in targets], len(targets), self._capacity.plan_workers
+        )
         return [self._results[target.key] for target in targets]
 
     def apply(
@@ -165,15 +149,15 @@ class Scheduler:
     ) -> list[TargetResult]:
         """Apply the saved plans of the targets with changes, and return a result for each of these.
 
-        It goes wave by wave, the regions of an account one after another, home region first. When more targets of a
-        wave have failed than it tolerates, whether in the plan or in the apply, nothing more is started, neither of
-        this wave nor of later ones.
+        Waves run one after another, and so do the regions of an account, home region first. Once more targets of a
+        wave have failed than it tolerates, in the plan or in the apply, no further target of this wave or a later one
+        is started.
 
         Args:
-            planned: What the plans found, in the order of the waves.
-            waves: How many failures each wave tolerates.
-            between: Is asked before a wave, with the names of the one before and of this one, whether to go on.
-            reverse: Go from the last wave to the first, home region last: the order in which to destroy.
+            planned: Results of the plans, in the order of the waves.
+            waves: Waves with their tolerances.
+            between: Called with the names of the finished and of the next wave; returns whether to continue.
+            reverse: From the last wave to the first, home region last, as for destroy.
         """
         entries = {entry.target: entry for entry in planned}
         self._begin(targets=len(entries), failures=_failures(planned))
@@ -194,8 +178,8 @@ class Scheduler:
                     self._settle(_not_started(target, Step.APPLY, blocked))
             elif pending:
                 chains = _by_account(pending, home_first=not reverse)
-                lines = [self._applies([entries[target] for target in chain]) for chain in chains]
-                self._run_lines(Step.APPLY, lines, len(pending), self._limits.apply_workers)
+                sequences = [self._applies([entries[target] for target in chain]) for chain in chains]
+                self._run_steps(Step.APPLY, sequences, len(pending), self._capacity.apply_workers)
                 blocked, done = self._wave.exceeded, name
         return [self._results[target.key] for target in applied]
 
@@ -203,21 +187,24 @@ class Scheduler:
         self._results, self._targets, self._failures, self._wave = {}, targets, failures, None
 
     def _pause(self, done: str, following: str, between: Callable[[str, str], bool]) -> str:
-        """Wait and ask before a wave, and return why it may not be started, or nothing."""
+        """Wait and ask before a wave, and return the reason not to start it; empty if there is none."""
         if not self._halted():
-            self._stop.wait(self._limits.wave_pause_seconds)
+            self._stop.wait(self._options.wave_pause_seconds)
         if reason := self._halted():
             return reason
         return "" if between(done, following) else f"the run was ended after the wave {done}"
 
     def _halted(self) -> str:
-        """Return why nothing more may be started, or nothing."""
+        """Return the reason not to start another target; empty if there is none."""
         if self._stop.is_set():
             return INTERRUPTED
-        return self._limits.exceeded(self._failures, self._targets) or (self._wave.exceeded if self._wave else "")
+        tolerance = self._options.max_failures
+        if tolerance is not None and tolerance.exceeded_by(self._failures, self._targets):
+            return f"{self._failures} of all {self._targets} targets failed (tolerated: {tolerance})"
+        return self._wave.exceeded if self._wave else ""
 
     def _settle(self, result: TargetResult) -> None:
-        """Keep what became of a target."""
+        """Keep the final result of a target."""
         self._results[result.key] = result
         if result.status is Status.FAILED:
             self._failures += 1
@@ -228,9 +215,9 @@ class Scheduler:
         else:
             self._observer.finished(result)
 
-    # --- What is done to targets, one attempt after another ------------------------------------------------------
+    # --- The steps of targets, one attempt after another ---------------------------------------------------------
 
-    def _plans(self, target: Target) -> _Line:
+    def _plans(self, target: Target) -> _Steps:
         result = yield _Task(Step.PLAN, target)
         for attempt in range(2, ATTEMPTS + 1):
             if not is_transient(result):
@@ -241,12 +228,12 @@ class Scheduler:
             result = again
         self._settle(result)
 
-    def _applies(self, chain: Sequence[TargetResult]) -> _Line:
+    def _applies(self, chain: Sequence[TargetResult]) -> _Steps:
         for planned in chain:
             self._settle((yield from self._applied(planned)))
 
     def _applied(self, planned: TargetResult) -> Generator[_Task, TargetResult, TargetResult]:
-        """Apply a saved plan; what is left after a failure that passes by itself is planned anew."""
+        """Apply a saved plan; after a transient failure, plan again and apply the rest."""
         target = planned.target
         result = yield _Task(Step.APPLY, target, planned.plan_sha256)
         for attempt in range(2, ATTEMPTS + 1):
@@ -270,47 +257,47 @@ class Scheduler:
         return result
 
     def _done(self, result: TargetResult) -> TargetResult:
-        """Note a result that is not that of the last attempt as it is."""
+        """Record a result that differs from that of the last attempt."""
         self._run.finished(result)
         return result
 
     # --- The executor --------------------------------------------------------------------------------------------
 
-    def _run_lines(self, step: Step, lines: Sequence[_Line], targets: int, workers: int) -> None:
-        """Run lines of tasks to their end, at most so many tasks at once, the first lines first."""
-        agenda = _Agenda(lines)
+    def _run_steps(self, step: Step, sequences: Sequence[_Steps], targets: int, workers: int) -> None:
+        """Run sequences of tasks to their end with a limited number of concurrent tasks, the first sequences first."""
+        tasks = _Queue(sequences)
         running: dict[Future[Performed], tuple[int, _Task]] = {}
         ended: queue.SimpleQueue[Future[Performed]] = queue.SimpleQueue()
         self._observer.begin(step, targets)
         try:
-            while running or agenda:
-                # What runs is awaited first: how it ends may be part of the reason.
-                while agenda and not running and (reason := self._halted()):
-                    number, task = agenda.take()
-                    agenda.answer(number, _not_started(task.target, task.step, reason))
-                while len(running) < workers and agenda.seconds == 0 and not self._halted():
-                    number, task = agenda.take()
+            while running or tasks:
+                # Wait for the running tasks first: their results may be part of the reason.
+                while tasks and not running and (reason := self._halted()):
+                    number, task = tasks.take()
+                    tasks.answer(number, _not_started(task.target, task.step, reason))
+                while len(running) < workers and tasks.seconds == 0 and not self._halted():
+                    number, task = tasks.take()
                     future = self._start(task)
                     running[future] = (number, task)
                     future.add_done_callback(ended.put)
                 if not running:
-                    # Whatever is left waits for another attempt, if anything is.
-                    self._stop.wait(agenda.seconds if agenda else 0)
+                    # All remaining tasks wait for their next attempt.
+                    self._stop.wait(tasks.seconds if tasks else 0)
                     continue
                 with suppress(queue.Empty):
                     idle = len(running) < workers and not self._halted()
-                    future = ended.get(timeout=agenda.seconds if idle else None)
+                    future = ended.get(timeout=tasks.seconds if idle else None)
                     number, task = running.pop(future)
-                    agenda.answer(number, self._finish(task, future))
+                    tasks.answer(number, self._finish(task, future))
         finally:
-            # After an error that is nobody's result, what runs is still seen to its end.
+            # On an unexpected error, wait for the running jobs and record their results.
             for future in wait(running).done:
                 with suppress(Exception):
                     self._finish(running[future][1], future)
             self._observer.end()
 
     def _start(self, task: _Task) -> Future[Performed]:
-        """Start an attempt; where that is not possible, the future holds the reason."""
+        """Start an attempt; if that fails, the future holds the failure."""
         target, step = task.target, task.step
         self._run.started(target, step, task.attempt)
         self._observer.started(target, step)
@@ -325,14 +312,14 @@ class Scheduler:
         return future
 
     def _finish(self, task: _Task, future: Future[Performed]) -> TargetResult:
-        """Return the result of an attempt, which is in the journal then."""
+        """Record the result of an attempt in the journal, and return it."""
         try:
             performed = future.result()
         except self._workers.lost as error:
             performed = Performed(_lost(task, error))
         changes = performed.result.change_set
         if changes is not None:
-            # Thousands of targets share a few change sets.
+            # Share equal change sets: thousands of targets have only a few.
             changes = self._change_sets.setdefault(changes.fingerprint, changes)
         result = replace(performed.result, attempts=task.attempt, change_set=changes)
         if performed.artifacts is not None:
@@ -341,32 +328,32 @@ class Scheduler:
         return result
 
 
-class _Agenda:
-    """What is to be done next on lines of tasks."""
+class _Queue:
+    """The next task of each sequence, by the time when it is due."""
 
-    def __init__(self, lines: Sequence[_Line]) -> None:
-        self._lines = lines
+    def __init__(self, sequences: Sequence[_Steps]) -> None:
+        self._sequences = sequences
         self._waiting: list[tuple[float, int, _Task]] = []
-        for number, line in enumerate(lines):
-            self._waiting.append((0.0, number, next(line)))
+        for number, steps in enumerate(sequences):
+            self._waiting.append((0.0, number, next(steps)))
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     @property
     def seconds(self) -> float | None:
-        """How long until the next task is due; None without a task."""
+        """Seconds until the next task is due; None without a task."""
         return max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
 
     def take(self) -> tuple[int, _Task]:
-        """Return the task that is due first, and the number of its line."""
+        """Remove the task that is due first, and return it with the number of its sequence."""
         _, number, task = heapq.heappop(self._waiting)
         return number, task
 
     def answer(self, number: int, result: TargetResult) -> None:
-        """Tell a line the result of its task, and take up what it wants to do next."""
+        """Send the result of a task to its sequence, and queue the next task of the sequence."""
         try:
-            task = self._lines[number].send(result)
+            task = self._sequences[number].send(result)
         except StopIteration:
             return
         due = time.monotonic() + task.delay_seconds if task.delay_seconds else 0.0
@@ -374,21 +361,21 @@ class _Agenda:
 
 
 def _lost(task: _Task, error: BaseException) -> TargetResult:
-    """Return the result for a job whose worker is gone: nobody knows how far it came, so it is not done again here."""
+    """Return the result of a job whose worker was lost. The apply may be partial, so it is not retried."""
     doing = {Step.PLAN: "planning", Step.APPLY: "applying"}[task.step]
-    message = f"It was {doing} when its worker was lost ({type(error).__name__}); `resume` plans it again."
+    message = f"The worker was lost while {doing} ({type(error).__name__}); `resume` plans the target again."
     return TargetResult.build(task.target, Status.FAILED, task.step, failure=Failure("terraform", message))
 
 
 def _refused(failure: TargetResult, attempt: int) -> TargetResult:
-    """Return the result of an apply that failed and whose remaining changes nobody has reviewed."""
-    assert failure.failure is not None  # noqa: S101 - only what failed is planned again
-    message = f"{failure.failure.message} What is left to do differs from what was planned: plan again."
+    """Return the result of a failed apply whose remaining changes were not reviewed."""
+    assert failure.failure is not None  # noqa: S101 - only failed applies are planned again
+    message = f"{failure.failure.message} The remaining changes differ from the reviewed plan; plan again."
     return replace(failure, failure=replace(failure.failure, message=message), attempts=attempt)
 
 
 def _is_rest(rest: ChangeSet | None, planned: ChangeSet | None) -> bool:
-    """Tell whether all that is left was planned; values that are known by now may make changes look different."""
+    """Tell whether all remaining changes were planned; values are not compared, as more of them are known now."""
     if rest is None or planned is None:
         return False
     left, meant = ({(change.action, change.address) for change in changes.changes} for changes in (rest, planned))
@@ -411,7 +398,7 @@ def _by_wave(targets: Iterable[Target]) -> list[tuple[str, list[Target]]]:
 
 
 def _by_account(targets: Iterable[Target], *, home_first: bool) -> list[list[Target]]:
-    """Chain the targets of each account: IAM is global, and the home region holds what exists once per account."""
+    """Group targets by account: IAM is global, so the regions of an account run one after another."""
     accounts: dict[str, list[Target]] = {}
     for target in targets:
         accounts.setdefault(target.account.id, []).append(target)

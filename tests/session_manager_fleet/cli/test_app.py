@@ -865,7 +865,7 @@ def test_ctrl_c_lets_finish_what_runs_and_starts_nothing_more(command: Command, 
     thread.join()
 
     assert outcome.code == 130
-    assert "Stopping: what runs now is finished." in outcome.out
+    assert "Stopping after the running targets." in outcome.out
     _, summary = last_run(ready)
     assert (summary["exit_code"], summary["totals"]["changes"], summary["totals"]["not_started"]) == (130, 1, 5)
     assert trace(ready, "apply") == []

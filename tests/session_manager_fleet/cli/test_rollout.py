@@ -230,21 +230,21 @@ def test_nobody_is_asked_about_nothing(command: Command, tmp_path: Path, verb: l
             "regions: [eu-west-1, us-east-1]",
             "regions: [eu-west-1]",
             [f"{DEV}/us-east-1", f"{PROD}/us-east-1"],
-            "The settings leave the region us-east-1 out now.",
+            "The settings no longer include the region us-east-1.",
         ),
         (
             "accounts.yaml",
             "name: Prod}",
             "name: Prod, state: SUSPENDED}",
             [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
-            f"The account {PROD} is left out now: the account is suspended.",
+            f"The account {PROD} is skipped now: the account is suspended.",
         ),
         (
             "accounts.yaml",
             f"  - {{id: {PROD}, name: Prod}}\n",
             "",
             [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
-            f"The account {PROD} is not in the organization any more.",
+            f"The account {PROD} is no longer in the organization.",
         ),
         (
             "organization.yaml",
@@ -383,7 +383,7 @@ def _full(*_: object) -> None:
     ("arguments", "message"),
     [
         (["plan", "--all", "--max-failures", "many"], "neither a number of targets nor a percentage"),
-        (["plan", "--all", "--executor", "ray://a:1"], "is no executor"),
+        (["plan", "--all", "--executor", "ray://a:1"], "Unknown executor"),
         (["apply", "--all", "--yes", "--max-plan-age", "1 day"], "is not a duration"),
         (["apply", "--all", "--yes", "--confirm-waves"], "Cannot ask before a wave"),
         (["apply", "--all"], "Cannot ask for confirmation: standard input is not a terminal. Use --yes"),

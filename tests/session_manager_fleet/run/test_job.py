@@ -23,7 +23,8 @@ from session_manager_fleet.preferences.compare import DocumentChange, Verificati
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
-from session_manager_fleet.run.job import Job, Terms, failed, perform
+from session_manager_fleet.run.job import Job, JobSettings, failed, perform
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient
 from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
@@ -41,12 +42,10 @@ HOME = "eu-west-1"
 TARGET = Target(Account("111122223333", "Payments", ou="Workloads/Prod"), HOME, HOME)
 BUCKET = "session-manager-state-123456789012"
 EXTERNAL_ID = "external-canary"
-TERMS = Terms(
+SETTINGS = JobSettings(
     tools=Toolchain("1.11.4", "5.100.0", "0.1.0", "0" * 64),
     role=DeploymentRole(name="Deployment", external_id=EXTERNAL_ID),
     backend=StateBackend(BUCKET, "us-east-1", "session-manager"),
-    max_plan_age=datetime.timedelta(hours=24),
-    allow_destroy=False,
 )
 STATES = f"s3://{BUCKET}/session-manager in us-east-1"
 DOCUMENT = "SSM-SessionManagerRunShell"
@@ -71,7 +70,7 @@ PLAN = {
 
 
 def job(step: Step, **changes: Any) -> Job:  # noqa: ANN401 - whatever a job has
-    return Job(step, TARGET, 'account_id = "111122223333"\n', TERMS, **changes)
+    return Job(step, TARGET, 'account_id = "111122223333"\n', SETTINGS, **changes)
 
 
 def diagnostic(summary: str, detail: str = "", address: str = "") -> str:
@@ -141,12 +140,12 @@ def aws(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  
 
 def write_document(**changes: object) -> None:
     text = render(build({**PREFERENCES, **changes}))
-    ssm = account_session(TARGET.account, HOME, TERMS.role).client("ssm")
+    ssm = account_session(TARGET.account, HOME, SETTINGS.role).client("ssm")
     ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
 
 
 def retry_tokens() -> dict[str, int]:
-    return read_retry_tokens(TERMS.backend)
+    return read_retry_tokens(SETTINGS.backend)
 
 
 def planned(make: Make, folder: Path, **answers: Any) -> TargetResult:  # noqa: ANN401 - see make
@@ -251,7 +250,7 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
     assert result.failure.kind == "verification"
     assert result.failure.diagnostics == (
         'inputs.idleSessionTimeout ("60" to "20")',
-        "The next plan writes the preferences anew.",
+        "The next plan writes the preferences again.",
     )
     assert retry_tokens() == {TARGET.key: 5}
 
@@ -265,7 +264,9 @@ def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Pat
     assert result.failure is not None
     assert result.failure.kind == "verification"
     told = result.failure.diagnostics[-1]
-    assert told.startswith("The next plan will find nothing to do: give preferences.revision another value.")
+    assert told.startswith(
+        "The retry token cannot be stored, so the next plan will show no changes: change preferences.revision."
+    )
     assert "NoSuchBucket" in told
 
 
@@ -304,7 +305,7 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
     write_document()
     assert perform(job(Step.PLAN, verify=True), folder, terraform).verified is True
 
-    ssm = account_session(TARGET.account, HOME, TERMS.role).client("ssm")
+    ssm = account_session(TARGET.account, HOME, SETTINGS.role).client("ssm")
     ssm.modify_document_permission(Name=DOCUMENT, PermissionType="Share", AccountIdsToAdd=["999999999999"])
     result = perform(job(Step.PLAN, verify=True), folder, terraform)
 
@@ -333,16 +334,28 @@ def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[
     ("change", "told"),
     [
         ({"variables": "other"}, "The settings render other variables"),
-        ({"terms": replace(TERMS, tools=replace(TERMS.tools, root_sha256="1" * 64))}, "the root module"),
-        ({"terms": replace(TERMS, max_plan_age=datetime.timedelta(0))}, "0 hours are allowed"),
+        ({"settings": replace(SETTINGS, tools=replace(SETTINGS.tools, root_sha256="1" * 64))}, "the root module"),
+        (
+            {"settings": replace(SETTINGS, options=RunOptions(max_plan_age=datetime.timedelta(0)))},
+            "0 hours are allowed",
+        ),
         ({"target": replace(TARGET, account=Account("222233334444", "Other"))}, "the account has changed"),
         (
-            {"terms": replace(TERMS, backend=replace(TERMS.backend, key_prefix="other"))},
+            {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, key_prefix="other"))},
             f"the state backend has changed ({STATES} then, s3://{BUCKET}/other",
         ),
-        ({"terms": replace(TERMS, backend=replace(TERMS.backend, bucket="b"))}, "s3://b/session-manager in us-east-1"),
-        ({"terms": replace(TERMS, backend=replace(TERMS.backend, region=HOME))}, "session-manager in eu-west-1 now"),
-        ({"terms": replace(TERMS, backend=replace(TERMS.backend, kms_key_arn="k"))}, "us-east-1, encrypted with k now"),
+        (
+            {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, bucket="b"))},
+            "s3://b/session-manager in us-east-1",
+        ),
+        (
+            {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, region=HOME))},
+            "session-manager in eu-west-1 now",
+        ),
+        (
+            {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, kms_key_arn="k"))},
+            "us-east-1, encrypted with k now",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_any_more_is_refused(
@@ -366,7 +379,9 @@ def test_keys_are_destroyed_only_if_that_is_meant(make: Make, folder: Path, trac
     assert "module.preferences[0].aws_kms_key.logs[0]" in refused.failure.message
     assert "apply" not in trace()
 
-    meant = replace(job(Step.APPLY, plan_sha256=sha256), terms=replace(TERMS, allow_destroy=True))
+    meant = replace(
+        job(Step.APPLY, plan_sha256=sha256), settings=replace(SETTINGS, options=RunOptions(allow_destroy=True))
+    )
     assert perform(meant, folder, make()).status is Status.APPLIED
 
 
@@ -397,7 +412,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
     assert lost.failure.kind == "terraform"
     assert lost.failure.message.startswith(
         f"terraform apply failed. Log: {folder}/terraform.log. It could not save its state, which is kept in "
-        f"{folder}/errored.tfstate. Only that file tells what was made: push it "
+        f"{folder}/errored.tfstate. This file is the only record of what was created. Push it "
     )
     assert lost.failure.diagnostics[0].startswith("Failed to save state: api error ExpiredToken")
     assert lost.failure.diagnostics[-3:] == commands
@@ -409,7 +424,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
     assert refused.failure is not None
     assert (refused.status, refused.step, refused.failure.kind) == (Status.FAILED, step, "input")
     assert refused.failure.message.startswith(
-        f"An earlier apply could not save its state, which is kept in {folder}/errored.tfstate. Only that file "
+        f"An earlier apply could not save its state, which is kept in {folder}/errored.tfstate. This file is the only "
     )
     assert refused.failure.diagnostics == commands
     assert trace() == done
@@ -498,7 +513,7 @@ def test_a_full_disk_is_told_with_its_folder(make: Make, folder: Path, monkeypat
 
     assert result.failure == Failure(
         "machine",
-        f"{folder} cannot be used (No space left on device): repair that, then `resume` plans the target again.",
+        f"{folder} cannot be used (No space left on device). Fix this, then `resume` plans the target again.",
     )
 
 
@@ -521,7 +536,7 @@ def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
 
 
 def test_the_last_retry_token_counts(make: Make, folder: Path) -> None:
-    store_retry_token(TERMS.backend, TARGET.key, 1, "apply failed")
+    store_retry_token(SETTINGS.backend, TARGET.key, 1, "apply failed")
     sha256 = planned(make, folder).plan_sha256
 
     perform(job(Step.APPLY, plan_sha256=sha256, retry_token=1), folder, make(apply="kill -9 $$"))

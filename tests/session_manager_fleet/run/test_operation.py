@@ -22,7 +22,8 @@ from session_manager_fleet.run import beginnings
 from session_manager_fleet.run.beginnings import begin_run, continue_run
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.folder import JournalError, RunFolder
-from session_manager_fleet.run.operation import Operation, RunOptions
+from session_manager_fleet.run.operation import Operation
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import (
     Failure,
     Status,
@@ -263,7 +264,7 @@ def test_preparation_initializes_each_region_in_its_own_place(
 def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Operation]) -> None:
     operation = prepare()
 
-    results = operation.plan(operation.context.select(EVERYTHING).targets)
+    results = operation.plan(operation.inventory.select(EVERYTHING).targets)
     code, summary = operation.finish(operation.apply(results))
 
     assert (code, summary.exit_code, summary.totals.no_changes) == (ExitCode.DONE, 0, 4)
@@ -305,7 +306,7 @@ def test_an_account_that_has_left_the_organization_fails_its_targets(prepare: Ca
 
     [gone] = operation.plan([Target(Account("999988887777", "Gone"), HOME, HOME)])
 
-    assert gone.failure == Failure("input", "The account 999988887777 is not in the organization any more.")
+    assert gone.failure == Failure("input", "The account 999988887777 is no longer in the organization.")
 
 
 def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> None:
@@ -317,7 +318,7 @@ def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> No
     job = operation._job(Step.APPLY, target, "ab", again=False)
 
     assert (job.destroy, job.retry_token, job.plan_sha256, job.verify) == (True, 3, "ab", False)
-    assert job.terms.allow_destroy is True
+    assert job.settings.options.allow_destroy is True
     assert '+3"' in job.variables
 
 
@@ -361,7 +362,10 @@ def test_the_first_signal_stops_and_the_second_interrupts_terraform(
         signal.raise_signal(number)
         assert interrupted == [True]
 
-    assert [line.split(":")[0].split(";")[0] for line in told] == ["Stopping", "Interrupting terraform"]
+    assert [line.split(";")[0] for line in told] == [
+        "Stopping after the running targets. Interrupt again to interrupt terraform itself.",
+        "Interrupting terraform",
+    ]
     assert signal.getsignal(number) is before
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import threading
@@ -21,24 +20,24 @@ from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, Res
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import JournalError, RunFolder
-from session_manager_fleet.run.job import Job, Performed, Terms, failed
+from session_manager_fleet.run.job import Job, JobSettings, Performed, failed
 from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
-from session_manager_fleet.run.scheduler import Limits, Scheduler
+from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 
 HOME, OTHER = "eu-west-1", "us-east-1"
-TERMS = Terms(
+SETTINGS = JobSettings(
     Toolchain("1.11.4", "5.100.0", "0.1.0", ""),
     DeploymentRole(name="Deployment"),
     StateBackend("states", HOME, "session-manager"),
-    datetime.timedelta(hours=24),
-    allow_destroy=False,
 )
 
 
@@ -114,7 +113,7 @@ class Stage:
         self.work = ObedientWork()
         self.observer = Watcher()
         self.stop = threading.Event()
-        self.limits = Limits(4, 4)
+        self.options = RunOptions()
         self.lost: tuple[type[BaseException], ...] = ()
         self.impossible: dict[str, FleetError] = {}
 
@@ -148,13 +147,14 @@ class Stage:
                 make_job=self._job,
                 observer=self.observer,
                 stop=self.stop,
-                limits=replace(self.limits, plan_workers=count, apply_workers=count),
+                capacity=Capacity(count, count),
+                options=self.options,
             )
 
     def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
         if error := self.impossible.get(target.workspace):
             raise error
-        return Job(step, target, "", TERMS, plan_sha256, verify=again)
+        return Job(step, target, "", SETTINGS, plan_sha256, verify=again)
 
     def journal(self) -> list[dict[str, Any]]:
         """The events of the targets, without what begins and ends the run."""
@@ -199,26 +199,27 @@ def test_results_come_in_the_order_of_the_targets_whoever_is_first(stage: Stage)
         (
             TerraformError("failed", ["Cannot assume IAM Role (provider.tf:12): not authorized: sts:AssumeRole"]),
             "access",
-            "The account could not be entered.",
+            "The role in the account could not be assumed.",
         ),
         (
             TerraformError("failed", ["No valid credential sources found"]),
             "access",
-            "The account could not be entered.",
+            "The role in the account could not be assumed.",
         ),
         (
             TerraformError("failed", ["api error ExpiredToken: The security token is expired"]),
             "access",
-            "The account could not be entered.",
+            "The role in the account could not be assumed.",
         ),
-        (TerraformError("failed", ["AWS account ID not allowed: 1"]), "access", "The account could not be entered."),
+        (
+            TerraformError("failed", ["AWS account ID not allowed: 1"]),
+            "access",
+            "The role in the account could not be assumed.",
+        ),
         (
             OSError(28, "No space left on device", "runs/1/tfplan"),
             "machine",
-            (
-                "runs/1/tfplan cannot be used (No space left on device): repair that, then `resume` plans the target "
-                "again."
-            ),
+            ("runs/1/tfplan cannot be used (No space left on device). Fix this, then `resume` plans the target again."),
         ),
     ],
 )
@@ -470,7 +471,7 @@ def test_a_stop_in_an_apply_lets_finish_what_runs(stage: Stage) -> None:
 
 def test_each_wave_is_asked_for_and_waited_for(stage: Stage) -> None:
     planned = waves_of(stage, failing=0)
-    stage.limits = Limits(4, 4, wave_pause_seconds=0.05)
+    stage.options = RunOptions(wave_pause_seconds=0.05)
     asked: list[tuple[str, str]] = []
 
     def between(done: str, following: str) -> bool:
@@ -488,7 +489,7 @@ def test_each_wave_is_asked_for_and_waited_for(stage: Stage) -> None:
 
 def test_a_stop_ends_the_pause_between_waves(stage: Stage) -> None:
     planned = waves_of(stage, failing=0)
-    stage.limits = Limits(4, 4, wave_pause_seconds=600)
+    stage.options = RunOptions(wave_pause_seconds=600)
     threading.Timer(0.1, stage.stop.set).start()
 
     results = stage.apply(planned, between=lambda _done, _next: pytest.fail("nobody is to be asked any more"))
@@ -513,20 +514,20 @@ def test_destruction_goes_from_the_last_wave_to_the_first_and_the_home_region_is
 @pytest.mark.parametrize(("tolerance", "planned"), [(0, 1), (2, 3), ("25%", 3), (None, 10), ("100%", 10)])
 def test_too_many_failures_in_all_stop_a_plan(stage: Stage, tolerance: int | str | None, planned: int) -> None:
     targets = [target(number) for number in range(10)]
-    stage.limits = Limits(4, 4, max_failures=tolerance)
+    stage.options = RunOptions(max_failures=None if tolerance is None else Tolerance.parse(tolerance))
     stage.work.errors = {entry.workspace: TerraformError("failed") for entry in targets}
 
     results = stage.plan(*targets, workers=1)
 
     assert statuses(results) == [Status.FAILED] * planned + [Status.NOT_STARTED] * (10 - planned)
     if planned < 10:
-        assert results[-1].reason == f"{planned} of all 10 targets failed, and {tolerance} are tolerated"
+        assert results[-1].reason == f"{planned} of all 10 targets failed (tolerated: {tolerance})"
 
 
 def test_failed_plans_count_among_the_failures_in_all_of_an_apply(stage: Stage) -> None:
     planned = stage.plan(*(target(number) for number in range(5)))
     failed_plan = replace(planned[4], status=Status.FAILED)
-    stage.limits = Limits(4, 4, max_failures=1)
+    stage.options = RunOptions(max_failures=Tolerance(1))
     stage.work.errors = {target(1).workspace: TerraformError("failed")}
 
     results = stage.apply(
@@ -627,7 +628,7 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
     assert (result.status, result.step, result.attempts) == (status, Step.APPLY, 2)
     if status is Status.FAILED:
         assert result.failure is not None
-        assert result.failure.message.endswith("What is left to do differs from what was planned: plan again.")
+        assert result.failure.message.endswith("The remaining changes differ from the reviewed plan; plan again.")
         assert result.failure.diagnostics == THROTTLED.diagnostics
         assert steps[2:] == []
     elif rest is not None:
@@ -685,7 +686,7 @@ def test_a_lost_worker_fails_its_target_and_nothing_is_done_twice(stage: Stage) 
     lost, other = stage.apply(planned)
 
     assert lost.failure is not None
-    assert lost.failure.message == "It was applying when its worker was lost (GoneError); `resume` plans it again."
+    assert lost.failure.message == "The worker was lost while applying (GoneError); `resume` plans the target again."
     assert (lost.status, lost.failure.kind, other.status) == (Status.FAILED, "terraform", Status.APPLIED)
     assert stage.work.begun.count(target(1).workspace) == 1
 

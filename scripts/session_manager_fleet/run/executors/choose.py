@@ -8,9 +8,7 @@ import re
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.folder import RunFolder
-
-THREADS = "threads"
-
+from session_manager_fleet.run.options import THREADS
 
 # Addresses of Dask schedulers, and what Dask itself calls them.
 _DASK = {"dask://": "tcp://", "dask+tls://": "tls://"}
@@ -27,12 +25,12 @@ def dask_address(executor: str) -> str | None:
     match = re.fullmatch(r"(dask(?:\+tls)?://)((?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]{1,5})", executor)
     if match is not None:
         return _DASK[match[1]] + match[2]
-    message = f'"{executor}" is no executor; use threads, dask://HOST:PORT or dask+tls://HOST:PORT.'
+    message = f'Unknown executor "{executor}"; use threads, dask://HOST:PORT or dask+tls://HOST:PORT.'
     raise InputError(message, "--executor")
 
 
 def dask_opener(address: str, run: RunFolder, site: Site, archive: bytes, version: str) -> Opener:
-    """Return how to use a Dask cluster, see `session_manager_fleet.run.executors.dask`.
+    """Return an opener of a Dask cluster, see `session_manager_fleet.run.executors.dask`.
 
     Raises:
         InputError: Dask is not installed.

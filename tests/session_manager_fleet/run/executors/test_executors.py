@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import signal
@@ -23,16 +22,18 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.executors import threads as executors
 from session_manager_fleet.run.executors.base import Site, Workers
-from session_manager_fleet.run.executors.choose import THREADS, dask_address
+from session_manager_fleet.run.executors.capacity import Capacity
+from session_manager_fleet.run.executors.choose import dask_address
 from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perform_once, dask_workers
 from session_manager_fleet.run.executors.remote import unpack_root
 from session_manager_fleet.run.executors.threads import SerialExecutor, local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Terms
+from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.options import THREADS, RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import FILES, SEAL, Toolchain
-from session_manager_fleet.run.scheduler import Limits, Scheduler
+from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.schema import DeploymentRole, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
@@ -73,7 +74,7 @@ def test_executors_by_name(text: str, address: str | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "processes", "dask://", "dask://host", "tcp://host:1", "dask://host:1/x"])
 def test_what_is_no_executor_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no executor; use threads, dask://HOST:PORT"):
+    with pytest.raises(InputError, match=r"Unknown executor .*; use threads, dask://HOST:PORT"):
         dask_address(text)
 
 
@@ -81,7 +82,7 @@ def test_a_folder_that_cannot_be_made_is_the_targets_failure(tmp_path: Path) -> 
     run = RunFolder.create(tmp_path)
     (run.path / "000000000001").write_text("in the way")
     with local_workers(run, {}, 1) as workers:
-        result = workers.submit(Job(Step.PLAN, target(1), "", terms())).result().result
+        result = workers.submit(Job(Step.PLAN, target(1), "", job_settings())).result().result
 
     assert (result.status, result.failure and result.failure.kind) == (Status.FAILED, "machine")
 
@@ -110,12 +111,11 @@ PLAN_JSON = """
 """
 
 
-def terms(root: Path | None = None) -> Terms:
+def job_settings(root: Path | None = None) -> JobSettings:
     digest = RootModule(root).digest() if root else ""
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", digest)
-    day = datetime.timedelta(hours=24)
     backend = StateBackend("states", HOME, "session-manager")
-    return Terms(tools, DeploymentRole(name="Deployment"), backend, day, allow_destroy=False)
+    return JobSettings(tools, DeploymentRole(name="Deployment"), backend)
 
 
 @dataclass
@@ -154,7 +154,8 @@ def start_cluster(tmp_path: Path, stand_in: Callable[[str], Path]) -> Iterator[C
         common = ["--scheduler-file", str(scheduler_file), "--no-dashboard"]
         scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", *common]
         processes.append(subprocess.Popen(scheduler, env=settings, stdout=logs, stderr=logs))
-        wait_for(scheduler_file.exists)
+        # Dask creates the file before it writes it.
+        wait_for(lambda: scheduler_file.exists() and scheduler_file.read_text().endswith("}"))
         worker = [*dask, "worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", *common]
         for number in range(workers):
             folder = tmp_path / f"worker-{number}"
@@ -200,7 +201,7 @@ def root(tmp_path: Path) -> Path:
 @contextmanager
 def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
     def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
-        return Job(step, target, f"account_id = {target.account.id}\n", terms(root), plan_sha256, verify=again)
+        return Job(step, target, f"account_id = {target.account.id}\n", job_settings(root), plan_sha256, verify=again)
 
     yield Scheduler(
         run=run,
@@ -208,7 +209,8 @@ def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]
         make_job=job,
         observer=Silent(),
         stop=threading.Event(),
-        limits=Limits(workers.count, workers.count),
+        capacity=Capacity(workers.count, workers.count),
+        options=RunOptions(),
     )
 
 
@@ -241,7 +243,7 @@ def test_a_lost_worker_is_reported_and_nothing_is_done_twice(
     lost, *others = applied
     assert lost.failure is not None
     assert lost.status is Status.FAILED
-    assert lost.failure.message.startswith("It was applying when its worker was lost (KilledWorker)")
+    assert lost.failure.message.startswith("The worker was lost while applying (KilledWorker)")
     assert [result.status for result in others] == [Status.APPLIED] * 5
     applies = [workspace for verb, workspace, _ in cluster.calls() if verb == "apply"]
     assert sorted(applies) == [each.workspace for each in targets]
@@ -256,7 +258,7 @@ def test_a_job_that_dask_hands_out_again_is_not_begun_again(
     cluster = start_cluster(workers=1)
     site = Site(RootModule(root).digest(), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
     wait_for(lambda: workers_of(cluster) == 1)
-    job = Job(Step.PLAN, target(2), "", terms(root))
+    job = Job(Step.PLAN, target(2), "", job_settings(root))
 
     with (
         dask_workers(cluster.address, RunFolder(tmp_path), site, RootModule(root).pack(), "1.11.4") as workers,
