@@ -20,8 +20,11 @@ from session_manager_fleet.errors import InputError
 Write = Callable[[str, str], Path]
 
 
-def problems_of(caught: pytest.ExceptionInfo[InputError], folder: Path) -> list[str]:
-    return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
+def refused(path: Path) -> list[str]:
+    """Return the problems of a file."""
+    with pytest.raises(InputError) as caught:
+        from_file(path)
+    return [str(problem).replace(f"{path.parent}/", "") for problem in caught.value.problems]
 
 
 def test_a_file_of_accounts(write: Write) -> None:
@@ -97,10 +100,7 @@ def test_a_file_of_accounts(write: Write) -> None:
 def test_refused_accounts(write: Write, account: str, problem: str) -> None:
     path = write("accounts.yaml", f"accounts:\n  - {account}\n")
 
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert any(line.startswith(f"accounts.yaml:{problem}") for line in problems_of(caught, path.parent))
+    assert any(line.startswith(f"accounts.yaml:{problem}") for line in refused(path))
 
 
 def test_a_duplicate_account_names_both_lines(write: Write) -> None:
@@ -114,21 +114,13 @@ def test_a_duplicate_account_names_both_lines(write: Write) -> None:
         """,
     )
 
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert problems_of(caught, path.parent) == [
-        "accounts.yaml:4 (accounts[2].id): Account 111122223333 is listed twice, first on line 2."
-    ]
+    assert refused(path) == ["accounts.yaml:4 (accounts[2].id): Account 111122223333 is listed twice, first on line 2."]
 
 
 def test_all_problems_of_a_file_are_told_at_once(write: Write) -> None:
     path = write("accounts.yaml", "accounts:\n  - {id: 1, name: a}\n  - {id: 2}\nother: 1\n")
 
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    assert [problem.split(":")[1].split(" ")[0] for problem in problems_of(caught, path.parent)] == ["2", "3", "3", "4"]
+    assert [problem.split(":")[1].split(" ")[0] for problem in refused(path)] == ["2", "3", "3", "4"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "accounts:", "accounts: []", "accounts: {a: b}", "acounts: [{id: 1}]", "5"])
@@ -206,10 +198,7 @@ def test_refused_csv_files(tmp_path: Path, text: str, problems: list[str]) -> No
     path = tmp_path / "accounts.csv"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(InputError) as caught:
-        from_file(path)
-
-    told = problems_of(caught, tmp_path)
+    told = refused(path)
     for problem in problems:
         assert any(line.startswith(f"accounts.csv:{problem}") for line in told), told
 

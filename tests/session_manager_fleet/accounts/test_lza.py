@@ -18,7 +18,10 @@ from session_manager_fleet.errors import AccessError, InputError
 REGION = "eu-west-1"
 
 
-def problems_of(caught: pytest.ExceptionInfo[InputError], folder: Path) -> list[str]:
+def refused(folder: Path, *directory: FakeDirectory) -> list[str]:
+    """Return the problems of a folder."""
+    with pytest.raises(InputError) as caught:
+        from_lza(folder, *directory)
     return [str(problem).replace(f"{folder}/", "") for problem in caught.value.problems]
 
 
@@ -186,19 +189,13 @@ def test_a_folder_without_a_deployment_role(lza: Callable[..., Path]) -> None:
 def test_refused_accelerator_accounts(lza: Callable[..., Path], accounts: tuple[str, str], problem: str) -> None:
     folder = lza(accounts=accounts)
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    assert any(problem in line for line in problems_of(caught, folder))
+    assert any(problem in line for line in refused(folder))
 
 
 def test_a_folder_without_ids_tells_every_account(lza: Callable[..., Path]) -> None:
     folder = lza(accounts=("accountIds:", "ids:"))
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    told = problems_of(caught, folder)
+    told = refused(folder)
     assert len(told) == 7
     assert all(line.startswith("accounts-config.yaml:") and "has no id: " in line for line in told)
 
@@ -276,9 +273,7 @@ def test_included_files_are_read_relative_to_the_file_that_includes_them(lza: Ca
         "name: Gov\nemail: gov@example.com\norganizationalUnit: ../Workloads\n"
     )
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-    assert problems_of(caught, folder) == [
+    assert refused(folder) == [
         (
             'include/nested/gov.yaml:1 (workloadAccounts[1]): The organizational unit "../Workloads" is not in '
             'organization-config.yaml (did you mean "Workloads"?).'
@@ -299,10 +294,7 @@ def test_included_files_that_are_refused(lza: Callable[..., Path], name: str) ->
     (folder.parent / "secrets.yaml").write_text("[]")
     (folder / "link.yaml").symlink_to("../secrets.yaml")
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    [problem] = problems_of(caught, folder)
+    [problem] = refused(folder)
     assert problem.startswith(f'accounts-config.yaml:11 (workloadAccounts): The included file "{name}" ')
 
 
@@ -376,9 +368,7 @@ def test_placeholders_are_replaced_before_yaml_is_parsed(replaced: Path) -> None
 
 
 def test_a_parameter_that_cannot_be_read_is_reported_where_it_is_used(replaced: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        from_lza(replaced, FakeDirectory())
-    assert problems_of(caught, replaced) == [
+    assert refused(replaced, FakeDirectory()) == [
         (
             'global-config.yaml:3 (managementAccountAccessRole): "{{Role}}" is the parameter /accelerator/role of the '
             "management account. Cannot read the parameter /accelerator/role: ParameterNotFound."
@@ -418,10 +408,7 @@ def test_placeholders_without_a_value(replaced: Path, line: str, problem: str) -
     rest = "".join(kept for kept in REPLACED.splitlines(keepends=True) if not kept.startswith((key, "managementA")))
     (replaced / "global-config.yaml").write_text(f"{line}\n{rest}")
 
-    with pytest.raises(InputError) as caught:
-        from_lza(replaced)
-
-    assert all(told.startswith(f"global-config.yaml:{problem}") for told in problems_of(caught, replaced))
+    assert all(told.startswith(f"global-config.yaml:{problem}") for told in refused(replaced))
 
 
 @pytest.mark.parametrize(
@@ -481,18 +468,14 @@ def test_the_api_is_not_asked_for_what_the_configuration_holds(lza: Callable[...
 def test_ids_that_are_not_found(lza: Callable[..., Path]) -> None:
     folder = lza(('  - {email: gov@example.com, accountId: "111122224444"}\n', ""))
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder, FakeDirectory([]))
-    assert problems_of(caught, folder) == [
+    assert refused(folder, FakeDirectory([])) == [
         (
             'accounts-config.yaml:16 (workloadAccounts[1]): The account "Gov" (gov@example.com) has no id: '
             "no account of the organization has this address."
         )
     ]
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder, FakeDirectory())
-    assert problems_of(caught, folder) == [
+    assert refused(folder, FakeDirectory()) == [
         (
             "accounts-config.yaml:1: Account ids are missing, and the Organizations API cannot be read. "
             "Cannot list the accounts of the organization: no usable AWS credentials."
@@ -598,10 +581,7 @@ def test_no_warning_where_the_accelerator_leaves_the_session_document_alone(
 def test_an_excluded_account_must_exist(lza: Callable[..., Path]) -> None:
     folder = lza(global_=(SESSION_MANAGER[0], SESSION_MANAGER[1] % "sendToS3: true, excludeAccounts: [Adit]"))
 
-    with pytest.raises(InputError) as caught:
-        from_lza(folder)
-
-    assert problems_of(caught, folder) == [
+    assert refused(folder) == [
         (
             'global-config.yaml:3 (logging.sessionManager.excludeAccounts): No account has the name "Adit" (did '
             'you mean "Audit"?).'

@@ -132,40 +132,6 @@ def test_tags_are_read_only_when_they_are_needed(api: OrganizationsClient, root:
     assert with_tags.tags == {"data": "restricted", "env": "prod"}
 
 
-def test_the_state_of_an_account_comes_before_its_retired_status(
-    api: OrganizationsClient, root: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = {
-        "both": {"State": "SUSPENDED", "Status": "ACTIVE"},
-        "old": {"Status": "SUSPENDED"},
-        "new": {"State": "PENDING_CLOSURE"},
-        "neither": {},
-    }
-    for name in answers:
-        make_account(api, name, root)
-    make_client = boto3.Session.client
-
-    def answer(parsed: dict[str, list[dict[str, str]]], **_: object) -> None:
-        for account in parsed["Accounts"]:
-            account.pop("State", None)
-            account.pop("Status", None)
-            account.update(answers.get(account["Name"], {}))
-
-    def client(session: boto3.Session, *arguments: str, **options: object) -> object:
-        made = make_client(session, *arguments, **options)  # type: ignore[call-overload]
-        made.meta.events.register("after-call.organizations.ListAccounts", answer)
-        return made
-
-    monkeypatch.setattr(boto3.Session, "client", client)
-
-    assert {account.name: account.state for account in discover().accounts if account.name in answers} == {
-        "both": "SUSPENDED",
-        "old": "SUSPENDED",
-        "new": "PENDING_CLOSURE",
-        "neither": "ACTIVE",
-    }
-
-
 @pytest.mark.usefixtures("credentials")
 def test_an_account_without_an_organization_is_told_in_one_sentence() -> None:
     with mock_aws(), pytest.raises(AccessError, match=r"^Cannot describe the organization: AWSOrganizationsNotInUse"):
@@ -204,6 +170,34 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Hook], None]:
 
     monkeypatch.setattr(boto3.Session, "client", client)
     return lambda event, handler: hooks.append((event, handler))
+
+
+def test_the_state_of_an_account_comes_before_its_retired_status(
+    api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]
+) -> None:
+    answers = {
+        "both": {"State": "SUSPENDED", "Status": "ACTIVE"},
+        "old": {"Status": "SUSPENDED"},
+        "new": {"State": "PENDING_CLOSURE"},
+        "neither": {},
+    }
+    for name in answers:
+        make_account(api, name, root)
+
+    def answer(parsed: dict[str, list[dict[str, str]]], **_: object) -> None:
+        for account in parsed["Accounts"]:
+            account.pop("State", None)
+            account.pop("Status", None)
+            account.update(answers.get(account["Name"], {}))
+
+    hook("after-call.organizations.ListAccounts", answer)
+
+    assert {account.name: account.state for account in discover().accounts if account.name in answers} == {
+        "both": "SUSPENDED",
+        "old": "SUSPENDED",
+        "new": "PENDING_CLOSURE",
+        "neither": "ACTIVE",
+    }
 
 
 def test_no_call_is_made_per_account(api: OrganizationsClient, root: str, hook: Callable[[str, Hook], None]) -> None:

@@ -27,31 +27,17 @@ HOME, OTHER = "eu-west-1", "us-east-1"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
+def refused(path: Path) -> str:
+    """Return the problems of a file, without its folder."""
+    with pytest.raises(InputError) as caught:
+        load_settings(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
 @pytest.fixture
 def refusal(settings_file: SettingsFile) -> Callable[[str], str]:
-    """Return what is said about a file, without its folder."""
-
-    def refusal(rest: str) -> str:
-        path = settings_file(rest)
-        with pytest.raises(InputError) as caught:
-            load_settings(path)
-        return str(caught.value).replace(f"{path.parent}/", "")
-
-    return refusal
-
-
-@pytest.fixture
-def refused_organization(write: Callable[[str, str], Path]) -> Callable[[str], str]:
-    """Return what is said about the lines below `organization`."""
-
-    def refused(lines: str) -> str:
-        text = "schema_version: 1\norganization:\n" + indent(lines, "  ")
-        path = write("organization.yaml", text)
-        with pytest.raises(InputError) as caught:
-            load_settings(path)
-        return str(caught.value).replace(f"{path.parent}/", "")
-
-    return refused
+    """Return the problems of a file with these lines below `organization`."""
+    return lambda rest: refused(settings_file(rest))
 
 
 def test_the_smallest_file_has_all_defaults(make_settings: MakeSettings) -> None:
@@ -191,8 +177,10 @@ VALID = "id: o-exampleorgid\nhome_region: eu-west-1\nregions: [eu-west-1]\ndeplo
         (VALID + "state: {key_prefix: /a}", "(organization.state.key_prefix): "),
     ],
 )
-def test_refused_organizations(refused_organization: Callable[[str], str], lines: str, message: str) -> None:
-    assert message.lower() in refused_organization(lines).lower()
+def test_refused_organizations(write: Callable[[str, str], Path], lines: str, message: str) -> None:
+    path = write("organization.yaml", "schema_version: 1\norganization:\n" + indent(lines, "  "))
+
+    assert message.lower() in refused(path).lower()
 
 
 @pytest.mark.parametrize(
@@ -207,12 +195,7 @@ def test_refused_organizations(refused_organization: Callable[[str], str], lines
     ],
 )
 def test_files_that_are_no_settings(write: Callable[[str, str], Path], text: str, message: str) -> None:
-    path = write("organization.yaml", text)
-
-    with pytest.raises(InputError) as caught:
-        load_settings(path)
-
-    assert message in str(caught.value)
+    assert message in refused(write("organization.yaml", text))
 
 
 @pytest.mark.parametrize(
