@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare prepare-lambda-3.13 test test-lambda-3.13 lint docs bench clean lock
+.PHONY: help demo prepare prepare-lambda-3.13 test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs bench clean lock
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,10 @@ prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready prepare-lambda-3
 prepare-lambda-3.13: $(if $(LAMBDA_PYTHON),$(LAMBDA_VENV)/.ready)
 
 test: $(VENV)/.ready $(JUDGES)/.ready test-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/aws_sandbox
 
 # Without the fixtures of the other suites, which need the whole environment.
 test-lambda-3.13: prepare-lambda-3.13 ## Run the function's suite on Python 3.13, its runtime in AWS
@@ -37,15 +40,21 @@ else
 	@echo "SKIPPED: the function's suite on Python 3.13, its runtime in AWS; no such interpreter was found. Set LAMBDA_PYTHON=…" >&2
 endif
 
-lint: $(VENV)/.ready $(CHECKOV_VENV)/.ready ## Check style, types, terraform, generated files and security posture
+lint: lint-python lint-terraform lint-security ## Check style, types, terraform, generated files and security posture
+
+lint-python: $(VENV)/.ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+lint-terraform: $(VENV)/.ready
 	$(BIN)/python scripts/package_lambda.py --check
 	$(BIN)/python tools/terraform_docs.py --check
 	$(BIN)/python tools/architecture.py --check
 	terraform fmt -check -recursive -diff
 	$(BIN)/python tools/validate_modules.py
+
+lint-security: $(CHECKOV_VENV)/.ready
 	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
 
 docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
