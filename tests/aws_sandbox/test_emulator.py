@@ -42,15 +42,21 @@ def wait_until_gone(pids: list[int], seconds: float = 10.0) -> list[int]:
     return left
 
 
-def test_two_at_once_and_a_role_with_a_path(sandbox: Sandbox, tmp_path: Path) -> None:
-    with Sandbox.start(SMALL, tmp_path / "other") as other:
-        assert other.endpoint_url != sandbox.endpoint_url
-        identity = other.session("218407395516", "us-east-1").client("sts").get_caller_identity()
-        assert identity["Arn"] == "arn:aws:sts::218407395516:assumed-role/Deployer/sandbox"
-        assert other.session("218407395516", "us-east-1").client("s3").list_buckets()["Buckets"][0]["Name"] == (
-            "session-manager-state-218407395516"
-        )
+def test_two_at_once_and_a_folder_that_is_used_again(sandbox: Sandbox, tmp_path: Path) -> None:
+    killed = Sandbox.start(replace(SMALL, name="Killed"), tmp_path / "other")
+    assert killed.endpoint_url != sandbox.endpoint_url
     assert sandbox.session(sandbox.organization.management_account_id, "eu-west-1").client("iam").list_roles()["Roles"]
+    os.kill(killed.pid, signal.SIGKILL)
+    with Sandbox.start(SMALL, tmp_path / "other") as other:
+        session = other.session("218407395516", "us-east-1")
+        arn = session.client("sts").get_caller_identity()["Arn"]
+        assert arn == "arn:aws:sts::218407395516:assumed-role/Deployer/sandbox", "the role has a path"
+        [bucket] = session.client("s3").list_buckets()["Buckets"]
+        assert bucket["Name"] == "session-manager-state-218407395516"
+        other.stop()
+    for stopped in (killed, other):
+        stopped.stop()
+        assert gone(stopped.pid)
 
 
 def test_files_are_private(sandbox: Sandbox) -> None:
@@ -116,13 +122,6 @@ def test_what_is_not_emulated_says_so_at_once(sandbox: Sandbox) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_stop_can_be_called_again(tmp_path: Path) -> None:
-    started = Sandbox.start(SMALL, tmp_path / "sandbox")
-    started.stop()
-    started.stop()
-    assert gone(started.pid)
-
-
 def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "werkzeug").mkdir()
     (tmp_path / "werkzeug/__init__.py").write_text("raise ImportError('a broken installation')")
@@ -130,14 +129,6 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path, monkeyp
     with pytest.raises(SandboxError, match=r"ended with code 1[\s\S]*ImportError: a broken installation"):
         Sandbox.start(SMALL, tmp_path / "sandbox")
     assert wait_until_gone([child.pid for child in psutil.Process().children() if "aws_sandbox" in str(child)]) == []
-
-
-def test_a_busy_folder_of_a_dead_sandbox_is_used_again(tmp_path: Path) -> None:
-    first = Sandbox.start(SMALL, tmp_path)
-    os.kill(first.pid, signal.SIGKILL)
-    with Sandbox.start(replace(SMALL, name="Again"), tmp_path) as second:
-        assert second.session("218407395516", "us-east-1").client("sts").get_caller_identity()["Account"]
-    first.stop()
 
 
 PARENT = """
@@ -167,28 +158,20 @@ time.sleep(600)
 """
 
 
-def test_killing_the_parent_ends_the_server_and_running_functions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", ["parent", "server"])
+def test_no_function_outlives_its_server_or_the_process_that_started_it(tmp_path: Path, killed: str) -> None:
     library = str(Path(__file__).parents[2] / "scripts")
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path), library], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
-        pids = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(pids) == 3, "server, function, what the function started"
+        # The server, the function, and a process that the function started.
+        server, *others = (int(pid) for pid in parent.stdout.readline().split())
+        assert len(others) == 2
+        os.kill(parent.pid if killed == "parent" else server, signal.SIGKILL)
+        left = wait_until_gone([server, *others] if killed == "parent" else others)
         parent.kill()
-    assert wait_until_gone(pids) == []
-
-
-def test_a_killed_server_takes_running_functions_with_it(tmp_path: Path) -> None:
-    library = str(Path(__file__).parents[2] / "scripts")
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path), library], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        server, function, child = (int(pid) for pid in parent.stdout.readline().split())
-        os.kill(server, signal.SIGKILL)
-        assert wait_until_gone([function, child]) == []
-        parent.kill()
+    assert left == []
 
 
 def test_memory_and_start_are_modest(tmp_path: Path) -> None:

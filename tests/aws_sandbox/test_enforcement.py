@@ -6,7 +6,6 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,7 +27,7 @@ ORGANIZATION = SandboxOrganization(
     accounts=(
         SandboxAccount("218407395516", "Management", "management@example.com", ""),
         SandboxAccount(MEMBER, "Member", "member@example.com", ""),
-        # The last ones hold what others have left behind.
+        # The last ones hold the seed data.
         SandboxAccount("640281937466", "Second", "second@example.com", ""),
         SandboxAccount("640281937467", "Third", "third@example.com", ""),
         SandboxAccount("640281937468", "Fourth", "fourth@example.com", ""),
@@ -62,17 +61,15 @@ class Role:
         self, sandbox: Sandbox, admin: boto3.Session, name: str, service: str = "lambda.amazonaws.com"
     ) -> None:
         self.name = name
-        self.arn = f"arn:aws:iam::{MEMBER}:role/{name}"
         self._sandbox = sandbox
         self._iam = admin.client("iam")
         trust = {
             "Effect": "Allow",
-            "Principal": {"Service": service, "AWS": ORGANIZATION.management_account_id},
+            "Principal": {"Service": service, "AWS": sandbox.organization.management_account_id},
             "Action": "sts:AssumeRole",
         }
-        self._iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-        )
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        self.arn = self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
 
     def may(self, *statements: dict[str, object]) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
@@ -80,7 +77,7 @@ class Role:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - one kind for each service
         sandbox = self._sandbox
-        management = sandbox.session(ORGANIZATION.management_account_id, REGION)
+        management = sandbox.session(sandbox.organization.management_account_id, REGION)
         credentials = management.client("sts").assume_role(RoleArn=self.arn, RoleSessionName="test")["Credentials"]
         return boto3.client(
             service,  # type: ignore[call-overload]
@@ -365,11 +362,10 @@ def test_an_automation_may_do_what_its_role_may(enforcing: Sandbox, admin: boto3
     role.delete()
 
 
-def test_without_it_everything_is_allowed(enforcing: Sandbox, tmp_path: Path) -> None:
-    with Sandbox.start(ORGANIZATION, tmp_path) as lax:
-        role = Role(lax, lax.session(MEMBER, REGION), "powerless")
-        assert role.client("iam").list_roles()["Roles"]
-    assert enforcing.endpoint_url != lax.endpoint_url
+def test_without_it_everything_is_allowed(sandbox: Sandbox, member: boto3.Session) -> None:
+    powerless = Role(sandbox, member, "powerless")
+    assert powerless.client("iam").list_roles()["Roles"]
+    member.client("iam").delete_role(RoleName=powerless.name)
 
 
 SECOND = "640281937466"

@@ -102,7 +102,9 @@ accountIds:
 """
 
 
-def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path) -> None:
+@pytest.fixture
+def lza(tmp_path: Path) -> Path:
+    """A Landing Zone Accelerator configuration with two accounts that are targets."""
     folder = tmp_path / "lza"
     folder.mkdir()
     (folder / "accounts-config.yaml").write_text(LZA_ACCOUNTS)
@@ -112,7 +114,11 @@ def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path) -> Non
     (folder / "global-config.yaml").write_text(
         "homeRegion: &HOME ap-southeast-2\nenabledRegions: [*HOME]\nmanagementAccountAccessRole: LzaAccess\n"
     )
-    process = start_demo(tmp_path, "--lza", str(folder), marker="demo-lza")
+    return folder
+
+
+def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path, lza: Path) -> None:
+    process = start_demo(tmp_path, "--lza", str(lza), marker="demo-lza")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "Skipped 310000000003 Audit: Landing Zone Accelerator ignores the organizational unit Frozen." in output
@@ -125,17 +131,17 @@ def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path) -> Non
     ("number", "moment", "code"),
     [
         (signal.SIGKILL, "Starting an emulated organization", -signal.SIGKILL),
-        (signal.SIGKILL, "Planning 12 targets", -signal.SIGKILL),
-        (signal.SIGINT, "Planning 12 targets", 130),
+        (signal.SIGKILL, "Planning 2 targets", -signal.SIGKILL),
+        (signal.SIGINT, "Planning 2 targets", 130),
         (signal.SIGTERM, "Starting an emulated organization", 130),
     ],
     ids=["killed-at-start", "killed-in-plan", "interrupted-in-plan", "terminated-at-start"],
 )
 def test_nothing_is_left_of_a_demo_that_is_stopped(
-    tmp_path: Path, number: signal.Signals, moment: str, code: int
+    tmp_path: Path, lza: Path, number: signal.Signals, moment: str, code: int
 ) -> None:
     marker = f"demo-{number.name}-{moment[:8]}"
-    process = start_demo(tmp_path, marker=marker)
+    process = start_demo(tmp_path, "--lza", str(lza), marker=marker)
     read_until(process, moment)
     time.sleep(1.5)
     process.send_signal(number)

@@ -412,33 +412,50 @@ def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Works
     assert not workshop.is_locked()
 
 
-def test_who_cannot_get_in_is_told_from_who_can(sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path) -> None:
-    accounts = {account.name: account.id for account in sandbox.organization.accounts}
-    iam = sandbox.session(accounts["Audit"], "us-east-1").client("iam")
-    role = iam.get_role(RoleName=sandbox.organization.deployment_role)["Role"]
-    lost = {**json.loads(json.dumps(role["AssumeRolePolicyDocument"]))}
-    lost["Statement"] = [{"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]
-    iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=json.dumps(lost))
+@contextmanager
+def untrusted_role(sandbox: Sandbox, account_id: str) -> Iterator[None]:
+    """For a while, the deployment role of an account trusts only an account that does not exist."""
+    iam = sandbox.session(account_id, "us-east-1").client("iam")
+    role = sandbox.organization.deployment_role
+    before = iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::999999999999:root"}}
+    iam.update_assume_role_policy(
+        RoleName=role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    )
     try:
-        finished = rollout(
-            *("plan", "--account", "Audit", "--account", "Webshop", "--region", HOME),
-            config=settings_file(sandbox, tmp_path),
-        )
+        yield
     finally:
-        policy = json.dumps(role["AssumeRolePolicyDocument"])
-        iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=policy)
+        iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(before))
+
+
+def test_a_target_without_access_is_reported_and_the_others_go_on(
+    sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
+) -> None:
+    audit = next(account.id for account in sandbox.organization.accounts if account.name == "Audit")
+    config = settings_file(sandbox, tmp_path)
+    with untrusted_role(sandbox, audit):
+        finished = rollout("plan", "--account", "Audit", "--account", "Webshop", "--region", HOME, config=config)
 
     assert finished.code == 1, finished.output
-    kinds = {entry["account_name"]: (entry["failure"] or {}).get("kind") for entry in finished.summary["targets"]}
-    assert kinds == {"Audit": "access", "Webshop": None}
-    assert "access denied" in finished.plain.casefold()
-    # In this account somebody else made a document, long ago.
-    webshop = next(entry for entry in finished.summary["targets"] if entry["account_name"] == "Webshop")
+    targets = {entry["account_name"]: entry for entry in finished.summary["targets"]}
+    failed, webshop = targets["Audit"], targets["Webshop"]
+    assert (failed["status"], failed["step"], failed["region"]) == ("failed", "plan", HOME)
+    assert failed["failure"]["kind"] == "access"
+    assert any("Cannot assume IAM Role" in text for text in failed["failure"]["diagnostics"])
+    assert f"{audit} Audit {HOME}: plan: access denied" in finished.plain
+    assert (webshop["status"], webshop["failure"]) == ("changes", None)
+    # This account has a document that another tool made.
     preview = {change["path"]: (change["from"], change["to"]) for change in webshop["preview"]}
     assert preview["inputs.s3BucketName"] == ("webshop-session-logs", "")
     assert preview["inputs.kmsKeyId"] == ("", "(known after apply)")
     assert preview["inputs.shellProfile.linux"] == ("(sensitive)", "(sensitive)")
     assert "webshop-session-logs" in finished.plain
+
+    (plan,) = finished.folder.glob(f"runs/*/{webshop['account_id']}/{HOME}/tfplan")
+    plan.write_bytes(plan.read_bytes() + b"x")
+    applied = rollout("apply", finished.summary["run_id"], config=config)
+    assert applied.code == 1
+    assert "was changed after the plan was made" in applied.plain
 
 
 def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
