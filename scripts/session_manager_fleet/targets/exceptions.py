@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.errors import InputError, Problem
@@ -48,17 +48,7 @@ class PolicyException:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the exception in the form of machine-readable output."""
-        return {
-            "owner": self.owner,
-            "reason": self.reason,
-            "expires": self.expires.isoformat(),
-            "days_left": self.days_left,
-            "expired": self.expired,
-            "targets": list(self.targets),
-            "skip": list(self.skip),
-            "set": list(self.set),
-            "where": self.where,
-        }
+        return {**asdict(self), "expires": self.expires.isoformat(), "expired": self.expired}
 
 
 def register(settings: Settings, targets: Sequence[Target], today: datetime.date) -> list[PolicyException]:

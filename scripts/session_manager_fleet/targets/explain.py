@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.errors import InputError
@@ -46,18 +46,7 @@ class ExplainedValue:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content in the form of machine-readable output."""
-        optional = {
-            "where": self.where,
-            "owner": self.owner,
-            "unset_by": self.unset_by,
-            "placed_by": self.placed_by,
-        }
-        return {
-            "key": self.key,
-            "value": self.value,
-            "layer": self.layer,
-            **{key: text or None for key, text in optional.items()},
-        }
+        return {name: value if name == "value" else value or None for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

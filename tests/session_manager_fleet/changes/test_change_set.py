@@ -129,7 +129,7 @@ def test_what_belongs_to_other_accounts_stays() -> None:
     ]
 
 
-def test_ids_are_told_apart_within_a_change_set() -> None:
+def test_ids_are_kept_apart_within_a_change_set() -> None:
     same = change("a.b", "create", after={"x": KEY, "y": KEY})
     two = change("a.b", "create", after={"x": KEY, "y": OTHER_KEY})
 
@@ -201,7 +201,7 @@ def test_names_of_the_target_do_not_decide_about_the_order_of_keys() -> None:
     assert of("111122223333") == of("999922223333")
 
 
-def test_only_what_differs_is_told() -> None:
+def test_only_what_differs_is_reported() -> None:
     before = {"name": "a", "tags": {"team": "x", "stage": "dev"}, "ports": [1, 2, 3], "same": {"deep": [{"a": 1}]}}
     after = {"name": "a", "tags": {"team": "y", "stage": "dev"}, "ports": [1, 3], "same": {"deep": [{"a": 1}]}}
 
@@ -301,7 +301,7 @@ def test_the_attributes_that_force_a_replacement_are_marked() -> None:
     }
 
 
-def test_why_terraform_acts_is_told_where_attributes_do_not() -> None:
+def test_the_reason_of_a_change_is_kept_where_attributes_do_not_show_it() -> None:
     tainted = {**change("a.b", "delete", "create"), "action_reason": "replace_because_tainted"}
     attribute = {**change("a.b", "delete", "create"), "action_reason": "replace_because_cannot_update"}
     deposed = {**change("a.b", "delete"), "deposed": "0b1c2d3e"}
@@ -356,16 +356,16 @@ def preferences(profile: str | None, idle: int = 20) -> str:
 def test_a_shell_profile_is_a_secret_whose_change_counts(kind: str, attribute: str, path: str) -> None:
     template = "" if attribute == "input" else '{"cause": <cause>, '  # no JSON before AWS has filled it in
 
-    def told(before: str, after: str) -> list[tuple[str, object, object]]:
+    def shown(before: str, after: str) -> list[tuple[str, object, object]]:
         old, new = ({attribute: template + preferences(text)} if text else None for text in (before, after))
         entry = change(f"{kind}.b", "update", before=old, after=new)
         return [(each.path, each.before, each.after) for each in one({**entry, "type": kind})]
 
-    assert told("old canary", "old canary") == []
-    assert told("old canary", "new canary") == [(path, SENSITIVE, SENSITIVE)]
-    assert "canary" not in str(told("", "new canary"))
-    assert (path, None, SENSITIVE) in told("", "new canary")
-    assert (path, SENSITIVE, None) in told("old canary", "")
+    assert shown("old canary", "old canary") == []
+    assert shown("old canary", "new canary") == [(path, SENSITIVE, SENSITIVE)]
+    assert "canary" not in str(shown("", "new canary"))
+    assert (path, None, SENSITIVE) in shown("", "new canary")
+    assert (path, SENSITIVE, None) in shown("old canary", "")
 
 
 def test_what_stands_beside_a_shell_profile_is_shown() -> None:

@@ -266,10 +266,10 @@ def test_whether_a_plan_writes_the_document(actions: tuple[str, ...], writes: bo
 
 
 @pytest.mark.parametrize("on_destroy", ["restore", "reset", "retain"])
-def test_a_destruction_tells_what_becomes_of_the_document(on_destroy: str) -> None:
+def test_a_destruction_reports_what_becomes_of_the_document(on_destroy: str) -> None:
     plan = plan_of(None, actions=("delete",))
-    told = json.dumps({**WANTED, "on_destroy": on_destroy})
-    plan["resource_changes"][0]["change"]["before"] = {"input": told}
+    shown = json.dumps({**WANTED, "on_destroy": on_destroy})
+    plan["resource_changes"][0]["change"]["before"] = {"input": shown}
 
     (preview,) = preview_destruction(plan)
 

@@ -79,7 +79,7 @@ def test_every_value_has_an_origin(context: Inventory) -> None:
 
 def test_the_values_are_those_of_the_target(context: Inventory) -> None:
     [explanation] = explained(context, "Log Archive", OTHER)
-    told = {value.key: value.value for value in explanation.values}
+    shown = {value.key: value.value for value in explanation.values}
 
     def flat(data: dict[str, Any], path: str = "") -> dict[str, Any]:
         return {
@@ -94,7 +94,7 @@ def test_the_values_are_those_of_the_target(context: Inventory) -> None:
         exclude_none=True, exclude={"in_management_account"}
     )
     settings = context.settings.effective(explanation.target.account, OTHER).values.model_dump()
-    assert told == flat({**settings, "deployment_role": role})
+    assert shown == flat({**settings, "deployment_role": role})
     assert explanation.exceptions == ()
 
 

@@ -58,7 +58,7 @@ def test_matchers_are_checked_against_the_accounts(load: Callable[[str], Invento
         load("waves: [{name: a, match: {ou: Nowhere}}]")
 
 
-def test_a_problem_of_many_targets_is_told_once(load: Callable[[str], Inventory]) -> None:
+def test_a_problem_of_many_targets_is_reported_once(load: Callable[[str], Inventory]) -> None:
     context = load("""\
         defaults: {preferences: {max_session_duration: 10}}
         overrides: [{match: {accounts: [Dev]}, set: {preferences: {max_session_duration: 60, s3: {enabled: true}}}}]
@@ -159,7 +159,7 @@ def test_the_settings_name_the_accounts_with_roles(write: Write, settings_file: 
         Inventory.load(path)
 
 
-def test_all_accounts_whose_roles_cannot_be_given_are_told(write: Write, settings_file: SettingsFile) -> None:
+def test_all_accounts_whose_roles_cannot_be_given_are_reported(write: Write, settings_file: SettingsFile) -> None:
     write("accounts.yaml", ACCOUNTS)
     path = settings_file("")
     path.write_text(path.read_text() + "  log_archive_account: Deb\n  audit_account: 999900001111\n")

@@ -154,7 +154,7 @@ def test_an_exclusion_that_excludes_nothing_is_refused(
     assert str(caught.value).startswith(f"--exclude: {message}")
 
 
-def test_all_dead_ends_of_a_selection_are_told_with_their_options(organization: Organization) -> None:
+def test_all_dead_ends_of_a_selection_are_reported_with_their_options(organization: Organization) -> None:
     include = Matcher(accounts=["Nobody"], ous=["Nowhere"], regions=["eu-north-1"])
 
     with pytest.raises(InputError) as caught:

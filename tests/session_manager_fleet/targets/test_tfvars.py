@@ -338,7 +338,7 @@ def test_a_template_of_ones_own_may_extend_the_built_in_one(own: Callable[[str],
         ('{% include "../../secret.j2" %}', None, "The template ../../secret.j2 does not exist."),
     ],
 )
-def test_what_is_wrong_with_a_template_is_told_with_its_line(
+def test_what_is_wrong_with_a_template_is_reported_with_its_line(
     own: Callable[[str], TfvarsRenderer], tmp_path: Path, template: str, line: int | None, message: str
 ) -> None:
     (tmp_path / "secret.j2").write_text("secret", encoding="utf-8")

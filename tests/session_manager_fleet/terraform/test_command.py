@@ -42,7 +42,7 @@ DIAGNOSTIC = {
         "range": {"filename": "modules/preferences/main.tf", "start": {"line": 12, "column": 1}},
     },
 }
-TOLD = (
+REPORTED = (
     "creating SSM Document (module.preferences[0].aws_ssm_document.this, modules/preferences/main.tf:12): "
     "AccessDeniedException: not authorized"
 )
@@ -80,6 +80,19 @@ def make(stand_in: StandIn, tmp_path: Path) -> Make:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "terraform.log"
+
+
+def run(verb: str, adapter: Terraform, folder: Path) -> object:
+    """Run a verb with files in a folder."""
+    variables, plan, log = folder / "terraform.tfvars", folder / "tfplan", folder / "terraform.log"
+    verbs: dict[str, Callable[[], object]] = {
+        "init": lambda: adapter.init({}, log),
+        "validate": lambda: adapter.validate(log),
+        "plan": lambda: adapter.plan("111122223333", variables, plan, log),
+        "show": lambda: adapter.show(plan, log),
+        "apply": lambda: adapter.apply("111122223333", plan, log),
+    }
+    return verbs[verb]()
 
 
 # --- Argument lists ----------------------------------------------------------------------------------------------
@@ -206,28 +219,21 @@ def test_a_plan_that_worked(make: Make, tmp_path: Path, log: Path, body: str, ou
     assert make(body).plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log) == outcome
 
 
-@pytest.mark.parametrize("code", [1, 3, 126, 127])
-def test_a_plan_that_failed_tells_terraforms_own_errors(make: Make, tmp_path: Path, log: Path, code: int) -> None:
+@pytest.mark.parametrize(("verb", "code"), [("apply", 1), *(("plan", code) for code in (1, 3, 126, 127))])
+def test_a_failure_reports_terraforms_own_errors(make: Make, tmp_path: Path, log: Path, verb: str, code: int) -> None:
     warning = {**DIAGNOSTIC, "diagnostic": {"severity": "warning", "summary": "Deprecated"}}
     bare = {**DIAGNOSTIC, "diagnostic": {"severity": "error", "summary": "Something else"}}
     adapter = make(says(warning, DIAGNOSTIC, bare) + f"exit {code}\n")
 
-    with failure("plan", log) as caught:
-        adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log)
+    with failure(verb, log) as caught:
+        run(verb, adapter, tmp_path)
 
-    assert caught.value.diagnostics == (TOLD, "Something else")
+    assert caught.value.diagnostics == (REPORTED, "Something else")
 
 
 def test_exit_code_2_of_an_apply_is_a_failure(make: Make, tmp_path: Path, log: Path) -> None:
     with failure("apply", log):
         make("exit 2\n").apply("111122223333", tmp_path / "tfplan", log)
-
-
-def test_an_apply_that_failed_tells_terraforms_own_errors(make: Make, tmp_path: Path, log: Path) -> None:
-    with failure("apply", log) as caught:
-        make(says(DIAGNOSTIC) + "exit 1\n").apply("111122223333", tmp_path / "tfplan", log)
-
-    assert caught.value.diagnostics == (TOLD,)
 
 
 @pytest.mark.parametrize("body", ["kill -9 $$\n", "exit 137\n"], ids=["-9", "137"])
@@ -236,15 +242,12 @@ def test_a_killed_terraform_is_a_failure(make: Make, tmp_path: Path, log: Path, 
     adapter = make(says(summary(add=1)) + body)
 
     with failure(verb, log) as caught:
-        if verb == "plan":
-            adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log)
-        else:
-            adapter.apply("111122223333", tmp_path / "tfplan", log)
+        run(verb, adapter, tmp_path)
 
     assert caught.value.diagnostics == ("terraform was ended by signal 9; the kernel does so when memory runs out.",)
 
 
-def test_an_init_that_failed_tells_the_errors_without_their_frame(make: Make, log: Path) -> None:
+def test_an_init_that_failed_reports_the_errors_without_their_frame(make: Make, log: Path) -> None:
     body = (
         says("╷\n│ Error: Failed to get existing workspaces\n│ \n│ operation error S3: ListObjectsV2\n╵") + "exit 1\n"
     )
@@ -255,7 +258,7 @@ def test_an_init_that_failed_tells_the_errors_without_their_frame(make: Make, lo
     assert caught.value.diagnostics == ("Failed to get existing workspaces operation error S3: ListObjectsV2",)
 
 
-def test_a_provider_that_cannot_be_had_is_told_with_what_to_do(make: Make, log: Path) -> None:
+def test_a_provider_that_cannot_be_had_is_reported_with_what_to_do(make: Make, log: Path) -> None:
     body = says("Error: Failed to query available provider packages") + "exit 1\n"
 
     with pytest.raises(TerraformError, match="set TF_PLUGIN_MIRROR to a plugin directory"):
@@ -288,7 +291,7 @@ def test_validation_leaves_the_lock_file_as_it_was(make: Make, tmp_path: Path, l
     assert ("-lockfile=readonly" in (tmp_path / "trace").read_text()) is existed
 
 
-def test_an_invalid_configuration_is_told(make: Make, tmp_path: Path, log: Path) -> None:
+def test_an_invalid_configuration_is_reported(make: Make, tmp_path: Path, log: Path) -> None:
     body = 'if [ "$1" = validate ]; then\n' + says("│ Error: Unsupported argument\n│ \n│ on main.tf") + "exit 1\nfi\n"
 
     with failure("validate", log) as caught:
@@ -318,18 +321,13 @@ LOCKED_AT_ONCE = {"severity": "error", "summary": f"failed to lock s3 state: {LO
 
 @pytest.mark.parametrize("diagnostic", [LOCKED, LOCKED_AT_ONCE], ids=["existing", "new"])
 @pytest.mark.parametrize("verb", ["plan", "apply"])
-def test_a_locked_state_tells_who_holds_it_and_since_when(
-    make: Make, tmp_path: Path, log: Path, verb: str, diagnostic: dict[str, str]
+def test_a_locked_state_reports_who_holds_it_and_since_when(
+    make: Make, tmp_path: Path, verb: str, diagnostic: dict[str, str]
 ) -> None:
     adapter = make(says({**DIAGNOSTIC, "diagnostic": diagnostic}) + "exit 1\n")
 
-    steps: dict[str, Callable[[], object]] = {
-        "plan": lambda: adapter.plan("111122223333", tmp_path / "v", tmp_path / "tfplan", log),
-        "apply": lambda: adapter.apply("111122223333", tmp_path / "tfplan", log),
-    }
-
     with pytest.raises(StateLockedError) as caught:
-        steps[verb]()
+        run(verb, adapter, tmp_path)
 
     error = caught.value
     assert error.lock_id == "83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1"
@@ -418,20 +416,13 @@ def test_secrets_are_in_no_log_and_in_no_error(stand_in: StandIn, tmp_path: Path
         environment={"PATH": os.environ["PATH"], **environment},
         secrets=[SECRETS["external_id"]],
     )
-    steps: dict[str, Callable[[], object]] = {
-        "init": lambda: adapter.init({}, log),
-        "validate": lambda: adapter.validate(log),
-        "plan": lambda: adapter.plan("1", tmp_path / "v", tmp_path / "tfplan", log),
-        "show": lambda: adapter.show(tmp_path / "tfplan", log),
-        "apply": lambda: adapter.apply("1", tmp_path / "tfplan", log),
-    }
 
     with pytest.raises(TerraformError) as caught:
-        steps[verb]()
+        run(verb, adapter, tmp_path)
 
-    told = "\n".join([str(caught.value), *caught.value.diagnostics, log.read_text() if log.exists() else ""])
-    assert "(hidden)" in told
-    assert "canary" not in told.casefold()
+    shown = "\n".join([str(caught.value), *caught.value.diagnostics, log.read_text() if log.exists() else ""])
+    assert "(hidden)" in shown
+    assert "canary" not in shown.casefold()
 
 
 def test_a_secret_is_hidden_where_json_has_escaped_it() -> None:
@@ -470,7 +461,7 @@ def test_the_log_is_readable_for_people_and_private(make: Make, tmp_path: Path, 
         os.umask(before)
 
     text = log.read_text(encoding="utf-8")
-    assert text.count(f"2027-01-01T00:00:00Z error: {TOLD}\n") == 2
+    assert text.count(f"2027-01-01T00:00:00Z error: {REPORTED}\n") == 2
     assert "to stderr\n\ufffd broken\n" in text
     assert '"type"' not in text
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
@@ -488,7 +479,7 @@ def test_the_log_grows_while_terraform_runs(make: Make, tmp_path: Path, log: Pat
     assert not thread.is_alive()
 
 
-def test_a_saved_plan_is_private_even_if_terraform_writes_it_anew(make: Make, tmp_path: Path, log: Path) -> None:
+def test_a_saved_plan_is_private_even_if_terraform_writes_it_again(make: Make, tmp_path: Path, log: Path) -> None:
     plan = tmp_path / "tfplan"
 
     make(f"rm -f '{plan}'\numask 0\necho secret >'{plan}'\nexit 2\n").plan("1", tmp_path / "v", plan, log)
@@ -584,6 +575,14 @@ def in_background(run: Callable[[], object]) -> tuple[threading.Thread, list[Ter
     return threading.Thread(target=catch), errors
 
 
+def start_apply(adapter: Terraform, folder: Path, log: Path) -> tuple[threading.Thread, list[TerraformError]]:
+    """Start an apply and wait until it runs; return its thread, and where its error will be."""
+    thread, errors = in_background(lambda: adapter.apply("1", folder / "tfplan", log))
+    thread.start()
+    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    return thread, errors
+
+
 def test_a_command_that_takes_too_long_is_interrupted_as_by_ctrl_c(make: Make, tmp_path: Path, log: Path) -> None:
     adapter = make(STUBBORN.format(on_interrupt="exit 1"), timeout_seconds=0.5)
 
@@ -615,9 +614,7 @@ def test_a_command_in_time_is_left_alone(make: Make, tmp_path: Path, log: Path) 
 @pytest.mark.parametrize("seconds", [1e10, math.inf, math.nan])
 def test_a_command_without_a_limit_can_be_interrupted(make: Make, tmp_path: Path, log: Path, seconds: float) -> None:
     adapter = make(STUBBORN.format(on_interrupt="exit 1"), timeout_seconds=seconds)
-    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
-    thread.start()
-    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    thread, errors = start_apply(adapter, tmp_path, log)
 
     adapter.interrupt()
     thread.join(10)
@@ -629,25 +626,16 @@ def test_a_command_without_a_limit_can_be_interrupted(make: Make, tmp_path: Path
 
 def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Path) -> None:
     adapter = make(STUBBORN.format(on_interrupt="exit 1"))
-    errors: list[TerraformError] = []
-
-    def apply(log: Path) -> None:
-        try:
-            adapter.apply("111122223333", tmp_path / "tfplan", log)
-        except TerraformError as error:
-            errors.append(error)
-
     logs = [tmp_path / f"{number}.log" for number in range(3)]
-    threads = [threading.Thread(target=apply, args=(log,)) for log in logs]
-    for thread in threads:
-        thread.start()
-    for log in logs:
-        wait_for(lambda log=log: log.exists() and "ready" in log.read_text())  # type: ignore[misc]
+    started = [start_apply(adapter, tmp_path, log) for log in logs]
+
     adapter.interrupt()
-    for thread in threads:
+    for thread, _ in started:
         thread.join(10)
 
-    assert sorted(str(error) for error in errors) == [f"terraform apply failed. Log: {log}." for log in logs]
+    assert [str(error) for _, errors in started for error in errors] == [
+        f"terraform apply failed. Log: {log}." for log in logs
+    ]
     assert (tmp_path / "trace").read_text().split() == ["INT"] * 3
     adapter.interrupt()
 
@@ -655,9 +643,7 @@ def test_an_interruption_reaches_every_running_command(make: Make, tmp_path: Pat
 def test_an_interruption_that_is_repeated_sends_no_second_signal(make: Make, tmp_path: Path, log: Path) -> None:
     # Terraform takes a second one as the order to drop everything; after the first it needs time to save its state.
     adapter = make(STUBBORN.format(on_interrupt="sleep 0.5; exit 1"))
-    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
-    thread.start()
-    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    thread, errors = start_apply(adapter, tmp_path, log)
     for _ in range(5):
         adapter.interrupt()
         time.sleep(0.05)
@@ -673,13 +659,11 @@ def test_an_interrupted_command_that_does_not_follow_is_ended_step_by_step(
 ) -> None:
     monkeypatch.setattr(terraform, "_GRACE_SECONDS", 0.5)
     adapter = make(STUBBORN.format(on_interrupt=":"))
-    thread, errors = in_background(lambda: adapter.apply("1", tmp_path / "tfplan", log))
-    thread.start()
-    wait_for(lambda: log.exists() and "ready" in log.read_text())
+    thread, errors = start_apply(adapter, tmp_path, log)
     adapter.interrupt()
     thread.join(10)
 
     assert not thread.is_alive()
     assert (tmp_path / "trace").read_text().split() == ["INT", "TERM"]
-    # It was not late: somebody asked it to stop.
+    # It was not late: it was interrupted.
     assert [str(error) for error in errors] == [f"terraform apply failed. Log: {log}."]

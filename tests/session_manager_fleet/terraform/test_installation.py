@@ -157,7 +157,7 @@ def test_what_does_not_answer_as_terraform_would_is_refused(only_on_path: StandI
         find_terraform()
 
 
-def test_a_missing_terraform_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_terraform_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(InputError, match=r"Terraform 1\.11 or newer is needed, and no terraform is on the PATH"):
