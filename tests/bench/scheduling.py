@@ -149,7 +149,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     run.end(2)
     summary = run.write_summary()
     for report in REPORTS.values():
-        report.render(summary)
+        report(summary)
     return Measured(
         seconds=time.monotonic() - begun,
         cpu_milliseconds=(time.process_time() - begun_cpu) / len(targets) * 1000,

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
-from session_manager_fleet.reports.html import HtmlReport
-from session_manager_fleet.reports.json import JsonReport
-from session_manager_fleet.reports.junit import JunitReport
-from session_manager_fleet.reports.markdown import MarkdownReport
-from session_manager_fleet.reports.terminal import TableReport
+from session_manager_fleet.reports.html import html
+from session_manager_fleet.reports.junit import junit
+from session_manager_fleet.reports.markdown import markdown
+from session_manager_fleet.reports.terminal import table
 from session_manager_fleet.run import Summary
 
-
-class Report(Protocol):
-    """Renders the summary of a run."""
-
-    def render(self, summary: Summary) -> str:
-        """Return the report; it ends with a newline."""
-
-
-REPORTS: Mapping[str, Report] = {
-    "table": TableReport(),
-    "json": JsonReport(),
-    "markdown": MarkdownReport(),
-    "junit": JunitReport(),
-    "html": HtmlReport(),
+# Each returns the report of a summary; it ends with a newline.
+REPORTS: Mapping[str, Callable[[Summary], str]] = {
+    "table": table,
+    "json": Summary.to_json,
+    "markdown": markdown,
+    "junit": junit,
+    "html": html,
 }
 
 # Names of report files beside a run's summary.json.

@@ -20,32 +20,29 @@ if TYPE_CHECKING:
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 
 
-class HtmlReport:
-    """The whole summary as a page.
+def html(summary: Summary) -> str:
+    """Return the whole summary as a page.
 
     The page loads nothing from a server, and its Content-Security-Policy allows only its own script and style sheet, by
     digest, so that no name or error message can run as code. Without scripts, only sorting and filtering are missing.
     """
-
-    def render(self, summary: Summary) -> str:
-        """Return the page."""
-        style, script = _asset("report.css"), _asset("report.js")
-        entries = {entry.key: entry for entry in summary.targets}
-        template = _environment().get_template("report.html.j2")
-        return template.render(
-            summary=summary,
-            names={
-                group.fingerprint: text.names_by_region(entries[key] for key in group.targets)
-                for group in summary.change_sets
-            },
-            statuses=[status for status in Status if getattr(summary.totals, status.value)],
-            failures=[entry for entry in summary.targets if entry.failure is not None],
-            previews=text.previews(summary.targets),
-            style=style,
-            script=script,
-            style_digest=_digest(style),
-            script_digest=_digest(script),
-        )
+    style, script = _asset("report.css"), _asset("report.js")
+    entries = {entry.key: entry for entry in summary.targets}
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        summary=summary,
+        names={
+            group.fingerprint: text.names_by_region(entries[key] for key in group.targets)
+            for group in summary.change_sets
+        },
+        statuses=[status for status in Status if getattr(summary.totals, status.value)],
+        failures=[entry for entry in summary.targets if entry.failure is not None],
+        previews=text.previews(summary.targets),
+        style=style,
+        script=script,
+        style_digest=_digest(style),
+        script_digest=_digest(script),
+    )
 
 
 def _environment() -> jinja2.Environment:

@@ -14,32 +14,29 @@ from session_manager_fleet.run import Status, Summary, TargetResult
 _ERRORS = {"access", "input", "machine"}
 
 
-class JunitReport:
-    """One test suite for each wave, one test case for each target.
+def junit(summary: Summary) -> str:
+    """Return a test suite for each wave, with a test case for each target.
 
     A failed target is a failure, or an error if the account was not accessible, the input was refused or the machine
     failed. Targets that were not started are skipped. Pending changes are listed in the output and are not a failure.
     Shards that are missing from a merged run are errors in the suite "shards".
     """
-
-    def render(self, summary: Summary) -> str:
-        """Return the XML document."""
-        document = JUnitXml(_text(f"{summary.command} {summary.run_id}"))
-        for wave in dict.fromkeys(entry.wave for entry in summary.targets):
-            suite = TestSuite(_text(wave))
-            suite.timestamp = summary.started_at.isoformat()
-            suite.add_property("run_id", _text(summary.run_id))
-            suite.add_property("organization_id", _text(summary.organization_id))
-            suite.add_testcases([_test_case(entry) for entry in summary.targets if entry.wave == wave])
-            document.add_testsuite(suite)
-        if summary.missing_shards:
-            suite = TestSuite("shards")
-            suite.add_testcases([_missing(shard) for shard in summary.missing_shards])
-            document.add_testsuite(suite)
-        document.update_statistics()  # type: ignore[no-untyped-call]  # the package types the rest
-        content = io.BytesIO()
-        document.write(content)
-        return content.getvalue().decode() + "\n"
+    document = JUnitXml(_text(f"{summary.command} {summary.run_id}"))
+    for wave in dict.fromkeys(entry.wave for entry in summary.targets):
+        suite = TestSuite(_text(wave))
+        suite.timestamp = summary.started_at.isoformat()
+        suite.add_property("run_id", _text(summary.run_id))
+        suite.add_property("organization_id", _text(summary.organization_id))
+        suite.add_testcases([_test_case(entry) for entry in summary.targets if entry.wave == wave])
+        document.add_testsuite(suite)
+    if summary.missing_shards:
+        suite = TestSuite("shards")
+        suite.add_testcases([_missing(shard) for shard in summary.missing_shards])
+        document.add_testsuite(suite)
+    document.update_statistics()  # type: ignore[no-untyped-call]  # the package types the rest
+    content = io.BytesIO()
+    document.write(content)
+    return content.getvalue().decode() + "\n"
 
 
 def _missing(shard: str) -> TestCase:

@@ -62,36 +62,31 @@ class _Part:
     short: str = ""
 
 
-class MarkdownReport:
-    """A comment for reviewers, most important parts first; parts that do not fit are counted at the end.
+def markdown(summary: Summary, limit: int = LIMIT) -> str:
+    """Return a comment for reviewers, most important parts first; parts that do not fit are counted at the end.
 
     Args:
+        summary: The summary.
         limit: Maximum number of characters.
     """
-
-    def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
-
-    def render(self, summary: Summary) -> str:
-        """Return the comment."""
-        blocks = [_head(summary)]
-        left_out: dict[str, int] = {}
-        section = ""
-        kept = int(self._limit * (1 - _FAILURES_SHARE))
-        # The last block counts the omitted parts; its length is bounded.
-        room = self._limit - _length(blocks[0]) - _length(_tail(summary, dict.fromkeys(_NOUNS, 10**9)))
-        for part in _parts(summary):
-            heading = _heading(part.section, blocks[-1]) if part.section != section else ""
-            available = room - kept if part.section == _FAILURES else room
-            fitting = (text for text in (part.text, part.short) if text and _length(heading + text) <= available)
-            if text := next(fitting, ""):
-                blocks.append(heading + text)
-                section, room = part.section, room - _length(heading + text)
-            else:
-                left_out[part.noun] = left_out.get(part.noun, 0) + 1
-        if left_out:
-            blocks.append(_tail(summary, left_out))
-        return "".join(blocks).rstrip("\n") + "\n"
+    blocks = [_head(summary)]
+    left_out: dict[str, int] = {}
+    section = ""
+    kept = int(limit * (1 - _FAILURES_SHARE))
+    # The last block counts the omitted parts; its length is bounded.
+    room = limit - _length(blocks[0]) - _length(_tail(summary, dict.fromkeys(_NOUNS, 10**9)))
+    for part in _parts(summary):
+        heading = _heading(part.section, blocks[-1]) if part.section != section else ""
+        available = room - kept if part.section == _FAILURES else room
+        fitting = (text for text in (part.text, part.short) if text and _length(heading + text) <= available)
+        if text := next(fitting, ""):
+            blocks.append(heading + text)
+            section, room = part.section, room - _length(heading + text)
+        else:
+            left_out[part.noun] = left_out.get(part.noun, 0) + 1
+    if left_out:
+        blocks.append(_tail(summary, left_out))
+    return "".join(blocks).rstrip("\n") + "\n"
 
 
 _FAILURES = "Failures"

@@ -322,12 +322,9 @@ def _print_failure(console: Console, entry: TargetResult) -> None:
         console.print(Text(f"  {line}", style="red"), soft_wrap=True)
 
 
-class TableReport:
-    """The terminal output at the end of a run, without colours."""
-
-    def render(self, summary: Summary) -> str:
-        """Return the tables and differences."""
-        console = Console(file=io.StringIO(), width=_WIDE, highlight=False, emoji=False)
-        print_summary(console, summary)
-        assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
-        return console.file.getvalue()
+def table(summary: Summary) -> str:
+    """Return the terminal output at the end of a run, without colours."""
+    console = Console(file=io.StringIO(), width=_WIDE, highlight=False, emoji=False)
+    print_summary(console, summary)
+    assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
+    return console.file.getvalue()

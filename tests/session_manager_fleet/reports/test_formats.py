@@ -33,7 +33,7 @@ from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences.compare import DocumentChange
 from session_manager_fleet.reports.formats import REPORTS
-from session_manager_fleet.reports.markdown import LIMIT, MarkdownReport, code
+from session_manager_fleet.reports.markdown import LIMIT, code, markdown
 from session_manager_fleet.reports.text import diff_lines, listed, value_text, visible
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.journal import Beginning
@@ -167,12 +167,12 @@ def many(count: int) -> Summary:
 @pytest.mark.parametrize(("name", "file"), [("markdown", "run.md"), ("junit", "run.junit.xml"), ("table", "run.txt")])
 def test_hostile_summaries_read_as_agreed(name: str, file: str) -> None:
     """Rewrite a file by hand only when its report is meant to change."""
-    assert REPORTS[name].render(HOSTILE_SUMMARY) == (GOLDEN / file).read_text(encoding="utf-8")
+    assert REPORTS[name](HOSTILE_SUMMARY) == (GOLDEN / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_no_report_holds_what_a_terminal_would_obey(name: str) -> None:
-    text = REPORTS[name].render(HOSTILE_SUMMARY)
+    text = REPORTS[name](HOSTILE_SUMMARY)
 
     assert text.endswith("\n")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe]", text)
@@ -180,12 +180,12 @@ def test_no_report_holds_what_a_terminal_would_obey(name: str) -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_an_empty_and_an_unfinished_run_have_reports(name: str) -> None:
-    assert REPORTS[name].render(summary_of())
-    assert REPORTS[name].render(summary_of(*hostile_results()[:2], finished=False))
+    assert REPORTS[name](summary_of())
+    assert REPORTS[name](summary_of(*hostile_results()[:2], finished=False))
 
 
 def test_json_is_the_summary() -> None:
-    assert Summary.model_validate_json(REPORTS["json"].render(HOSTILE_SUMMARY)) == HOSTILE_SUMMARY
+    assert Summary.model_validate_json(REPORTS["json"](HOSTILE_SUMMARY)) == HOSTILE_SUMMARY
 
 
 # --- Text ----------------------------------------------------------------------------------------------------------
@@ -263,9 +263,7 @@ def test_somebody_elses_text_is_no_markdown(text: str) -> None:
 
 
 def test_a_markdown_renderer_finds_only_what_is_meant() -> None:
-    rendered = (
-        MarkdownIt("commonmark", {"html": True}).enable("table").render(REPORTS["markdown"].render(HOSTILE_SUMMARY))
-    )
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(REPORTS["markdown"](HOSTILE_SUMMARY))
     page = Page(rendered)
 
     wanted = {"h2", "h3", "p", "strong", "code", "ul", "li", "pre", "details", "summary"}
@@ -278,7 +276,7 @@ def test_a_markdown_renderer_finds_only_what_is_meant() -> None:
 @pytest.mark.parametrize("limit", [1500, 4000, 20_000, LIMIT])
 @pytest.mark.parametrize("summary", [HOSTILE_SUMMARY, many(400)], ids=["hostile", "many"])
 def test_a_comment_keeps_within_the_limit(summary: Summary, limit: int) -> None:
-    text = MarkdownReport(limit).render(summary)
+    text = markdown(summary, limit)
 
     assert len(text.encode("utf-16-le")) // 2 <= limit
     assert text.count("<details") == text.count("</details>")
@@ -286,7 +284,7 @@ def test_a_comment_keeps_within_the_limit(summary: Summary, limit: int) -> None:
 
 
 def test_failures_come_first_then_what_is_destroyed_and_the_rest_is_counted() -> None:
-    text = MarkdownReport().render(many(2000))
+    text = markdown(many(2000))
 
     order = [text.index(heading) for heading in ("| targets |", "### Failures", "### Destructive changes")]
     assert order == sorted(order)
@@ -303,7 +301,7 @@ def test_failures_come_first_then_what_is_destroyed_and_the_rest_is_counted() ->
 
 
 def test_a_comment_that_holds_everything_says_so() -> None:
-    assert "Left out" not in REPORTS["markdown"].render(HOSTILE_SUMMARY)
+    assert "Omitted" not in REPORTS["markdown"](HOSTILE_SUMMARY)
 
 
 # --- JUnit ---------------------------------------------------------------------------------------------------------
@@ -311,7 +309,7 @@ def test_a_comment_that_holds_everything_says_so() -> None:
 
 def test_junit_has_a_case_for_each_target_and_is_read_by_others(tmp_path: Path) -> None:
     path = tmp_path / "run.xml"
-    path.write_text(REPORTS["junit"].render(HOSTILE_SUMMARY), encoding="utf-8")
+    path.write_text(REPORTS["junit"](HOSTILE_SUMMARY), encoding="utf-8")
 
     document = junitparser.JUnitXml.fromfile(str(path))
 
@@ -329,7 +327,7 @@ def test_junit_has_a_case_for_each_target_and_is_read_by_others(tmp_path: Path) 
 def test_junit_is_xml_whatever_names_hold(name: str, message: str) -> None:
     failed = TargetResult.build(target(name), Status.FAILED, Step.PLAN, failure=Failure("input", message))
 
-    root = ElementTree.fromstring(REPORTS["junit"].render(summary_of(failed)))  # noqa: S314 - made here
+    root = ElementTree.fromstring(REPORTS["junit"](summary_of(failed)))  # noqa: S314 - made here
 
     assert [case.tag for case in root.iter("testcase")] == ["testcase"]
 
@@ -358,7 +356,7 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-HTML = REPORTS["html"].render(HOSTILE_SUMMARY)
+HTML = REPORTS["html"](HOSTILE_SUMMARY)
 
 
 def test_names_add_no_element_to_the_page() -> None:
@@ -532,7 +530,7 @@ def test_half_a_character_is_spelled_out() -> None:
 
     for summary in (summary_of(*results), summary_of(*results, *others)):
         for report in REPORTS.values():
-            text = report.render(summary)
+            text = report(summary)
             assert "ud800" in text
             assert text.encode() == text.encode("utf-8", "backslashreplace")
         assert Summary.model_validate_json(summary.to_json()).targets[0].account_name == r"half \ud800\udc80"
@@ -555,7 +553,7 @@ def test_a_report_is_printed(saved: Path, name: str, capsys: pytest.CaptureFixtu
     code = run_command(["report", saved.name, "--runs", str(saved.parent), "--format", name])
 
     assert code == ExitCode.DONE
-    assert capsys.readouterr().out == REPORTS[name].render(HOSTILE_SUMMARY)
+    assert capsys.readouterr().out == REPORTS[name](HOSTILE_SUMMARY)
 
 
 def test_the_table_is_printed(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -601,7 +599,7 @@ def test_a_run_that_died_is_reported_from_its_journal(tmp_path: Path, capsys: py
     assert [each.change_set for each in summary.change_sets] == [DESTRUCTIVE]
     assert not summary.finished
     for name in REPORTS:
-        assert "unfinished" in REPORTS[name].render(summary)
+        assert "unfinished" in REPORTS[name](summary)
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -88,7 +88,7 @@ def test_a_summary_is_read_and_written_again_as_it_was(name: str) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_every_report_shows_a_summary(name: str) -> None:
     for report in REPORTS.values():
-        assert report.render(Summary.read(GOLDEN / name / SUMMARY))
+        assert report(Summary.read(GOLDEN / name / SUMMARY))
 
 
 def test_shards_are_merged_to_the_same_targets(tmp_path: Path) -> None:

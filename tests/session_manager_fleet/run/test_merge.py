@@ -250,9 +250,9 @@ def test_a_missing_shard_stays_a_failure_in_all_that_is_told_of_the_run(
     summary = Summary.read(run / "summary.json")
     assert (summary.exit_code, summary.missing_shards) == (1, ("2/3",))
     for name, report in REPORTS.items():
-        text = report.render(summary)
+        text = report(summary)
         assert ("shard 2/3" if name == "junit" else "2/3") in text
-    assert 'errors="1"' in REPORTS["junit"].render(summary)
+    assert 'errors="1"' in REPORTS["junit"](summary)
 
 
 def test_a_run_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

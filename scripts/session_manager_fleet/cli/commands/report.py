@@ -30,7 +30,7 @@ def report(
         raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
     summary = _summary(find_run(run, runs))
     if output is not None:
-        content = REPORTS[output_format].render(summary)
+        content = REPORTS[output_format](summary)
         try:
             write_private(output, content)
         except OSError as error:
@@ -39,7 +39,7 @@ def report(
         terminal.print_summary(terminal.make_console(), summary)
     else:
         try:
-            sys.stdout.write(REPORTS[output_format].render(summary))
+            sys.stdout.write(REPORTS[output_format](summary))
             sys.stdout.flush()
         except BrokenPipeError:
             terminal.discard_output(sys.stdout)
@@ -56,7 +56,7 @@ def write_reports(folder: RunFolder) -> list[Path]:
     for name, file in FILES.items():
         paths.append(folder.path / file)
         with folder.writing():
-            write_private(paths[-1], REPORTS[name].render(summary))
+            write_private(paths[-1], REPORTS[name](summary))
     return paths
 
 
