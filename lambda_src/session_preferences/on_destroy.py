@@ -52,8 +52,8 @@ def _check_given_back(request: Request, live: Live | None) -> None:
     if ours:
         raise OriginalRecordError(
             f"{original_document.PARAMETER} does not record what {request.document} was before it was managed, so it "
-            'was left as it is. Set on_destroy to "retain" to leave it, or "reset" for preferences without logs; apply, '
-            "then destroy again."
+            'was left as it is. Set on_destroy to "retain" to leave it, or "reset" for preferences without logs; '
+            "apply, then destroy again."
         )
 
 
