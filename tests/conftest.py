@@ -19,6 +19,15 @@ _LONGEST = (
     "e2e/test_readme.py",
     "aws_sandbox/test_terraform.py",
     "e2e/test_rollout.py",
+    "modules/test_configuration.py",
+    "e2e/test_faults.py",
+    "session_preferences/test_reconciler.py",
+)
+# Many short tests that share nothing: any process takes any of them, last, so that all processes end together.
+_SHORT = (
+    "session_manager_fleet/cli/test_app.py",
+    "session_manager_fleet/cli/test_rollout.py",
+    "session_manager_fleet/run/test_job.py",
 )
 _ORDER = ("e2e", "modules", "judges", "aws_sandbox", "session_preferences", "session_manager_fleet", "tools")
 _HERE = Path(__file__).parent
@@ -35,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_position)
     for item in items:
         file = _file(item)
+        if file in _SHORT:
+            continue
         if file in {"e2e/test_guards.py", "e2e/test_rollout.py"}:
             group = "e2e"
         elif file in {"e2e/test_demo.py", "e2e/test_resume.py"}:
@@ -46,7 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _position(item: pytest.Item) -> tuple[int, int]:
     file = _file(item)
-    return _LONGEST.index(file) if file in _LONGEST else len(_LONGEST), _ORDER.index(file.partition("/")[0])
+    rank = _LONGEST.index(file) if file in _LONGEST else len(_LONGEST) + (file in _SHORT)
+    return rank, _ORDER.index(file.partition("/")[0])
 
 
 def _file(item: pytest.Item) -> str:
