@@ -15,7 +15,7 @@ import pytest
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.cli.app import run
-from session_manager_fleet.preferences.expected import wanted_preferences
+from session_manager_fleet.preferences.expected import expected_preferences
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
@@ -121,7 +121,7 @@ class Member:
         context = Inventory.load(self.config)
         (target,) = context.select(Selection(include=Matcher(accounts=[MEMBER]))).targets
         values = context.settings.effective(target.account, REGION).values
-        request = parse_event({**wanted_preferences(target, values, self.key), "action": "reconcile"})
+        request = parse_event({**expected_preferences(target, values, self.key), "action": "reconcile"})
         budget = Budget(60)
         reconcile(request, caller(self.client, budget), budget, REGION)
 

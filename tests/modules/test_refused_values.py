@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from session_manager_fleet.accounts import Account
 from session_manager_fleet.hcl import hcl
-from session_manager_fleet.preferences import wanted_preferences
+from session_manager_fleet.preferences import expected_preferences
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
 from session_manager_fleet.settings.schema import DeploymentRole
 from session_manager_fleet.settings.target import TargetSettings
@@ -277,7 +277,7 @@ def event_of(preferences: Values) -> dict[str, Any]:
     # The model would refuse the values; what is asked for is the document that they would make.
     values = json.loads(json.dumps(full), object_hook=lambda attributes: SimpleNamespace(**attributes))
     key = full["preferences"]["session_key"]
-    expected = wanted_preferences(
+    expected = expected_preferences(
         Target(Account(ACCOUNT, "member"), REGION, REGION), values, key["kms_key_arn"] if key["enabled"] else None
     )
     return {

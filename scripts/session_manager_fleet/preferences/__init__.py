@@ -1,7 +1,7 @@
 """The live preferences document compared with the expected one."""
 
 from session_manager_fleet.preferences.compare import DocumentChange, VerificationError, verify_preferences
-from session_manager_fleet.preferences.expected import log_group_name, wanted_preferences
+from session_manager_fleet.preferences.expected import expected_preferences, log_group_name
 from session_manager_fleet.preferences.preview import (
     PREFERENCES_OUTPUT,
     planned_preferences,
@@ -14,11 +14,11 @@ __all__ = [
     "PREFERENCES_OUTPUT",
     "DocumentChange",
     "VerificationError",
+    "expected_preferences",
     "log_group_name",
     "planned_preferences",
     "preview_adoption",
     "preview_destruction",
     "verify_preferences",
-    "wanted_preferences",
     "writes_preferences",
 ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from session_manager_fleet.targets import Target
 
 
-def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:
+def expected_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:
     """Return the request to the function: `document`, `preferences`, `adopt`, `waive`.
 
     Args:
@@ -20,8 +20,8 @@ def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: 
         values: Effective settings of the target.
         session_key_arn: ARN of the KMS key that encrypts session data; None for no key.
     """
-    wanted = values.preferences
-    s3, cloudwatch, profile = wanted.s3, wanted.cloudwatch, wanted.shell_profile
+    configured = values.preferences
+    s3, cloudwatch, profile = configured.s3, configured.cloudwatch, configured.shell_profile
     group = log_group_name(values)
     prefix = "/".join(filter(None, [s3.key_prefix, target.account.id, target.region]))
     return {
@@ -34,14 +34,14 @@ def wanted_preferences(target: Target, values: TargetSettings, session_key_arn: 
             "cloudWatchEncryptionEnabled": cloudwatch.encryption_enabled if group else None,
             "cloudWatchStreamingEnabled": cloudwatch.streaming_enabled if group else None,
             "kmsKeyId": session_key_arn,
-            "runAsEnabled": wanted.run_as.enabled or None,
-            "runAsDefaultUser": wanted.run_as.default_user or None,
-            "idleSessionTimeout": wanted.idle_session_timeout,
-            "maxSessionDuration": wanted.max_session_duration or None,
+            "runAsEnabled": configured.run_as.enabled or None,
+            "runAsDefaultUser": configured.run_as.default_user or None,
+            "idleSessionTimeout": configured.idle_session_timeout,
+            "maxSessionDuration": configured.max_session_duration or None,
             "shellProfile": {"linux": profile.linux or None, "windows": profile.windows or None},
         },
-        "adopt": wanted.adopt,
-        "waive": sorted(wanted.waive),
+        "adopt": configured.adopt,
+        "waive": sorted(configured.waive),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.preferences import wanted_preferences
+from session_manager_fleet.preferences import expected_preferences
 from session_manager_fleet.verify.archive import archive_account, archive_of
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.model import Check, NewestLog, Verdict, finding, not_needed
@@ -66,7 +66,7 @@ def log_location(inventory: Inventory, target: Target) -> LogLocation:
     """
     values = inventory.settings.effective(target.account, target.region).values
     s3, archive, account = values.preferences.s3, archive_of(inventory), archive_account(inventory)
-    expected = wanted_preferences(target, values, None)["preferences"]
+    expected = expected_preferences(target, values, None)["preferences"]
     place = target.account, target.region
     key_owner = s3.kms_key_arn.split(":")[4] if s3.kms_key_arn else s3.kms_key_account_id
     if archive and archive.holds_logs_of(s3):

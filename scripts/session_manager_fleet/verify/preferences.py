@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.preferences import VerificationError, verify_preferences, wanted_preferences
+from session_manager_fleet.preferences import VerificationError, expected_preferences, verify_preferences
 from session_manager_fleet.verify.model import Check, finding, ok
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn:
         key_arn: ARN of the session key, or None without one.
     """
     try:
-        verify_preferences(reader.session, target.region, wanted_preferences(target, values, key_arn))
+        verify_preferences(reader.session, target.region, expected_preferences(target, values, key_arn))
     except VerificationError as error:
         return finding("preferences", " ".join([str(error), *error.diagnostics]))
     return ok("preferences", f"{values.names.document} matches the configuration.")
