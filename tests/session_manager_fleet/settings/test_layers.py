@@ -83,9 +83,10 @@ def test_the_smallest_file_has_all_defaults(make_settings: MakeSettings) -> None
             '8 (exceptions[0].skipp): Unknown key "skipp" (did you mean "skip"?).',
         ),
         ("defaults: {xyz: 1}", '8 (defaults.xyz): Unknown key "xyz".'),
+        ("defaults: {tags: {a: b, a: c}}", '8 (defaults.tags.a): Duplicate key "a", first on line 8.'),
     ],
 )
-def test_unknown_keys_are_told_with_line_path_and_the_nearest_name(
+def test_unknown_and_duplicate_keys_are_refused_with_line_path_and_the_nearest_name(
     refusal: Callable[[str], str], rest: str, message: str
 ) -> None:
     assert refusal(rest) == f"organization.yaml:{message}"
