@@ -28,7 +28,11 @@ CLIENT_CONFIG = Config(
 )
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "AuthFailure"}
+# AWS's message for a wrong signature repeats the signed headers, the session token among them: it is not shown.
+_INVALID = {
+    *("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"),
+    *("SignatureDoesNotMatch", "InvalidSignatureException"),
+}
 
 
 class _Loader(botocore.loaders.Loader):

@@ -304,6 +304,10 @@ def test_the_external_id_is_sent_only_if_there_is_one(monkeypatch: pytest.Monkey
             "Cannot look: InvalidClientTokenId. AWS does not accept these credentials; check AWS_PROFILE or the access",
         ),
         (
+            botocore.exceptions.ClientError({"Error": {"Code": "InvalidSignatureException", "Message": "token"}}, "A"),
+            "Cannot look: InvalidSignatureException. AWS does not accept these credentials; check AWS_PROFILE or the ",
+        ),
+        (
             botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "Not you."}}, "A"),
             "Cannot look: AccessDenied. Not you.",
         ),
@@ -326,3 +330,4 @@ def test_what_botocore_raises_becomes_one_sentence(error: Exception, message: st
         raise error
 
     assert str(caught.value).startswith(message)
+    assert "token" not in str(caught.value)
