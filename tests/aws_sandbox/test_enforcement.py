@@ -480,8 +480,8 @@ def test_names_of_buckets_are_taken_worldwide(enforcing: Sandbox, admin: boto3.S
     with pytest.raises(ClientError) as taken:
         admin.client("s3").create_bucket(Bucket="taken-by-somebody")
     assert taken.value.response["Error"]["Code"] == "BucketAlreadyExists"
-    with pytest.raises(InputError, match="taken-by-somebody is taken by somebody else"):
+    with pytest.raises(InputError, match="taken-by-somebody already exists in another account"):
         refuse_taken_names(admin, MEMBER, REGION, ["free-until-now", "taken-by-somebody"])
-    with pytest.raises(InputError, match="taken-by-somebody exists already, but not in this Terraform state"):
+    with pytest.raises(InputError, match="taken-by-somebody already exists, but not in this Terraform state"):
         refuse_taken_names(other, SECOND, REGION, ["taken-by-somebody"])
     other.client("s3").delete_bucket(Bucket="taken-by-somebody")

@@ -149,7 +149,7 @@ def test_a_bucket_name_that_is_taken_is_refused_before_anything_is_made(
     assert finished.code == 1
     (target,) = finished.summary["targets"]
     assert target["failure"]["kind"] == "input"
-    assert "The bucket name taken-session-logs is taken by somebody else" in finished.plain
+    assert "Bucket taken-session-logs already exists in another account" in finished.plain
 
 
 def test_a_state_bucket_that_does_not_exist_is_refused(rollout: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether the names of buckets that are to be created are free: they are taken worldwide, and a plan does not ask."""
+"""Check that the names of new buckets are free: they are global, and terraform plan does not check them."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ def refuse_taken_names(session: boto3.Session, account_id: str, region: str, nam
 
     Raises:
         InputError: A bucket of that name exists, here or elsewhere.
-        AccessError: S3 cannot be asked.
+        AccessError: Access to S3 is denied.
     """
     client = session.client("s3", region_name=region, config=CLIENT_CONFIG)
     problems = []
     for name in names:
         with translated_errors(f"ask whether the bucket name {name} is free"):
             try:
-                # A bucket of another account may let itself be seen.
+                # A bucket of another account may allow this call, so name the expected owner.
                 client.head_bucket(Bucket=name, ExpectedBucketOwner=account_id)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
                 if status in _NOT_OURS:
-                    problems.append(f"The bucket name {name} is taken by somebody else: choose another bucket_name.")
+                    problems.append(f"Bucket {name} already exists in another account; choose another bucket_name.")
                 elif status != _FREE:
                     raise
             else:
                 problems.append(
-                    f"The bucket {name} exists already, but not in this Terraform state: import it, or name it as "
+                    f"Bucket {name} already exists, but not in this Terraform state: import it, or name it as "
                     "existing_bucket_name."
                 )
     if problems:

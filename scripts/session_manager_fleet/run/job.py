@@ -36,7 +36,7 @@ from session_manager_fleet.run.saved_plan import (
     PlanConstraints,
     Toolchain,
     check,
-    seal,
+    save_manifest,
 )
 from session_manager_fleet.targets import account_session
 from session_manager_fleet.terraform import (
@@ -196,7 +196,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
     changes = change_set_of(shown, job.target)
     protected = [change.address for change in protected_destructions(changes)]
-    sha256 = seal(folder, terraform.root, job.origin, protected=protected, created_at=_now())
+    sha256 = save_manifest(folder, terraform.root, job.origin, protected=protected, created_at=_now())
     return TargetResult.build(
         job.target,
         Status.CHANGES,

@@ -1,15 +1,16 @@
-"""Which failures pass by themselves: the only list of errors that are worth another attempt."""
+"""Retries: the transient failures, the number of attempts, and the wait before each."""
 
 from __future__ import annotations
 
-import random
 import re
 from typing import TYPE_CHECKING
+
+import tenacity
 
 if TYPE_CHECKING:
     from session_manager_fleet.run.results import TargetResult
 
-# Error codes of throttling as botocore's standard retry mode knows them, and what the network and AWS say on a bad day.
+# Throttling codes of botocore's standard retry mode, and network errors.
 _TRANSIENT = re.compile(
     r"\b(Throttling|ThrottlingException|ThrottledException|RequestThrottled|RequestThrottledException"
     r"|TooManyRequestsException|RequestLimitExceeded|BandwidthLimitExceeded|LimitExceededException: Rate|SlowDown"
@@ -21,16 +22,16 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
-# Here the state no longer tells what exists: a person has to look before anything is repeated.
+# The state no longer matches the resources: it has to be pushed by hand before a retry.
 _STATE_LOST = re.compile(r"failed to (save|persist|upload) state|errored\.tfstate", re.IGNORECASE)
 
 ATTEMPTS = 4
-_BASE_SECONDS = 2.0
-_MOST_SECONDS = 60.0
+# "Full jitter" (AWS Architecture Blog, "Exponential Backoff And Jitter") spreads targets that were throttled together.
+_WAIT = tenacity.wait_random_exponential(multiplier=2, max=60)
 
 
 def is_transient(result: TargetResult) -> bool:
-    """Tell whether a result is a failure for a reason that passes by itself."""
+    """Tell whether a result is a transient failure."""
     if result.failure is None:
         return False
     text = "\n".join((result.failure.message, *result.failure.diagnostics))
@@ -38,8 +39,7 @@ def is_transient(result: TargetResult) -> bool:
 
 
 def backoff_seconds(attempt: int) -> float:
-    """Return how long to wait before an attempt (the second is 2): anything up to a limit that doubles, "full jitter".
-
-    It spreads targets that were throttled together (AWS Architecture Blog, "Exponential Backoff And Jitter").
-    """
-    return random.uniform(0, min(_MOST_SECONDS, _BASE_SECONDS * 2 ** (attempt - 2)))  # noqa: S311 - spreads load only
+    """Return the random wait before an attempt (the second is 2); its upper limit doubles up to a minute."""
+    state = tenacity.RetryCallState(tenacity.Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = attempt - 1
+    return _WAIT(state)

@@ -1,7 +1,7 @@
-"""Which targets a run works on, so that no other run of the same folder of runs works on them at the same time.
+"""Run locks: no two runs of one folder of runs work on the same target at the same time.
 
-A claim is a file with a lock of the kernel on it, which is gone as soon as its process is: there are no stale claims.
-Runs that do not share the folder are kept apart by the locks of terraform's states.
+A run lock is a file on which its process holds an advisory lock (flock). The kernel releases it with the process, so
+there are no stale run locks. Runs in different folders are kept apart by the state locks of terraform.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _SHOWN = 3
 
 @dataclass
 class RunLock(AbstractContextManager["RunLock"]):
-    """A run that is at work, and its targets; as a context manager it is released at the end.
+    """Lock of a run and its targets; as a context manager it is released at the end.
 
     Attributes:
-        path: The file that says so.
+        path: The locked file, which names the process and the targets.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class RunLock(AbstractContextManager["RunLock"]):
             targets: Keys of the targets, as `111122223333/eu-west-1`.
 
         Raises:
-            InputError: Another run works on one of them, or another process on the same run.
+            InputError: Another run has locked one of them, or another process the run.
         """
         folder = runs / FOLDER
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -53,20 +53,20 @@ class RunLock(AbstractContextManager["RunLock"]):
         with _locked(folder / _MUTEX):
             for other in folder.glob("*.json"):
                 _refuse_overlap(other, run_id, set(targets))
-            claim = cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            lock = cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             try:
-                fcntl.flock(claim._handle, fcntl.LOCK_EX)
-                claim._write(targets)
+                fcntl.flock(lock._handle, fcntl.LOCK_EX)
+                lock._write(targets)
             except BaseException:
-                claim.release()
+                lock.release()
                 raise
-        return claim
+        return lock
 
     def hold(self, targets: Collection[str]) -> None:
-        """Lock targets for the run, in place of those that it holds.
+        """Lock targets for the run in place of its current ones.
 
         Raises:
-            InputError: Another run works on one of them.
+            InputError: Another run has locked one of them.
         """
         with _locked(self.path.parent / _MUTEX):
             for other in self.path.parent.glob("*.json"):
@@ -83,11 +83,11 @@ class RunLock(AbstractContextManager["RunLock"]):
         os.truncate(self._handle, len(text))
 
     def __exit__(self, *_: object) -> None:
-        """Release it, whatever happened."""
+        """Release the lock."""
         self.release()
 
     def release(self) -> None:
-        """Give the targets free; once is enough."""
+        """Release the lock; it may be called again."""
         if self._handle >= 0:
             self.path.unlink(missing_ok=True)
             os.close(self._handle)
@@ -95,7 +95,7 @@ class RunLock(AbstractContextManager["RunLock"]):
 
 
 def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
-    """Refuse targets that a claim holds; a claim whose process is gone is removed, unless it was released just now."""
+    """Refuse targets that another run has locked; the file of an ended process is removed."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -110,10 +110,10 @@ def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
             return
     common = sorted(targets & set(held["targets"]))
     if common or path.stem == run_id:
-        who = f"process {held['pid']} on {held['host']}, since {held['since']}"
+        who = f"process {held['pid']} on {held['host']} since {held['since']}"
         some = ", ".join(common[:_SHOWN]) + (f" and {len(common) - _SHOWN} more" if len(common) > _SHOWN else "")
-        what = f"on {some}" if common else "on this run"
-        raise InputError(f"The run {path.stem} is at work {what} ({who}): wait until it is over, or stop it.")
+        what = f" (targets {some})" if common else ""
+        raise InputError(f"Run {path.stem} is locked by {who}{what}. Wait for it, or stop it.")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""A saved plan with all that it was made from, sealed, so that exactly what was reviewed is applied or nothing.
+"""Saved plans and their manifests: only the plan that was reviewed is applied.
 
-A bundle is the folder of a target in a run; its seal (`bundle.json`) names every file with its digest, and where the
-plan was made. The digest of the seal is kept elsewhere, in the journal and in the summary of the run.
+The folder of a target holds the plan, its inputs, and a manifest (`bundle.json`) with the digest of every file and the
+origin of the plan. The digest of the manifest is in the journal and in the summary of the run.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from session_manager_fleet.files import sha256_of, sha256_of_text, write_private
 from session_manager_fleet.terraform import RootModule
 
 SCHEMA_VERSION = 1
-SEAL = "bundle.json"
+MANIFEST = "bundle.json"
 PLAN = "tfplan"
 PLAN_JSON = "plan.json"
 VARIABLES = "terraform.tfvars"
 LOCK_FILE = "terraform.lock.hcl"
 FILES = (PLAN, PLAN_JSON, VARIABLES, LOCK_FILE)
 
-# A clock that is not quite right must not make a plan of the next minute look forged.
+# Tolerate clocks that differ between the machines that plan and apply.
 _CLOCK_TOLERANCE = datetime.timedelta(minutes=5)
 
 
 class SavedPlanError(FleetError):
-    """A saved plan may not be applied; nothing was touched."""
+    """A saved plan is refused; nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What plans are made with.
+    """Versions that plans are made with.
 
     Attributes:
         terraform_version: Version of the terraform executable.
@@ -54,21 +54,21 @@ class Toolchain:
 
     @classmethod
     def of(cls, root: RootModule, terraform_version: str) -> Toolchain:
-        """Look at a root module."""
+        """Read the versions of a root module."""
         project_version = importlib.metadata.version("session-manager-fleet")
         return cls(terraform_version, root.provider_version, project_version, root.digest())
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a plan is made of and for; it may be applied only where all of it is the same.
+    """Target, backend and versions of a plan; it may be applied only if all of them are the same.
 
     Attributes:
         account_id: The account.
         region: The region.
         workspace: Terraform workspace.
-        backend: Where the states are, as `s3://bucket/prefix in eu-west-1`.
-        tools: What it is made with.
+        backend: Address of the states, as `s3://bucket/prefix in eu-west-1`.
+        tools: Versions that it is made with.
     """
 
     account_id: str
@@ -78,16 +78,15 @@ class Origin:
     tools: Toolchain
 
 
-# How a difference is told.
-_MEANING = {
-    "account_id": "the account",
-    "region": "the region",
-    "workspace": "the workspace",
-    "backend": "the state backend",
-    "terraform_version": "the version of terraform",
-    "provider_version": "the version of the provider hashicorp/aws",
-    "project_version": "the version of this project",
-    "root_sha256": "the root module or one of its modules",
+_DESCRIPTIONS = {
+    "account_id": "The account",
+    "region": "The region",
+    "workspace": "The workspace",
+    "backend": "The state backend",
+    "terraform_version": "The version of terraform",
+    "provider_version": "The version of the provider hashicorp/aws",
+    "project_version": "The version of this project",
+    "root_sha256": "The root module or one of its modules",
 }
 
 
@@ -96,8 +95,16 @@ def _flat(origin: Origin) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Seal:
-    """What is in a seal."""
+class PlanManifest:
+    """Content of `bundle.json`.
+
+    Attributes:
+        schema_version: Version of this layout.
+        created_at: When the plan was made.
+        origin: Target, backend and versions of the plan.
+        protected: Addresses of resources with keys or logs that the plan deletes or replaces.
+        files: SHA-256 digest of each file.
+    """
 
     schema_version: int
     created_at: AwareDatetime
@@ -106,45 +113,45 @@ class _Seal:
     files: dict[str, str]
 
 
-_SEAL = TypeAdapter(_Seal)
+_MANIFEST = TypeAdapter(PlanManifest)
 
 
-def seal(
+def save_manifest(
     folder: Path, root: RootModule, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime
 ) -> str:
-    """Seal the plan in a folder, and return the digest of the seal.
+    """Write the manifest of the plan in a folder, and return the digest of the manifest.
 
     Args:
-        folder: Holds the plan, the plan as JSON and the rendered tfvars.
+        folder: Folder with the plan, the plan as JSON and the rendered tfvars.
         root: Root module; its lock file is copied.
-        origin: What the plan was made of and for.
-        protected: Addresses of what holds keys or logs and is deleted or replaced by the plan.
-        created_at: When the plan was made, with a time zone.
+        origin: Target, backend and versions of the plan.
+        protected: Addresses of resources with keys or logs that the plan deletes or replaces.
+        created_at: When the plan was made; with a time zone.
     """
     lock_file = root.lock_file
     write_private(folder / LOCK_FILE, lock_file.read_text(encoding="utf-8") if lock_file.is_file() else "")
-    content = _Seal(
+    manifest = PlanManifest(
         SCHEMA_VERSION,
         created_at.replace(microsecond=0),
         origin,
         tuple(protected),
         {name: sha256_of(folder / name) for name in FILES},
     )
-    text = _SEAL.dump_json(content, indent=2).decode() + "\n"
-    write_private(folder / SEAL, text)
+    text = _MANIFEST.dump_json(manifest, indent=2).decode() + "\n"
+    write_private(folder / MANIFEST, text)
     return sha256_of_text(text)
 
 
 @dataclass(frozen=True)
 class PlanConstraints:
-    """What a saved plan must fulfil to be applied.
+    """Constraints that a saved plan has to meet to be applied.
 
     Attributes:
-        sha256: Digest of the seal, as it was kept when the plan was made.
-        origin: What the plan would be made of and for now.
-        variables: The tfvars as they are rendered now.
-        now: The time, with a time zone.
-        max_age: How old the plan may be.
+        sha256: Digest of the manifest, as recorded in the journal.
+        origin: Target, backend and versions of a plan made now.
+        variables: The tfvars as rendered now.
+        now: The current time; with a time zone.
+        max_age: Maximum age of the plan.
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
     """
 
@@ -156,65 +163,67 @@ class PlanConstraints:
     allow_destroy: bool
 
 
-def check(folder: Path, demands: PlanConstraints) -> None:
-    """Refuse a saved plan that is not exactly what was planned, or that is not to be applied any more.
+def check(folder: Path, constraints: PlanConstraints) -> None:
+    """Refuse a saved plan that was changed, is too old, or whose settings, versions or target differ now.
 
     Raises:
-        SavedPlanError: With the first reason.
+        SavedPlanError: The first constraint that is not met.
     """
-    content = _unbroken(folder, demands.sha256)
-    made, wanted = _flat(content.origin), _flat(demands.origin)
-    for name, meaning in _MEANING.items():
-        then, now = made[name], wanted[name]
+    manifest = _verified_manifest(folder, constraints.sha256)
+    made, current = _flat(manifest.origin), _flat(constraints.origin)
+    for name, description in _DESCRIPTIONS.items():
+        then, now = made[name], current[name]
         if then != now:
             values = "" if name == "root_sha256" else f" ({then or 'none'} then, {now or 'none'} now)"
-            raise SavedPlanError(f"Since the plan was made {meaning} has changed{values}; plan again.")
-    if content.files[VARIABLES] != sha256_of_text(demands.variables):
+            raise SavedPlanError(f"{description} has changed since the plan was made{values}. Plan again.")
+    if manifest.files[VARIABLES] != sha256_of_text(constraints.variables):
         raise SavedPlanError(
-            f"The settings render other variables than the plan was made with ({VARIABLES}); plan again."
+            f"The settings have changed since the plan was made: they render a different {VARIABLES}. Plan again."
         )
-    age = demands.now - content.created_at
-    if age > demands.max_age:
-        raise SavedPlanError(f"The plan is {_hours(age)} old, and {_hours(demands.max_age)} are allowed; plan again.")
+    age = constraints.now - manifest.created_at
+    if age > constraints.max_age:
+        raise SavedPlanError(f"The plan is {_hours(age)} old (maximum {_hours(constraints.max_age)}). Plan again.")
     if age < -_CLOCK_TOLERANCE:
-        raise SavedPlanError(f"The plan is of the future ({content.created_at}): set the clock right, or plan again.")
-    if content.protected and not demands.allow_destroy:
         raise SavedPlanError(
-            f"The plan deletes or replaces {', '.join(content.protected)}: keys, log groups and buckets hold what "
-            "cannot be had again. If that is meant, repeat it with --allow-destroy."
+            f"The plan was created in the future ({manifest.created_at}). Check this machine's clock, or plan again."
+        )
+    if manifest.protected and not constraints.allow_destroy:
+        raise SavedPlanError(
+            f"The plan would delete or replace {', '.join(manifest.protected)}; their data cannot be restored. Pass "
+            "--allow-destroy to confirm."
         )
 
 
-def _unbroken(folder: Path, sha256: str) -> _Seal:
-    """Read the seal and compare every file with it."""
-    path = folder / SEAL
+def _verified_manifest(folder: Path, sha256: str) -> PlanManifest:
+    """Read the manifest and compare every file with it."""
+    path = folder / MANIFEST
     try:
         text = path.read_bytes()
         if hashlib.sha256(text).hexdigest() != sha256:
-            raise SavedPlanError(f"The seal of the saved plan ({path}) is not the one that was made; plan again.")
-        content = _read(text, path)
-        for name, digest in content.files.items():
+            raise SavedPlanError(f"The manifest ({path}) was changed after the plan was made. Plan again.")
+        manifest = _read(text, path)
+        for name, digest in manifest.files.items():
             if sha256_of(folder / name) != digest:
-                raise SavedPlanError(f"{folder / name} was changed after the plan was made; plan again.")
+                raise SavedPlanError(f"{folder / name} was changed after the plan was made. Plan again.")
     except FileNotFoundError as error:
-        raise SavedPlanError(f"The saved plan is not complete: {error.filename} is missing; plan again.") from error
+        raise SavedPlanError(f"The saved plan is incomplete: {error.filename} is missing. Plan again.") from error
     except IsADirectoryError as error:
-        raise SavedPlanError(f"The saved plan is not complete: {error.filename} is no file; plan again.") from error
-    return content
+        raise SavedPlanError(f"The saved plan is incomplete: {error.filename} is not a file. Plan again.") from error
+    return manifest
 
 
-def _read(text: bytes, path: Path) -> _Seal:
-    """Read a seal that is the one that was made; by another version of this project it may look different."""
+def _read(text: bytes, path: Path) -> PlanManifest:
+    """Read an unchanged manifest; that of another version of this project may have another layout."""
     try:
         version = json.loads(text)["schema_version"]
         if version != SCHEMA_VERSION:
-            raise SavedPlanError("The plan was saved by another version of this project; plan again.")
-        content = _SEAL.validate_json(text)
+            raise SavedPlanError("The plan was saved by another version of this project. Plan again.")
+        manifest = _MANIFEST.validate_json(text)
     except (ValueError, LookupError, TypeError, ValidationError) as error:
-        raise SavedPlanError(f"The seal of the saved plan ({path}) cannot be read; plan again.") from error
-    if set(content.files) != set(FILES):
-        raise SavedPlanError(f"The seal of the saved plan ({path}) names other files than a plan has; plan again.")
-    return content
+        raise SavedPlanError(f"The manifest ({path}) cannot be read. Plan again.") from error
+    if set(manifest.files) != set(FILES):
+        raise SavedPlanError(f"The manifest ({path}) names the wrong files. Plan again.")
+    return manifest
 
 
 def _hours(span: datetime.timedelta) -> str:

@@ -820,7 +820,7 @@ def test_a_tampered_plan_is_refused(command: Command, ready: Path) -> None:
     outcome = command("apply", folder.name)
 
     assert outcome.code == 1
-    assert "was changed after the plan was made; plan again." in " ".join(outcome.out.split())
+    assert "was changed after the plan was made. Plan again." in " ".join(outcome.out.split())
     assert trace(ready, "apply") == ["222233334444-us-east-1"]
 
 

@@ -338,7 +338,9 @@ def test_targets_that_another_run_works_on_are_refused(
 
     assert command("plan", "--all") == 64
 
-    assert f"The run 20261121T000000Z-abcd is at work on {DEV}/eu-west-1" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "Run 20261121T000000Z-abcd is locked by process " in error
+    assert f"(targets {DEV}/eu-west-1)" in error
     assert list((tmp_path / "runs").glob("2*")) == []
     claim.release()
 
@@ -456,7 +458,7 @@ def test_a_run_at_work_is_refused_to_a_second_command(
         assert command("apply", run) == 64
         assert command("resume", run) == 64
 
-    assert capsys.readouterr().err.count(f"The run {run} is at work on this run (process {os.getpid()} on ") == 2
+    assert capsys.readouterr().err.count(f"Run {run} is locked by process {os.getpid()} on ") == 2
     assert traced(tmp_path, "apply") == []
 
 
@@ -518,9 +520,9 @@ def age(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (forge, r"The seal of the saved plan \(\S+\) is not the one that was made; plan again\."),
-        (swap, f"Since the plan was made the account has changed \\({PROD} then, {DEV} now\\); plan again"),
-        (age, r"The plan is 24 hours old, and 24 hours are allowed; plan again\."),
+        (forge, r"The manifest \(\S+\) was changed after the plan was made\. Plan again\."),
+        (swap, f"The account has changed since the plan was made \\({PROD} then, {DEV} now\\)\\. Plan again"),
+        (age, r"The plan is 24 hours old \(maximum 24 hours\)\. Plan again\."),
     ],
 )
 def test_a_plan_that_is_not_the_one_that_was_reviewed_is_refused(

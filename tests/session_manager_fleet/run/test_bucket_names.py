@@ -52,10 +52,10 @@ def test_a_free_name_passes(s3: tuple[boto3.Session, Stubber]) -> None:
     [
         (
             200,
-            "The bucket old-logs exists already, but not in this Terraform state: import it, or name it as existing_",
+            "Bucket old-logs already exists, but not in this Terraform state: import it, or name it as existing_",
         ),
-        (403, "The bucket name old-logs is taken by somebody else: choose another bucket_name."),
-        (301, "The bucket name old-logs is taken by somebody else: choose another bucket_name."),
+        (403, "Bucket old-logs already exists in another account; choose another bucket_name."),
+        (301, "Bucket old-logs already exists in another account; choose another bucket_name."),
     ],
 )
 def test_a_taken_name_is_refused(s3: tuple[boto3.Session, Stubber], status: int, message: str) -> None:

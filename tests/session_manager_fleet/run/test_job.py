@@ -326,23 +326,26 @@ def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, "input")
-    assert "plan again" in result.failure.message
+    assert "Plan again" in result.failure.message
     assert trace() == ["plan", "show"]
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"variables": "other"}, "The settings render other variables"),
-        ({"settings": replace(SETTINGS, tools=replace(SETTINGS.tools, root_sha256="1" * 64))}, "the root module"),
+        ({"variables": "other"}, "The settings have changed since the plan was made"),
+        ({"settings": replace(SETTINGS, tools=replace(SETTINGS.tools, root_sha256="1" * 64))}, "The root module"),
         (
             {"settings": replace(SETTINGS, options=RunOptions(max_plan_age=datetime.timedelta(0)))},
-            "0 hours are allowed",
+            "(maximum 0 hours)",
         ),
-        ({"target": replace(TARGET, account=Account("222233334444", "Other"))}, "the account has changed"),
+        (
+            {"target": replace(TARGET, account=Account("222233334444", "Other"))},
+            "The account has changed",
+        ),
         (
             {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, key_prefix="other"))},
-            f"the state backend has changed ({STATES} then, s3://{BUCKET}/other",
+            f"The state backend has changed since the plan was made ({STATES} then, s3://{BUCKET}/other",
         ),
         (
             {"settings": replace(SETTINGS, backend=replace(SETTINGS.backend, bucket="b"))},

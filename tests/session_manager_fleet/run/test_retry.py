@@ -1,4 +1,4 @@
-"""Which failures are worth another attempt: real sentences of terraform, the provider and the network."""
+"""Retries: transient failures in the words of terraform, the provider and the network, and the wait."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def failed(*diagnostics: str, message: str = "terraform plan failed.") -> Target
         'Post "https://sts.eu-west-1.amazonaws.com/": net/http: TLS handshake timeout',
     ],
 )
-def test_what_passes_by_itself(diagnostic: str) -> None:
+def test_transient_failures(diagnostic: str) -> None:
     assert is_transient(failed(diagnostic))
 
 
@@ -47,7 +47,7 @@ def test_what_passes_by_itself(diagnostic: str) -> None:
         "terraform was ended by signal 9; the kernel does so when memory runs out.",
     ],
 )
-def test_what_needs_somebody(diagnostic: str) -> None:
+def test_failures_that_are_not_retried(diagnostic: str) -> None:
     assert not is_transient(failed(diagnostic))
 
 

@@ -35,7 +35,8 @@ def test_targets_of_a_run_at_work_are_refused_to_others(tmp_path: Path) -> None:
     other = RunLock.take(tmp_path, "three", ["d/1"])
 
     message = str(caught.value)
-    assert message.startswith("The run one is at work on a/1, a/2, b/1 and 1 more (process ")
+    assert message.startswith("Run one is locked by process ")
+    assert "(targets a/1, a/2, b/1 and 1 more). Wait for it, or stop it." in message
     assert f"process {os.getpid()} on " in message
     one.release()
     RunLock.take(tmp_path, "two", ["a/1"]).release()
@@ -46,7 +47,7 @@ def test_targets_of_a_run_at_work_are_refused_to_others(tmp_path: Path) -> None:
 def test_a_run_is_at_work_once_only(tmp_path: Path) -> None:
     claim = RunLock.take(tmp_path, "one", ["a/1"])
 
-    with pytest.raises(InputError, match="The run one is at work on this run"):
+    with pytest.raises(InputError, match=r"Run one is locked by process [^()]*\. Wait"):
         RunLock.take(tmp_path, "one", ["b/1"])
 
     claim.release()
@@ -57,14 +58,14 @@ def test_a_run_is_at_work_once_only(tmp_path: Path) -> None:
 def test_a_run_is_claimed_before_its_targets(tmp_path: Path) -> None:
     other = RunLock.take(tmp_path, "other", ["a/1", "a/2"])
     with RunLock.take(tmp_path, "one") as claim:
-        with pytest.raises(InputError, match="The run one is at work on this run"):
+        with pytest.raises(InputError, match=r"Run one is locked by process [^()]*\. Wait"):
             RunLock.take(tmp_path, "one")
-        with pytest.raises(InputError, match="The run other is at work on a/1 "):
+        with pytest.raises(InputError, match=r"Run other is locked by .* \(targets a/1\)"):
             claim.hold(["a/1", "b/1"])
         claim.hold(["b/1", "b/2", "b/3"])
         claim.hold(["b/3"])
         RunLock.take(tmp_path, "two", ["b/1"]).release()
-        with pytest.raises(InputError, match="The run one is at work on b/3 "):
+        with pytest.raises(InputError, match=r"Run one is locked by .* \(targets b/3\)"):
             RunLock.take(tmp_path, "two", ["b/3"])
 
     RunLock.take(tmp_path, "two", ["b/3"]).release()
@@ -115,7 +116,7 @@ def test_the_claim_of_a_process_that_was_killed_is_gone(tmp_path: Path) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match=rf"The run other is at work on .* \(process {holder.pid} on "):
+        with pytest.raises(InputError, match=rf"Run other is locked by process {holder.pid} on .* \(targets "):
             RunLock.take(tmp_path, "mine", ["111122223333/eu-west-1"])
     finally:
         holder.send_signal(signal.SIGKILL)

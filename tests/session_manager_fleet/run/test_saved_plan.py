@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from session_manager_fleet import files
-from session_manager_fleet.run import saved_plan as bundles
-from session_manager_fleet.run.saved_plan import Origin, PlanConstraints, SavedPlanError, Toolchain, check, seal
+from session_manager_fleet.run import saved_plan
+from session_manager_fleet.run.saved_plan import (
+    Origin,
+    PlanConstraints,
+    SavedPlanError,
+    Toolchain,
+    check,
+    save_manifest,
+)
 from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 
 NOW = datetime.datetime(2026, 11, 21, 12, 0, tzinfo=datetime.UTC)
@@ -48,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of a target with a plan, not yet sealed."""
+    """A folder of a target with a plan, without a manifest."""
     folder = tmp_path / "target"
     folder.mkdir()
     (folder / "tfplan").write_bytes(b"plan")
@@ -57,15 +64,15 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-Sealed = Callable[..., PlanConstraints]
+Saved = Callable[..., PlanConstraints]
 
 
 @pytest.fixture
-def sealed(folder: Path, root: Path) -> Sealed:
-    """Seal the folder and return demands that it fulfils."""
+def saved(folder: Path, root: Path) -> Saved:
+    """Save the manifest of the folder and return constraints that it meets."""
 
-    def sealed(*protected: str) -> PlanConstraints:
-        sha256 = seal(folder, RootModule(root), ORIGIN, protected=protected, created_at=NOW)
+    def saved(*protected: str) -> PlanConstraints:
+        sha256 = save_manifest(folder, RootModule(root), ORIGIN, protected=protected, created_at=NOW)
         return PlanConstraints(
             sha256=sha256,
             origin=ORIGIN,
@@ -75,67 +82,67 @@ def sealed(folder: Path, root: Path) -> Sealed:
             allow_destroy=False,
         )
 
-    return sealed
+    return saved
 
 
-def test_an_untouched_bundle_is_accepted(folder: Path, sealed: Sealed) -> None:
-    check(folder, sealed())
+def test_an_unchanged_plan_is_accepted(folder: Path, saved: Saved) -> None:
+    check(folder, saved())
 
 
-def test_a_bundle_holds_the_lock_file_and_is_private(folder: Path, sealed: Sealed) -> None:
-    sealed()
+def test_a_saved_plan_holds_the_lock_file_and_is_private(folder: Path, saved: Saved) -> None:
+    saved()
 
     assert (folder / "terraform.lock.hcl").read_text() == LOCK
     for name in ("bundle.json", "terraform.lock.hcl"):
         assert stat.S_IMODE((folder / name).stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("name", bundles.FILES)
-def test_a_changed_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
-    demands = sealed()
+@pytest.mark.parametrize("name", saved_plan.FILES)
+def test_a_changed_file_is_refused(folder: Path, saved: Saved, name: str) -> None:
+    constraints = saved()
     with (folder / name).open("a") as file:
         file.write("x")
 
-    with pytest.raises(SavedPlanError, match=rf"{name} was changed after the plan was made; plan again"):
-        check(folder, demands)
+    with pytest.raises(SavedPlanError, match=rf"{name} was changed after the plan was made. Plan again"):
+        check(folder, constraints)
 
 
-@pytest.mark.parametrize("name", [*bundles.FILES, bundles.SEAL])
-def test_a_missing_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
-    demands = sealed()
+@pytest.mark.parametrize("name", [*saved_plan.FILES, saved_plan.MANIFEST])
+def test_a_missing_file_is_refused(folder: Path, saved: Saved, name: str) -> None:
+    constraints = saved()
     (folder / name).unlink()
 
-    with pytest.raises(SavedPlanError, match=rf"{name} is missing; plan again"):
-        check(folder, demands)
+    with pytest.raises(SavedPlanError, match=rf"{name} is missing. Plan again"):
+        check(folder, constraints)
 
 
-def test_a_forged_seal_is_refused(folder: Path, sealed: Sealed, root: Path) -> None:
-    demands = sealed("aws_kms_key.this")
-    seal(folder, RootModule(root), ORIGIN, protected=[], created_at=NOW)
+def test_a_forged_manifest_is_refused(folder: Path, saved: Saved, root: Path) -> None:
+    constraints = saved("aws_kms_key.this")
+    save_manifest(folder, RootModule(root), ORIGIN, protected=[], created_at=NOW)
 
-    with pytest.raises(SavedPlanError, match="is not the one that was made"):
-        check(folder, demands)
+    with pytest.raises(SavedPlanError, match="was changed after the plan was made"):
+        check(folder, constraints)
 
 
 @pytest.mark.parametrize(
     "name", [field.name for field in (*fields(Origin), *fields(Toolchain)) if field.name != "tools"]
 )
-def test_whatever_has_changed_since_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
-    demands, other = sealed(), {name: "other"}
+def test_any_change_since_is_refused(folder: Path, saved: Saved, name: str) -> None:
+    constraints, other = saved(), {name: "other"}
     origin = replace(ORIGIN, **other) if hasattr(ORIGIN, name) else replace(ORIGIN, tools=replace(TOOLS, **other))  # type: ignore[arg-type]
 
-    with pytest.raises(SavedPlanError, match=rf"{bundles._MEANING[name]} has changed.*; plan again"):
-        check(folder, replace(demands, origin=origin))
+    with pytest.raises(SavedPlanError, match=rf"{saved_plan._DESCRIPTIONS[name]} has changed since the plan"):
+        check(folder, replace(constraints, origin=origin))
 
 
-def test_a_foreign_account_is_named(folder: Path, sealed: Sealed) -> None:
-    with pytest.raises(SavedPlanError, match=r"the account has changed \(111122223333 then, 222233334444 now\)"):
-        check(folder, replace(sealed(), origin=replace(ORIGIN, account_id="222233334444")))
+def test_a_foreign_account_is_named(folder: Path, saved: Saved) -> None:
+    with pytest.raises(SavedPlanError, match=r"The account has changed .*\(111122223333 then, 222233334444 now\)"):
+        check(folder, replace(saved(), origin=replace(ORIGIN, account_id="222233334444")))
 
 
-def test_other_settings_are_refused(folder: Path, sealed: Sealed) -> None:
-    with pytest.raises(SavedPlanError, match="The settings render other variables"):
-        check(folder, replace(sealed(), variables=VARIABLES + "# new\n"))
+def test_other_settings_are_refused(folder: Path, saved: Saved) -> None:
+    with pytest.raises(SavedPlanError, match="The settings have changed since the plan was made"):
+        check(folder, replace(saved(), variables=VARIABLES + "# new\n"))
 
 
 @pytest.mark.parametrize(
@@ -147,43 +154,43 @@ def test_other_settings_are_refused(folder: Path, sealed: Sealed) -> None:
         (datetime.timedelta(minutes=-6), False),
     ],
 )
-def test_the_age_of_a_plan_has_a_limit(folder: Path, sealed: Sealed, age: datetime.timedelta, accepted: bool) -> None:
-    demands = replace(sealed(), now=NOW + age)
+def test_the_age_of_a_plan_has_a_limit(folder: Path, saved: Saved, age: datetime.timedelta, accepted: bool) -> None:
+    constraints = replace(saved(), now=NOW + age)
 
     if accepted:
-        check(folder, demands)
+        check(folder, constraints)
     else:
-        with pytest.raises(SavedPlanError, match=r"The plan is (24 hours old, and 24 hours are allowed|of the future)"):
-            check(folder, demands)
+        with pytest.raises(SavedPlanError, match=r"is 24 hours old \(maximum 24 hours\)|created in the future"):
+            check(folder, constraints)
 
 
-def test_keys_logs_and_buckets_are_destroyed_only_if_that_is_meant(folder: Path, sealed: Sealed) -> None:
-    demands = sealed("module.preferences[0].aws_kms_key.logs[0]")
+def test_keys_logs_and_buckets_are_destroyed_only_with_consent(folder: Path, saved: Saved) -> None:
+    constraints = saved("module.preferences[0].aws_kms_key.logs[0]")
 
     with pytest.raises(
-        SavedPlanError, match=r"deletes or replaces module.preferences\[0\].aws_kms_key.logs\[0\].*--allow-"
+        SavedPlanError, match=r"would delete or replace module.preferences\[0\].aws_kms_key.logs\[0\].*--allow-"
     ):
-        check(folder, demands)
-    check(folder, replace(demands, allow_destroy=True))
+        check(folder, constraints)
+    check(folder, replace(constraints, allow_destroy=True))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe junk", b"", b"{}"])
-def test_a_seal_that_was_overwritten_is_refused(folder: Path, sealed: Sealed, content: bytes) -> None:
-    demands = sealed()
+def test_a_manifest_that_was_overwritten_is_refused(folder: Path, saved: Saved, content: bytes) -> None:
+    constraints = saved()
     (folder / "bundle.json").write_bytes(content)
 
-    with pytest.raises(SavedPlanError, match="is not the one that was made; plan again"):
-        check(folder, demands)
+    with pytest.raises(SavedPlanError, match="was changed after the plan was made"):
+        check(folder, constraints)
 
 
-@pytest.mark.parametrize("name", [*bundles.FILES, bundles.SEAL])
-def test_a_folder_in_place_of_a_file_is_refused(folder: Path, sealed: Sealed, name: str) -> None:
-    demands = sealed()
+@pytest.mark.parametrize("name", [*saved_plan.FILES, saved_plan.MANIFEST])
+def test_a_folder_in_place_of_a_file_is_refused(folder: Path, saved: Saved, name: str) -> None:
+    constraints = saved()
     (folder / name).unlink()
     (folder / name).mkdir()
 
-    with pytest.raises(SavedPlanError, match=rf"{name} is no file; plan again"):
-        check(folder, demands)
+    with pytest.raises(SavedPlanError, match=rf"{name} is not a file. Plan again"):
+        check(folder, constraints)
 
 
 def altered(name: str, value: object) -> Callable[[dict[str, Any]], object]:
@@ -200,44 +207,44 @@ def altered(name: str, value: object) -> Callable[[dict[str, Any]], object]:
         (altered("origin", []), "cannot be read"),
         (altered("created_at", "2026-11-21T12:00:00"), "cannot be read"),
         (altered("files", {"tfplan": 1}), "cannot be read"),
-        (altered("files", {}), "names other files than a plan has"),
+        (altered("files", {}), "names the wrong files"),
     ],
 )
-def test_a_seal_that_is_none_is_refused(
-    folder: Path, sealed: Sealed, alter: Callable[[dict[str, Any]], object], told: str
+def test_an_invalid_manifest_is_refused(
+    folder: Path, saved: Saved, alter: Callable[[dict[str, Any]], object], told: str
 ) -> None:
     """Where its digest was changed with it."""
-    demands = sealed()
+    constraints = saved()
     content = json.loads((folder / "bundle.json").read_text())
     alter(content)
     (folder / "bundle.json").write_text(json.dumps(content))
 
-    with pytest.raises(SavedPlanError, match=rf"{told}.*plan again"):
-        check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
+    with pytest.raises(SavedPlanError, match=rf"{told}.*Plan again"):
+        check(folder, replace(constraints, sha256=files.sha256_of(folder / "bundle.json")))
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"1", b"[]", b"{"])
-def test_a_seal_that_is_no_json_object_is_refused(folder: Path, sealed: Sealed, text: bytes) -> None:
-    demands = sealed()
+def test_a_manifest_that_is_no_json_object_is_refused(folder: Path, saved: Saved, text: bytes) -> None:
+    constraints = saved()
     (folder / "bundle.json").write_bytes(text)
 
-    with pytest.raises(SavedPlanError, match="cannot be read; plan again"):
-        check(folder, replace(demands, sha256=files.sha256_of(folder / "bundle.json")))
+    with pytest.raises(SavedPlanError, match="cannot be read"):
+        check(folder, replace(constraints, sha256=files.sha256_of(folder / "bundle.json")))
 
 
-def test_another_schema_is_refused(folder: Path, sealed: Sealed) -> None:
-    demands = sealed()
+def test_another_schema_is_refused(folder: Path, saved: Saved) -> None:
+    constraints = saved()
     text = json.dumps({**json.loads((folder / "bundle.json").read_text()), "schema_version": 2})
     (folder / "bundle.json").write_text(text)
 
     with pytest.raises(SavedPlanError, match="another version of this project"):
-        check(folder, replace(demands, sha256=files.sha256_of_text(text)))
+        check(folder, replace(constraints, sha256=files.sha256_of_text(text)))
 
 
-def test_a_root_module_without_a_lock_file_can_be_sealed(folder: Path, root: Path, sealed: Sealed) -> None:
+def test_a_root_module_without_a_lock_file_can_be_saved(folder: Path, root: Path, saved: Saved) -> None:
     (root / ".terraform.lock.hcl").unlink()
 
-    check(folder, sealed())
+    check(folder, saved())
 
 
 def test_the_tools_of_this_project_are_found() -> None:

@@ -15,10 +15,10 @@ class Workers:
     """An open executor of jobs.
 
     Attributes:
-        submit: Hands a job to the executor.
-        interrupt: Asks all running jobs to stop in an orderly way.
-        lost: What the future of a job raises if nobody can know how the job ended.
-        count: How many jobs it does at once.
+        submit: Submits a job.
+        interrupt: Interrupts the terraform commands of all running jobs; they save their states.
+        lost: Exceptions of the future of a job whose worker was lost.
+        count: Number of concurrent jobs.
     """
 
     submit: Callable[[Job], Future[Performed]]
@@ -32,13 +32,13 @@ Opener = Callable[[], AbstractContextManager[Workers]]
 
 @dataclass(frozen=True)
 class Site:
-    """What a process needs to know to do the jobs of a run; it holds no credentials.
+    """Settings of a run for worker processes; they hold no credentials.
 
     Attributes:
         root_sha256: Digest of the root module, see `RootModule.digest`.
         backends: Backend configuration of each region.
-        timeout_seconds: How long one terraform command may take.
-        secrets: What logs and errors must not show.
+        timeout_seconds: Time limit of one terraform command.
+        secrets: Texts that logs and errors must not show.
     """
 
     root_sha256: str

@@ -1,4 +1,4 @@
-"""Do jobs on the workers of a Dask cluster, each at most once."""
+"""Run jobs on the workers of a Dask cluster, each at most once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from session_manager_fleet.run.executors.base import Site, Workers
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed
 from session_manager_fleet.run.results import Step
-from session_manager_fleet.run.saved_plan import FILES, SEAL
+from session_manager_fleet.run.saved_plan import FILES, MANIFEST
 from session_manager_fleet.terraform import find_terraform, terraform_version, unsaved_state
 
 _CONNECT_SECONDS = 20
 
 
 class BegunElsewhereError(Exception):
-    """A job was handed out a second time; nobody knows how far it came the first time."""
+    """A job was started a second time; the first attempt may be partial."""
 
 
 LOST = (
@@ -42,18 +42,18 @@ LOST = (
 def dask_workers(address: str, run: RunFolder, site: Site, archive: bytes, version: str) -> Iterator[Workers]:
     """Use an existing cluster.
 
-    Dask answers the death of a worker by running its tasks again elsewhere, which must never happen to an apply. So
-    the scheduler must not do that, and every job leaves a mark at the scheduler before it begins.
+    Dask retries the tasks of a lost worker on another one, which could apply twice. Therefore the scheduler has to be
+    started without retries, and every job sets an event at the scheduler before it starts.
 
     Args:
         address: Of the scheduler, as `tcp://host:8786` or `tls://host:8786`.
-        run: Where everything is kept.
-        site: What the run is about.
+        run: Folder of the run.
+        site: Settings for the worker processes.
         archive: The root module, see `RootModule.pack`.
-        version: Version of terraform that the plans are made with.
+        version: Version of terraform on this machine.
 
     Raises:
-        InputError: There is no such cluster, or it cannot be used.
+        InputError: No scheduler answers, or the cluster cannot be used.
     """
     try:
         client = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -71,7 +71,7 @@ def dask_workers(address: str, run: RunFolder, site: Site, archive: bytes, versi
             return future
 
         def interrupt() -> None:
-            # Not in the signal handler that this is called from: all workers have to answer.
+            # In a thread, as this is called from a signal handler and all workers have to answer.
             threading.Thread(target=client.run, args=(remote.interrupt,), daemon=True).start()
 
         yield Workers(submit, interrupt, LOST, sum(client.nthreads().values()))
@@ -81,14 +81,14 @@ def _check_cluster(client: distributed.Client, version: str) -> None:
     failures = client.run_on_scheduler(_allowed_failures)
     if failures != 0:
         message = (
-            f"The Dask scheduler runs the task of a worker that died again, {failures} times; an apply must not be. "
+            f"The Dask scheduler retries tasks of lost workers (allowed-failures={failures}), which could apply twice. "
             "Start it with DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0."
         )
         raise InputError(message, "--executor")
     try:
         found = client.run(_versions)
     except (ImportError, AttributeError, FleetError) as error:
-        message = f"The Dask workers cannot work: this project, or terraform, is not installed there ({error})."
+        message = f"This project or terraform is not installed on the Dask workers ({error})."
         raise InputError(message, "--executor") from error
     if not found:
         raise InputError("The Dask cluster has no worker.", "--executor")
@@ -111,7 +111,7 @@ def _versions() -> tuple[str, str]:
 
 
 class _RootModule(distributed.WorkerPlugin):
-    """Brings the root module to every worker, also to those that join later."""
+    """Installs the root module on every worker, also on those that join later."""
 
     def __init__(self, archive: bytes, root_sha256: str) -> None:
         self._archive = archive
@@ -119,20 +119,20 @@ class _RootModule(distributed.WorkerPlugin):
         self.name = f"session-manager-root-{root_sha256}"
 
     def setup(self, worker: distributed.Worker) -> None:  # noqa: ARG002 - part of the plugin's interface
-        """Unpack it on a worker."""
+        """Unpack the root module on a worker."""
         remote.unpack_root(self._archive, self._root_sha256)
 
 
 def _inputs(job: Job, folder: Path) -> Mapping[str, bytes]:
-    """Return the files that a job needs: to apply a plan, its bundle; and a state that an apply could not save."""
-    paths = [folder / name for name in (*FILES, SEAL)] if job.step is Step.APPLY else []
+    """Return the files that a job needs: its saved plan, and a state that an earlier apply could not save."""
+    paths = [folder / name for name in (*FILES, MANIFEST)] if job.step is Step.APPLY else []
     if unsaved := unsaved_state(folder):
         paths.append(unsaved)
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
 def _perform_once(ticket: str, site: Site, job: Job, inputs: Mapping[str, bytes], home: Path) -> Performed:
-    """Do a job on a worker, unless a worker has begun with it before."""
+    """Run a job on a worker unless a worker has already started it."""
     begun = distributed.Event(f"session-manager-{ticket}")
     if begun.is_set():
         raise BegunElsewhereError

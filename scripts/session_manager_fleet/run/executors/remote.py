@@ -1,6 +1,6 @@
-"""Do jobs in a process that shares no disk with the run: the root module comes as an archive, results go back as bytes.
+"""Run jobs in a process that shares no disk with the run: it receives the root module and returns files as bytes.
 
-What is expensive is done once for each process: unpacking the root module, and `terraform init` for each region.
+The root module is unpacked and `terraform init` runs for each region once in each process.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _JOB_PREFIX = "job-"
 
 @dataclass
 class _Place:
-    """What this process keeps between the jobs of runs."""
+    """Data that this process keeps between jobs."""
 
     folder: Path | None = None
     terraform: dict[tuple[object, ...], Terraform] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def base(self) -> Path:
-        """Return the private folder of this process, which goes with it."""
+        """Return the private folder of this process, which is removed at its end."""
         if self.folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="session-manager-fleet-"))
             atexit.register(_remove, self.folder)
@@ -42,7 +42,7 @@ class _Place:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder of this process, unless a job is still at work there: its terraform outlives this process."""
+    """Remove the folder of this process, unless a job still runs there: its terraform outlives this process."""
     if not any(folder.glob(f"{_JOB_PREFIX}*")):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,10 +51,10 @@ _place = _Place()
 
 
 def unpack_root(archive: bytes, root_sha256: str) -> None:
-    """Unpack a root module for the jobs that come, unless it is there.
+    """Unpack a root module for later jobs, once.
 
     Raises:
-        InputError: It is not what the digest says.
+        InputError: It differs from its digest.
     """
     with _place.lock:
         root = _place.base() / root_sha256
@@ -69,13 +69,13 @@ def unpack_root(archive: bytes, root_sha256: str) -> None:
 
 
 def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes], home: Path) -> Performed:
-    """Do a job in a folder of its own, and return the files that were made there.
+    """Run a job in a temporary folder, and return the files that it made.
 
     Args:
-        site: What the run is about.
-        job: What to do.
+        site: Settings for the worker processes.
+        job: The job.
         inputs: Files of the target that the job needs, by name.
-        home: Folder of the target in the run, where the files are by the time that somebody reads of them.
+        home: Folder of the target in the run; messages name the files there.
     """
     folder = None
     try:
@@ -101,7 +101,7 @@ def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes], home: Pa
 
 
 def _terraform(site: Site, region: str) -> Terraform:
-    """Return terraform for the states of a region, initialized the first time."""
+    """Return terraform for the states of a region; initialize it at the first call."""
     with _place.lock:
         key = (site.root_sha256, site.timeout_seconds, site.secrets, *sorted(site.backends[region].items()))
         known = _place.terraform.get(key)
@@ -122,6 +122,6 @@ def _terraform(site: Site, region: str) -> Terraform:
 
 
 def interrupt() -> None:
-    """Ask all terraform commands of this process to stop in an orderly way."""
+    """Interrupt all terraform commands of this process; they save their states."""
     for terraform in list(_place.terraform.values()):
         terraform.interrupt()

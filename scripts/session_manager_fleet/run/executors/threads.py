@@ -1,4 +1,4 @@
-"""Where jobs are done: in threads of this process, one after another, or on a Dask cluster."""
+"""Run jobs in threads of this process, or one after another."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ R = TypeVar("R")
 
 
 class SerialExecutor(Executor):
-    """Does every job at once, in the thread of the caller: for debugging."""
+    """Runs every job immediately in the thread of the caller, for debugging."""
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Do a job and return its finished future; an exception is raised here, where a debugger sees it."""
+        """Run a job and return its finished future; exceptions are raised here, where a debugger sees them."""
         future: Future[R] = Future()
         future.set_result(fn(*args, **kwargs))
         return future
@@ -30,13 +30,13 @@ class SerialExecutor(Executor):
 def local_workers(
     run: RunFolder, terraform: Mapping[str, Terraform], count: int, *, serial: bool = False
 ) -> Iterator[Workers]:
-    """Do jobs in threads of this process, in the folder of the run.
+    """Run jobs in threads of this process, in the folder of the run.
 
     Args:
-        run: Where everything is kept.
+        run: Folder of the run.
         terraform: An initialized Terraform for each region.
-        count: How many jobs at once.
-        serial: Do one after another without any thread.
+        count: Number of concurrent jobs.
+        serial: Run one after another, without threads.
     """
 
     def work(job: Job) -> Performed:
