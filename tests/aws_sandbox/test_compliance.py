@@ -84,7 +84,7 @@ def policy(action: str) -> str:
 
 
 class Account:
-    """An account whose own roles, policy, rule and document are gone afterwards."""
+    """An account, and the roles, policies, rule and document that a test creates in it and deletes."""
 
     def __init__(self, sandbox: Sandbox, account_id: str) -> None:
         self.sandbox = sandbox
@@ -136,7 +136,7 @@ class Account:
         self.iam.attach_role_policy(RoleName=name, PolicyArn=self.policy_arn)
 
     def attach_others(self, name: str, count: int) -> None:
-        """Attach policies that nobody asks for."""
+        """Create and attach `count` other policies."""
         for number in range(count):
             document = policy("logs:DescribeLogGroups")
             made = self.iam.create_policy(PolicyName=f"Other{number}", PolicyDocument=document)
@@ -184,7 +184,7 @@ class Account:
         )
 
     def results(self) -> dict[str, str]:
-        """Return what the rule says of the roles that were made here."""
+        """Return the compliance type of each role that the test created."""
         self.sandbox.wait_until_idle()
         names = {self.role_id(name): name for name in self.roles}
         found: list[EvaluationResultTypeDef] = []
@@ -287,7 +287,7 @@ def test_every_change_is_an_item(account: Account) -> None:
     assert deleted["resourceDeletionTime"]
 
 
-def test_a_role_made_anew_is_another_resource(account: Account) -> None:
+def test_a_role_created_again_is_another_resource(account: Account) -> None:
     account.iam.create_role(RoleName="again", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))
     first = account.role_id("again")
     items(account, first)
@@ -541,7 +541,7 @@ def test_automatic_remediation(account: Account) -> None:
     bare = account.role()
     account.rule()
     account.remediation(automatic=True)
-    # What the rule has flagged already, and what it flags from now on.
+    # A resource that the rule has flagged before, and one that it flags later.
     later = account.role()
     assert account.results() == {bare: "COMPLIANT", later: "COMPLIANT"}
     assert {status["State"] for status in statuses(account).values()} == {"SUCCEEDED"}

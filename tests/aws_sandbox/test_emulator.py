@@ -77,7 +77,7 @@ def test_environment_is_enough_for_the_aws_sdk(sandbox: Sandbox) -> None:
     code = "import boto3, json; print(json.dumps(boto3.client('sts').get_caller_identity()['Arn']))"
     polluted = {
         **os.environ,
-        "AWS_PROFILE": "somebody-elses",
+        "AWS_PROFILE": "another-profile",
         "AWS_SESSION_TOKEN": "stale",
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
@@ -89,7 +89,7 @@ def test_environment_is_enough_for_the_aws_sdk(sandbox: Sandbox) -> None:
 
 def test_session_ignores_the_endpoint_of_the_environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_PROFILE", "somebody-elses")
+    monkeypatch.setenv("AWS_PROFILE", "another-profile")
     session = sandbox.session("902764185309", "us-east-1")
     assert session.region_name == "us-east-1"
     assert session.client("sts").get_caller_identity()["Account"] == "902764185309"
@@ -107,7 +107,7 @@ def test_unknown_credentials_are_refused(sandbox: Sandbox) -> None:
             endpoint_url=sandbox.endpoint_url,
             region_name="eu-west-1",
             aws_access_key_id="AKIA" + "A" * 16,
-            aws_secret_access_key="of somebody else",
+            aws_secret_access_key="of another account",
         )
         with pytest.raises(ClientError) as refused:
             getattr(client, call)()

@@ -444,7 +444,7 @@ def test_what_s3_encrypts_needs_the_key(role: Role, archive: str) -> None:
     with pytest.raises(ClientError, match="kms:GenerateDataKey on resource") as no:
         role.client("s3").put_object(Bucket="archive", Key=f"logs/{MEMBER}/session.log", Body=b"log")
     assert denied(no) == ("AccessDenied", 403)
-    # The key is for S3, and not for whoever calls KMS directly.
+    # The key policy allows use through S3 only, not direct calls of KMS.
     role.may(allow("kms:GenerateDataKey", archive))
     with pytest.raises(ClientError, match="no policy on both sides"):
         role.client("kms").generate_data_key(KeyId=archive, KeySpec="AES_256")

@@ -44,7 +44,7 @@ DOCUMENT = "SSM-SessionManagerRunShell"
 PREFERENCES = {"cloudWatchLogGroupName": "sessions", "idleSessionTimeout": 20}
 WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
 
-# What the preferences are to be is an output, as of the real root module; and something happens in an apply.
+# Like the real root module it has the configured preferences as an output; an apply changes a resource.
 ROOT = """\
 terraform {
   backend "s3" {}
@@ -104,7 +104,7 @@ class Workshop:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Somebody else holds the lock of the state for a while."""
+        """Hold the state lock as another user for the block."""
         s3 = self.sandbox.session(self.sandbox.organization.management_account_id, HOME).client("s3")
         held = {
             "ID": "83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1",
@@ -256,7 +256,7 @@ def test_a_log_on_a_full_disk_does_not_stop_an_apply(workshop: Workshop) -> None
     assert workshop.apply(planned).status is Status.APPLIED
 
 
-# What it makes takes until the test says go.
+# A resource whose creation takes until the test creates the file `go`.
 SLOW = """
 resource "terraform_data" "slow" {
   input = terraform.workspace
@@ -517,9 +517,9 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     secrets = [canary, "profile-canary", sandbox.environment()["AWS_SECRET_ACCESS_KEY"]]
     # The inputs of terraform, and what it makes of them, hold what is put into them.
     inputs = {"terraform.tfvars", "tfplan", "plan.json"}
-    told = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and path.name not in inputs]
-    assert {"journal.jsonl", "summary.json", "terraform.log", "bundle.json"} <= {path.name for path in told}
-    texts = [path.read_text(errors="replace") for path in told if ".terraform" not in path.parts]
+    files = [path for path in (tmp_path / "runs").rglob("*") if path.is_file() and path.name not in inputs]
+    assert {"journal.jsonl", "summary.json", "terraform.log", "bundle.json"} <= {path.name for path in files}
+    texts = [path.read_text(errors="replace") for path in files if ".terraform" not in path.parts]
     texts += [finished.output for finished in (applied, failed, planned, repaired, destroyed)]
     texts += [
         rollout("report", failed.summary["run_id"], "--format", name, config=config).output

@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment_file(project: Path) -> Iterator[Path]:
-    """Keep an organization running as the README says; what it tells to source."""
+    """Run `rollout.py sandbox` as in the README; yield the environment file that it says to source."""
     with subprocess.Popen(
         [sys.executable, "scripts/rollout.py", "sandbox"],
         cwd=project,
@@ -56,14 +56,14 @@ def environment_file(project: Path) -> Iterator[Path]:
         env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
     ) as process:
         assert process.stdout is not None
-        told = next((match for line in process.stdout if (match := re.search(r"source (\S+)", line))), None)
-        assert told is not None, "The sandbox did not say what to source."
-        yield project / told[1]
+        named = next((match for line in process.stdout if (match := re.search(r"source (\S+)", line))), None)
+        assert named is not None, "The sandbox did not say what to source."
+        yield project / named[1]
         process.send_signal(signal.SIGTERM)
         process.stdout.read()
         process.wait(timeout=60)
     assert process.returncode == 130
-    assert not (project / told[1]).exists()
+    assert not (project / named[1]).exists()
 
 
 def run(project: Path, environment_file: Path, command: str) -> subprocess.CompletedProcess[str]:

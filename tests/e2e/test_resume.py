@@ -252,7 +252,7 @@ def kill_ten_times(commands: Killable) -> str:
     assert commands.summary(run_id)["totals"]["changes"] == TARGETS
     commands.kill(run_id, "apply", run_id, "--workers", "1")
     while commands.kills < KILLS and last_event(commands.folder, run_id) != "end":
-        # What was interrupted is planned first; that is a moment like any other.
+        # An interrupted target is planned first; kill there too.
         step = commands.random.choice(["plan", "apply"])
         commands.kill(run_id, "resume", run_id, "--yes", "--workers", "1", step=step)
     finished = commands.run("resume", run_id, "--yes")
@@ -268,12 +268,12 @@ def one_region() -> SandboxOrganization:
         replace(active[1], id=f"9{number:011}", name=f"Plain{number}", email=f"plain{number}@example.com", tags={})
         for number in range(1, TARGETS - len(active) + 1)
     ]
-    # What some accounts have already is in the last ones.
+    # The last accounts hold the seed data.
     return replace(whole, accounts=(active[0], *more, *active[1:]), regions=(whole.home_region,))
 
 
 def end_state(sandbox: Sandbox, account: SandboxAccount) -> object:
-    """What terraform remembers of an account and what is there, without what no two runs have in common."""
+    """Return the state and the live resources of an account, without what differs in any two runs."""
     region = sandbox.organization.home_region
     s3 = sandbox.session(sandbox.organization.management_account_id, region).client("s3")
     key = f"session-manager/{region}/{account.id}/terraform.tfstate"
