@@ -1,4 +1,4 @@
-"""The summary of a run: everything that a report gets to know, and the documented content of `summary.json`."""
+"""The summary of a run: the input of every report, and the documented content of `summary.json`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Totals(_Entry):
 
 
 class Summary(_Entry):
-    """What a run did."""
+    """Summary of a run."""
 
     model_config = ConfigDict(title="summary.json of a run")
 
@@ -71,21 +71,21 @@ class Summary(_Entry):
     run_id: str
     """Name of the run's folder."""
     command: str
-    """What was asked for: `plan`, `apply`, `destroy`, `merge`…"""
+    """Command of the run: `plan`, `apply`, `destroy`, `merge`…"""
     started_at: datetime.datetime
     """When the run began; UTC."""
     finished_at: datetime.datetime | None
-    """Null while the run goes on, and when it died."""
+    """Null while the run is at work, and if it died."""
     exit_code: int | None
-    """What the process returned; null like finished_at."""
+    """Exit code of the process; null like finished_at."""
     organization_id: str
     """As `o-exampleorgid`."""
     shard: str | None = None
-    """Which part of the accounts this run had, as `2/5`."""
+    """Shard of the run, as `2/5`."""
     missing_shards: tuple[str, ...] = ()
-    """Parts, as `2/5`, whose runs were not there when all were merged: this run is not the whole."""
+    """Shards, as `2/5`, whose runs were missing in the merge."""
     totals: Totals
-    """How many targets have which status."""
+    """Number of targets with each status."""
     targets: tuple[TargetResult, ...]
     """In the order of work."""
     skipped: tuple[SkippedAccount, ...]
@@ -95,7 +95,7 @@ class Summary(_Entry):
     exceptions: tuple[PolicyException, ...] = ()
     """Exceptions of organization.yaml that apply to targets of this run, the soonest to expire first."""
     warnings: tuple[str, ...] = ()
-    """What should be looked after."""
+    """Sentences about problems that stop nothing."""
 
     @classmethod
     def build(cls, *, targets: Iterable[TargetResult], change_sets: Iterable[ChangeSet], **details: Any) -> Summary:  # noqa: ANN401
@@ -117,7 +117,7 @@ class Summary(_Entry):
         return self.finished_at is not None
 
     def to_json(self) -> str:
-        """Return the content of `summary.json`; a lone surrogate, which no JSON may hold, is spelled out."""
+        """Return the content of `summary.json`; unpaired surrogates, which JSON cannot hold, are written as escapes."""
         try:
             return self.model_dump_json(by_alias=True, indent=2, ensure_ascii=True) + "\n"
         except PydanticSerializationError:
@@ -128,7 +128,7 @@ class Summary(_Entry):
         """Read a `summary.json`.
 
         Raises:
-            InputError: There is none, or it cannot be understood.
+            InputError: There is no summary, or it is damaged.
         """
         try:
             content = path.read_bytes()
@@ -143,7 +143,7 @@ class Summary(_Entry):
 
 
 def _spelled_out(value: JsonValue) -> JsonValue:
-    """Write lone surrogates as their escapes, in a value and in whatever it holds."""
+    """Write unpaired surrogates as escapes, in a value and everything inside it."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, list):
@@ -183,5 +183,5 @@ def _what_is_wrong(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     if where == "schema_version":
-        return f"The summary has schema version {first['input']!r}; 1 is understood."
+        return f"The summary has schema version {first['input']!r}; 1 is supported."
     return f"The summary is damaged ({f'{where}: ' if where else ''}{first['msg']}); run the command again."

@@ -204,7 +204,7 @@ def test_every_key_is_documented() -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"schema_version": 2}, r"schema version 2; 1 is understood"),
+        ({"schema_version": 2}, r"schema version 2; 1 is supported"),
         ({"targets": None}, r"damaged \(targets: "),
         ({"targets": [5]}, r"damaged \(targets\.0: "),
         ({"targets": [{"status": "done"}]}, "damaged"),

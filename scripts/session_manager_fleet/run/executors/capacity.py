@@ -1,4 +1,4 @@
-"""How many targets to work on at once, from the processors and the free memory of this machine."""
+"""Number of concurrent targets, from the processors and the free memory of this machine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _APPLIES_PER_CORE = 3.0
 
 @dataclass(frozen=True)
 class Capacity:
-    """What this machine can carry.
+    """Capacity of this machine.
 
     Attributes:
         plan_workers: Concurrent terraform plans.
@@ -59,7 +59,7 @@ def available_cores() -> int:
 
 
 def measure_capacity(workers: int | None = None) -> Capacity:
-    """Return how much to do at once; `workers` overrides the measurement."""
+    """Return the capacity of this machine; `workers` overrides the measured numbers."""
     memory = max(0.0, available_memory() - _RESERVED_BYTES)
     cores = available_cores()
     plan_workers = workers or max(1, min(int(cores * _PLANS_PER_CORE), int(memory / _BYTES_PER_RUN)))
