@@ -153,7 +153,7 @@ def test_the_command_says_when_nothing_is_locked(
     lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
-    assert "No state of these 2 targets is locked." in capsys.readouterr().out
+    assert "None of the states of these 2 targets is locked." in capsys.readouterr().out
 
     lock(TARGETS[0], "broken")
     assert cli.run(["-c", str(config), "unlock", "--all"]) == ExitCode.DONE
@@ -178,6 +178,6 @@ def test_nothing_in_a_lock_reaches_the_terminal_or_a_command_unseen(
     shown = capsys.readouterr().out
     assert r"locked by me\x1b[2J\n  rm -rf / [bold] for " in shown
     assert r"since 2026-11-21 20:00:00 UTC (x\u202ey)" in shown
-    assert r"Its id is none that terraform makes (1; \x1b]0;owned\x07\nrm -rf ~)" in shown
+    assert r"The lock id 1; \x1b]0;owned\x07\nrm -rf ~ was not written by Terraform" in shown
     assert not {letter for letter in shown if not letter.isprintable()} - {"\n"}
     assert "force-unlock" not in shown
