@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The inputs and outputs of each Terraform module as tables in its README: taken from the code, so that they agree."""
+"""Write the requirements, resources, inputs and outputs of each Terraform module as tables into its README."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hcl2
 from lark.exceptions import LarkError
@@ -23,7 +24,7 @@ END = "<!-- END_TF_DOCS -->"
 
 @dataclass(frozen=True)
 class Input:
-    """One variable; its type and default in Terraform's words, the default None when a value is required."""
+    """One variable; type and default as in HCL, the default None where a value is required."""
 
     name: str
     description: str
@@ -41,17 +42,19 @@ class Output:
 
 @dataclass(frozen=True)
 class Interface:
-    """The variables and outputs of a module, in alphabetical order."""
+    """What a module requires, manages, takes and returns, each in alphabetical order."""
 
+    requirements: Mapping[str, str]
+    resources: tuple[str, ...]
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
 
 
 def read_interface(folder: Path) -> Interface:
-    """Read the variables and outputs of a module.
+    """Read the files of a module.
 
     Raises:
-        InputError: a file is missing or no HCL, or a variable or output lacks its type or description.
+        InputError: A file is missing or no HCL, or a variable or output lacks its type or description.
     """
     inputs = [
         Input(name, _text(block, "description"), _expression(block["type"]), _default(block))
@@ -62,18 +65,46 @@ def read_interface(folder: Path) -> Interface:
         for name, block in _blocks(folder / "outputs.tf", "output", "description")
     ]
     return Interface(
-        tuple(sorted(inputs, key=lambda item: item.name)), tuple(sorted(outputs, key=lambda item: item.name))
+        _requirements(_content(folder / "versions.tf")),
+        tuple(sorted(address for path in folder.glob("*.tf") for address in _resources(_content(path)))),
+        tuple(sorted(inputs, key=lambda item: item.name)),
+        tuple(sorted(outputs, key=lambda item: item.name)),
     )
 
 
-def _blocks(path: Path, kind: str, *required: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _requirements(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the version constraints of terraform and of the providers."""
+    found: dict[str, str] = {}
+    for block in content["terraform"]:
+        found["terraform"] = json.loads(block["required_version"])
+        for providers in block["required_providers"]:
+            for name, provider in providers.items():
+                if isinstance(provider, Mapping):
+                    found[name] = json.loads(provider["version"])
+    return found
+
+
+def _resources(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the addresses of the managed resources; data sources change nothing."""
+    for entry in content.get("resource", []):
+        for kind, names in entry.items():
+            for name in names:
+                if not name.startswith("__"):
+                    yield f"{kind}.{name}".replace('"', "")
+
+
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = hcl2.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = hcl2.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError("A module needs this file.", str(path)) from error
     except LarkError as error:
-        raise InputError(f"This is no HCL: {error}", str(path)) from error
-    for entry in content.get(kind, []):
+        raise InputError(f"This is not HCL: {error}", str(path)) from error
+    return content
+
+
+def _blocks(path: Path, kind: str, *required: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    for entry in _content(path).get(kind, []):
         ((label, block),) = entry.items()
         name = json.loads(label)
         if missing := [key for key in required if key not in block]:
@@ -90,7 +121,7 @@ def _default(block: Mapping[str, object]) -> str | None:
 
 
 def _expression(value: object) -> str:
-    """A parsed value in Terraform's words again, in one line."""
+    """Return a parsed value as HCL again, in one line."""
     if isinstance(value, str):
         return value.removeprefix("${").removesuffix("}") if value.startswith("${") else value
     if isinstance(value, Mapping):
@@ -102,12 +133,12 @@ def _expression(value: object) -> str:
 
 
 def render(interface: Interface) -> str:
-    """The tables, in Markdown."""
+    """Return the sections as Markdown."""
     inputs = [
         (
             f"`{item.name}`",
             item.description,
-            f"`{item.type}`",
+            _code(_lines(item.type)),
             "required" if item.default is None else f"`{item.default}`",
         )
         for item in interface.inputs
@@ -115,12 +146,44 @@ def render(interface: Interface) -> str:
     outputs = [(f"`{item.name}`", item.description) for item in interface.outputs]
     return "\n".join(
         [
-            "## Inputs\n",
+            "## Requirements\n",
+            *_table(
+                ("Name", "Version"), [(f"`{name}`", f"`{version}`") for name, version in interface.requirements.items()]
+            ),
+            "\n## Resources\n",
+            *(f"- `{address}`" for address in interface.resources),
+            "\n## Inputs\n",
             *_table(("Name", "Description", "Type", "Default"), inputs),
             "\n## Outputs\n",
             *_table(("Name", "Description"), outputs),
         ]
     )
+
+
+def _lines(text: str, indent: int = 0) -> list[str]:
+    """Return a type as lines: an object with several attributes has one for each."""
+    opening, brace, rest = text.partition("object({")
+    if not brace:
+        return [text]
+    parts, depth = [""], 0
+    for letter in rest:
+        if letter == "}" and depth == 0:
+            break
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if len(parts) == 1:
+        return [text]
+    inner = [_lines(part.strip(), indent + 2) for part in parts]
+    attributes = [f"{' ' * (indent + 2)}{first}" for first, *_ in inner]
+    whole = [line for attribute, (_, *more) in zip(attributes, inner, strict=True) for line in (attribute, *more)]
+    return [f"{opening}object({{", *whole, f"{' ' * indent}{rest[len(','.join(parts)) :]}"]
+
+
+def _code(lines: list[str]) -> str:
+    return f"`{lines[0]}`" if len(lines) == 1 else f"<pre>{'<br>'.join(lines)}</pre>"
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
@@ -129,10 +192,10 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator
 
 
 def current(readme: Path) -> str:
-    """The README of a module with the tables as they should be.
+    """Return the README of a module with its sections renewed.
 
     Raises:
-        InputError: the README or its markers are missing, or the module cannot be read.
+        InputError: The README or its markers are missing, or the module cannot be read.
     """
     try:
         text = readme.read_text(encoding="utf-8")
@@ -146,10 +209,10 @@ def current(readme: Path) -> str:
 
 
 def stale(modules: Path = MODULES) -> dict[Path, str]:
-    """The READMEs whose tables do not say what the code says, with the text that they should have.
+    """Return the READMEs that differ from the code, with the text that they should have.
 
     Raises:
-        InputError: see `current`.
+        InputError: See `current`.
     """
     readmes = [folder / "README.md" for folder in sorted(modules.iterdir()) if folder.is_dir()]
     texts = {readme: current(readme) for readme in readmes}

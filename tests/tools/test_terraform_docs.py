@@ -28,6 +28,19 @@ variable "a" {
 }
 """
 OUTPUTS = 'output "arn" {\n  description = "The ARN."\n  value       = one(x[*].arn)\n}\n'
+VERSIONS = """
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.84.0"
+    }
+  }
+}
+"""
+MAIN = 'resource "aws_kms_key" "this" {}\n\ndata "aws_region" "current" {}\n'
 README = f"# Module\n\n{module_docs.BEGIN}\nold\n{module_docs.END}\n\nAfter.\n"
 
 
@@ -37,6 +50,8 @@ def module(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "variables.tf").write_text(VARIABLES, encoding="utf-8")
     (folder / "outputs.tf").write_text(OUTPUTS, encoding="utf-8")
+    (folder / "versions.tf").write_text(VERSIONS, encoding="utf-8")
+    (folder / "main.tf").write_text(MAIN, encoding="utf-8")
     (folder / "README.md").write_text(README, encoding="utf-8")
     return folder
 
@@ -48,12 +63,20 @@ def test_the_readmes_of_the_modules_are_current() -> None:
 def test_tables_stand_between_the_markers(module: Path) -> None:
     assert module_docs.current(module / "README.md") == (
         f"# Module\n\n{module_docs.BEGIN}\n"
-        "## Inputs\n\n"
+        "## Requirements\n\n"
+        "| Name | Version |\n"
+        "| --- | --- |\n"
+        "| `terraform` | `>= 1.11` |\n"
+        "| `aws` | `>= 5.84.0` |\n"
+        "\n## Resources\n\n"
+        "- `aws_kms_key.this`\n"
+        "\n## Inputs\n\n"
         "| Name | Description | Type | Default |\n"
         "| --- | --- | --- | --- |\n"
         "| `a` | First. | `string` | required |\n"
         "| `b` | Second, with a \\| in it. "
-        '| `object({name = optional(string, "x"), list = optional(list(string), ["*"])})` | `{ name = "y" }` |\n'
+        "| <pre>object({<br>"
+        '  name = optional(string, "x")<br>  list = optional(list(string), ["*"])<br>})</pre> | `{ name = "y" }` |\n'
         "\n## Outputs\n\n"
         "| Name | Description |\n"
         "| --- | --- |\n"
@@ -79,7 +102,7 @@ def test_a_changed_variable_makes_the_readme_stale(module: Path) -> None:
         ("variables.tf", 'variable "a" {\n  type = string\n}\n', "variable a lacks its description"),
         ("variables.tf", 'variable "a" {\n  description = "A."\n}\n', "variable a lacks its type"),
         ("outputs.tf", 'output "arn" {\n  value = 1\n}\n', "output arn lacks its description"),
-        ("outputs.tf", "output {{\n", "no HCL"),
+        ("outputs.tf", "output {{\n", "not HCL"),
     ],
 )
 def test_what_cannot_be_documented_is_refused(module: Path, file: str, text: str, message: str) -> None:
@@ -90,12 +113,26 @@ def test_what_cannot_be_documented_is_refused(module: Path, file: str, text: str
     assert str(module / file) in str(error.value)
 
 
-@pytest.mark.parametrize("file", ["README.md", "variables.tf", "outputs.tf"])
+@pytest.mark.parametrize("file", ["README.md", "variables.tf", "outputs.tf", "versions.tf"])
 def test_a_missing_file_is_refused(module: Path, file: str) -> None:
     (module / file).unlink()
 
     with pytest.raises(InputError, match="A module needs"):
         module_docs.stale(module.parent)
+
+
+def test_an_object_within_an_object_has_lines_of_its_own() -> None:
+    text = "object({a = optional(list(object({b = string, c = number})), []), d = bool})"
+
+    assert module_docs._lines(text) == [
+        "object({",
+        "  a = optional(list(object({",
+        "    b = string",
+        "    c = number",
+        "  })), [])",
+        "  d = bool",
+        "})",
+    ]
 
 
 def attributes(type_text: str) -> dict[str, str]:
