@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
-
-from aws_sandbox import Sandbox
-from session_manager_fleet.run.executors.capacity import COLLECT_LATE
-from session_manager_fleet.terraform.installation import child_environment, find_terraform
 
 
 def package(source: str) -> bytes:
@@ -51,36 +45,3 @@ def make_function(member: boto3.Session) -> Iterator[Callable[..., str]]:
     yield make
     for name in names:
         functions.delete_function(FunctionName=name)
-
-
-@pytest.fixture(scope="session")
-def terraform_in(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[..., Callable[..., subprocess.CompletedProcess[str]]]:
-    """Initialize a root module in a sandbox and return what runs terraform in it."""
-    binary = find_terraform()
-
-    def initialize(
-        sandbox: Sandbox, files: Mapping[str, bytes], *arguments: str
-    ) -> Callable[..., subprocess.CompletedProcess[str]]:
-        home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("root")
-        environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, COLLECT_LATE)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-
-        def run(*command: str, workspace: str = "") -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [binary, *command, "-no-color"],
-                cwd=folder,
-                env={**environment, "TF_WORKSPACE": workspace},
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-
-        initialized = run("init", *arguments)
-        assert initialized.returncode == 0, initialized.stderr
-        return run
-
-    return initialize

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tftest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.run.executors.capacity import COLLECT_LATE
@@ -24,7 +25,12 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform in one folder."""
+    """tftest in one folder, always a temporary copy, around its traps.
+
+    Variables go through a file, because tftest writes True and None as Python does; the environment is given whole; any
+    exit code but 0 fails, because tftest lets most of them pass; `setup`, which deletes states and lock files when the
+    object goes, is not used.
+    """
 
     binary: str
     folder: Path
@@ -34,27 +40,54 @@ class Terraform:
         """The same in a workspace."""
         return replace(self, environment={**self.environment, "TF_WORKSPACE": name})
 
-    def run(self, *arguments: str, **variables: object) -> subprocess.CompletedProcess[str]:
-        """Run a command; variables go into a file, since the command line knows texts only."""
-        arguments = (*arguments, "-no-color")
+    def succeed(self, command: str, *arguments: str, **variables: object) -> str:
+        """Run a command that must succeed; returns what it prints."""
+        test = tftest.TerraformTest(str(self.folder), binary=self.binary)
         if variables:
             file = self.folder / "test.tfvars.json"
             file.write_text(json.dumps(variables), encoding="utf-8")
             arguments = (*arguments, f"-var-file={file}")
-        try:
-            with self._provider(arguments[0]) as attached:
-                return subprocess.run(
-                    [self.binary, *arguments],
-                    cwd=self.folder,
-                    env={**self.environment, **attached},
-                    capture_output=True,
-                    text=True,
-                    timeout=300,
-                    check=False,
-                )
-        except subprocess.TimeoutExpired as expired:
-            printed = (expired.output or b"").decode()
-            raise AssertionError(f"terraform {' '.join(arguments)} does not come to an end:\n{printed}") from None
+        if command in {"apply", "destroy", "init", "plan"}:
+            arguments = ("-input=false", *arguments)
+        with self._provider(command) as attached:
+            test.env = {**self.environment, **attached}
+            done = test.execute_command(command, *arguments, "-no-color")
+        if done.retcode != 0:
+            raise tftest.TerraformTestError(f"terraform {command} ended with {done.retcode}: {done.out}{done.err}")
+        return str(done.out)
+
+    def init(self, **backend: str) -> None:
+        """Initialize the folder, its backend with these settings."""
+        self.succeed("init", *tftest.parse_args(init_vars=backend))
+
+    def plan(self, **variables: object) -> tftest.TerraformPlanOutput:
+        """Return the parsed plan; its file stays in the folder, where tftest's own leaks into the temporary one."""
+        self.succeed("plan", "-out=plan", **variables)
+        return tftest.TerraformPlanOutput(json.loads(self.succeed("show", "-json", "plan")))
+
+    def apply(self, **variables: object) -> str:
+        """Apply the configuration, and see that a second plan is empty."""
+        printed = self.succeed("apply", "-auto-approve", **variables)
+        self.succeed("plan", "-detailed-exitcode", **variables)
+        return printed
+
+    def destroy(self, **variables: object) -> str:
+        """Destroy what was applied."""
+        return self.succeed("destroy", "-auto-approve", **variables)
+
+    def outputs(self) -> dict[str, Any]:
+        """The values of the outputs."""
+        return dict(tftest.TerraformValueDict(json.loads(self.succeed("output", "-json"))).items())
+
+    def refusals(self, command: str = "plan", *arguments: str, **variables: object) -> list[str]:
+        """The errors of a plan, or of another command, that must fail; one text for each."""
+        with pytest.raises(tftest.TerraformTestError) as failed:
+            self.succeed(command, "-json", *arguments, **variables)
+        messages = [json.loads(line) for line in failed.value.args[0].splitlines() if line.startswith("{")]
+        found = [message["diagnostic"] for message in messages if message["type"] == "diagnostic"]
+        errors = [f"{error['summary']}: {error['detail']}" for error in found if error["severity"] == "error"]
+        assert errors, failed.value
+        return errors
 
     @contextmanager
     def _provider(self, command: str) -> Iterator[dict[str, str]]:
@@ -86,26 +119,6 @@ class Terraform:
                 yield {name: value}
             finally:
                 process.kill()
-
-    def succeed(self, *arguments: str, **variables: object) -> str:
-        """Run a command that must succeed; returns what it prints."""
-        done = self.run(*arguments, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def refusals(self, command: str = "plan", *more: str, **variables: object) -> list[str]:
-        """The errors of a plan, or of another command, that must fail; one text for each."""
-        done = self.run(command, *more, "-input=false", "-json", **variables)
-        messages = [json.loads(line) for line in done.stdout.splitlines()]
-        found = [message["diagnostic"] for message in messages if message["type"] == "diagnostic"]
-        errors = [f"{error['summary']}: {error['detail']}" for error in found if error["severity"] == "error"]
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert errors, done.stdout
-        return errors
-
-    def outputs(self) -> dict[str, Any]:
-        """The values of the outputs."""
-        return {name: output["value"] for name, output in json.loads(self.succeed("output", "-json")).items()}
 
 
 @pytest.fixture(scope="session")
@@ -162,11 +175,10 @@ def applied(in_account: Callable[[str], Terraform], sandbox: Sandbox) -> Iterato
         there = in_account(account_id)
         terraform = replace(there, folder=there.folder / "examples" / name)
         done.append((terraform, variables))
-        terraform.succeed("init", "-input=false")
-        terraform.succeed("apply", "-auto-approve", "-input=false", **variables)
-        terraform.succeed("plan", "-detailed-exitcode", "-input=false", **variables)
+        terraform.init()
+        terraform.apply(**variables)
         return terraform.outputs()
 
     yield apply
     for terraform, variables in done:
-        terraform.succeed("destroy", "-auto-approve", "-input=false", **variables)
+        terraform.destroy(**variables)

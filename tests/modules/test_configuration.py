@@ -113,9 +113,8 @@ def _split(arguments: str) -> list[str]:
 def test_each_switch_of_the_preferences_plans_its_resources_and_no_others(caller: Terraform) -> None:
     calls = [call(name, "preferences", arguments) for name, (arguments, _) in PLANNED.items()]
     (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
-    caller.succeed("init", "-input=false")
-    caller.succeed("plan", "-input=false", "-out=plan")
-    changes = json.loads(caller.succeed("show", "-json", "plan"))["resource_changes"]
+    caller.init()
+    changes = caller.plan().resource_changes.values()
 
     planned: dict[str, set[str]] = defaultdict(set)
     after: dict[tuple[str, str], dict[str, Any]] = {}
@@ -176,21 +175,20 @@ def check_repair(event: dict[str, Any], after: dict[tuple[str, str], dict[str, A
 def test_preferences_too_long_for_eventbridge_are_refused_unless_drift_repair_is_off(caller: Terraform) -> None:
     profile = f'shell_profile = {{ linux = "{"x" * 7800}" }}'
     (caller.folder / "main.tf").write_text(call("long", "preferences", profile), encoding="utf-8")
-    caller.succeed("init", "-input=false")
+    caller.init()
     (error,) = caller.refusals()
     assert "EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false." in error
     off = call("long", "preferences", f"{profile}, drift_repair = {{ enabled = false }}")
     (caller.folder / "main.tf").write_text(off, encoding="utf-8")
-    caller.succeed("plan", "-input=false")
+    caller.plan()
 
 
 @pytest.fixture(scope="module")
 def root(sandbox: Sandbox, in_account: Callable[[str], Terraform]) -> Terraform:
     """The root with its state in the bucket of the emulated organization."""
     backend = {"bucket": sandbox.state_bucket, "key": "configuration-test", "region": HOME, "use_lockfile": "true"}
-    options = [f"-backend-config={key}={value}" for key, value in backend.items()]
     terraform = in_account(sandbox.organization.management_account_id)
-    terraform.succeed("init", "-input=false", *options)
+    terraform.init(**backend)
     return terraform
 
 
@@ -208,8 +206,7 @@ def target(sandbox: Sandbox, region: str = HOME, **more: object) -> dict[str, ob
 def planned(root: Terraform, workspace: str, variables: dict[str, object]) -> dict[str, dict[str, Any]]:
     """The planned resources by module."""
     there = root.in_workspace(workspace)
-    there.succeed("plan", "-input=false", "-out=plan", **variables)
-    plan = json.loads(there.succeed("show", "-json", "plan"))
+    plan = there.plan(**variables)
     modules: dict[str, dict[str, Any]] = {}
     for change in plan["resource_changes"]:
         if change["mode"] == "managed":
@@ -222,10 +219,10 @@ def test_the_state_of_another_target_is_not_destroyed(sandbox: Sandbox, root: Te
     account, off = sandbox.organization.members[0].id, {"enabled": False}
     policy_only = target(sandbox, config_rule=off, preferences=off)
     there = root.in_workspace(account)
-    there.succeed("apply", "-auto-approve", "-input=false", **policy_only)
+    there.apply(**policy_only)
 
     (error,) = there.refusals("destroy", "-auto-approve", **target(sandbox, OTHER))
-    destroyed = there.succeed("destroy", "-auto-approve", "-input=false", **target(sandbox))
+    destroyed = there.destroy(**target(sandbox))
 
     assert f"The workspace is {account}" in error
     assert f"has the workspace {account}-{OTHER}" in error
@@ -373,7 +370,7 @@ def test_what_exists_already_is_left_alone_until_it_is_taken_over(
     seed(account)
     modules = TAKING_OVER.replace("ACCOUNT", account_id)
     (there.folder / "main.tf").write_text(modules, encoding="utf-8")
-    there.succeed("init", "-input=false")
+    there.init()
 
     def rule() -> str:
         (described,) = account.client("config").describe_config_rules(ConfigRuleNames=[SEED_RULE])["ConfigRules"]
@@ -389,12 +386,11 @@ def test_what_exists_already_is_left_alone_until_it_is_taken_over(
     ]
     imports = "\n".join(imports_of(readme) for readme in readmes).replace("111122223333", account_id)
     (there.folder / "imports.tf").write_text(imports, encoding="utf-8")
-    applied = there.succeed("apply", "-auto-approve", "-input=false")
+    applied = there.apply()
     assert "4 imported" in applied
     assert " 0 destroyed" in applied
     assert rule() == "Roles that EC2 instances use must have the Session Manager policy attached."
-    there.succeed("plan", "-detailed-exitcode", "-input=false")
-    there.succeed("destroy", "-auto-approve", "-input=false")
+    there.destroy()
 
 
 @pytest.fixture(scope="module")
@@ -405,14 +401,13 @@ def examples(sandbox: Sandbox, in_account: Callable[[str], Terraform]) -> Iterat
     roots = [replace(member, folder=member.folder / "examples" / name) for name in names]
 
     def apply(root: Terraform) -> dict[str, Any]:
-        root.succeed("init", "-input=false")
-        root.succeed("apply", "-auto-approve", "-input=false")
-        root.succeed("plan", "-detailed-exitcode", "-input=false")
+        root.init()
+        root.apply()
         return root.outputs()
 
     with ThreadPoolExecutor() as pool:
         yield dict(zip(names, pool.map(apply, roots), strict=True))
-        list(pool.map(lambda root: root.succeed("destroy", "-auto-approve", "-input=false"), roots))
+        list(pool.map(lambda root: root.destroy(), roots))
 
 
 def test_instance_policy(examples: dict[str, dict[str, Any]], member: boto3.Session) -> None:

@@ -50,10 +50,10 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
     """
     outputs = 'output "archive" {\n  value = module.archive\n}\n'
     (caller.folder / "main.tf").write_text(call("archive", arguments) + outputs, encoding="utf-8")
-    caller.succeed("init", "-input=false")
+    caller.init()
 
     try:
-        caller.succeed("apply", "-auto-approve", "-input=false")
+        caller.apply()
         archive = caller.outputs()["archive"]
         (caller.folder / "main.tf").write_text(call("archive", arguments.replace("shared-a", "no-a")), encoding="utf-8")
         (missing,) = caller.refusals()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_sandbox import Sandbox, default_organization
+from session_manager_fleet.run.executors.capacity import COLLECT_LATE
+from session_manager_fleet.terraform.installation import child_environment, find_terraform
 
 Terraform = Callable[..., subprocess.CompletedProcess[str]]
 TerraformIn = Callable[..., Terraform]
@@ -552,6 +555,39 @@ def the_modules_grant_what_is_needed(enforcing: Sandbox, terraform_in: Terraform
 
     succeeded(terraform(*DESTROY))
     enforcing.wait_until_idle()
+
+
+@pytest.fixture(scope="session")
+def terraform_in(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Callable[..., subprocess.CompletedProcess[str]]]:
+    """Initialize a root module in a sandbox and return what runs terraform in it."""
+    binary = find_terraform()
+
+    def initialize(
+        sandbox: Sandbox, files: Mapping[str, bytes], *arguments: str
+    ) -> Callable[..., subprocess.CompletedProcess[str]]:
+        home, folder = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("root")
+        environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, COLLECT_LATE)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+
+        def run(*command: str, workspace: str = "") -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [binary, *command, "-no-color"],
+                cwd=folder,
+                env={**environment, "TF_WORKSPACE": workspace},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+
+        initialized = run("init", *arguments)
+        assert initialized.returncode == 0, initialized.stderr
+        return run
+
+    return initialize
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def write(caller: Terraform, modules: dict[str, dict[str, Any]]) -> None:
     """Make the root call modules."""
     content = {"module": modules, "output": {name: {"value": f"${{module.{name}}}"} for name in modules}}
     (caller.folder / "main.tf.json").write_text(json.dumps(content), encoding="utf-8")
-    caller.succeed("init", "-input=false")
+    caller.init()
 
 
 def test_the_plan_refuses_what_does_not_fit_the_network(caller: Terraform, network: Network) -> None:
@@ -118,7 +118,7 @@ def test_a_vpc_without_dns_names_is_refused_unless_names_are_resolved_otherwise(
     write(caller, {"endpoints": there})
     (error,) = caller.refusals()
     write(caller, {"endpoints": {**there, "private_dns_enabled": False}})
-    caller.succeed("plan", "-input=false")
+    caller.plan()
 
     assert f"The VPC {network.vpc} needs DNS support and DNS hostnames" in error
 
@@ -133,8 +133,7 @@ def test_existing_endpoints_are_recognised_and_not_made_again(caller: Terraform,
         allowed_cidr_blocks=["10.1.0.0/24", "10.1.1.0/24"],
     )
     write(caller, {"endpoints": endpoints})
-    caller.succeed("plan", "-input=false", "-out=plan")
-    changes = json.loads(caller.succeed("show", "-json", "plan"))["resource_changes"]
+    changes = caller.plan().resource_changes.values()
 
     created = {change["address"].removeprefix("module.endpoints.") for change in changes if change["mode"] == "managed"}
     assert created == {
@@ -163,8 +162,7 @@ def test_s3_can_have_an_interface_in_security_groups_that_exist(caller: Terrafor
         aws_bucket_names=[],
     )
     write(caller, {"endpoints": endpoints})
-    caller.succeed("plan", "-input=false", "-out=plan")
-    changes = json.loads(caller.succeed("show", "-json", "plan"))["resource_changes"]
+    changes = caller.plan().resource_changes.values()
 
     (endpoint,) = (change["change"]["after"] for change in changes if change["mode"] == "managed")
     assert (endpoint["service_name"], endpoint["vpc_endpoint_type"]) == ("com.amazonaws.eu-west-1.s3", "Interface")
