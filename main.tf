@@ -1,12 +1,12 @@
 locals {
   is_home = var.region == var.home_region
 
-  # By these the guardrails know the rule: AWS Config gives it an ARN of its own.
+  # The guardrails identify the rule by this tag: AWS Config gives it a generated ARN.
   config_rule_tags = { session-manager = "config-rule" }
 
   log_group_name = var.preferences.cloudwatch.log_group_name == null ? var.names.log_group : var.preferences.cloudwatch.log_group_name
 
-  # Without the instance policy of this project the rule asks for a policy of the same name, made elsewhere.
+  # Without this project's instance policy, the rule requires a policy of the same name that exists already.
   policy_arn = try(
     module.instance_policy[0].arn,
     "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:policy${var.names.policy_path}${var.names.policy}"
@@ -24,7 +24,7 @@ data "aws_caller_identity" "current" {
   }
 }
 
-# In the account of the log archive only, before anything asks for the bucket.
+# Only in the log archive account, and before anything uses the bucket.
 module "log_archive" {
   source = "./modules/log_archive"
   count  = var.log_archive != null ? 1 : 0
@@ -41,7 +41,7 @@ module "log_archive" {
   access_logging       = var.log_archive.access_logging
 }
 
-# In the management account only.
+# Only in the management account.
 module "guardrails" {
   source = "./modules/guardrails"
   count  = var.guardrails != null ? 1 : 0
@@ -54,7 +54,6 @@ module "guardrails" {
   unlogged_session_role_arns = var.guardrails.unlogged_session_role_arns
   other_session_documents    = var.guardrails.other_session_documents
   log_archive                = var.guardrails.log_archive
-  block_public_sharing       = false # a setting of every account and region: preferences.block_public_sharing
 }
 
 module "instance_policy" {

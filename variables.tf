@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "Account to configure: 12 digits. Nothing is touched unless the caller's identity and the workspace agree with it."
+  description = "Id of the account to configure (12 digits). Terraform stops unless the caller's account and the workspace match it."
   type        = string
   nullable    = false
 
@@ -8,7 +8,7 @@ variable "account_id" {
     error_message = "The account_id must have exactly 12 digits; quote it, so that leading zeros stay."
   }
 
-  # A validation and no precondition, because Terraform checks it before a destruction, too.
+  # A validation rather than a precondition: validations also run on terraform destroy.
   validation {
     condition     = terraform.workspace == (var.region == var.home_region ? var.account_id : "${var.account_id}-${var.region}")
     error_message = "The workspace is ${terraform.workspace}, but account ${var.account_id} in ${var.region} has the workspace ${var.region == var.home_region ? var.account_id : "${var.account_id}-${var.region}"}. Select it with `terraform workspace select -or-create`, or use the variables of ${terraform.workspace}."
@@ -58,7 +58,7 @@ variable "deployment_role" {
 }
 
 variable "guardrails" {
-  description = "Service control policy that denies changes of the preferences, of what they need and of what watches over them, and sessions that are not logged, to everybody but the `exempt_role_arns`. For the management account, in its home region; `null` leaves it out. The attributes are the variables of modules/guardrails."
+  description = "Service control policy that denies, to all but the `exempt_role_arns`, changes to the preferences, to the resources they need and to their monitoring, and sessions without logging. Set it for the management account in its home region only; `null` creates none. The attributes are the variables of modules/guardrails."
   type = object({
     attach_to = optional(set(string), [])
     deny = optional(object({
@@ -89,12 +89,12 @@ variable "guardrails" {
 
   validation {
     condition     = var.guardrails == null || var.region == var.home_region
-    error_message = "The guardrails are for the home region ${var.home_region}: they exist once in the organization."
+    error_message = "The guardrails exist once in the organization: set them in the home region ${var.home_region} only."
   }
 }
 
 variable "home_region" {
-  description = "Region that holds what exists once per account: the instance policy and the Config rule."
+  description = "Region that manages what exists once per account: the instance policy and the Config rule."
   type        = string
   nullable    = false
 
@@ -105,7 +105,7 @@ variable "home_region" {
 }
 
 variable "instance_policy" {
-  description = "IAM managed policy of the instances. They may use the session-data keys with the alias `names.data_key_alias` in `regions` (`*` for all), unless `session_key_by_alias` is false, as it should be where no region has one; and the keys of `session_key_arns`, such as own keys of other regions: that of the home region's preferences is among them anyway. Created once per account, in the home region."
+  description = "IAM managed policy of the instances. It allows the session-data keys with the alias `names.data_key_alias` in `regions` (`*` for all) unless `session_key_by_alias` is false (set it where no region has such a key), the keys of `session_key_arns`, such as existing keys of other regions, and the key of the home region's preferences. Created once per account, in the home region."
   type = object({
     enabled                      = optional(bool, true)
     regions                      = optional(list(string), ["*"])
@@ -119,7 +119,7 @@ variable "instance_policy" {
 }
 
 variable "log_archive" {
-  description = "Bucket that the sessions of the whole organization are logged to, and its key. For the account of the log archive, in its home region; `null` leaves it out. The attributes are the variables of modules/log_archive."
+  description = "Bucket for the session logs of the whole organization, and its key. Set it for the log archive account in its home region only; `null` creates none. The attributes are the variables of modules/log_archive."
   type = object({
     access_logging = optional(object({
       bucket_name = string
@@ -152,12 +152,12 @@ variable "log_archive" {
 
   validation {
     condition     = var.log_archive == null || var.region == var.home_region
-    error_message = "The log_archive is for the home region ${var.home_region}: it exists once in the organization."
+    error_message = "The log_archive exists once in the organization: set it in the home region ${var.home_region} only."
   }
 }
 
 variable "names" {
-  description = "Names of everything that is created: one place for all components, so that policy, preferences and rule always mean the same thing."
+  description = "Names of the created resources, in one place for all components, so that policy, preferences and rule refer to the same resources."
   type = object({
     log_group           = optional(string, "ssm-sessionmanager-logs")
     policy              = optional(string, "SessionManagerLogPolicy")
@@ -175,7 +175,7 @@ variable "names" {
 }
 
 variable "preferences" {
-  description = "Session Manager preferences of the region, with the keys, the log group and the function that keeps them. What is switched off or left empty is not managed: neutral with `adopt = \"replace\"`, kept as it is with `adopt = \"merge\"`."
+  description = "Session Manager preferences of the region, with the keys, the log group and the function that maintains them. What is disabled or empty is not managed: the service's default with `adopt = \"replace\"`, left unchanged with `adopt = \"merge\"`."
   type = object({
     enabled = optional(bool, true)
     s3 = optional(object({
@@ -184,11 +184,11 @@ variable "preferences" {
       key_prefix         = optional(string, "sessionmanager")
       encryption_enabled = optional(bool, true)
       kms_key_arn        = optional(string)
-      kms_key_account_id = optional(string) # of a key whose ARN is not known, instead of kms_key_arn
+      kms_key_account_id = optional(string) # instead of kms_key_arn, if the ARN is unknown
     }), {})
     cloudwatch = optional(object({
       create_log_group   = optional(bool, true)
-      log_group_name     = optional(string) # null is names.log_group, "" is no CloudWatch logging
+      log_group_name     = optional(string) # null: names.log_group; "": no CloudWatch logging
       encryption_enabled = optional(bool, true)
       streaming_enabled  = optional(bool, false)
       retention_in_days  = optional(number, 90)
@@ -204,7 +204,7 @@ variable "preferences" {
       default_user = optional(string, "")
     }), {})
     idle_session_timeout = optional(number, 20) # minutes
-    max_session_duration = optional(number, 60) # minutes, 0 is no maximum
+    max_session_duration = optional(number, 60) # minutes; 0: no maximum
     shell_profile = optional(object({
       linux   = optional(string, "")
       windows = optional(string, "")
@@ -214,15 +214,15 @@ variable "preferences" {
     waive         = optional(set(string), [])
     revision      = optional(string, "1")
     check_in_plan = optional(bool, false)
-    # A setting of the whole account in the region: no document can be shared with everybody.
+    # A setting of the whole account in the region: no SSM document can be shared publicly.
     block_public_sharing = optional(bool, false)
     drift_repair = optional(object({
       enabled          = optional(bool, true)
-      schedule         = optional(string, "rate(1 hour)") # "" is none
+      schedule         = optional(string, "rate(1 hour)") # "": none
       notify_topic_arn = optional(string)
     }), {})
     function = optional(object({
-      reserved_concurrent_executions = optional(number) # null is unreserved
+      reserved_concurrent_executions = optional(number) # null: unreserved
       log_retention_in_days          = optional(number, 90)
     }), {})
   })
@@ -242,7 +242,7 @@ variable "region" {
 
   validation {
     condition     = alltrue([for prefix in ["cn-", "us-gov-"] : startswith(var.region, prefix) == startswith(var.home_region, prefix)])
-    error_message = "The region ${var.region} and the home_region ${var.home_region} are in different partitions: an account has one."
+    error_message = "The region ${var.region} and the home_region ${var.home_region} are in different partitions, but an account belongs to one partition."
   }
 }
 

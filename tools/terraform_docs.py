@@ -42,7 +42,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Interface:
-    """What a module requires, manages, takes and returns, each in alphabetical order."""
+    """Requirements, resources, inputs and outputs of a module, each in alphabetical order."""
 
     requirements: Mapping[str, str]
     resources: tuple[str, ...]

@@ -22,5 +22,5 @@ variable "region" {
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
-  default     = { example = "preferences_all" }
+  default     = { example = "complete" }
 }

@@ -6,7 +6,7 @@ provider "aws" {
   }
 }
 
-# A new account: nobody has made a document yet. Stricter than the defaults: short sessions, streamed logs that stay for a year.
+# A new account without a preferences document. Stricter than the defaults: short sessions, streamed logs kept for a year.
 module "preferences" {
   source = "../../modules/preferences"
 

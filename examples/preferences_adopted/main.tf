@@ -6,8 +6,8 @@ provider "aws" {
   }
 }
 
-# An account whose team has made its own document: what is left out here stays as the team has it, and destroying this gives
-# back the document as it was.
+# An account with an existing document: settings that are left out here stay unchanged, and destroy restores the original
+# document.
 module "preferences" {
   source = "../../modules/preferences"
 

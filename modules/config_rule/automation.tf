@@ -53,7 +53,7 @@ resource "aws_ssm_document" "this" {
         Runtime = "python3.11"
         Handler = "attach_policy"
         Script  = file("${path.module}/automation/attach_policy.py")
-        # No parameters, because whoever starts the document could set them.
+        # Not parameters: everyone who may start the document could set them.
         InputPayload = {
           ExcludedRoleNames = join(" ", sort(var.excluded_role_names))
           ExcludedRolePaths = join(" ", sort(var.excluded_role_paths))

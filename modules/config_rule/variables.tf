@@ -1,5 +1,5 @@
 variable "auto_remediation" {
-  description = "Whether AWS Config attaches the policy by itself. Otherwise roles are only flagged, for remediation by hand."
+  description = "Whether AWS Config attaches the policy automatically. Otherwise it only reports the roles, for manual remediation."
   type        = bool
   default     = false
   nullable    = false
@@ -18,31 +18,21 @@ variable "automation_document_name" {
 }
 
 variable "concurrent_execution_rate_percentage" {
-  description = "Share of the non-compliant roles that are remediated at the same time: 1 to 100 percent."
+  description = "Percentage of the non-compliant roles that are remediated concurrently: 1 to 100."
   type        = number
   default     = 10
   nullable    = false
-
-  validation {
-    condition     = contains(range(1, 101), var.concurrent_execution_rate_percentage)
-    error_message = "The concurrent_execution_rate_percentage must be a whole number from 1 to 100."
-  }
 }
 
 variable "error_percentage" {
-  description = "Share of failed remediations at which AWS Config starts no more of them: 1 to 100 percent."
+  description = "Percentage of failed remediations at which AWS Config stops starting more: 1 to 100."
   type        = number
   default     = 10
   nullable    = false
-
-  validation {
-    condition     = contains(range(1, 101), var.error_percentage)
-    error_message = "The error_percentage must be a whole number from 1 to 100."
-  }
 }
 
 variable "excluded_role_names" {
-  description = "Names of roles that are neither judged nor remediated; `*` stands for any text, `?` for one character. They are case-sensitive."
+  description = "Names of roles that are neither evaluated nor remediated; `*` matches any text, `?` one character. Case-sensitive."
   type        = set(string)
   default     = []
   nullable    = false
@@ -59,7 +49,7 @@ variable "excluded_role_names" {
 }
 
 variable "excluded_role_paths" {
-  description = "Paths of roles that are neither judged nor remediated, with everything below them. The roles that AWS manages, under `/aws-service-role/` and `/aws-reserved/`, are always excluded."
+  description = "Paths of roles that are neither evaluated nor remediated, including all paths below them. The roles that AWS manages, under `/aws-service-role/` and `/aws-reserved/`, are always excluded."
   type        = set(string)
   default     = []
   nullable    = false
@@ -71,21 +61,16 @@ variable "excluded_role_paths" {
 }
 
 variable "home_region" {
-  description = "Region in which AWS Config records the account's IAM roles. IAM is global: anywhere else the rule would judge nothing, or every role once more."
+  description = "Region in which AWS Config records the account's IAM roles. IAM is global: in any other region the rule would evaluate no roles, or evaluate every role twice."
   type        = string
   nullable    = false
 }
 
 variable "maximum_automatic_attempts" {
-  description = "Failed automatic remediations of a role after which AWS Config gives up: 1 to 25."
+  description = "Automatic remediation attempts for a role before AWS Config stops: 1 to 25."
   type        = number
   default     = 5
   nullable    = false
-
-  validation {
-    condition     = contains(range(1, 26), var.maximum_automatic_attempts)
-    error_message = "The maximum_automatic_attempts must be a whole number from 1 to 25."
-  }
 }
 
 variable "name" {
@@ -112,15 +97,10 @@ variable "policy_arn" {
 }
 
 variable "retry_attempt_seconds" {
-  description = "Time in which the automatic attempts are counted: 1 to 2678000 seconds."
+  description = "Seconds within which the automatic attempts are counted: 1 to 2678000."
   type        = number
   default     = 60
   nullable    = false
-
-  validation {
-    condition     = var.retry_attempt_seconds >= 1 && var.retry_attempt_seconds <= 2678000 && floor(var.retry_attempt_seconds) == var.retry_attempt_seconds
-    error_message = "The retry_attempt_seconds must be a whole number from 1 to 2678000."
-  }
 }
 
 variable "tags" {

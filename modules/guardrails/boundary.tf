@@ -1,5 +1,5 @@
 # For organizations without SCPs: the same denials as a permissions boundary, for one account. A boundary, and no policy of
-# denials to attach, because it binds whoever creates further principals to give them the same boundary.
+# denials to attach, because it requires the same boundary on every principal that is created under it.
 
 locals {
   boundary_arn     = "arn:${local.partition}:iam::${local.account_id}:policy${var.boundary.path}${var.boundary.name}"

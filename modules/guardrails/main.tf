@@ -2,8 +2,6 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
-data "aws_region" "current" {}
-
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
@@ -25,7 +23,7 @@ resource "aws_organizations_policy" "this" {
   count = length(var.attach_to) > 0 ? 1 : 0
 
   name        = var.name
-  description = "Session Manager: nobody but the exempt roles changes its preferences or gets around its logs."
+  description = "Session Manager: only exempt roles may change the preferences or bypass session logging."
   type        = "SERVICE_CONTROL_POLICY"
   content     = data.aws_iam_policy_document.this.minified_json
 
@@ -39,10 +37,11 @@ resource "aws_organizations_policy_attachment" "this" {
   target_id = each.value
 }
 
-# A setting of one account in one region. By its ARN, because older providers plan a change again and again without.
-resource "aws_ssm_service_setting" "public_sharing" {
-  count = var.block_public_sharing ? 1 : 0
+# Versions before made this setting here. It stays as it is: destroying it would allow public sharing again.
+removed {
+  from = aws_ssm_service_setting.public_sharing
 
-  setting_id    = "arn:${local.partition}:ssm:${data.aws_region.current.name}:${local.account_id}:servicesetting/ssm/documents/console/public-sharing-permission"
-  setting_value = "Disable"
+  lifecycle {
+    destroy = false
+  }
 }

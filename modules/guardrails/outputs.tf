@@ -12,7 +12,7 @@ output "policy_id" {
   description = "Id of the SCP; null when it is attached to nothing."
   value       = one(aws_organizations_policy.this[*].id)
 
-  # Whoever waits for the SCP waits until it binds.
+  # Dependents of the SCP also wait for its attachments.
   depends_on = [aws_organizations_policy_attachment.this]
 }
 
@@ -20,8 +20,8 @@ output "scp_json" {
   description = "Text of the SCP, attached or not."
   value       = data.aws_iam_policy_document.this.minified_json
 
-  # Here and not in the policy, which is not created when somebody else attaches this text. Who wants the boundary only may
-  # exceed it.
+  # Checked here, because no policy resource exists if another tool attaches this text. With the boundary alone, the limit does
+  # not apply.
   precondition {
     condition     = local.scp_length <= local.longest_scp || (length(var.attach_to) == 0 && var.boundary.enabled)
     error_message = "The SCP would have ${local.scp_length} characters and AWS Organizations takes ${local.longest_scp}: exempt fewer roles or by shorter patterns, or switch off statements of deny."

@@ -15,7 +15,7 @@ locals {
   # What can be named, by the switches of deny. It makes one statement, because each would repeat the exempt roles. That denies
   # nothing more: a call and the ARN of a resource go together only if they are of one kind.
   named = {
-    # With what was there before the preferences, which destruction gives back.
+    # Also the recorded original document, which destroy restores.
     preferences = {
       actions = concat(local.document_actions, ["ssm:DeleteParameter*", "ssm:PutParameter"])
       resources = [
@@ -36,7 +36,7 @@ locals {
       resources = [for alias in local.key_aliases : "arn:${local.partition}:kms:*:*:${alias}"]
     }
 
-    # Two forms: calls on a group know it without an end, those on its streams with one.
+    # Log group ARNs occur with and without the trailing `:*`.
     log_groups = {
       actions = [
         "logs:AssociateKmsKey",
@@ -51,7 +51,7 @@ locals {
       ])
     }
 
-    # Its role may write the preferences, so whoever could call it, or change its code, could write any.
+    # Its role may write the preferences: a principal that could call it, or change its code, could write any content.
     function = {
       actions = [
         "lambda:AddPermission",
@@ -89,7 +89,7 @@ locals {
       ]
     }
 
-    # The remediation of the rule, which has no name of its own.
+    # The remediation of the rule, which has no name.
     config_rule = {
       actions = concat(local.document_actions, ["config:DeleteRemediationConfiguration", "config:PutRemediationConfigurations"])
       resources = [
@@ -103,7 +103,7 @@ locals {
       resources = ["arn:${local.partition}:iam::*:policy${var.names.policy_path}${var.names.policy}"]
     }
 
-    # Whoever could make, change or pass one of them would be exempt, too.
+    # A principal that could create, change or pass one of them would be exempt.
     exempt_roles = {
       actions = [
         "iam:AttachRolePolicy",
@@ -144,14 +144,14 @@ locals {
     for name in concat([var.names.document], sort(var.other_session_documents)) : "${local.ssm_arn}:document/${name}"
   ]
 
-  # Nobody but AWS may begin a name with AWS-.
+  # Only AWS may use names that begin with AWS-.
   aws_document_arns = { for kind, name in { ssh = "AWS-StartSSHSession", port_forwarding = "AWS-StartPortForwardingSession*" } : kind => "${local.ssm_arn}:document/${name}" }
 
   unlogged_document_arns = [for kind, arn in local.aws_document_arns : arn if var.deny[kind]]
   allowed_document_arns  = [for kind, arn in local.aws_document_arns : arn if !var.deny[kind]]
 }
 
-# For everybody but the exempt roles. AWS services and service-linked roles are bound by no SCP.
+# For all but the exempt roles. SCPs do not apply to AWS services and service-linked roles.
 data "aws_iam_policy_document" "this" {
   dynamic "statement" {
     for_each = length(local.denied_by_name) > 0 ? [true] : []

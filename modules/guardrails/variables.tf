@@ -1,5 +1,5 @@
 variable "attach_to" {
-  description = "Root, organizational units and accounts that get the SCP, by their ids. Empty creates none: the outputs have its text."
+  description = "Ids of the root, organizational units and accounts to attach the SCP to. Empty creates no SCP; the outputs have its text."
   type        = set(string)
   default     = []
   nullable    = false
@@ -8,13 +8,6 @@ variable "attach_to" {
     condition     = alltrue([for id in var.attach_to : can(regex("^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|[0-9]{12})$", id))])
     error_message = "The attach_to must be ids of a root (r-abcd), of organizational units (ou-abcd-12345678) or of accounts (12 digits)."
   }
-}
-
-variable "block_public_sharing" {
-  description = "Whether documents of Systems Manager are kept from being shared with everybody, in the account and region in which this module runs. It is a setting of each account in each region: an SCP can keep it, not make it."
-  type        = bool
-  default     = true
-  nullable    = false
 }
 
 variable "boundary" {
@@ -28,18 +21,13 @@ variable "boundary" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.boundary.name))
-    error_message = "The boundary.name must have 1 to 128 letters, digits or characters of _+=,.@-."
-  }
-
-  validation {
     condition     = can(regex("^/([\\w+=,.@-]+/)*$", var.boundary.path))
     error_message = "The boundary.path must begin and end with a slash."
   }
 }
 
 variable "config_rule_tag" {
-  description = "Tag by which the statement ConfigRule knows the rule: the tag that `tags` of config_rule gives it."
+  description = "Tag by which the statement KeepConfigRule identifies the rule: set the same tag in `tags` of config_rule."
   type = object({
     key   = optional(string, "session-manager")
     value = optional(string, "config-rule")
@@ -54,7 +42,7 @@ variable "config_rule_tag" {
 }
 
 variable "deny" {
-  description = "What is denied to everybody but the exempt roles: each switch is a statement or two, as the README tells."
+  description = "Which groups of actions to deny to all but the exempt roles; see README."
   type = object({
     preferences     = optional(bool, true)
     public_sharing  = optional(bool, true)
@@ -79,16 +67,16 @@ variable "deny" {
 }
 
 variable "exempt_role_arns" {
-  description = "Roles that nothing is denied to, by their ARNs or patterns of them: the deployment role and those for emergencies. The function's roles and the Automation role are exempt by their names."
+  description = "ARNs, or ARN patterns, of the roles to which nothing is denied: the deployment role and emergency roles. The function's roles and the Automation role are exempt by name."
   type        = set(string)
   nullable    = false
 
   validation {
     condition     = length(var.exempt_role_arns) > 0
-    error_message = "The exempt_role_arns must name at least the deployment role: otherwise nobody could change or remove what this project makes."
+    error_message = "The exempt_role_arns must name at least the deployment role: otherwise no principal could change or remove what this project creates."
   }
 
-  # A pattern needs something of its own in the name: role/* would exempt everybody.
+  # A pattern needs a literal part in the name: role/* would exempt every role.
   validation {
     condition     = alltrue([for arn in var.exempt_role_arns : can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/[\\w+=,.@/*?-]*[\\w+=,.@-]{3}[\\w+=,.@*?-]*$", arn))])
     error_message = "The exempt_role_arns must be ARNs of roles such as arn:aws:iam::*:role/AWSControlTowerExecution, in which * and ? may stand for other characters but not for the whole name."
@@ -133,7 +121,7 @@ variable "name" {
 }
 
 variable "names" {
-  description = "Names that the other modules gave: what is protected."
+  description = "Names of the resources to protect, as set in the other modules."
   type = object({
     log_group           = optional(string, "ssm-sessionmanager-logs")
     policy              = optional(string, "SessionManagerLogPolicy")
@@ -149,7 +137,7 @@ variable "names" {
   default  = {}
   nullable = false
 
-  # No name is a pattern: a star would deny what others own.
+  # Names must not be patterns: a star would deny actions on other resources.
   validation {
     condition     = alltrue([for name in values(var.names) : can(regex("^[\\w+=,.@/#-]{1,512}$", name))])
     error_message = "The names must have letters, digits or characters of _+=,.@/#-, and no wildcards."
@@ -172,7 +160,7 @@ variable "names" {
 }
 
 variable "other_session_documents" {
-  description = "Further documents with which sessions may be started although `deny.other_documents` is true, such as the logged ones of a team."
+  description = "Further documents that may start sessions although `deny.other_documents` is true, such as a team's document with logging."
   type        = set(string)
   default     = []
   nullable    = false
@@ -196,7 +184,7 @@ variable "tags" {
 }
 
 variable "unlogged_session_role_arns" {
-  description = "Roles that may start sessions with any document, by their ARNs or patterns of them, and are bound otherwise."
+  description = "ARNs, or ARN patterns, of roles that may start sessions with any document; all other denials apply to them."
   type        = set(string)
   default     = []
   nullable    = false

@@ -6,7 +6,7 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
 
-  # Regions tell their partition by their names; `*` is in every partition.
+  # A region's name implies its partition; `*` is in every partition.
   regions_are_here = alltrue(flatten([
     for prefix, partition in { "cn-" = "aws-cn", "us-gov-" = "aws-us-gov" } : [
       for region in var.session_key_regions : region == "*" || startswith(region, prefix) == (local.partition == partition)

@@ -2,7 +2,7 @@ output "arn" {
   description = "ARN of the policy."
   value       = aws_iam_policy.this.arn
 
-  # Whoever waits for the policy waits for its roles, too.
+  # Dependents of the policy also wait for its attachments.
   depends_on = [aws_iam_role_policy_attachment.this, aws_iam_role_policy_attachment.managed_instance_core]
 }
 

@@ -1,5 +1,5 @@
 variable "attach_managed_instance_core" {
-  description = "Whether the roles of `attach_to_roles` get `AmazonSSMManagedInstanceCore`, too: the basics of the agent, without which no session reaches an instance."
+  description = "Also attach `AmazonSSMManagedInstanceCore` to the `attach_to_roles`: the agent's base permissions, without which an instance accepts no session."
   type        = bool
   default     = false
   nullable    = false
@@ -11,19 +11,19 @@ variable "attach_managed_instance_core" {
 }
 
 variable "attach_to_roles" {
-  description = "Names of existing roles to attach the policy to. Leave it empty when the Config rule or the owners of the roles do that."
+  description = "Names of existing roles to attach the policy to. Leave it empty if the Config rule or the roles' owners attach it."
   type        = set(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for name in var.attach_to_roles : can(regex("^[\\w+=,.@-]{1,64}$", name))])
-    error_message = "The attach_to_roles must be names of roles, without their paths: 1 to 64 letters, digits or characters of _+=,.@-."
+    error_message = "The attach_to_roles must be role names without paths: 1 to 64 letters, digits or characters of _+=,.@-."
   }
 }
 
 variable "log_group_name" {
-  description = "CloudWatch log group of the session logs, in any region of the account. An empty name grants nothing on CloudWatch Logs."
+  description = "CloudWatch log group of the session logs, in any region of the account. Empty grants no access to CloudWatch Logs."
   type        = string
   default     = "ssm-sessionmanager-logs"
   nullable    = false
@@ -39,11 +39,6 @@ variable "name" {
   type        = string
   default     = "SessionManagerLogPolicy"
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.name))
-    error_message = "The name must have 1 to 128 letters, digits or characters of _+=,.@-."
-  }
 }
 
 variable "path" {
@@ -59,7 +54,7 @@ variable "path" {
 }
 
 variable "s3" {
-  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's own folder, `kms_key_arn` the key of a bucket encrypted with SSE-KMS, or `kms_key_account_id` the account of a key whose ARN is not known. `null` grants nothing on S3."
+  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's folder; `kms_key_arn` is the key of a bucket encrypted with SSE-KMS, or `kms_key_account_id` the account of that key if its ARN is unknown. `null` grants no access to S3."
   type = object({
     bucket_name        = string
     key_prefix         = optional(string, "sessionmanager")
@@ -95,7 +90,7 @@ variable "s3" {
 }
 
 variable "session_key_alias" {
-  description = "Alias that marks the account's own session-data keys: the policy allows any key that carries it. `null` leaves the keys of `session_key_arns` only, or none."
+  description = "Alias of the account's session-data keys: the policy allows every key with this alias. `null` allows the `session_key_arns` only."
   type        = string
   default     = "alias/session-manager/data"
 
@@ -106,7 +101,7 @@ variable "session_key_alias" {
 }
 
 variable "session_key_arns" {
-  description = "Session-data keys given by their ARNs, beside those of `session_key_alias`; they may belong to other accounts and be in any region."
+  description = "ARNs of further session-data keys, in any account and region."
   type        = set(string)
   default     = []
   nullable    = false
@@ -118,7 +113,7 @@ variable "session_key_arns" {
 }
 
 variable "session_key_regions" {
-  description = "Regions in which keys that carry `session_key_alias` may be used; `*` is all."
+  description = "Regions in which keys with the `session_key_alias` may be used; `*` for all."
   type        = list(string)
   default     = ["*"]
   nullable    = false

@@ -2,7 +2,7 @@ output "bucket_arn" {
   description = "ARN of the bucket."
   value       = local.bucket_arn
 
-  # Whoever waits for the bucket waits until it lets them write and nobody else read.
+  # Dependents of the bucket also wait for its policy and settings.
   depends_on = [aws_s3_bucket_policy.this, aws_s3_bucket_server_side_encryption_configuration.this]
 }
 

@@ -1,5 +1,5 @@
 variable "access_logging" {
-  description = "Server access logs of the bucket: the existing bucket that gets them, in the same account and region, and the prefix of their keys. `null` writes none."
+  description = "Server access logs: the existing target bucket, in the same account and region, and the key prefix. `null` disables them."
   type = object({
     bucket_name = string
     key_prefix  = optional(string, "session-manager-logs/")
@@ -23,7 +23,7 @@ variable "access_logging" {
 }
 
 variable "bucket_key" {
-  description = "Key that encrypts the bucket: the one of `kms_key_arn`, or one that is created and gets the `alias`. A given key needs the statements of `key_policy_statements_json` in its policy."
+  description = "Key that encrypts the bucket: `kms_key_arn`, or a created key with the `alias`. An existing key needs the statements of `key_policy_statements_json` in its policy."
   type = object({
     kms_key_arn = optional(string)
     alias       = optional(string, "alias/session-manager/log-archive")
@@ -40,15 +40,10 @@ variable "bucket_key" {
     condition     = try(split(":", var.bucket_key.kms_key_arn)[3] == data.aws_region.current.name, true)
     error_message = "The bucket_key.kms_key_arn must be a key of region ${data.aws_region.current.name}, where the bucket is."
   }
-
-  validation {
-    condition     = can(regex("^alias/[\\w/-]{1,250}$", var.bucket_key.alias)) && !startswith(var.bucket_key.alias, "alias/aws/")
-    error_message = "The bucket_key.alias must begin with alias/, go on with letters, digits or characters of _/-, and not be under alias/aws/."
-  }
 }
 
 variable "bucket_name" {
-  description = "Name of the bucket that is created; names of buckets are taken worldwide. `null` is `session-manager-logs-<account>-<region>`."
+  description = "Name of the created bucket; bucket names are global. `null` is `session-manager-logs-<account>-<region>`."
   type        = string
   default     = null
 
@@ -59,7 +54,7 @@ variable "bucket_name" {
 
   validation {
     condition     = var.bucket_name == null || !can(regex("^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$", var.bucket_name))
-    error_message = "The bucket_name begins or ends with what S3 keeps for itself: xn--, sthree-, amzn-s3-demo-, -s3alias, --ol-s3, --x-s3 or --table-s3."
+    error_message = "The bucket_name begins or ends with a text that S3 reserves: xn--, sthree-, amzn-s3-demo-, -s3alias, --ol-s3, --x-s3 or --table-s3."
   }
 
   validation {
@@ -69,7 +64,7 @@ variable "bucket_name" {
 }
 
 variable "existing_bucket_name" {
-  description = "Bucket that exists and is to be used: nothing on it is changed, and its policy needs the statements of `bucket_policy_statements_json`, its default encryption the key of `bucket_key_arn`. It must be in this region and without dots in its name. `null` creates a bucket."
+  description = "Existing bucket to use. Nothing on it is changed: add the statements of `bucket_policy_statements_json` to its policy and make `bucket_key_arn` its default encryption key. It must be in this region and have no dots in its name. `null` creates a bucket."
   type        = string
   default     = null
 
@@ -80,7 +75,7 @@ variable "existing_bucket_name" {
 }
 
 variable "key_prefix" {
-  description = "Prefix above the folders of the accounts: a log is at `<key_prefix>/<account>/<region>/<session>.log`."
+  description = "Prefix above the account folders: a log is at `<key_prefix>/<account>/<region>/<session>.log`."
   type        = string
   default     = "sessionmanager"
   nullable    = false
@@ -92,22 +87,17 @@ variable "key_prefix" {
 
   validation {
     condition     = var.key_prefix != "" || var.existing_bucket_name == null
-    error_message = "The key_prefix must not be empty for a bucket that exists: what the rules guard would be all of it."
+    error_message = "The key_prefix must not be empty for a bucket that exists: the policy statements would apply to the whole bucket."
   }
 }
 
 variable "object_lock" {
-  description = "Object Lock: for so many `days` nobody can delete a log, in `COMPLIANCE` mode not even the root user; in `GOVERNANCE` mode principals may that are permitted to, of which the bucket's policy knows none. It cannot be switched off again. `null` locks nothing."
+  description = "Retention by S3 Object Lock, in `days`. In `COMPLIANCE` mode no principal, not even root, can delete a log; in `GOVERNANCE` mode only principals with s3:BypassGovernanceRetention, which the bucket policy denies to all. Object Lock cannot be disabled later. `null` locks nothing."
   type = object({
     mode = optional(string, "GOVERNANCE")
     days = number
   })
   default = null
-
-  validation {
-    condition     = var.object_lock == null || contains(["COMPLIANCE", "GOVERNANCE"], try(var.object_lock.mode, ""))
-    error_message = "The object_lock.mode must be GOVERNANCE or COMPLIANCE."
-  }
 
   validation {
     condition     = var.object_lock == null || try(var.object_lock.days >= 1 && var.object_lock.days <= 36500 && floor(var.object_lock.days) == var.object_lock.days, false)
@@ -132,7 +122,7 @@ variable "organization_id" {
 }
 
 variable "reader_role_arns" {
-  description = "ARNs of the roles, in any account of the organization, that may read the logs; nobody else may. With paths, for example of a permission set: `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Auditor_0123456789abcdef`."
+  description = "ARNs of the only roles, in any account of the organization, that may read the logs. Include paths, for example for a permission set: `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Auditor_0123456789abcdef`."
   type        = set(string)
   default     = []
   nullable    = false
@@ -144,7 +134,7 @@ variable "reader_role_arns" {
 }
 
 variable "retention" {
-  description = "How long logs stay: `days` from their upload (0 for ever), versions that were overwritten or deleted `noncurrent_days` from then (0 for ever), and the `transitions` to other storage classes on the way."
+  description = "Retention of logs: `days` after upload (0: forever), `noncurrent_days` for overwritten or deleted versions (0: forever), and `transitions` to other storage classes."
   type = object({
     days            = optional(number, 365)
     noncurrent_days = optional(number, 90)
@@ -155,12 +145,7 @@ variable "retention" {
 
   validation {
     condition     = alltrue([for days in [var.retention.days, var.retention.noncurrent_days] : days >= 0 && floor(days) == days])
-    error_message = "The retention.days and retention.noncurrent_days must be whole numbers: at least 1, or 0 for ever."
-  }
-
-  validation {
-    condition     = alltrue([for transition in var.retention.transitions : contains(["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"], transition.storage_class)])
-    error_message = "The storage_class of each of the retention.transitions must be STANDARD_IA, INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR, GLACIER or DEEP_ARCHIVE."
+    error_message = "The retention.days and retention.noncurrent_days must be whole numbers: at least 1, or 0 for no expiry."
   }
 
   validation {
@@ -198,7 +183,7 @@ variable "retention" {
 }
 
 variable "session_key" {
-  description = "Key with which the whole organization may encrypt session data: `mode` is `none` (every account has its own), `separate` (one is created and gets the `alias`) or `shared` (the key of the bucket). A key serves the sessions of its own region only."
+  description = "Key with which the whole organization may encrypt session data: `mode` is `none` (each account has its own), `separate` (creates one with the `alias`) or `shared` (the bucket's key). A key works for sessions in its region only."
   type = object({
     mode  = optional(string, "none")
     alias = optional(string, "alias/session-manager/organization-data")
@@ -209,11 +194,6 @@ variable "session_key" {
   validation {
     condition     = contains(["none", "separate", "shared"], var.session_key.mode)
     error_message = "The session_key.mode must be none, separate or shared."
-  }
-
-  validation {
-    condition     = can(regex("^alias/[\\w/-]{1,250}$", var.session_key.alias)) && !startswith(var.session_key.alias, "alias/aws/")
-    error_message = "The session_key.alias must begin with alias/, go on with letters, digits or characters of _/-, and not be under alias/aws/."
   }
 
   validation {

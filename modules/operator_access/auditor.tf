@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "auditor" {
     resources = local.log_group_arns
   }
 
-  # CloudWatch Logs decrypts with the key of the group, for whoever may read it; Logs Insights asks for the reader's own right.
+  # CloudWatch Logs decrypts with the key of the group, for every principal that may read it; Logs Insights asks for the reader's own right.
   statement {
     sid       = "DecryptLogGroups"
     actions   = ["kms:Decrypt"]
@@ -121,7 +121,7 @@ data "aws_iam_policy_document" "auditor" {
     resources = ["arn:${local.partition}:config:*:${local.account_id}:config-rule/*"]
   }
 
-  # Calls that list, and know no resources.
+  # List calls without resource-level permissions.
   statement {
     sid = "FindSessionsAndCompliance"
 

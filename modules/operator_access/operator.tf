@@ -3,7 +3,7 @@
 locals {
   document_arns = [for region in var.regions : "arn:${local.partition}:ssm:${region}:${local.account_id}:document/${var.names.document}"]
 
-  # Documents of AWS belong to no account of yours, and nobody else may begin a name with AWS-.
+  # AWS's documents belong to no customer account, and only AWS may use names that begin with AWS-.
   port_forwarding_documents = compact([
     var.operator.port_forwarding.to_instance ? "AWS-StartPortForwardingSession" : "",
     var.operator.port_forwarding.to_remote_host ? "AWS-StartPortForwardingSessionToRemoteHost" : "",
@@ -12,7 +12,7 @@ locals {
     for region in var.regions : [for name in local.port_forwarding_documents : "arn:${local.partition}:ssm:${region}:*:document/${name}"]
   ])
 
-  # Session Manager tags every session with the id of whoever started it: a user's id, or a role's id with the name of the
+  # Session Manager tags every session with the id of its caller: a user's id, or a role's id with the name of the
   # role session.
   session_owner_tag = "ssm:resourceTag/aws:ssmmessages:session-id"
   session_arn       = "arn:${local.partition}:ssm:*:${local.account_id}:session"
@@ -88,7 +88,7 @@ data "aws_iam_policy_document" "operator" {
   }
 
   # By the id where there is no tag: Session Manager sets none for names with a character that tags do not take, such as a comma,
-  # and the data channel knows none. The channel asks for the token of the session besides, which only StartSession and
+  # and the data channel has none. The channel asks for the token of the session besides, which only StartSession and
   # ResumeSession give.
   statement {
     sid       = "OwnSessionsById"
@@ -130,7 +130,7 @@ data "aws_iam_policy_document" "operator" {
     }
   }
 
-  # What the consoles list before an instance can be chosen. The calls that list know no resources.
+  # What the consoles list before an instance can be chosen. These list calls have no resource-level permissions.
   statement {
     sid = "FindInstances"
 

@@ -2,7 +2,7 @@ output "auditor" {
   description = "The auditors' policy: `arn`, and `name` and `path`, by which a permission set of IAM Identity Center refers to it; null when it is not created."
   value       = one([for policy in aws_iam_policy.auditor : { arn = policy.arn, name = policy.name, path = policy.path }])
 
-  # Whoever waits for the policy waits for its roles, too.
+  # Dependents of the policy also wait for its attachments.
   depends_on = [aws_iam_role_policy_attachment.auditor]
 }
 

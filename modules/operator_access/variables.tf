@@ -9,11 +9,6 @@ variable "auditor" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.auditor.policy_name))
-    error_message = "The auditor.policy_name must have 1 to 128 letters, digits or characters of _+=,.@-."
-  }
-
-  validation {
     condition     = var.auditor.policy_name != var.operator.policy_name
     error_message = "The auditor.policy_name and the operator.policy_name must differ."
   }
@@ -71,11 +66,6 @@ variable "operator" {
   })
   default  = {}
   nullable = false
-
-  validation {
-    condition     = can(regex("^[\\w+=,.@-]{1,128}$", var.operator.policy_name))
-    error_message = "The operator.policy_name must have 1 to 128 letters, digits or characters of _+=,.@-."
-  }
 
   validation {
     condition     = !var.operator.enabled || length(var.operator.instance_tags) > 0

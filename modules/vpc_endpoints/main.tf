@@ -2,7 +2,7 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
-# What exists of what is named: the data sources of single things say of one that is missing nothing but that.
+# Plural data sources, so that a precondition can name the missing ids; the singular ones fail without a useful message.
 data "aws_vpcs" "named" {
   filter {
     name   = "vpc-id"

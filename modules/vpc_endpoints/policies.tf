@@ -1,6 +1,6 @@
 locals {
   # Where data could be carried out of the organization: by an upload to a bucket of others, or encrypted with a key of others.
-  # The other services know no resources of other accounts, or AWS's own ones, which the agent needs.
+  # The other services have no cross-account resources, or have AWS-owned ones that the agent needs.
   services_with_own_resources_only = ["kms", "s3"]
 
   # https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-technical-details.html#ssm-agent-minimum-s3-permissions
@@ -18,10 +18,10 @@ locals {
 }
 
 data "aws_iam_policy_document" "this" {
-  #checkov:skip=CKV_AWS_108:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
-  #checkov:skip=CKV_AWS_109:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
-  #checkov:skip=CKV_AWS_111:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
-  #checkov:skip=CKV_AWS_356:The policy of an endpoint permits nobody anything; it limits what passes to the organization.
+  #checkov:skip=CKV_AWS_108:An endpoint policy grants nothing; it restricts the endpoint to the organization.
+  #checkov:skip=CKV_AWS_109:An endpoint policy grants nothing; it restricts the endpoint to the organization.
+  #checkov:skip=CKV_AWS_111:An endpoint policy grants nothing; it restricts the endpoint to the organization.
+  #checkov:skip=CKV_AWS_356:An endpoint policy grants nothing; it restricts the endpoint to the organization.
   for_each = toset(keys(local.created))
 
   statement {
@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # Updates of the agent, what AWS's documents run, and packages: read by everybody, often without a signature.
+  # Updates of the agent, what AWS's documents run, and packages: read by any principal, often unsigned.
   dynamic "statement" {
     for_each = each.key == "s3" && length(local.aws_bucket_names) > 0 ? [true] : []
 

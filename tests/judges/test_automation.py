@@ -111,7 +111,7 @@ SCENARIOS = {
     ),
     "deleted role": Scenario([find_role(status="ResourceDeleted")], message="is deleted"),
     "role deleted since": Scenario([find_role(), get_role(error="NoSuchEntity")], message="The role is deleted"),
-    "role created anew": Scenario([find_role(), get_role(role_id="AROAANOTHERROLE000001")], message="created anew"),
+    "role recreated": Scenario([find_role(), get_role(role_id="AROAANOTHERROLE000001")], message="was recreated"),
     "role unknown to Config": Scenario(
         [find_role(error="ResourceNotDiscoveredException")], message="GetResourceConfigHistory failed"
     ),

@@ -207,7 +207,7 @@ def test_a_role_created_anew_under_the_same_name_is_refused(
     iam.delete_role(RoleName="web")
     iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)
 
-    with pytest.raises(script.RemediationError, match="created anew"):
+    with pytest.raises(script.RemediationError, match="was recreated"):
         run(script, role_id, policy_arn)
     assert attached(iam) == []
 

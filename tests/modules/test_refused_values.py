@@ -240,7 +240,7 @@ def test_the_modules_refuse_what_only_their_resources_know(
     """The region, the account, the length of a policy, and what the provider checks."""
     cases = [case for case in REFUSED if case not in refused_by_variables]
     (caller.folder / "main.tf").write_text(module_calls(cases, "./modules"), encoding="utf-8")
-    caller.succeed("init", "-input=false")
+    caller.init()
     # Terraform does not name the call whose precondition fails.
     errors = caller.refusals()
 

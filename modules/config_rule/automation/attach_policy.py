@@ -90,7 +90,7 @@ def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
     name, path, resource_id = role["RoleName"], role["Path"], events["IAMResourceId"]
     if role["RoleId"] != resource_id:
         raise RemediationError(
-            f"Role {name} was created anew: AWS Config judged {resource_id}, now it is {role['RoleId']}."
+            f"Role {name} was recreated: AWS Config evaluated {resource_id}, but its id is now {role['RoleId']}."
         )
     if path.startswith(PROTECTED_PATHS):
         raise RemediationError(f"Role {name} is left as it is: AWS manages the roles under {path}.")
@@ -141,13 +141,13 @@ def wait_until_attached(iam: IAMClient, role_name: str, policy_arn: str) -> None
         if is_attached(iam, role_name, policy_arn):
             return
     raise RemediationError(
-        f"Policy {policy_arn} was attached to role {role_name}, but IAM does not list it: look for somebody "
+        f"Policy {policy_arn} was attached to role {role_name}, but IAM does not list it: look for a principal "
         "who detaches it."
     )
 
 
 def explain(error: ClientError, resource_id: str, policy_arn: str) -> str:
-    """What AWS refused, in a sentence, with advice where the error's code allows one."""
+    """Return what AWS refused as a sentence, with advice where the error code allows it."""
     code, text = error.response["Error"]["Code"], error.response["Error"]["Message"]
     kind = code.removesuffix("Exception")
     advice = ADVICE.get(f"{error.operation_name} {kind}") or ADVICE.get(kind, "")
