@@ -17,7 +17,7 @@ _LONGEST = (
     "e2e/test_resume.py",
     "e2e/test_demo.py",
     "e2e/test_readme.py",
-    "aws_sandbox/test_terraform.py",
+    "modules/test_on_emulator.py",
     "e2e/test_rollout.py",
     "modules/test_configuration.py",
     "e2e/test_faults.py",
@@ -41,6 +41,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort the tests, and group those that share a state or an expensive fixture: one process runs a group."""
+    if missing := [file for file in (*_LONGEST, *_SHORT) if not (_HERE / file).is_file()]:
+        raise pytest.UsageError(f"tests/conftest.py orders files that do not exist: {', '.join(missing)}.")
     items.sort(key=_position)
     for item in items:
         file = _file(item)
