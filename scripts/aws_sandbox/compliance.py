@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
-from cfn_guard_rs.api import run_checks
 from moto.config.models import ConfigRule, config_backends
 
 from aws_sandbox.background import Background
@@ -21,6 +20,7 @@ from aws_sandbox.call import Call, Reply
 from aws_sandbox.config_rules import OWNER, PolicySource, find_rule
 from aws_sandbox.configuration_items import ROLE, ConfigurationItem, Place, Recorder
 from aws_sandbox.gateway import Operations
+from aws_sandbox.guard import GUARD_MISSING, GuardError, find_guard_engine
 from aws_sandbox.lock import CallLock
 
 COMPLIANT = "COMPLIANT"
@@ -161,7 +161,7 @@ class Compliance:
         text = cast("PolicySource", rule.source).custom_policy_details["PolicyText"]
         now = datetime.now(UTC)
         try:
-            status = "SKIP" if item.is_deleted else run_checks(item.notified(), text).status
+            status = "SKIP" if item.is_deleted else _status(item, text)
         # After an engine failure the earlier result is stale; the other items are still evaluated.
         except Exception as error:
             log.exception("%s: the rule %s cannot judge %s", place, name, item.resource_name)
@@ -176,6 +176,13 @@ class Compliance:
         evaluation.results[item.resource_id] = Result(name, item.resource_id, compliance, item.captured, now)
         if compliance == NON_COMPLIANT:
             self._flagged(place, name, item.resource_id)
+
+
+def _status(item: ConfigurationItem, policy: str) -> str:
+    engine = find_guard_engine()
+    if engine is None:
+        raise GuardError(GUARD_MISSING)
+    return engine.evaluate(item.notified(), policy)
 
 
 def _concerns_roles(rule: ConfigRule) -> bool:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from cfn_guard_rs.api import run_checks
-from cfn_guard_rs.errors import ParseError
 from moto.config import models
 from moto.config.models import ConfigRule, Source, config_backends
 
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.gateway import Operations
+from aws_sandbox.guard import GuardError, find_guard_engine
 
 OWNER = "CUSTOM_POLICY"
 _MAX_PARAMETERS = 25
@@ -46,8 +45,9 @@ class PolicySource(Source):
                 f"when the owner is {OWNER}.",
             )
         try:
-            run_checks({}, text)
-        except ParseError as error:
+            if engine := find_guard_engine():
+                engine.evaluate({}, text)
+        except GuardError as error:
             raise AwsError("InvalidParameterValueException", f"The PolicyText is not valid: {error}") from error
         self.owner = owner
         self.source_details = [

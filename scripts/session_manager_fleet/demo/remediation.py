@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import tenacity
 
+from aws_sandbox import GUARD_MISSING, find_guard_engine
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class EvaluatedRole:
     resource_id: str
     name: str
     compliant: bool
+
+
+def evaluation_unavailable() -> str:
+    """Return why the emulated AWS Config cannot evaluate roles on this machine; empty if it can."""
+    return "" if find_guard_engine() else GUARD_MISSING
 
 
 def read_compliance(session: boto3.Session, region: str, rule: str) -> list[EvaluatedRole]:

@@ -17,7 +17,7 @@ from session_manager_fleet.run import RunOptions
 from session_manager_fleet.targets import Selection, TargetList
 
 if TYPE_CHECKING:
-    from session_manager_fleet.demo import Attempt, RunningSandbox
+    from session_manager_fleet.demo import Attempt, RemediatedRole, RunningSandbox
     from session_manager_fleet.targets import Inventory
 
 # One account uploads to its own prefix and to the other's.
@@ -56,8 +56,12 @@ def demo(
         live = demonstration.live_preferences(inventory, selected.targets)
         demonstration.print_live(console, live)
         console.print("\n[bold]6. Remediate[/bold] instance roles without the policy")
-        roles = demonstration.remediate_roles(inventory, selected.targets, sandbox.sandbox.wait_until_idle)
-        demonstration.print_remediations(console, roles)
+        roles: list[RemediatedRole] = []
+        if reason := demonstration.evaluation_unavailable():
+            console.print(f"[bold yellow]Left out:[/bold yellow] {escape(reason)}", soft_wrap=True)
+        else:
+            roles = demonstration.remediate_roles(inventory, selected.targets, sandbox.sandbox.wait_until_idle)
+            demonstration.print_remediations(console, roles)
         broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
         attempts = _try_central_logging(sandbox, inventory, selected)
         if attempts:
