@@ -4,8 +4,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "key" {
-  #checkov:skip=CKV_AWS_109:The resource of a key policy is the key itself; its account administers it with IAM.
-  #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; its account administers it with IAM.
+  #checkov:skip=CKV_AWS_109,CKV_AWS_111:The resource of a key policy is the key itself; its account administers it with IAM.
   #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   statement {
     sid       = "IamOfThisAccount"

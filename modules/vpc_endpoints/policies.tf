@@ -18,10 +18,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "this" {
-  #checkov:skip=CKV_AWS_108:An endpoint policy grants nothing; it restricts the endpoint to the organization.
-  #checkov:skip=CKV_AWS_109:An endpoint policy grants nothing; it restricts the endpoint to the organization.
-  #checkov:skip=CKV_AWS_111:An endpoint policy grants nothing; it restricts the endpoint to the organization.
-  #checkov:skip=CKV_AWS_356:An endpoint policy grants nothing; it restricts the endpoint to the organization.
+  #checkov:skip=CKV_AWS_108,CKV_AWS_109,CKV_AWS_111,CKV_AWS_356:An endpoint policy grants nothing; it restricts the endpoint to the organization.
   for_each = toset(keys(local.created))
 
   statement {
