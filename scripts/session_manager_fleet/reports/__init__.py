@@ -2,8 +2,8 @@
 
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.reports.formats import FILES, REPORTS
+from session_manager_fleet.reports.terminal import VerificationProgress, print_verification
 from session_manager_fleet.reports.text import visible, visible_lines
-from session_manager_fleet.reports.verification import VerificationProgress, print_verification
 
 __all__ = [
     "FILES",

@@ -1,22 +1,18 @@
-"""Terminal output: progress of a run, and tables of its results."""
+"""Tables of targets, change sets and results."""
 
 from __future__ import annotations
 
 import io
-import os
-import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.changes import ACTIONS
+from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
     action_counts,
@@ -36,7 +32,7 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run import Status, Step, TargetResult
+from session_manager_fleet.run import Status, TargetResult
 from session_manager_fleet.targets import WARNING_DAYS
 
 if TYPE_CHECKING:
@@ -61,119 +57,16 @@ _ACTION_STYLES = {
     "move": "cyan",
 }
 _LINE_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "dim"}
-_STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
 # Limits for long lists; report files are complete.
 _TARGETS = 50
 _NAMES = 12
 _ATTRIBUTES = 40
 _ATTRIBUTES_OF_WHOLE = 4
-_RUNNING = 16
-_NARROW = 80
-_WIDE = 150
-
-
-class _Console(Console):
-    """A console that stays silent after its reader has closed the pipe, so that the run goes on."""
-
-    def on_broken_pipe(self) -> None:
-        """Write nothing more; rich would end the process in the middle of a run."""
-        self.quiet = True
-        discard_output(self.file)
-
-
-def discard_output(file: IO[str]) -> None:
-    """Redirect a closed pipe to the null device; otherwise Python would fail to flush it at exit."""
-    with suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, file.fileno())
-        os.close(null)
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """Return a console; a pipe or file gets wide lines, because it has no width of its own."""
-    console = _Console(stderr=stderr, highlight=False, emoji=False)
-    if not console.is_terminal and console.width <= _NARROW:
-        console.width = _WIDE
-    return console
 
 
 def status_text(entry: TargetResult) -> Text:
     """Return the result of a target in its colour."""
     return Text(outcome(entry), style=_STATUS_STYLES[entry.status])
-
-
-class TerminalProgress:
-    """Shows progress: a live display on a terminal, else a line for each finished target.
-
-    Args:
-        console: The console to print to.
-        quiet: Show failures only.
-    """
-
-    def __init__(self, console: Console, *, quiet: bool = False) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._lock = threading.Lock()
-        self._running: dict[str, str] = {}
-        self._done = 0
-        self._total = 0
-        self._live: Live | None = None
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-        )
-        self._task = self._progress.add_task("", total=None)
-
-    def begin(self, step: Step, targets: int) -> None:
-        """Start the display of a step."""
-        self._done, self._total = 0, targets
-        self._progress.reset(self._task, description=_STEP_NAMES[step], total=targets)
-        if self._quiet:
-            return
-        if self._console.is_terminal:
-            self._live = Live(get_renderable=self._board, console=self._console, refresh_per_second=8, transient=True)
-            self._live.start()
-        else:
-            self._console.print(f"{_STEP_NAMES[step]} {counted(targets, 'target')}")
-
-    def started(self, target: Target, step: Step) -> None:  # noqa: ARG002 - part of the observer's interface
-        """Show that a target is in progress."""
-        with self._lock:
-            self._running[target.key] = visible(f"{target.account.name} {target.region}")
-
-    def finished(self, result: TargetResult) -> None:
-        """Count a finished target; failures stay on the screen."""
-        with self._lock:
-            self._done += 1
-            self._running.pop(result.key, None)
-            self._progress.advance(self._task)
-            if result.status is Status.FAILED or not (self._quiet or self._console.is_terminal):
-                self._console.print(self._line(result), soft_wrap=True)
-
-    def end(self) -> None:
-        """Remove the live display."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def _line(self, entry: TargetResult) -> Text:
-        return Text.assemble(
-            f"[{self._done:>{len(str(self._total))}}/{self._total}] {entry.account_id} {entry.region:<14} ",
-            status_text(entry),
-            f" {change_counts(entry)} {entry.seconds:.1f} s  {visible(entry.account_name)}",
-        )
-
-    def _board(self) -> Group:
-        """Return the current display; called by rich's refresh thread."""
-        with self._lock:
-            names = list(self._running.values())
-        rows = [f"  · {name}" for name in names[:_RUNNING]]
-        if len(names) > _RUNNING:
-            rows.append(f"  · and {len(names) - _RUNNING} more")
-        return Group(self._progress, *(Text(row, style="dim") for row in rows))
 
 
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
@@ -324,7 +217,7 @@ def _print_failure(console: Console, entry: TargetResult) -> None:
 
 def table(summary: Summary) -> str:
     """Return the terminal output at the end of a run, without colours."""
-    console = Console(file=io.StringIO(), width=_WIDE, highlight=False, emoji=False)
+    console = Console(file=io.StringIO(), width=WIDE, highlight=False, emoji=False)
     print_summary(console, summary)
     assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
     return console.file.getvalue()
