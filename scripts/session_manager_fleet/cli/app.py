@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 from typer.exceptions import TyperException
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.commands.apply import apply
 from session_manager_fleet.cli.commands.demo import demo
 from session_manager_fleet.cli.commands.destroy import destroy
@@ -51,13 +52,14 @@ def common(
     context: typer.Context,
     config: Annotated[
         Path, typer.Option("-c", "--config", metavar="FILE", help="File with the organization and its settings.")
-    ] = Path("organization.yaml"),
+    ] = hints.CONFIG,
     read_from: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Read the accounts from this file, written by `discover --output`."),
     ] = None,
 ) -> typer.Context:
     """Store the options that all commands share."""
+    hints.remember_files(config, read_from)
     context.obj = Source(config, read_from)
     return context
 
@@ -153,4 +155,5 @@ def _accept_all_letters() -> None:
 def main() -> NoReturn:
     """Run the command line of this process."""
     _accept_all_letters()
+    hints.remember_program(sys.orig_argv, sys.argv)
     sys.exit(run(sys.argv[1:]))

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.accounts import Matcher
+from session_manager_fleet.cli import hints
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal, visible
 from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, parse_tag
@@ -57,7 +58,7 @@ LzaOption = Annotated[
     typer.Option("--lza", metavar="FOLDER", help="Emulate the organization of this Landing Zone Accelerator folder."),
 ]
 
-RUNS = Path("runs")
+RUNS = hints.RUNS
 
 
 @dataclass(frozen=True)
