@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -38,11 +39,18 @@ from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal, visible_lines
 from session_manager_fleet.run import signals
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{hints.PROGRAM} {version(hints.PROGRAM)}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="rollout.py",
     help="Secure AWS Systems Manager Session Manager in every account and region of an AWS Organization.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -57,6 +65,9 @@ def common(
         Path | None,
         typer.Option(metavar="FILE", help="Read the accounts from this file, written by `discover --output`."),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> typer.Context:
     """Store the options that all commands share."""
     hints.remember_files(config, read_from)
@@ -156,4 +167,4 @@ def main() -> NoReturn:
     """Run the command line of this process."""
     _accept_all_letters()
     hints.remember_program(sys.orig_argv, sys.argv)
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], name=Path(sys.argv[0]).name))

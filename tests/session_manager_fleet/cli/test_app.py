@@ -306,6 +306,12 @@ def test_without_arguments_the_help_is_shown(command: Command) -> None:
     assert "render" in outcome.out + outcome.err
 
 
+def test_the_version_short_help_and_completion_are_there(command: Command) -> None:
+    assert re.fullmatch(r"session-manager-fleet \d+\.\d+\.\d+\n", command("--version").out)
+    assert "--show-completion" in command("-h").out
+    assert command("plan", "-h").out == command("plan", "--help").out
+
+
 def test_help_is_no_error(command: Command) -> None:
     assert command("--help").code == 0
     outcome = command("plan", "--help")
