@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = _file(item)
         if file in _SHORT:
             continue
-        if file in {"e2e/test_guards.py", "e2e/test_rollout.py"}:
+        if file in {"e2e/test_guards.py", "e2e/test_installed.py", "e2e/test_rollout.py"}:
             group = "e2e"
         elif file in {"e2e/test_demo.py", "e2e/test_resume.py"}:
             group = item.name

@@ -22,9 +22,9 @@ from session_manager_fleet.errors import AccessError, ExitCode, FleetError, Inpu
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import load_settings
-from session_manager_fleet.terraform import StateBackend, child_environment, processes
+from session_manager_fleet.terraform import ROOT_MODULE, StateBackend, child_environment, processes
 
-_EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "organization" / "organization.yaml"
+_EXAMPLE = ROOT_MODULE.path / "examples" / "organization" / "organization.yaml"
 
 # Terraform needs no time to save states: the organization ends with the command.
 _INTERRUPT_SECONDS = 3.0

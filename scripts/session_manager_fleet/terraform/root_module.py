@@ -49,11 +49,16 @@ class RootModule:
 
     def digest(self) -> str:
         """Return the SHA-256 digest of everything that terraform reads: files, lock file and modules."""
-        modules = [path for path in self.modules.rglob("*") if ".terraform" not in path.parts and _is_source(path)]
+        modules = [path for path in self.modules.rglob("*") if path.is_file() and self._is_read(path)]
         digest = hashlib.sha256()
         for path in sorted([*self.files, *modules]):
             digest.update(f"{path.relative_to(self.path).as_posix()}\0{sha256_of(path)}\n".encode())
         return digest.hexdigest()
+
+    def _is_read(self, path: Path) -> bool:
+        """Return whether terraform reads a file of the modules: an installed package holds only these."""
+        folders = path.relative_to(self.path).parts[:-1]
+        return path.suffix != ".md" and not {".terraform", "tests"}.intersection(folders)
 
     def pack(self) -> bytes:
         """Return everything that terraform reads as a compressed tar archive."""
@@ -65,12 +70,14 @@ class RootModule:
         return buffer.getvalue()
 
 
-def _is_source(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".md"
-
-
 def _without_data_folders(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if ".terraform" in Path(entry.name).parts else entry
 
 
-ROOT_MODULE = RootModule(Path(__file__).resolve().parents[3])
+def _root_module() -> RootModule:
+    """Return the root module that setup.py put into the installed package, or that of the checkout."""
+    packaged = Path(__file__).resolve().parents[1] / "root"
+    return RootModule(packaged if packaged.is_dir() else Path(__file__).resolve().parents[3])
+
+
+ROOT_MODULE = _root_module()

@@ -38,7 +38,11 @@ def test_a_new_name_is_another_digest(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "modules/preferences/README.md", "runs/1/tfplan", "modules/preferences/.terraform/x.tf"]
+    "name",
+    [
+        *("README.md", "modules/preferences/README.md", "modules/preferences/tests/x.yaml"),
+        *("runs/1/tfplan", "modules/preferences/.terraform/x.tf"),
+    ],
 )
 def test_other_files_are_not_part_of_it(root: Path, name: str) -> None:
     before = RootModule(root).digest()
