@@ -93,7 +93,7 @@ class Messages:
         if kind == "diagnostic":
             text = self.hide(_diagnostic(message["diagnostic"]))
             if message["diagnostic"].get("severity") == "error":
-                self.errors.append(text)
+                self.errors.append(self.hide(_with_function_message(_diagnostic(message["diagnostic"]))))
             return f"{message.get('@timestamp', '')} {message['diagnostic'].get('severity', '')}: {text}"
         if kind == "change_summary":
             self.counts = {key: value for key, value in message["changes"].items() if isinstance(value, int)}
@@ -111,6 +111,26 @@ def _diagnostic(diagnostic: Mapping[str, Any]) -> str:
     where = f" ({', '.join(place)})" if place else ""
     summary, detail = (" ".join(str(diagnostic.get(part, "")).split()) for part in ("summary", "detail"))
     return f"{summary}{where}" + (f": {detail}" if detail else "")
+
+
+def _with_function_message(text: str) -> str:
+    """Replace the answer of a Lambda function that failed by its message; the log keeps the stack trace.
+
+    The provider prints the answer as it is: `{"errorMessage": …, "errorType": …, "requestId": …, "stackTrace": […]}`.
+    """
+    position = text.find("{")
+    while position >= 0:
+        try:
+            answer, end = json.JSONDecoder().raw_decode(text, position)
+        except ValueError:
+            position = text.find("{", position + 1)
+            continue
+        message = answer.get("errorMessage")
+        if isinstance(message, str):
+            text = f"{text[:position]}{' '.join(message.split())}{text[end:]}"
+            end = position + len(message)
+        position = text.find("{", end)
+    return text
 
 
 def failure(command: str, code: int, errors: Sequence[str], log: Path) -> TerraformError:
