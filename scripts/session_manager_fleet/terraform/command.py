@@ -23,8 +23,8 @@ import python_terraform
 from session_manager_fleet.changes import PlanOutcome
 from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.installation import MIRROR_VARIABLE
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, plain_errors, redactor
+from session_manager_fleet.terraform.provider_search import MIRROR_VARIABLE
 from session_manager_fleet.terraform.root_module import RootModule
 from session_manager_fleet.terraform.working_folder import working_folder
 
@@ -32,6 +32,10 @@ _NO_CHANGES, _CHANGES = 0, 2
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
+
+# Terraform's words for a package that differs from the lock file, when it is found and when it is installed
+# (terraform 1.11, internal/providercache).
+_OTHER_PACKAGE = ("match any of the checksums", "has checksums that are different")
 
 
 class _CommandLine(python_terraform.Terraform):  # type: ignore[misc]
@@ -123,7 +127,14 @@ class Terraform:
         lines: list[str] = []
         code = self._run(arguments, {}, log, self._collect(lines))
         if code != 0:
-            text = "\n".join(lines)
+            text = " ".join(" ".join(lines).split())
+            if any(words in text for words in _OTHER_PACKAGE):
+                raise TerraformError(
+                    "The package of hashicorp/aws that Terraform found does not have a checksum of "
+                    ".terraform.lock.hcl: it was changed, or is for another platform. Get it again, from the registry "
+                    f"or with `terraform providers mirror FOLDER` and {MIRROR_VARIABLE}=FOLDER. Log: {log}.",
+                    plain_errors(lines),
+                )
             if "provider packages" in text or "registry.terraform.io" in text:
                 raise TerraformError(
                     "Terraform cannot install the provider hashicorp/aws: allow access to registry.terraform.io, or "

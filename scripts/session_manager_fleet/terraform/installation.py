@@ -13,14 +13,14 @@ from pathlib import Path
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
+from session_manager_fleet.terraform.provider_search import CONFIGURATION_VARIABLE, ProviderSource, find_provider
+from session_manager_fleet.terraform.root_module import ROOT_MODULE
 
 MINIMUM_VERSION = (1, 11)
-PROVIDER_SOURCE = "registry.terraform.io/hashicorp/aws"
-MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
 
 # Variables that terraform, its S3 backend and the AWS provider read; all others of the caller's stay outside.
 _PASSED_ON = re.compile(
-    r"PATH|HOME|USER|LOGNAME|TMPDIR|LANG|LC_[A-Z]+|TZ|AWS_[A-Z0-9_]+|SSL_CERT_(FILE|DIR)"
+    r"PATH|HOME|USER|LOGNAME|TMPDIR|XDG_DATA_(HOME|DIRS)|LANG|LC_[A-Z]+|TZ|AWS_[A-Z0-9_]+|SSL_CERT_(FILE|DIR)"
     r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy"
 )
 
@@ -78,7 +78,7 @@ def terraform_version(binary: str) -> str:
 def child_environment(
     environment: Mapping[str, str], folder: Path, go_runtime: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the environment for terraform in a run.
+    """Return the environment for terraform in a run, with the provider that is found on this machine if need be.
 
     Args:
         environment: The caller's environment.
@@ -89,19 +89,24 @@ def child_environment(
         InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
     """
     child = {**_base_environment(environment), **_UNLOGGED, **(go_runtime or {})}
-    mirror = environment.get(MIRROR_VARIABLE)
-    own_configuration = environment.get("TF_CLI_CONFIG_FILE")
-    if mirror:
-        if not (Path(mirror) / PROVIDER_SOURCE).is_dir():
-            message = f"The directory {mirror} does not hold {PROVIDER_SOURCE}; it must have the registry's layout."
-            raise InputError(message, MIRROR_VARIABLE)
+    source = provider_source(environment)
+    if source.mirror:
         path = folder / "terraform.tfrc"
-        mirror_path = quote(str(Path(mirror).resolve()))
-        write_private(path, f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror_path}\n  }}\n}}\n")
-        child["TF_CLI_CONFIG_FILE"] = str(path)
-    elif own_configuration and Path(own_configuration).is_file():
-        child["TF_CLI_CONFIG_FILE"] = own_configuration
+        mirror = quote(str(source.mirror))
+        write_private(path, f"provider_installation {{\n  filesystem_mirror {{\n    path = {mirror}\n  }}\n}}\n")
+        child[CONFIGURATION_VARIABLE] = str(path)
+    elif source.configuration:
+        child[CONFIGURATION_VARIABLE] = str(source.configuration)
     return child
+
+
+def provider_source(environment: Mapping[str, str]) -> ProviderSource:
+    """Return where Terraform gets the provider of the root module from.
+
+    Raises:
+        InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
+    """
+    return find_provider(environment, ROOT_MODULE.provider_version, ROOT_MODULE.path)
 
 
 def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:

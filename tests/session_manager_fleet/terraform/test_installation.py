@@ -17,6 +17,13 @@ from session_manager_fleet.terraform.installation import child_environment, find
 
 StandIn = Callable[[str], Path]
 
+
+@pytest.fixture(autouse=True)
+def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the registry answer, so that no test depends on this machine's network and providers."""
+    monkeypatch.setattr("session_manager_fleet.terraform.provider_search.registry_reachable", lambda: True)
+
+
 # --- Environment -------------------------------------------------------------------------------------------------
 
 PASSED_ON = {
@@ -27,6 +34,8 @@ PASSED_ON = {
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "TMPDIR": "/tmp",  # noqa: S108 - a value, not a file
+    "XDG_DATA_HOME": "/home/me/data",
+    "XDG_DATA_DIRS": "/data",
     "AWS_PROFILE": "rollout",
     "AWS_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "key",
