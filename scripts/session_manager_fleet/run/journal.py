@@ -27,7 +27,7 @@ _NEVER_STARTED = "the run ended before"
 
 
 class Beginning(BaseModel):
-    """What a command intends to do on a run; that of the first command of a run names the targets."""
+    """Intent of a command on a run; that of the first command of a run names the targets."""
 
     model_config = ConfigDict(frozen=True)
 
