@@ -3,18 +3,12 @@
 The product runs against it unchanged; only `AWS_ENDPOINT_URL` and the credentials differ.
 """
 
-from aws_sandbox.emulator import Sandbox
-from aws_sandbox.guard import GUARD_MISSING, find_guard_engine
-from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
-from aws_sandbox.seed import SeedData
-
-__all__ = [
-    "GUARD_MISSING",
-    "Sandbox",
-    "SandboxAccount",
-    "SandboxError",
-    "SandboxOrganization",
-    "SeedData",
-    "default_organization",
-    "find_guard_engine",
-]
+from aws_sandbox.emulator import Sandbox as Sandbox
+from aws_sandbox.guard import GUARD_MISSING as GUARD_MISSING, find_guard_engine as find_guard_engine
+from aws_sandbox.model import (
+    SandboxAccount as SandboxAccount,
+    SandboxError as SandboxError,
+    SandboxOrganization as SandboxOrganization,
+    default_organization as default_organization,
+)
+from aws_sandbox.seed import SeedData as SeedData

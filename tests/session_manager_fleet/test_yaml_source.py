@@ -8,8 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.yaml_source import YamlDocument, format_key_path, nearest, parse_yaml, read_yaml

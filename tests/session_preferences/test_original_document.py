@@ -8,8 +8,7 @@ import os
 import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from session_preferences.errors import OriginalRecordError
 from session_preferences.original_document import Original, decode, encode

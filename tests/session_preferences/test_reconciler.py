@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import boto3
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from moto import mock_aws
 from moto.backends import get_backend
 

@@ -1,27 +1,18 @@
 """A Terraform plan as a normalized change set with a fingerprint."""
 
 from session_manager_fleet.changes.change_set import (
-    ACTIONS,
-    AttributeChange,
-    ChangeSet,
-    PlanOutcome,
-    ResourceChange,
-    change_set_of,
-    protected_destructions,
+    ACTIONS as ACTIONS,
+    AttributeChange as AttributeChange,
+    ChangeSet as ChangeSet,
+    PlanOutcome as PlanOutcome,
+    ResourceChange as ResourceChange,
+    change_set_of as change_set_of,
+    protected_destructions as protected_destructions,
 )
-from session_manager_fleet.changes.placeholders import MARKS, SENSITIVE, SET_BY_AWS, UNKNOWN, Placeholders
-
-__all__ = [
-    "ACTIONS",
-    "MARKS",
-    "SENSITIVE",
-    "SET_BY_AWS",
-    "UNKNOWN",
-    "AttributeChange",
-    "ChangeSet",
-    "Placeholders",
-    "PlanOutcome",
-    "ResourceChange",
-    "change_set_of",
-    "protected_destructions",
-]
+from session_manager_fleet.changes.placeholders import (
+    MARKS as MARKS,
+    SENSITIVE as SENSITIVE,
+    SET_BY_AWS as SET_BY_AWS,
+    UNKNOWN as UNKNOWN,
+    Placeholders as Placeholders,
+)

@@ -18,8 +18,7 @@ from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.cli import hints
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal, visible
-from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, parse_tag
-from session_manager_fleet.targets import exceptions as register
+from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, exceptions as register, parse_tag
 
 AccountOption = Annotated[
     list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Select accounts by id or name.")

@@ -1,16 +1,9 @@
 """Reports: one module for each format, all of them made from the summary of a run only."""
 
-from session_manager_fleet.reports import terminal
-from session_manager_fleet.reports.formats import FILES, REPORTS
-from session_manager_fleet.reports.terminal import VerificationProgress, print_verification
-from session_manager_fleet.reports.text import visible, visible_lines
-
-__all__ = [
-    "FILES",
-    "REPORTS",
-    "VerificationProgress",
-    "print_verification",
-    "terminal",
-    "visible",
-    "visible_lines",
-]
+from session_manager_fleet.reports import terminal as terminal
+from session_manager_fleet.reports.formats import FILES as FILES, REPORTS as REPORTS
+from session_manager_fleet.reports.terminal import (
+    VerificationProgress as VerificationProgress,
+    print_verification as print_verification,
+)
+from session_manager_fleet.reports.text import visible as visible, visible_lines as visible_lines

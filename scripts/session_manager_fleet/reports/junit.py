@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 
-from junitparser import Error, JUnitXml, Skipped, TestCase, TestSuite
-from junitparser import Failure as FailedTest
+from junitparser import Error, Failure as FailedTest, JUnitXml, Skipped, TestCase, TestSuite
 
 from session_manager_fleet.reports.text import change_counts, failure_heading, visible_lines
 from session_manager_fleet.run import Status, Summary, TargetResult

@@ -1,48 +1,25 @@
 """A run: its folder, its scheduler, and the job done for each target."""
 
-from session_manager_fleet.run import beginnings, merge, signals, summary
-from session_manager_fleet.run.executors.capacity import measure_capacity
-from session_manager_fleet.run.folder import JOURNAL, SUMMARY, RunFolder, find_run
-from session_manager_fleet.run.journal import Beginning
-from session_manager_fleet.run.operation import DESTROY, Operation
-from session_manager_fleet.run.options import THREADS, RunOptions
-from session_manager_fleet.run.results import (
-    FailureKind,
-    Status,
-    Step,
-    TargetResult,
-    exit_code,
-    unfinished,
-    with_changes,
+from session_manager_fleet.run import beginnings as beginnings, merge as merge, signals as signals, summary as summary
+from session_manager_fleet.run.executors.capacity import measure_capacity as measure_capacity
+from session_manager_fleet.run.folder import (
+    JOURNAL as JOURNAL,
+    SUMMARY as SUMMARY,
+    RunFolder as RunFolder,
+    find_run as find_run,
 )
-from session_manager_fleet.run.run_lock import RunLock
-from session_manager_fleet.run.signals import handled_signals
-from session_manager_fleet.run.summary import ChangeSetEntry, Summary
-
-__all__ = [
-    "DESTROY",
-    "JOURNAL",
-    "SUMMARY",
-    "THREADS",
-    "Beginning",
-    "ChangeSetEntry",
-    "FailureKind",
-    "Operation",
-    "RunFolder",
-    "RunLock",
-    "RunOptions",
-    "Status",
-    "Step",
-    "Summary",
-    "TargetResult",
-    "beginnings",
-    "exit_code",
-    "find_run",
-    "handled_signals",
-    "measure_capacity",
-    "merge",
-    "signals",
-    "summary",
-    "unfinished",
-    "with_changes",
-]
+from session_manager_fleet.run.journal import Beginning as Beginning
+from session_manager_fleet.run.operation import DESTROY as DESTROY, Operation as Operation
+from session_manager_fleet.run.options import THREADS as THREADS, RunOptions as RunOptions
+from session_manager_fleet.run.results import (
+    FailureKind as FailureKind,
+    Status as Status,
+    Step as Step,
+    TargetResult as TargetResult,
+    exit_code as exit_code,
+    unfinished as unfinished,
+    with_changes as with_changes,
+)
+from session_manager_fleet.run.run_lock import RunLock as RunLock
+from session_manager_fleet.run.signals import handled_signals as handled_signals
+from session_manager_fleet.run.summary import ChangeSetEntry as ChangeSetEntry, Summary as Summary

@@ -4,30 +4,20 @@
 `Settings.effective` returns the settings of a target.
 """
 
-from session_manager_fleet.settings.foundation import LogArchive
-from session_manager_fleet.settings.json_schema import settings_schema
-from session_manager_fleet.settings.layers import EffectiveSettings, Settings
-from session_manager_fleet.settings.parsed import ParsedSettings, load_settings
-from session_manager_fleet.settings.schema import REST, DeploymentRole, OrganizationSettings, Wave
-from session_manager_fleet.settings.target import Preferences, S3Logging, TargetSettings
-from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
-from session_manager_fleet.settings.types import region_problem
-
-__all__ = [
-    "REST",
-    "DeploymentRole",
-    "EffectiveSettings",
-    "LogArchive",
-    "OrganizationSettings",
-    "ParsedSettings",
-    "Preferences",
-    "S3Logging",
-    "Settings",
-    "TargetSettings",
-    "Tolerance",
-    "ToleranceField",
-    "Wave",
-    "load_settings",
-    "region_problem",
-    "settings_schema",
-]
+from session_manager_fleet.settings.foundation import LogArchive as LogArchive
+from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
+from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings
+from session_manager_fleet.settings.parsed import ParsedSettings as ParsedSettings, load_settings as load_settings
+from session_manager_fleet.settings.schema import (
+    REST as REST,
+    DeploymentRole as DeploymentRole,
+    OrganizationSettings as OrganizationSettings,
+    Wave as Wave,
+)
+from session_manager_fleet.settings.target import (
+    Preferences as Preferences,
+    S3Logging as S3Logging,
+    TargetSettings as TargetSettings,
+)
+from session_manager_fleet.settings.tolerance import Tolerance as Tolerance, ToleranceField as ToleranceField
+from session_manager_fleet.settings.types import region_problem as region_problem

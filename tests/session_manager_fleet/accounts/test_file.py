@@ -10,8 +10,7 @@ from typing import cast
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from session_manager_fleet.accounts.file import from_file
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account, Organization

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from session_manager_fleet.accounts.matching import Matcher, account_matches, ou_matches
 from session_manager_fleet.accounts.model import Account, Organization, find_account

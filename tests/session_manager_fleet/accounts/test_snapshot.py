@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, ROLES, STATES, Account, Organization
 from session_manager_fleet.accounts.snapshot import from_saved, save

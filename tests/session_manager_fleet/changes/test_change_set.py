@@ -7,8 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import (

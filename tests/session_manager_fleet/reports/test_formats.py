@@ -21,8 +21,7 @@ from xml.etree import ElementTree
 
 import junitparser
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from markdown_it import MarkdownIt
 from pydantic import JsonValue
 

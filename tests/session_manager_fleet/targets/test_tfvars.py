@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, Phase, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, example, given, settings, strategies as st
 
 from session_manager_fleet.accounts.model import MANAGEMENT, Account, Organization
 from session_manager_fleet.errors import InputError

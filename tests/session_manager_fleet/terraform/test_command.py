@@ -19,8 +19,7 @@ import pytest
 
 from session_manager_fleet.changes.change_set import PlanOutcome
 from session_manager_fleet.errors import TerraformError
-from session_manager_fleet.terraform import command as terraform
-from session_manager_fleet.terraform import processes
+from session_manager_fleet.terraform import command as terraform, processes
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, redactor
 from session_manager_fleet.terraform.root_module import RootModule

@@ -13,8 +13,14 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.errors import InputError, TerraformError
-from session_manager_fleet.terraform import ROOT_MODULE, RootModule, Terraform, child_environment, find_terraform
-from session_manager_fleet.terraform import provider_search as search
+from session_manager_fleet.terraform import (
+    ROOT_MODULE,
+    RootModule,
+    Terraform,
+    child_environment,
+    find_terraform,
+    provider_search as search,
+)
 
 VERSION = "5.100.0"
 HERE = search._platform()

@@ -16,8 +16,7 @@ from session_manager_fleet.cli.options import load_inventory, today
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal, visible
-from session_manager_fleet.targets import Explanation, PolicyException
-from session_manager_fleet.targets import explain as explaining
+from session_manager_fleet.targets import Explanation, PolicyException, explain as explaining
 
 
 def explain(

@@ -12,8 +12,7 @@ from rich.markup import escape
 from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import Status, exit_code
-from session_manager_fleet.run import merge as merging
+from session_manager_fleet.run import Status, exit_code, merge as merging
 
 
 def merge(

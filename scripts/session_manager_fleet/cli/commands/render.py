@@ -12,8 +12,7 @@ from rich.markup import escape
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.reports import terminal, visible
-from session_manager_fleet.targets import Selection, renderer_of, write_rendered
-from session_manager_fleet.targets import render as render_files
+from session_manager_fleet.targets import Selection, render as render_files, renderer_of, write_rendered
 
 
 @selecting

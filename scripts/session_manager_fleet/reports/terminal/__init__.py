@@ -1,31 +1,21 @@
 """Terminal output: consoles, progress, and tables of results."""
 
-from session_manager_fleet.reports.terminal.console import discard_output, make_console
-from session_manager_fleet.reports.terminal.progress import TerminalProgress
-from session_manager_fleet.reports.terminal.tables import (
-    print_change_sets,
-    print_notes,
-    print_results,
-    print_skipped,
-    print_summary,
-    print_targets,
-    status_text,
-    table,
+from session_manager_fleet.reports.terminal.console import (
+    discard_output as discard_output,
+    make_console as make_console,
 )
-from session_manager_fleet.reports.terminal.verification import VerificationProgress, print_verification
-
-__all__ = [
-    "TerminalProgress",
-    "VerificationProgress",
-    "discard_output",
-    "make_console",
-    "print_change_sets",
-    "print_notes",
-    "print_results",
-    "print_skipped",
-    "print_summary",
-    "print_targets",
-    "print_verification",
-    "status_text",
-    "table",
-]
+from session_manager_fleet.reports.terminal.progress import TerminalProgress as TerminalProgress
+from session_manager_fleet.reports.terminal.tables import (
+    print_change_sets as print_change_sets,
+    print_notes as print_notes,
+    print_results as print_results,
+    print_skipped as print_skipped,
+    print_summary as print_summary,
+    print_targets as print_targets,
+    status_text as status_text,
+    table as table,
+)
+from session_manager_fleet.reports.terminal.verification import (
+    VerificationProgress as VerificationProgress,
+    print_verification as print_verification,
+)
