@@ -1,9 +1,16 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare prepare-lambda-3.13 test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs bench clean lock
+.PHONY: help demo prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs bench clean lock
 
-PYTHON ?= python3
+# The interpreter named on the command line or in the environment; otherwise the first that the project supports.
+SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[1-4].*/bin/python; do \
+	"$$python" -c 'import sys; sys.exit(not $(SUPPORTED))' 2>/dev/null && echo "$$python" && break; done)
+PYTHON := $(or $(PYTHON),python3)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV_VENV := .venv-checkov
@@ -17,14 +24,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9.-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.ready ## Run a rollout to an emulated organization on this machine
+demo: $(VENV)/.demo-ready ## Run a rollout to an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
 
-prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready prepare-lambda-3.13 ## Install what lint and the tests need
+prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Install what lint and the tests need
 
 prepare-lambda-3.13: $(if $(LAMBDA_PYTHON),$(LAMBDA_VENV)/.ready)
 
-test: $(VENV)/.ready $(JUDGES)/.ready test-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
+browser: $(VENV)/.ready
+	@$(BIN)/python tools/browser.py
+
+test: $(VENV)/.ready $(JUDGES)/.ready browser test-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
@@ -65,25 +75,38 @@ bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline 
 	$(BIN)/python tests/bench/bench.py
 
 clean: ## Remove environments, caches and runs
-	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) build runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The exact versions behind pyproject.toml's ranges, with hashes and without the address of any package index.
 lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(eval COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11)
-	$(COMPILE) --upgrade pyproject.toml --extra test --output-file requirements/test.txt
-	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --extra sandbox --output-file requirements/sandbox.txt
-	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --output-file requirements/runtime.txt
+	$(COMPILE) --upgrade pyproject.toml --extra test --group build --output-file requirements/test.txt
+	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --extra sandbox --group build --output-file requirements/sandbox.txt
+	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --group build --output-file requirements/runtime.txt
+	echo 'cdklabs.cdk-validator-cfnguard' | $(COMPILE) --upgrade --no-deps - --output-file requirements/guard.txt
 	printf '%s\n' boto3 hypothesis 'moto[kms,s3,ssm]' pytest pytest-timeout pyyaml | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/lambda.txt
 	echo 'checkov==3.3.30' | $(COMPILE) --upgrade - --output-file requirements/checkov.txt
 
-$(VENV)/.ready: requirements/test.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Set PYTHON=…" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes --requirement requirements/test.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+define INSTALL
+$(BIN)/pip install --quiet --require-hashes --requirement $<
+$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+$(BIN)/python tools/install_cfn_guard.py
+endef
+
+# The demo needs no test tools; the tests add theirs to the same environment.
+$(VENV)/.demo-ready: requirements/sandbox.txt requirements/guard.txt pyproject.toml | $(BIN)/python
+	$(INSTALL)
 	@touch $@
+
+$(VENV)/.ready: requirements/test.txt requirements/guard.txt pyproject.toml | $(BIN)/python
+	$(INSTALL)
+	@touch $@ $(VENV)/.demo-ready
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if $(SUPPORTED) else "Python 3.11, 3.12, 3.13 or 3.14 is needed; this is " + sys.version.split()[0] + ". Set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
 
 $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	$(PYTHON) -m venv $(CHECKOV_VENV)
