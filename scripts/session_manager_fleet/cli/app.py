@@ -34,7 +34,8 @@ from session_manager_fleet.cli.commands.schema import schema
 from session_manager_fleet.cli.commands.targets import targets
 from session_manager_fleet.cli.commands.unlock import unlock
 from session_manager_fleet.cli.commands.verify import verify
-from session_manager_fleet.cli.options import Source, with_options
+from session_manager_fleet.cli.help_texts import Command, Group
+from session_manager_fleet.cli.options import Source, with_files, with_options
 from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal, visible_lines
 from session_manager_fleet.run import signals
@@ -48,6 +49,7 @@ def _print_version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="rollout.py",
+    cls=Group,
     help="Secure AWS Systems Manager Session Manager in every account and region of an AWS Organization.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,7 +61,14 @@ app = typer.Typer(
 def common(
     context: typer.Context,
     config: Annotated[
-        Path, typer.Option("-c", "--config", metavar="FILE", help="File with the organization and its settings.")
+        Path,
+        typer.Option(
+            "-c",
+            "--config",
+            metavar="FILE",
+            envvar=hints.CONFIG_VARIABLE,
+            help="File with the organization and its settings.",
+        ),
     ] = hints.CONFIG,
     read_from: Annotated[
         Path | None,
@@ -93,7 +102,7 @@ for command in (
     demo,
     sandbox,
 ):
-    app.command()(command)
+    app.command(cls=Command)(with_files(command))
 
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -151,7 +160,7 @@ def _shown(text: object) -> str:
 def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> int:
     """Run a program that consists of one command, which also has the options that stand before commands elsewhere."""
     program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    program.command()(with_options("context", common)(command))
+    program.command(cls=Command)(with_options("context", common)(command))
     _accept_all_letters()
     return run(arguments, program, name)
 

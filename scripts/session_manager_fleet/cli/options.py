@@ -21,30 +21,37 @@ from session_manager_fleet.reports import terminal, visible
 from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, exceptions as register, parse_tag
 
 AccountOption = Annotated[
-    list[str] | None, typer.Option("--account", metavar="ID|NAME-GLOB", help="Select accounts by id or name.")
+    list[str] | None,
+    typer.Option("--account", metavar="ID|NAME-GLOB", help="Select accounts by id or name; can be repeated."),
 ]
 OuOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--ou", metavar="PATH-GLOB", help="Select organizational units; Workloads/Prod/** includes nested ones."
+        "--ou",
+        metavar="PATH-GLOB",
+        help="Select organizational units; Workloads/Prod/** includes nested ones; can be repeated.",
     ),
 ]
 TagOption = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="Select accounts with this tag; several must all match."),
+    typer.Option(
+        "--tag", metavar="KEY=VALUE", help="Select accounts with this tag; can be repeated, then all must match."
+    ),
 ]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", metavar="REGION", help="Select regions.")]
+RegionOption = Annotated[
+    list[str] | None, typer.Option("--region", metavar="REGION", help="Select regions; can be repeated.")
+]
 ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
         metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R|role=ROLE",
-        help="Exclude accounts or regions from the selection.",
+        help="Exclude accounts or regions from the selection; can be repeated.",
     ),
 ]
 WaveOption = Annotated[str | None, typer.Option("--wave", metavar="NAME", help="Select one wave.")]
 ShardOption = Annotated[str | None, typer.Option("--shard", metavar="I/N", help="Select part I of N of the accounts.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Select all targets; by default, none are selected.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Select all targets.")]
 WorkersOption = Annotated[
     str, typer.Option("--workers", metavar="N|auto", help="Number of parallel targets; auto adapts to this machine.")
 ]
@@ -52,6 +59,14 @@ RunsOption = Annotated[
     Path, typer.Option("--runs", metavar="FOLDER", file_okay=False, help="Folder of the run folders.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Apply without confirmation.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", metavar="FILE", help="File with the organization; also before the command."),
+]
+ReadFromOption = Annotated[
+    Path | None,
+    typer.Option("--read-from", metavar="FILE", help="Read the accounts from this file; also before the command."),
+]
 LzaOption = Annotated[
     Path | None,
     typer.Option("--lza", metavar="FOLDER", help="Emulate the organization of this Landing Zone Accelerator folder."),
@@ -62,7 +77,7 @@ RUNS = hints.RUNS
 
 @dataclass(frozen=True)
 class Source:
-    """Files to read, from the options before the command.
+    """Files to read, from the options before or after the command.
 
     Attributes:
         config: organization.yaml.
@@ -105,7 +120,7 @@ def with_options(name: str, build: Callable[..., object]) -> Callable[[Callable[
     """Return a decorator that adds the options of a function to a command.
 
     Args:
-        name: Parameter of the command that receives the function's result.
+        name: Parameter of the command that receives the function's result, if it has one of this name.
         build: The function; its parameters become options.
     """
     options = inspect.signature(build, eval_str=True).parameters
@@ -116,7 +131,8 @@ def with_options(name: str, build: Callable[..., object]) -> Callable[[Callable[
         @functools.wraps(command)
         def decorated(**arguments: Any) -> int:  # noqa: ANN401 - the arguments of any command
             chosen = {option: arguments.pop(option) for option in options}
-            return command(**{name: build(**chosen)}, **arguments)
+            built = {name: build(**chosen)}
+            return command(**(built if name in own else {}), **arguments)
 
         merged = [*(parameter for parameter in own.values() if parameter.name != name), *options.values()]
         keywords = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in merged]
@@ -128,6 +144,17 @@ def with_options(name: str, build: Callable[..., object]) -> Callable[[Callable[
 
 
 selecting = with_options("selection", _selection)
+
+
+def _files(context: typer.Context, config: ConfigOption = None, read_from: ReadFromOption = None) -> typer.Context:
+    """Store the files named after a command, instead of those named before it."""
+    source: Source = context.obj
+    context.obj = Source(config or source.config, read_from or source.read_from)
+    hints.remember_files(context.obj.config, context.obj.read_from)
+    return context
+
+
+with_files = with_options("context", _files)
 
 
 def today() -> datetime.date:
