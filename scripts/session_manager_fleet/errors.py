@@ -35,9 +35,14 @@ class Problem:
 
 
 class FleetError(Exception):
-    """Base of all expected errors; the message is complete without a traceback."""
+    """Base of all expected errors; the message is complete without a traceback.
+
+    Attributes:
+        next_command: Words of the command to type next, without the program, which the command line completes.
+    """
 
     exit_code: ExitCode = ExitCode.TARGET_FAILED
+    next_command: tuple[str, ...] = ()
 
 
 class InputError(FleetError):
@@ -45,10 +50,13 @@ class InputError(FleetError):
 
     exit_code = ExitCode.INVALID_INPUT
 
-    def __init__(self, problems: str | Problem | Sequence[Problem], location: str = "") -> None:
+    def __init__(
+        self, problems: str | Problem | Sequence[Problem], location: str = "", *, next_command: Sequence[str] = ()
+    ) -> None:
         if isinstance(problems, str):
             problems = Problem(problems, location)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        self.next_command = tuple(next_command)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -133,6 +133,8 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
         errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):
             errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
+        if error.next_command:
+            errors.print(f"Next: {_shown(hints.command(*error.next_command))}", soft_wrap=True, highlight=False)
         return error.exit_code
     except TyperException as error:
         # Empty when Typer has printed the help for a call without arguments.
@@ -159,7 +161,11 @@ def _shown(text: object) -> str:
 
 def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> int:
     """Run a program that consists of one command, which also has the options that stand before commands elsewhere."""
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program = typer.Typer(
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+    )
     program.command(cls=Command)(with_options("context", common)(command))
     _accept_all_letters()
     return run(arguments, program, name)

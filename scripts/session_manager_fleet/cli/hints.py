@@ -60,8 +60,12 @@ def run_command(name: str, run: Path, *words: str) -> str:
 
     Args:
         name: The command, such as `resume`.
-        run: Folder of the run; in the default folder of runs, its id is enough.
+        run: Folder of the run.
         words: Further words of the command.
     """
-    reference = run.name if run.resolve().parent == RUNS.resolve() else os.path.relpath(run)
-    return command(name, reference, *words)
+    return command(name, reference_of(run), *words)
+
+
+def reference_of(run: Path) -> str:
+    """Return a run as commands take it: its id in the default folder of runs, else its path."""
+    return run.name if run.resolve().parent == RUNS.resolve() else os.path.relpath(run)

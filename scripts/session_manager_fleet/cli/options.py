@@ -14,10 +14,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from session_manager_fleet.accounts import Matcher
+from session_manager_fleet.accounts import Matcher, ou_matches
 from session_manager_fleet.cli import hints
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.reports import counted, terminal, visible
 from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, exceptions as register, parse_tag
 
 AccountOption = Annotated[
@@ -210,18 +210,27 @@ def load(
     Raises:
         InputError: No selection was given, the selection is empty, or an exception has expired.
     """
-    uses_tags = bool(selection.include.tags) or any(text.startswith("tag=") for text in selection.exclude)
-    inventory = load_inventory(source, with_tags=uses_tags, refuse_expired=refuse_expired)
+    inventory = load_inventory(source, with_tags=selection.uses_tags, refuse_expired=refuse_expired)
     targets = inventory.select(selection)
     if not selection.given:
         terminal.print_targets(console, targets.targets)
-        count = len(targets.targets)
-        raise InputError(f"No targets selected. Use --account, --ou, … or --all (these {count} targets).")
+        these = counted(len(targets.targets), "target")
+        raise InputError(f"No targets selected. Use --account, --ou, … or --all (these {these}).")
     terminal.print_skipped(console, targets.skipped)
     if not targets.targets and selection.shard is None and not (empty_when_whole and selection.whole):
-        raise InputError("No target matches the selection; check --account, --ou, --tag, --region and --exclude.")
+        message = "No target matches the selection; check --account, --ou, --tag, --region and --exclude."
+        raise InputError(message + _units_below(inventory, selection))
     inventory.check_settings(targets)
     return inventory, targets
+
+
+def _units_below(inventory: Inventory, selection: Selection) -> str:
+    """Return a sentence about a selected unit whose accounts are all in units below it, or an empty text."""
+    for unit in selection.include.ous:
+        below = f"{unit.rstrip('/')}/**"
+        if any(ou_matches(below, account.ou) for account in inventory.organization.accounts):
+            return f' --ou "{unit}" selects only accounts directly in it; use --ou "{below}" for all below it, too.'
+    return ""
 
 
 def parse_workers(text: str) -> int | None:

@@ -11,17 +11,21 @@ from contextlib import ExitStack, contextmanager
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, today, warnings_of
 from session_manager_fleet.cli.run_options import Running
-from session_manager_fleet.errors import FleetError, InputError
-from session_manager_fleet.reports import terminal
+from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.reports import counted, terminal
 from session_manager_fleet.run import (
+    DESTROY,
     SUMMARY,
     Beginning,
     Operation,
     RunFolder,
     RunLock,
+    Summary,
     TargetResult,
     beginnings,
     exit_code,
@@ -30,6 +34,9 @@ from session_manager_fleet.run import (
     with_changes,
 )
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target, TargetList, register
+
+# A command that follows names at most so many accounts.
+_NAMED_ACCOUNTS = 5
 
 
 def load_for_run(
@@ -47,9 +54,9 @@ def refuse_unattended(running: Running, *, destroys: bool = False) -> None:
         InputError: Standard input is not a terminal and --yes is missing, or --allow-destroy is missing with --yes.
     """
     if not running.yes and not sys.stdin.isatty():
-        message = (
-            "Cannot ask for confirmation: standard input is not a terminal. Use --yes, or plan and then apply RUN."
-        )
+        options = "--yes and --allow-destroy" if destroys else "--yes"
+        message = f"Cannot ask for confirmation: standard input is not a terminal. Use {options}"
+        message += "." if destroys else ", or plan and then apply RUN."
         raise InputError(message, "--yes")
     if destroys and running.yes and not running.options.allow_destroy:
         message = "Keys, log groups and buckets would be deleted without confirmation; add --allow-destroy."
@@ -98,7 +105,12 @@ def locked_run(run: str, running: Running) -> Iterator[tuple[RunFolder, RunLock]
         lock = RunLock.take(folder.path.parent, folder.run_id)
     with lock:
         folder.tighten()
-        yield folder, lock
+        try:
+            yield folder, lock
+        except FleetError as error:
+            reference = hints.reference_of(folder.path)
+            error.next_command = tuple(reference if word == "RUN" else word for word in error.next_command)
+            raise
 
 
 def prepare(
@@ -130,24 +142,31 @@ def show(operation: Operation, results: Sequence[TargetResult], console: Console
     if quiet:
         return
     summary = operation.run.summarize(operation.run.read(), with_changes(results))
-    terminal.print_change_sets(console, summary)
+    report = hints.run_command("report", operation.run.path, "--format", "html")
+    terminal.print_change_sets(console, summary, report)
     terminal.print_notes(console, summary)
 
 
 def ask_and_apply(operation: Operation, planned: Sequence[TargetResult], running: Running, console: Console) -> int:
     """Apply planned changes after confirmation, finish the run, and return the exit code."""
-    results, count = list(planned), len(with_changes(planned))
-    if count and not operation.stop.is_set() and (running.yes or _confirmed(operation, count)):
-        results = apply_planned(operation, results, running, console)
+    results, pending = list(planned), with_changes(planned)
+    if pending and not operation.stop.is_set():
+        if running.yes or _confirmed(operation, pending, console):
+            results = apply_planned(operation, results, running, console)
+        else:
+            console.print("Nothing was applied.")
     return finish(operation, results, console, quiet=running.quiet)
 
 
-def _confirmed(operation: Operation, count: int) -> bool:
+def _confirmed(operation: Operation, pending: Sequence[TargetResult], console: Console) -> bool:
     """Ask for confirmation; a destruction requires to type the number of targets or the organization's id."""
+    terminal.print_recap(console, operation.run.summarize(operation.run.read(), pending))
+    count = len(pending)
+    targets = counted(count, "target")
     if not operation.destroys:
-        return _ask(operation, lambda: typer.confirm(f"Apply to {count} targets?"))
+        return _ask(operation, lambda: typer.confirm(f"Apply to {targets}?"))
     organization = operation.inventory.settings.organization.id
-    question = f"Destroy {count} targets of {organization}? Type their number or the organization's id to confirm"
+    question = f"Destroy {targets} of {organization}? Type their number or the organization's id to confirm"
     confirmed = _ask(operation, lambda: typer.prompt(question) in {str(count), organization})
     if confirmed:
         operation.allow_destroy()
@@ -185,7 +204,38 @@ def finish(operation: Operation, results: Sequence[TargetResult], console: Conso
     terminal.print_results(console, summary, quiet=quiet)
     path = os.path.relpath(operation.run.path / SUMMARY)
     console.print(f"Run {operation.run.run_id}: {escape(path)}")
+    if not (quiet and code == ExitCode.DONE):
+        print_next(console, operation.run, summary)
     return code
+
+
+def print_next(console: Console, run: RunFolder, summary: Summary) -> None:
+    """Print the command that continues a run, or that checks what it did."""
+    totals = summary.totals
+    if summary.command == "plan":
+        again = totals.failed + totals.not_started + totals.unfinished
+        if not again and not totals.changes:
+            return
+        purpose = "plan the remaining targets again" if again else "apply these plans"
+        line = hints.run_command("resume" if again else "apply", run.path)
+    elif totals.failed + totals.changes + totals.not_started + totals.unfinished:
+        purpose = "complete this run"
+        line = hints.run_command("resume", run.path)
+        if not totals.failed + totals.not_started + totals.unfinished:
+            purpose, line = "apply these plans", hints.run_command("apply", run.path)
+    elif summary.command == DESTROY:
+        return
+    else:
+        purpose, line = "check the live state", hints.command("verify", *_selection_of(summary))
+    console.print(Text(f"Next, to {purpose}: {line}"), soft_wrap=True)
+
+
+def _selection_of(summary: Summary) -> list[str]:
+    """Return the options that select the accounts of a run; all of them if there are many."""
+    accounts = dict.fromkeys(entry.account_id for entry in summary.targets)
+    if len(accounts) > _NAMED_ACCOUNTS:
+        return ["--all"]
+    return [word for account in accounts for word in ("--account", account)]
 
 
 def finish_without_work(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:

@@ -6,4 +6,8 @@ from session_manager_fleet.reports.terminal import (
     VerificationProgress as VerificationProgress,
     print_verification as print_verification,
 )
-from session_manager_fleet.reports.text import visible as visible, visible_lines as visible_lines
+from session_manager_fleet.reports.text import (
+    counted as counted,
+    visible as visible,
+    visible_lines as visible_lines,
+)

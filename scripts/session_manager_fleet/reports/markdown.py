@@ -21,6 +21,7 @@ from session_manager_fleet.reports.text import (
     outcome,
     preview_line,
     previews,
+    report_command,
     status_words,
     telling_attributes,
     totals_line,
@@ -128,7 +129,7 @@ def _counts(summary: Summary, statuses: Sequence[Status]) -> list[int]:
 
 def _tail(summary: Summary, left_out: dict[str, int]) -> str:
     what = ", ".join(counted(number, noun) for noun, number in left_out.items())
-    command = code(f"rollout.py report {summary.run_id} --format html")
+    command = code(report_command(summary))
     return f"---\n\nOmitted, because comments are limited in size: {what}. Full report: {command}, or `summary.json`.\n"
 
 

@@ -73,6 +73,11 @@ def outcome(entry: TargetResult) -> str:
     return f"{status_words(entry.status)}, verified" if entry.verified else status_words(entry.status)
 
 
+def report_command(summary: Summary) -> str:
+    """Return the command that makes the complete report of a run, for readers on another machine."""
+    return f"session-manager-fleet report {visible(summary.run_id)} --format html"
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 target`, `2 targets`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
@@ -95,6 +100,15 @@ def action_counts(change_set: ChangeSet) -> str:
     """Return the number of resources by action, such as `1 to replace, 2 to create`."""
     counts = Counter(change.action for change in change_set.changes)
     return ", ".join(f"{counts[action]} to {action}" for action in ACTIONS if counts[action]) or "outputs only"
+
+
+def action_totals(summary: Summary) -> str:
+    """Return the number of resources of all targets by action, such as `2 to replace, 40 to create`."""
+    counts: Counter[str] = Counter()
+    for group in summary.change_sets:
+        for change in group.change_set.changes:
+            counts[change.action] += len(group.targets)
+    return ", ".join(f"{counts[action]:,} to {action}" for action in ACTIONS if counts[action]) or "outputs only"
 
 
 def change_counts(entry: TargetResult) -> str:

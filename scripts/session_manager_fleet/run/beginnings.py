@@ -137,7 +137,8 @@ def refuse_skipped_waves(inventory: Inventory, state: RunState, pending: Sequenc
         reverse: The last wave comes first, as for destroy.
 
     Raises:
-        InputError: An earlier wave has more failed targets than it tolerates, or targets that are not done.
+        InputError: An earlier wave has more failed targets than it tolerates, or targets that are not done; RUN in
+            its next command stands for the run.
     """
     worked_on = {target.key for target in pending}
     waves: dict[str, list[TargetResult]] = {}
@@ -152,6 +153,8 @@ def refuse_skipped_waves(inventory: Inventory, state: RunState, pending: Sequenc
         undone = sum(result.status in _UNDONE and result.key not in worked_on for result in results)
         where = f"of {len(results)} targets of the wave {name}, which comes before {order[last]}"
         if tolerance.get(name, Tolerance()).exceeded_by(failures, len(results)):
-            raise InputError(f"{failures} {where}, failed: `resume` the run first.", "RUN")
+            message = f"{failures} {where}, failed: resume the run first."
+            raise InputError(message, "RUN", next_command=("resume", "RUN"))
         if undone:
-            raise InputError(f"{undone} {where}, are not done: `apply` that wave, or `resume` the run first.", "RUN")
+            message = f"{undone} {where}, are not done: apply that wave first."
+            raise InputError(message, "RUN", next_command=("apply", "RUN", "--wave", name))

@@ -162,12 +162,12 @@ class RunFolder:
         except OSError as error:
             rest = "nothing was started."
             if self.begun:
-                rest = (
-                    "no further target was started, and no result is lost. Free disk space there, then `rollout.py "
-                    f"resume {self.run_id}`."
-                )
+                rest = "no further target was started, and no result is lost. Free disk space there, then resume."
             message = f"{error.filename or self.path} cannot be written ({error.strerror or error}); {rest}"
-            raise JournalError(message) from error
+            problem = JournalError(message)
+            if self.begun:
+                problem.next_command = ("resume", str(self.path))
+            raise problem from error
 
     # --- Reading -----------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ from session_manager_fleet.terraform import (
 DESTROY = "destroy"
 # The accounts that were discovered for the run; `--read-from` reads them.
 ORGANIZATION = "organization.json"
+# One Ctrl-C may come twice at once: to the process and, as by GNU timeout, to its group. A person takes longer.
+SAME_SIGNAL_SECONDS = 1.0
 
 
 @dataclass
@@ -243,12 +246,15 @@ class Operation:
         Args:
             say: Shows a sentence to the user.
         """
+        first = 0.0
 
         def handle(_number: int, _frame: FrameType | None) -> None:
+            nonlocal first
             if not self.stop.is_set():
                 self.stop.set()
+                first = time.monotonic()
                 say("Stopping after the running targets. Interrupt again to interrupt terraform itself.")
-            else:
+            elif time.monotonic() - first >= SAME_SIGNAL_SECONDS:
                 say("Interrupting terraform; it saves its state first.")
                 self._interrupt()
 

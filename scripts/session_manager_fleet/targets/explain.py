@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from session_manager_fleet.errors import InputError
@@ -56,6 +56,10 @@ class Explanation:
     target: Target
     values: tuple[ExplainedValue, ...]
     exceptions: tuple[PolicyException, ...]
+
+    def changed(self) -> Explanation:
+        """Return the explanation without the built-in defaults that no layer has touched."""
+        return replace(self, values=tuple(value for value in self.values if value.where))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content in the form of machine-readable output."""

@@ -107,6 +107,11 @@ class Selection:
         return self.everything or self.wave is not None or not self.include.empty
 
     @property
+    def uses_tags(self) -> bool:
+        """Whether the selection depends on account tags."""
+        return bool(self.include.tags) or any(text.startswith("tag=") for text in self.exclude)
+
+    @property
     def whole(self) -> bool:
         """Whether the selection covers all targets that exist."""
         return self.everything and self.include.empty and not (self.exclude or self.wave or self.shard)
@@ -148,10 +153,12 @@ def select_targets(
         InputError: A pattern matches nothing, an exclusion is malformed, or there is no such wave.
     """
     exclusions = [_exclusion(text, organization, regions) for text in selection.exclude]
-    problems = [
-        Problem(message, {"ous": "--ou", "accounts": "--account", "regions": "--region"}[attribute])
-        for attribute, _, message in selection.include.dead_ends(organization, regions)
-    ]
+    problems = []
+    for attribute, index, message in selection.include.dead_ends(organization, regions):
+        option = {"ous": "--ou", "accounts": "--account", "regions": "--region"}[attribute]
+        several = "," in getattr(selection.include, attribute)[index]
+        advice = f" Repeat {option} to select several." if several else ""
+        problems.append(Problem(message + advice, option))
     names = [wave.name for wave in waves]
     if selection.wave is not None and selection.wave not in {*names, REST}:
         known = ", ".join(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
 
 if TYPE_CHECKING:
-    from session_manager_fleet.settings import Settings
+    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings, Settings
     from session_manager_fleet.targets.model import Target
 
 
@@ -65,18 +65,31 @@ def _lines(text: str) -> list[str]:
 
 
 def render(
-    renderer: TfvarsRenderer, settings: Settings, targets: Sequence[Target], folder: Path, *, find_stale: bool
+    renderer: TfvarsRenderer,
+    settings_of: Callable[[Target], EffectiveSettings],
+    role: DeploymentRole,
+    targets: Sequence[Target],
+    folder: Path,
+    *,
+    find_stale: bool,
 ) -> list[RenderedFile]:
     """Render the tfvars of all targets, `<folder>/<account>/<region>.tfvars`, without writing them.
+
+    Args:
+        renderer: The renderer.
+        settings_of: Returns the settings of a target.
+        role: The role in every account.
+        targets: The targets.
+        folder: Folder of the files.
+        find_stale: Also return files of targets that no longer exist.
 
     Raises:
         InputError: The settings of a target conflict, or the user's template fails.
     """
-    role = settings.organization.deployment_role
     rendered = []
     for target in targets:
         path = folder / f"{target.key}.tfvars"
-        text = renderer.render(target, settings.effective(target.account, target.region), role)
+        text = renderer.render(target, settings_of(target), role)
         rendered.append(RenderedFile(path, text, _read(path) if path.is_file() else None))
     if find_stale:
         expected = {file.path for file in rendered}

@@ -147,7 +147,7 @@ def failure(command: str, code: int, errors: Sequence[str], log: Path) -> Terraf
         if lock := _lock_of(error):
             message = (
                 f"The state is locked by {lock['Who']} since {lock['Created']} ({lock['Operation']}). Wait until it is "
-                "released; if the lock is stale, see `rollout.py unlock`."
+                "released; if the lock is stale, the command unlock shows how to release it."
             )
             return StateLockedError(message + where, errors, lock)
         if error.startswith(_STALE):

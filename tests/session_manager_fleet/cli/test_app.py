@@ -183,7 +183,7 @@ def test_a_missing_settings_file_is_named(command: Command, project: Path) -> No
     refused(command("targets", "--all"), "organization.yaml: The file does not exist.")
 
 
-@pytest.mark.parametrize("verb", ["targets", "render", "plan", "apply"])
+@pytest.mark.parametrize("verb", ["render", "plan", "apply"])
 @pytest.mark.parametrize("selection", [[], ["--exclude", "Dev"], ["--shard", "1/1"]])
 def test_without_a_selection_nothing_is_done(
     command: Command, project: Path, verb: str, selection: Sequence[str]
@@ -221,7 +221,13 @@ def test_without_a_selection_nothing_is_done(
         (["explain", "Deb"], 'ACCOUNT: No account has the id or name "Deb" (did you mean "Dev"?).'),
         (["explain", "Dev", "eu-west-2"], 'REGION: The organization does not use the region "eu-west-2"'),
         (["explain", "Dev", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),
-        (["exceptions", "--format", "csv"], '--format: Unknown format "csv"; use table or json.'),
+        (["exceptions", "--format", "xml"], '--format: Unknown format "xml"; use table, json or csv.'),
+        (["targets", "--account", "Dev,Payments"], "Repeat --account to select several."),
+        (["targets", "--region", "eu-west-1,us-east-1"], "Repeat --region to select several."),
+        (
+            ["targets", "--ou", "Workloads"],
+            '--ou "Workloads" selects only accounts directly in it; use --ou "Workloads/**" for all below it, too.',
+        ),
         (["schema", "--of", "journal"], '--of: There is no schema of "journal"; use organization or summary.'),
         (["render", "--all", "--templates", "absent"], "absent: The template terraform.tfvars.j2 does not exist."),
         (["render", "--all", "--prune", "--check"], "--prune: Cannot be combined with --check"),
@@ -678,7 +684,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(command: Comman
     outcome = command("render", "--all", "--output", "taken")
 
     assert outcome.code == 1
-    assert outcome.err.count("\n") == 2  # the skipped account, and the error
+    assert outcome.err.count("\n") == 3  # the skipped account, no access to retry tokens, and the error
     assert "taken" in outcome.err
     assert "Traceback" not in outcome.err
 
@@ -983,7 +989,8 @@ def test_letters_that_an_encoding_lacks_are_spelled_out(project: Path, encoding:
 def test_who_asks_aws_for_nothing_needs_no_usable_configuration(project: Path, environment: dict[str, str]) -> None:
     done = script("rollout.py", "render", "--all", folder=project, HOME=str(project), **environment)
 
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 2)
+    assert "Warning: Retry tokens of failed updates are not rendered, unlike in plan: " in done.stderr
 
     edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: organizations}")
     done = script("rollout.py", "targets", "--all", folder=project, HOME=str(project), **environment)
@@ -1008,6 +1015,6 @@ def test_the_short_script_renders(command: Command, project: Path, options: Sequ
 
     done = script("render_tfvars.py", *options, "--output", "short", folder=project)
 
-    assert (done.returncode, done.stderr.count("\n")) == (0, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (0, 2)
     command("-c", "mine.yaml", "render", "--all", "--output", "long")
     assert snapshot(project / "short") == snapshot(project / "long") != {}

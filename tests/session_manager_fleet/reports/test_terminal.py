@@ -207,7 +207,7 @@ def test_attributes_are_shown_as_a_diff(console: Console) -> None:
     assert "        ~ x[39] = 39 → 40\n          … and 10 more attributes\n" in text
     assert "    + a.new\n        + days = 0\n        + rotation = false\n" in text
     assert '    - a.old\n        - name = "x"\n' in text
-    assert text.endswith("\nAll attributes: rollout.py report 20261121T220000Z-abcd --format html\n")
+    assert text.endswith("\nAll attributes: session-manager-fleet report 20261121T220000Z-abcd --format html\n")
 
 
 def test_destruction_is_coloured_and_no_colour_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

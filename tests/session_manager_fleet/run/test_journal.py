@@ -190,9 +190,11 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_part_of_an_event(run: R
     path = run.path / JOURNAL
     before = path.read_bytes()
 
-    message = rf"journal\.jsonl cannot be written \(File too large\); .* `rollout\.py resume {run.run_id}`"
-    with largest_file(len(before) + room), pytest.raises(JournalError, match=message):
+    message = r"journal\.jsonl cannot be written \(File too large\); .* Free disk space there, then resume\."
+    with largest_file(len(before) + room), pytest.raises(JournalError, match=message) as raised:
         run.finished(FAILED)
+
+    assert raised.value.next_command == ("resume", str(run.path))
 
     assert path.read_bytes() == before
     # What was at work meanwhile ends, when there is room again: its event is not lost, and nothing is damaged.

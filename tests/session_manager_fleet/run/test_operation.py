@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -341,9 +342,11 @@ def test_an_indeterminate_target_is_verified_with_its_current_retry_token(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_stops_and_the_second_interrupts_terraform(
-    prepare: Callable[..., Operation], number: signal.Signals
+    prepare: Callable[..., Operation], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     operation = prepare()
+    moment = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
     told: list[str] = []
     interrupted: list[bool] = []
     inner = operation.workers
@@ -359,6 +362,9 @@ def test_the_first_signal_stops_and_the_second_interrupts_terraform(
     with operation.interruptible(told.append), operation._rollout():
         signal.raise_signal(number)
         assert (operation.stop.is_set(), interrupted) == (True, [])
+        signal.raise_signal(number)  # the same Ctrl-C, sent to the process and to its group
+        assert interrupted == []
+        moment += 1
         signal.raise_signal(number)
         assert interrupted == [True]
 

@@ -24,7 +24,12 @@ def render_all(tmp_path: Path, make_settings: Callable[[str], Settings], organiz
     def render_all(name: str = "*", rest: str = "") -> list[RenderedFile]:
         settings = make_settings(rest)
         return render(
-            renderer_of(settings), settings, targets(settings, organization, name), tmp_path / "out", find_stale=True
+            renderer_of(settings),
+            lambda target: settings.effective(target.account, target.region),
+            settings.organization.deployment_role,
+            targets(settings, organization, name),
+            tmp_path / "out",
+            find_stale=True,
         )
 
     return render_all

@@ -153,7 +153,7 @@ def test_the_command_says_when_nothing_is_locked(
     lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
-    assert "None of the states of these 2 targets is locked." in capsys.readouterr().out
+    assert "No state is locked (2 targets checked)." in capsys.readouterr().out
 
     lock(TARGETS[0], "broken")
     assert cli.run(["-c", str(config), "unlock", "--all"]) == ExitCode.DONE

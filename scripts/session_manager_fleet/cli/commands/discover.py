@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.accounts import save
 from session_manager_fleet.cli.options import load_inventory
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.reports import counted, terminal, visible
 
 
 def discover(
@@ -28,12 +27,12 @@ def discover(
     organization = load_inventory(context.obj, with_tags=tags).organization
     if output is not None:
         save(organization, output)
-        console.print(f"{len(organization.accounts)} accounts saved in {escape(str(output))}")
+        console.print(f"{counted(len(organization.accounts), 'account')} saved in {escape(str(output))}")
         return ExitCode.DONE
-    table = Table("Account", "Name", "Organizational unit", "Role", "Skipped because")
+    table = terminal.table_of("Account", "Name", "Organizational unit", "Role", "Skipped because")
     for account in organization.accounts:
         shown = (Text(visible(text)) for text in (account.name, account.ou, account.role, account.skip_reason))
         table.add_row(account.id, *shown)
     console.print(table)
-    console.print(f"{len(organization.accounts)} accounts")
+    console.print(counted(len(organization.accounts), "account"))
     return ExitCode.DONE

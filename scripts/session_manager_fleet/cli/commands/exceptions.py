@@ -2,29 +2,62 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
 import typer
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from session_manager_fleet.cli.options import load_inventory, today
-from session_manager_fleet.cli.output import FormatOption, check_format, write_json
+from session_manager_fleet.cli.options import load_inventory, selecting, today
+from session_manager_fleet.cli.output import check_format, write_json
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import terminal, visible
-from session_manager_fleet.targets import Selection, register
+from session_manager_fleet.reports import counted, terminal, visible
+from session_manager_fleet.targets import PolicyException, Selection, register
+
+_COLUMNS = ("owner", "reason", "expires", "days_left", "expired", "skip", "set", "targets", "where")
 
 
-def exceptions(context: typer.Context, output: FormatOption = "table") -> int:
-    """List the exceptions: owner, changes, targets, and days until they expire."""
-    check_format(output, "table", "json")
-    inventory = load_inventory(context.obj)
-    entries = register(inventory.settings, inventory.select(Selection(everything=True)).targets, today())
+@selecting
+def exceptions(
+    context: typer.Context,
+    selection: Selection,
+    output: Annotated[str, typer.Option("--format", metavar="table|json|csv", help="Output format.")] = "table",
+) -> int:
+    """List the exceptions: owner, changes, targets, and days until they expire; with a selection, those for it."""
+    check_format(output, "table", "json", "csv")
+    inventory = load_inventory(context.obj, with_tags=selection.uses_tags)
+    entries = register(inventory.settings, inventory.select(selection).targets, today())
+    if selection.given and not selection.whole:
+        entries = [entry for entry in entries if entry.targets]
     if output == "json":
         write_json({"exceptions": [entry.as_dict() for entry in entries]})
-        return ExitCode.DONE
-    console = terminal.make_console()
-    table = Table("Days left", "Expires", "Owner", "Skips", "Sets", "Targets", "Reason", "Where")
-    for column in table.columns[3:]:
-        column.overflow = "fold"
+    elif output == "csv":
+        _write_csv(entries)
+    elif entries:
+        _print_table(terminal.make_console(), entries)
+    else:
+        terminal.make_console().print("There are no exceptions.")
+    return ExitCode.DONE
+
+
+def _write_csv(entries: Sequence[PolicyException]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for entry in entries:
+        values = entry.as_dict()
+        writer.writerow(
+            " ".join(value) if isinstance(value, tuple) else json.dumps(value) if isinstance(value, bool) else value
+            for value in (values[column] for column in _COLUMNS)
+        )
+
+
+def _print_table(console: Console, entries: Sequence[PolicyException]) -> None:
+    headings = ("Days left", "Expires", "Owner", "Skips", "Sets", "Targets", "Reason", "Where")
+    table = terminal.table_of(*headings, whole=("Expires",))
     for entry in entries:
         days_left = Text(str(entry.days_left), style="bold red" if entry.expired else "")
         table.add_row(
@@ -40,5 +73,4 @@ def exceptions(context: typer.Context, output: FormatOption = "table") -> int:
     console.print(table)
     for entry in entries:
         console.print(Text(f"{entry.where}: {', '.join(entry.targets) or 'matches no target'}", style="dim"))
-    console.print(f"{len(entries)} exceptions, {sum(entry.expired for entry in entries)} expired")
-    return ExitCode.DONE
+    console.print(f"{counted(len(entries), 'exception')}, {sum(entry.expired for entry in entries)} expired")

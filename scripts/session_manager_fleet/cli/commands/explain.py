@@ -24,12 +24,17 @@ def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Account id or name.")],
     region: Annotated[str | None, typer.Argument(metavar="[REGION]", help="One region; default all.")] = None,
     output: FormatOption = "table",
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Show only values that organization.yaml sets or removes.")
+    ] = False,
 ) -> int:
     """Show the effective settings of an account, and the line of organization.yaml that each comes from."""
     check_format(output, "table", "json")
     inventory = load_inventory(context.obj)
     found = find_account(inventory.organization, account, "ACCOUNT")
     explanations = explaining.explain(inventory, found, region, today())
+    if changed:
+        explanations = [explanation.changed() for explanation in explanations]
     if output == "json":
         write_json(
             {

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, RunsOption
+from session_manager_fleet.cli.run_flow import print_next
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import Status, exit_code, merge as merging
@@ -38,9 +40,12 @@ def merge(
     if exceeded:
         code = ExitCode.TARGET_FAILED
     run.end(code)
-    terminal.print_summary(console, run.write_summary())
+    summary = run.write_summary()
+    terminal.print_summary(console, summary, hints.run_command("report", run.path, "--format", "html"))
     for sentence in exceeded:
         console.print(f"[bold red]{escape(sentence)}.[/bold red]")
     path = os.path.relpath(run.path)
     console.print(f"Run {run.run_id}: {len(parts)} of {parts[0].shard.count} shards in {escape(path)}")
+    if not state.first.missing_shards:
+        print_next(console, run, summary)
     return code

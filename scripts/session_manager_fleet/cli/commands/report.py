@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
@@ -28,7 +29,8 @@ def report(
     """Show the results of a run: as a table, or for a pull request, a CI system or a program."""
     if output_format not in REPORTS:
         raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
-    summary = _summary(find_run(run, runs))
+    folder = find_run(run, runs)
+    summary = _summary(folder)
     if output is not None:
         content = REPORTS[output_format](summary)
         try:
@@ -36,7 +38,8 @@ def report(
         except OSError as error:
             raise FleetError(f"Cannot write {output}: {error.strerror or error}.") from error
     elif output_format == "table":
-        terminal.print_summary(terminal.make_console(), summary)
+        report_command = hints.run_command("report", folder.path, "--format", "html")
+        terminal.print_summary(terminal.make_console(), summary, report_command)
     else:
         try:
             sys.stdout.write(REPORTS[output_format](summary))

@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +14,7 @@ import typer
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import check_format, write_json
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.reports import terminal
+from session_manager_fleet.reports import counted, terminal
 from session_manager_fleet.targets import Selection, Target, occupied_shards
 
 # GitHub runs at most 256 jobs of one matrix (workflow syntax, jobs.<job_id>.strategy.matrix).
@@ -36,13 +36,15 @@ def targets(
         typer.Option(metavar="N", help=f"Shards of the github-matrix, 1 to {MATRIX_LIMIT}; default {MATRIX_SHARDS}."),
     ] = None,
 ) -> int:
-    """List targets in the order in which they are applied."""
+    """List targets in the order in which they are applied; all of them without a selection."""
     check_format(output, "table", "json", "csv", "github-matrix")
     if shards is not None and (output != "github-matrix" or not 1 <= shards <= MATRIX_LIMIT):
         raise InputError(f"Use a number from 1 to {MATRIX_LIMIT}, with --format github-matrix.", "--shards")
     if output == "github-matrix" and selection.shard is not None:
         raise InputError("Cannot be combined with --format github-matrix: its jobs are the shards.", "--shard")
     console, errors = terminal.make_console(), terminal.make_console(stderr=True)
+    if not selection.given:
+        selection = replace(selection, everything=True)
     _, selected = load(context.obj, selection, errors)
     if output == "json":
         listed = [{**_row(target), "tags": dict(target.account.tags)} for target in selected.targets]
@@ -56,7 +58,7 @@ def targets(
         write_json({"include": _matrix(selected.targets, shards or MATRIX_SHARDS)}, indent=None)
     else:
         terminal.print_targets(console, selected.targets)
-        console.print(f"{len(selected.targets)} targets")
+        console.print(counted(len(selected.targets), "target"))
     return ExitCode.DONE
 
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import terminal, visible
+from session_manager_fleet.reports import counted, terminal, visible
 from session_manager_fleet.targets import Selection
 from session_manager_fleet.terraform import StateBackend, read_locks, release_commands
 
@@ -23,7 +23,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
     locks = read_locks(backend, selected.targets)
     if not locks:
-        console.print(f"None of the states of these {len(selected.targets)} targets is locked.")
+        console.print(f"No state is locked ({counted(len(selected.targets), 'target')} checked).")
         return ExitCode.DONE
     now = datetime.datetime.now(datetime.UTC)
     for lock in locks:

@@ -8,12 +8,14 @@ from session_manager_fleet.reports.terminal.progress import TerminalProgress as 
 from session_manager_fleet.reports.terminal.tables import (
     print_change_sets as print_change_sets,
     print_notes as print_notes,
+    print_recap as print_recap,
     print_results as print_results,
     print_skipped as print_skipped,
     print_summary as print_summary,
     print_targets as print_targets,
     status_text as status_text,
     table as table,
+    table_of as table_of,
 )
 from session_manager_fleet.reports.terminal.verification import (
     VerificationProgress as VerificationProgress,

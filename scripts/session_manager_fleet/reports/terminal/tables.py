@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
     action_counts,
+    action_totals,
     change_counts,
     counted,
     diff_lines,
@@ -26,6 +27,7 @@ from session_manager_fleet.reports.text import (
     outcome,
     preview_line,
     previews,
+    report_command,
     status_words,
     telling_attributes,
     totals_line,
@@ -62,6 +64,7 @@ _TARGETS = 50
 _NAMES = 12
 _ATTRIBUTES = 40
 _ATTRIBUTES_OF_WHOLE = 4
+_WIDTH_WITH_WORKSPACES = 110
 
 
 def status_text(entry: TargetResult) -> Text:
@@ -69,32 +72,57 @@ def status_text(entry: TargetResult) -> Text:
     return Text(outcome(entry), style=_STATUS_STYLES[entry.status])
 
 
+def table_of(*headings: str, whole: Collection[str] = ("Account", "Region")) -> Table:
+    """Return a table that never cuts a value: columns in `whole` stay on one line, the others are folded."""
+    table = Table()
+    for heading in headings:
+        width = 12 if heading.lower() == "account" else None  # the digits of an account id
+        table.add_column(heading, overflow="fold", no_wrap=heading in whole, min_width=width)
+    return table
+
+
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
-    """Print which accounts are skipped, and why."""
+    """Print which accounts are skipped, in one line for each reason."""
+    by_reason: dict[str, list[SkippedAccount]] = {}
     for entry in skipped:
-        text = f"Skipped {entry.account_id} {visible(entry.account_name)}: {visible(entry.reason)}."
+        by_reason.setdefault(entry.reason, []).append(entry)
+    for reason, entries in by_reason.items():
+        if len(entries) == 1:
+            text = f"Skipped {entries[0].account_id} {visible(entries[0].account_name)}: {visible(reason)}."
+        else:
+            names = listed([visible(entry.account_name) for entry in entries], _NAMES)
+            text = f"Skipped {counted(len(entries), 'account')} ({visible(reason)}): {names}."
         console.print(Text(text, style="magenta"))
 
 
 def print_targets(console: Console, targets: Sequence[Target]) -> None:
-    """List targets in the order in which they are applied."""
-    table = Table("Account", "Name", "Organizational unit", "Region", "Wave", "Workspace", title=None)
+    """List targets in the order in which they are applied; a narrow terminal has no room for workspaces."""
+    headings = ["Account", "Name", "Organizational unit", "Region", "Wave"]
+    if console.width >= _WIDTH_WITH_WORKSPACES:
+        headings.append("Workspace")
+    table = table_of(*headings, whole=("Account", "Region", "Workspace"))
     for target in targets:
-        region = f"{target.region} (home)" if target.is_home else target.region
         account = target.account
-        table.add_row(
+        cells = (
             account.id,
             Text(visible(account.name)),
             Text(visible(account.ou)),
-            region,
+            f"{target.region} (home)" if target.is_home else target.region,
             Text(visible(target.wave)),
             target.workspace,
         )
+        table.add_row(*cells[: len(headings)])
     console.print(table)
 
 
-def print_change_sets(console: Console, summary: Summary) -> None:
-    """Show each distinct change set once, with its targets; destructive ones first."""
+def print_change_sets(console: Console, summary: Summary, report: str = "") -> None:
+    """Show each distinct change set once, with its targets; destructive ones first.
+
+    Args:
+        console: The console to print to.
+        summary: The summary.
+        report: Command that makes the report with all attributes; by default that of the installed program.
+    """
     entries = {entry.key: entry for entry in summary.targets}
     cut = False
     for number, group in enumerate(summary.change_sets, start=1):
@@ -111,8 +139,23 @@ def print_change_sets(console: Console, summary: Summary) -> None:
         if change_set.outputs:
             console.print(Text(f"      outputs: {visible(', '.join(change_set.outputs))}", style="dim"))
     if cut:
-        command = f"rollout.py report {visible(summary.run_id)} --format html"
-        console.print(Text(f"\nAll attributes: {command}", style="dim"))
+        command = report or report_command(summary)
+        console.print(Text(f"\nAll attributes: {visible(command)}", style="dim"), soft_wrap=True)
+
+
+def print_recap(console: Console, summary: Summary) -> None:
+    """Repeat what decides about planned changes: how many there are, and each destructive one."""
+    console.print(Text(f"\n{action_totals(summary)}, in {counted(_changed(summary), 'target')}.", style="bold"))
+    for group in summary.change_sets:
+        for change in group.change_set.changes:
+            if change.destructive:
+                where = counted(len(group.targets), "target")
+                text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}, in {where}: {change.action}"
+                console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
+
+
+def _changed(summary: Summary) -> int:
+    return sum(len(group.targets) for group in summary.change_sets)
 
 
 def _print_change(console: Console, change: ResourceChange) -> bool:
@@ -143,9 +186,9 @@ def print_notes(console: Console, summary: Summary) -> None:
         console.print(Text(f"Warning: {visible(warning)}", style="yellow"), soft_wrap=True)
 
 
-def print_summary(console: Console, summary: Summary) -> None:
-    """Show a whole summary: change sets, notes, results."""
-    print_change_sets(console, summary)
+def print_summary(console: Console, summary: Summary, report: str = "") -> None:
+    """Show a whole summary: change sets, notes, results; `report` is that of `print_change_sets`."""
+    print_change_sets(console, summary, report)
     print_notes(console, summary)
     print_results(console, summary)
 
@@ -179,7 +222,9 @@ def print_results(console: Console, summary: Summary, *, quiet: bool = False) ->
 
 
 def _print_targets_table(console: Console, targets: Sequence[TargetResult]) -> None:
-    table = Table("Account", "Name", "Region", "Status", "Changes", "Seconds")
+    table = table_of(
+        "Account", "Name", "Region", "Status", "Changes", "Seconds", whole=("Account", "Region", "Seconds")
+    )
     for entry in targets:
         table.add_row(
             entry.account_id,

@@ -10,9 +10,9 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
+from session_manager_fleet.reports.terminal.tables import table_of
 from session_manager_fleet.reports.text import counted, visible
 from session_manager_fleet.verify import TargetVerification, Verdict, age_text
 
@@ -79,7 +79,8 @@ def print_verification(console: Console, verified: Sequence[TargetVerification])
         if check.verdict in {Verdict.FINDING, Verdict.NOT_CHECKED}
     ]
     if rows:
-        table = Table("account", "region", "check", "finding", "fix", show_lines=True)
+        table = table_of("account", "region", "check", "finding", "fix", whole=("region",))
+        table.show_lines = True
         for target, check in rows:
             table.add_row(
                 Text(f"{target.account.id}\n{visible(target.account.name)}"),
@@ -108,7 +109,7 @@ def _print_newest_logs(console: Console, verified: Sequence[TargetVerification])
     ]
     if not found:
         return
-    table = Table("account", "region", "newest log", "age")
+    table = table_of("account", "region", "newest log", "age", whole=("region",))
     for target, log in found:
         account = Text(f"{target.account.id} {visible(target.account.name)}")
         table.add_row(account, Text(target.region), Text(visible(log.key)), Text(age_text(log.age_seconds)))
