@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from session_manager_fleet.reports.csv import csv
 from session_manager_fleet.reports.html import html
 from session_manager_fleet.reports.junit import junit
 from session_manager_fleet.reports.markdown import markdown
@@ -14,10 +15,16 @@ from session_manager_fleet.run import Summary
 REPORTS: Mapping[str, Callable[[Summary], str]] = {
     "table": table,
     "json": Summary.to_json,
+    "csv": csv,
     "markdown": markdown,
     "junit": junit,
     "html": html,
 }
 
 # Names of report files beside a run's summary.json.
-FILES: Mapping[str, str] = {"markdown": "report.md", "junit": "report.junit.xml", "html": "report.html"}
+FILES: Mapping[str, str] = {
+    "markdown": "report.md",
+    "junit": "report.junit.xml",
+    "html": "report.html",
+    "csv": "report.csv",
+}

@@ -1,0 +1,76 @@
+"""CSV for spreadsheets and databases: one row for each target."""
+
+from __future__ import annotations
+
+import csv as standard
+import io
+import re
+from typing import TYPE_CHECKING
+
+from session_manager_fleet.reports.text import visible, visible_lines
+
+if TYPE_CHECKING:
+    from session_manager_fleet.run import Summary, TargetResult
+
+# In the order of the file; docs/reports.md describes them. New columns are added at the end.
+COLUMNS = (
+    *("run_id", "command", "account_id", "account_name", "ou", "account_role", "region", "home_region", "wave"),
+    *("workspace", "status", "step", "add", "change", "destroy", "change_set", "destructive", "verified", "attempts"),
+    *("seconds", "failure_kind", "failure_message", "diagnostics", "reason", "log"),
+)
+
+# Spreadsheets calculate cells that begin with these signs, in some locales also what follows a semicolon.
+_FORMULA = re.compile(r"(^\s*|;\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - spreadsheets take wide signs too
+
+
+def csv(summary: Summary) -> str:
+    """Return a header and a row for each target; no cell is a formula, whatever names and errors hold."""
+    content = io.StringIO()
+    writer = standard.writer(content, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    destructive = {group.fingerprint: group.change_set.destructive for group in summary.change_sets}
+    for entry in summary.targets:
+        row = _row(summary, entry, destructive)
+        writer.writerow([_cell(row[column]) for column in COLUMNS])
+    return content.getvalue()
+
+
+def _row(summary: Summary, entry: TargetResult, destructive: dict[str, bool]) -> dict[str, object]:
+    found, failure = entry.changes, entry.failure
+    return {
+        "run_id": summary.run_id,
+        "command": summary.command,
+        "account_id": entry.account_id,
+        "account_name": entry.account_name,
+        "ou": entry.ou,
+        "account_role": entry.account_role,
+        "region": entry.region,
+        "home_region": entry.home_region,
+        "wave": entry.wave,
+        "workspace": entry.workspace,
+        "status": entry.status.value,
+        "step": entry.step.value,
+        "add": found.add if found else None,
+        "change": found.change if found else None,
+        "destroy": found.destroy if found else None,
+        "change_set": entry.fingerprint,
+        "destructive": destructive.get(entry.fingerprint or ""),
+        "verified": entry.verified,
+        "attempts": entry.attempts,
+        "seconds": entry.seconds,
+        "failure_kind": failure.kind if failure else None,
+        "failure_message": failure.message if failure else None,
+        "diagnostics": "\n".join(failure.diagnostics) if failure else None,
+        "reason": entry.reason,
+        "log": entry.log,
+    }
+
+
+def _cell(value: object) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return value
+    return _FORMULA.sub(r"\1'", "\n".join(map(visible, visible_lines(str(value)))))
