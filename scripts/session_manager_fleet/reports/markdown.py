@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from session_manager_fleet.changes import ACTIONS
+from session_manager_fleet.reports.causes import Cause, causes, without_local_paths
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
     action_counts,
@@ -43,6 +43,7 @@ _FAILURES_SHARE = 0.6
 _LINES = 400
 # GitHub colours the lines of a difference by their first character.
 _SPECIAL = re.compile(r"[&<>*_`\[\]\\|~#@$!]|:(?=/)|(?<=www)\.")
+_RESOURCE_SIGNS = {"create": "+", "update": "!", "move": " ", "delete": "-", "replace": "-/+", "forget": "-"}
 _DIFF_SIGNS = {"+": "+", "-": "-", "~": "!", " ": " "}
 
 
@@ -91,7 +92,7 @@ def markdown(summary: Summary, limit: int = LIMIT) -> str:
 
 
 _FAILURES = "Failures"
-_NOUNS = ("failed target", "change set", "adoption preview", "exception", "list")
+_NOUNS = ("failure", "change set", "adoption preview", "exception", "list")
 
 
 def _heading(section: str, before: str) -> str:
@@ -134,9 +135,8 @@ def _tail(summary: Summary, left_out: dict[str, int]) -> str:
 
 
 def _parts(summary: Summary) -> Iterator[_Part]:
-    for entry in summary.targets:
-        if entry.failure is not None:
-            yield _failure(entry)
+    for cause in causes(summary.targets):
+        yield _failure(cause, summary.run_id)
     entries = {entry.key: entry for entry in summary.targets}
     for group in summary.change_sets:
         section = "Destructive changes" if group.change_set.destructive else "Changes"
@@ -150,15 +150,19 @@ def _parts(summary: Summary) -> Iterator[_Part]:
     yield from _lists(summary)
 
 
-def _failure(entry: TargetResult) -> _Part:
-    assert entry.failure is not None  # noqa: S101 - called for failed targets only
-    title = f"**{escape(failure_heading(entry))}**: {_name(entry)}"
-    message = code(" ".join(entry.failure.message.split("\n")))
-    lines = [line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)]
+def _failure(cause: Cause, run_id: str) -> _Part:
+    number = f" in {counted(len(cause.targets), 'target')}" if len(cause.targets) > 1 else ""
+    names = listed([_name(entry) for entry in cause.targets], _NAMES)
+    title = f"**{escape(failure_heading(cause))}**{number}: {names}"
+    message, *diagnostics = (
+        without_local_paths(text, run_id) for text in (cause.failure.message, *cause.failure.diagnostics)
+    )
+    message = code(" ".join(message.split("\n")))
+    lines = [line for diagnostic in diagnostics for line in visible_lines(diagnostic)]
     text = f"- {title}\n  {message}\n"
     if lines:
         text += _indented(_details("Terraform output", _fence("text", lines)))
-    return _Part(_FAILURES, "failed target", text + "\n", f"- {title}\n")
+    return _Part(_FAILURES, "failure", text + "\n", f"- {title}\n")
 
 
 def _name(entry: TargetResult) -> str:
@@ -183,9 +187,9 @@ def _change_set(section: str, group: ChangeSetEntry, targets: Sequence[TargetRes
 
 
 def _resource(change: ResourceChange) -> str:
-    sign = {"create": "+", "update": "!", "move": " "}.get(change.action, "-")
-    reason = f" ({change.reason})" if change.reason else ""
-    return f"{sign} {ACTIONS[change.action]} {visible(change.address + reason)}"
+    action = change.action if change.action in {"move", "forget"} else ""
+    notes = "; ".join(note for note in (action, change.reason) if note)
+    return f"{_RESOURCE_SIGNS[change.action]} {visible(change.address + (f' ({notes})' if notes else ''))}"
 
 
 def _attributes(change: ResourceChange) -> Iterator[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from session_manager_fleet.preferences import DocumentChange
+    from session_manager_fleet.reports.causes import Cause
     from session_manager_fleet.run import Summary, TargetResult
     from session_manager_fleet.targets import PolicyException
 
@@ -38,7 +39,7 @@ FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "machine": "local error",
 }
 
-# Longer values are cut.
+# Longer values are cut, except where the whole value is asked for.
 _LONG = 160
 # Changes of values that are together no longer than this are shown on one line.
 _SHORT = 100
@@ -125,11 +126,12 @@ def names_by_region(entries: Iterable[TargetResult]) -> dict[str, list[str]]:
     return names
 
 
-def value_text(value: JsonValue) -> str:
-    """Return a value as JSON on one line, cut if it is long; placeholders have no quotes."""
+def value_text(value: JsonValue, *, whole: bool = False) -> str:
+    """Return a value as JSON on one line, cut if it is long and not wanted whole; placeholders have no quotes."""
     if isinstance(value, str) and value in MARKS:
         return value
-    return _cut(visible(json.dumps(value, ensure_ascii=False)))
+    text = visible(json.dumps(value, ensure_ascii=False))
+    return text if whole else _cut(text)
 
 
 def telling_attributes(change: ResourceChange) -> list[AttributeChange]:
@@ -154,19 +156,19 @@ class DiffLine:
     text: str
 
 
-def diff_lines(change: AttributeChange) -> Iterator[DiffLine]:
-    """Yield an attribute's change as the lines of a diff."""
+def diff_lines(change: AttributeChange, *, whole: bool = False) -> Iterator[DiffLine]:
+    """Yield an attribute's change as the lines of a diff; long values are cut if they are not wanted whole."""
     path, before, after = visible(change.path), change.before, change.after
     note = "  # forces replacement" if change.forces_replacement else ""
     if before is None:
-        yield DiffLine("+", f"{path} = {value_text(after)}{note}")
+        yield DiffLine("+", f"{path} = {value_text(after, whole=whole)}{note}")
     elif after is None:
-        yield DiffLine("-", f"{path} = {value_text(before)}{note}")
-    elif lines := _text_diff(before, after):
+        yield DiffLine("-", f"{path} = {value_text(before, whole=whole)}{note}")
+    elif lines := _text_diff(before, after, whole=whole):
         yield DiffLine("~", f"{path}:{note}")
         yield from lines
     else:
-        old, new = value_text(before), value_text(after)
+        old, new = value_text(before, whole=whole), value_text(after, whole=whole)
         if len(old) + len(new) <= _SHORT:
             yield DiffLine("~", f"{path} = {old} → {new}{note}")
         else:
@@ -174,14 +176,16 @@ def diff_lines(change: AttributeChange) -> Iterator[DiffLine]:
             yield DiffLine("+", f"{path} = {new}{note}")
 
 
-def _text_diff(before: JsonValue, after: JsonValue) -> list[DiffLine]:
+def _text_diff(before: JsonValue, after: JsonValue, *, whole: bool) -> list[DiffLine]:
     """Return the line diff of two multi-line texts; empty for other values."""
     if not (isinstance(before, str) and isinstance(after, str)) or "\n" not in before + after or after in MARKS:
         return []
     lines = difflib.unified_diff(visible_lines(before), visible_lines(after), n=_CONTEXT_LINES, lineterm="")
     # The first two lines are file names.
     return [
-        DiffLine(" ", "  …") if line.startswith("@@") else DiffLine(line[0], f"  {_cut(line[1:])}")
+        DiffLine(" ", "  …")
+        if line.startswith("@@")
+        else DiffLine(line[0], f"  {line[1:] if whole else _cut(line[1:])}")
         for line in list(lines)[2:]
     ]
 
@@ -190,7 +194,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _LONG else f"{text[:_LONG]}… ({len(text):,} characters)"
 
 
-def failure_heading(entry: TargetResult) -> str:
+def failure_heading(entry: TargetResult | Cause) -> str:
     """Return the step and kind of a failure, such as `apply: terraform failed`."""
     return f"{entry.step.value}: {FAILURE_HEADINGS[entry.failure.kind] if entry.failure else ''}"
 

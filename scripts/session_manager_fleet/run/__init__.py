@@ -12,6 +12,7 @@ from session_manager_fleet.run.journal import Beginning as Beginning
 from session_manager_fleet.run.operation import DESTROY as DESTROY, Operation as Operation
 from session_manager_fleet.run.options import THREADS as THREADS, RunOptions as RunOptions
 from session_manager_fleet.run.results import (
+    Failure as Failure,
     FailureKind as FailureKind,
     Status as Status,
     Step as Step,
