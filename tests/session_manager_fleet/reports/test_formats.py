@@ -289,12 +289,12 @@ def test_failures_come_first_then_what_is_destroyed_and_the_rest_is_counted() ->
     assert order == sorted(order)
     left_out = re.search(r"Omitted, because comments are limited in size: (.*)\. Full report: (.*)\.\n$", text)
     assert left_out is not None
-    shown = {"failed target": text.count("**plan: terraform failed**"), "change set": text.count("**1 to ")}
+    shown = {"failure": text.count("**plan: terraform failed**"), "change set": text.count("**1 to ")}
     counts = {
         noun: int(number.replace(",", ""))
         for number, noun in re.findall(r"([0-9,]+) ([a-z ]+?)s?(?:, |$)", left_out[1])
     }
-    assert shown["failed target"] + counts["failed target"] == 1000
+    assert shown["failure"] + counts["failure"] == 1000
     assert shown["change set"] + counts["change set"] == 1000
     assert "report 20261121T220000Z-abcd --format html" in left_out[2]
 
@@ -362,7 +362,51 @@ def test_names_add_no_element_to_the_page() -> None:
     page = Page(HTML)
     assert (page.count("script"), page.count("img"), page.count("style")) == (1, 0, 1)
     for _, attributes in page.elements:
-        assert not {name for name in attributes if name.startswith("on") or name in {"src", "href", "style", "action"}}
+        assert not {name for name in attributes if name.startswith("on") or name in {"src", "style", "action"}}
+
+
+def test_links_lead_to_places_in_the_page_only() -> None:
+    elements = Page(HTML).elements
+    places = {f"#{attributes['id']}" for _, attributes in elements if "id" in attributes}
+    links = [attributes["href"] for tag, attributes in elements if tag == "a"]
+
+    assert set(links) <= places
+    assert links[0] == "#main"
+
+
+def test_the_page_begins_with_the_outcome_and_the_next_steps() -> None:
+    texts = ["9 changes, 1 applied, 2 failed", 'id="contents"', 'id="next"', "resume 20261121T220000Z-abcd"]
+    sections = ["failures", "targets", "changes", "previews", "exceptions", "warnings", "skipped"]
+    places = [HTML.index(text) for text in [*texts, *(f'<section id="{name}">' for name in sections)]]
+
+    assert places == sorted(places)
+    assert HTML.index("change-set destructive") < HTML.index('id="set-2"')
+
+
+def test_the_page_holds_whole_values() -> None:
+    assert "a" * 500 in HTML
+    assert "characters)" not in HTML
+
+
+def test_equal_failures_are_shown_once() -> None:
+    failures = [
+        TargetResult.build(
+            target(f"Account {number}", number=number),
+            Status.FAILED,
+            Step.PLAN,
+            failure=Failure(
+                "terraform", f"No access to {number:012}.", ("AccessDenied, RequestID: " + f"{number:08}",)
+            ),
+        )
+        for number in range(1, 31)
+    ]
+
+    page = Page(REPORTS["html"](summary_of(*failures)))
+
+    causes = [attributes for tag, attributes in page.elements if tag == "article"]
+    assert [attributes["id"] for attributes in causes] == ["failure-1"]
+    assert "No access to <account>." in page.texts["p"]
+    assert REPORTS["markdown"](summary_of(*failures)).count("AccessDenied") == 1
 
 
 def test_the_page_allows_its_own_script_and_style_only() -> None:
@@ -420,18 +464,22 @@ def test_all_text_has_enough_contrast(scheme: int) -> None:
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 
 
+# Shows the page in a frame, because a window of Chromium is never narrower than 500 pixels.
+_FRAME = """<!doctype html><title>frame</title><body><iframe width="{width}" height="900" src="page.html"></iframe>
+<script>addEventListener("message", (event) => {{ document.body.dataset.seen = event.data; }});</script></body>
+"""
 # Clicks as a reader would, and writes down what is seen.
 _PROBE = """
 const seen = {};
 const rows = () => Array.from(document.querySelectorAll("#targets-table tbody tr")).filter((row) => !row.hidden);
-const names = () => rows().map((row) => row.cells[0].textContent);
+const names = () => rows().map((row) => row.cells[1].textContent);
 const type = (id, value, event) => {
   const field = document.getElementById(id);
   field.value = value;
   field.dispatchEvent(new Event(event));
 };
 seen.rows = rows().length;
-const heading = document.querySelector("#targets-table thead th");
+const heading = document.querySelectorAll("#targets-table thead th")[1];
 heading.querySelector("button").click();
 seen.ascending = [heading.getAttribute("aria-sort"), names()[0]];
 heading.querySelector("button").click();
@@ -443,34 +491,61 @@ type("filter-status", "", "change");
 type("filter-text", "SCRIPT alert", "input");
 seen.filtered = rows().length;
 type("filter-text", "", "input");
-seen.failures = document.querySelectorAll("#failures details").length;
+document.querySelector(".total.failed").click();
+seen.total = [rows().length, document.querySelectorAll(".total[aria-current]").length];
+location.hash = "#target-1";
+window.dispatchEvent(new Event("hashchange"));
+seen.linked = rows().length;
+const wave = document.querySelector("select[data-column=Wave]");
+wave.value = "rest";
+wave.dispatchEvent(new Event("change"));
+seen.wave = rows().length;
+document.querySelector("button[type=reset]").click();
+seen.failures = document.querySelectorAll("#failures .cause").length;
 seen.sets = document.querySelectorAll(".change-set").length;
 seen.destructive = document.querySelectorAll(".change-set.destructive").length;
 seen.alerts = typeof window.alerted;
 seen.open = document.querySelectorAll(".change[open]").length;
 window.dispatchEvent(new Event("beforeprint"));
 seen.closed = document.querySelectorAll("details:not([open])").length;
-document.body.dataset.seen = JSON.stringify(seen);
+const visible = Array.from(document.querySelectorAll("body *")).filter((element) => element.checkVisibility());
+seen.width = innerWidth;
+const leaves = (element) => element.getBoundingClientRect().right > innerWidth + 1 && !element.closest(".spoken");
+seen.wide = visible.filter(leaves)
+  .map((element) => element.outerHTML.slice(0, 80));
+seen.scrolls_sideways = document.documentElement.scrollWidth > innerWidth;
+seen.unreachable = visible.filter((element) =>
+  (element.matches("a, button, input, select, summary") || element.scrollHeight > element.clientHeight + 40
+    && getComputedStyle(element).overflowY === "auto") && element.tabIndex !== 0 && element.id !== "contents"
+).map((element) => element.outerHTML.slice(0, 80));
+parent.postMessage(JSON.stringify(seen), "*");
 """
 
 
 @pytest.fixture(scope="module")
-def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[str, list[str]]]:
-    """Show a page in Chromium; return its final content and what the console says."""
+def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, list[str]]]:
+    """Show a page in Chromium; return the content around it, with what the probe has seen, and the console."""
     binary = find_browser()
     if binary is None:
         assert os.environ.get("CI") != "true", SKIPPED
         pytest.skip(SKIPPED)
     folder = tmp_path_factory.mktemp("chromium")
 
-    def browse(text: str) -> tuple[str, list[str]]:
-        path = folder / "page.html"
-        path.write_text(text, encoding="utf-8")
+    def browse(text: str, width: int = 1280) -> tuple[str, list[str]]:
+        (folder / "page.html").write_text(text, encoding="utf-8")
+        path = folder / "frame.html"
+        path.write_text(_FRAME.format(width=width), encoding="utf-8")
         done = subprocess.run(
             [
                 *(binary, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
                 *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}"),
-                *("--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr", "--dump-dom", path.as_uri()),
+                *(
+                    "--disable-quic",
+                    "--window-size=1400,1000",
+                    "--virtual-time-budget=3000",
+                    "--host-resolver-rules=MAP * ~NOTFOUND",
+                ),
+                *("--enable-logging=stderr", "--dump-dom", path.as_uri()),
             ],
             capture_output=True,
             text=True,
@@ -482,12 +557,13 @@ def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[st
     return browse
 
 
-def test_chromium_shows_the_page(browse: Callable[[str], tuple[str, list[str]]]) -> None:
+@pytest.mark.parametrize("width", [1280, 400])
+def test_chromium_shows_the_page(browse: Callable[..., tuple[str, list[str]]], width: int) -> None:
     digest = b64encode(sha256(_PROBE.encode()).digest()).decode()
     page = HTML.replace("script-src ", f"script-src 'sha256-{digest}' ", 1)
     page = page.replace("</body>", f"<script>{_PROBE}</script></body>")
 
-    content, console = browse(page)
+    content, console = browse(page, width)
 
     assert console == []
     [seen] = [attributes["data-seen"] for tag, attributes in Page(content).elements if tag == "body"]
@@ -498,16 +574,23 @@ def test_chromium_shows_the_page(browse: Callable[[str], tuple[str, list[str]]])
         "failed": 2,
         "count": "2 of 14",
         "filtered": 2,
+        "total": [2, 1],
+        "linked": 14,
+        "wave": 2,
         "failures": 2,
         "sets": 2,
         "destructive": 1,
         "alerts": "undefined",
         "open": 3,
         "closed": 0,
+        "width": width,
+        "wide": [],
+        "scrolls_sideways": False,
+        "unreachable": [],
     }
 
 
-def test_chromium_would_tell_of_a_foreign_script_or_request(browse: Callable[[str], tuple[str, list[str]]]) -> None:
+def test_chromium_would_tell_of_a_foreign_script_or_request(browse: Callable[..., tuple[str, list[str]]]) -> None:
     foreign = '<script>window.alerted = 1</script><img src="https://example.com/x.png">'
 
     _, console = browse(HTML.replace("</body>", f"{foreign}</body>"))
@@ -625,7 +708,7 @@ def test_a_reader_may_stop_reading(saved: Path, name: str) -> None:
     ("arguments", "message"),
     [
         (["report", "absent"], "There is no run here"),
-        (["report", "absent", "--format", "pdf"], 'Unknown format "pdf"; use table, json, markdown, junit, html.'),
+        (["report", "absent", "--format", "pdf"], 'Unknown format "pdf"; use table, json, csv, markdown, junit, html.'),
     ],
 )
 def test_what_cannot_be_reported_is_refused(
