@@ -20,6 +20,7 @@ KEY = f"{KEYS}1234abcd-12ab-34cd-56ef-1234567890ab"
 KEY_ELSEWHERE = KEY.replace("eu-west-1", "us-east-1")
 ALIAS_ARN = KEY.replace("key/", "alias/")
 S3 = {"enabled": True, "bucket_name": "session-logs"}
+LINE = "x" * 4095
 NO_GROUP = {"create_log_group": False, "log_group_name": ""}
 NOTHING_DENIED = dict.fromkeys(Denials.model_fields, False)
 MANY_ROLES = [f"arn:aws:iam::*:role/AWSControlTowerExecution-{number}" for number in range(12)]
@@ -47,6 +48,10 @@ SETTINGS: Mapping[str, Rows] = {
         "prefix in parts": ({"s3": {**S3, "key_prefix": "a/b=1/c.d_e-f"}}, ""),
         "prefix from the root": ({"s3": {**S3, "key_prefix": "/a"}}, "s3.key_prefix must be letters"),
         "prefix that climbs": ({"s3": {**S3, "key_prefix": "a/../b"}}, "s3.key_prefix must be letters"),
+        "prefix with a part that the agent drops": (
+            {"s3": {**S3, "key_prefix": "a/./b"}},
+            "s3.key_prefix must be letters",
+        ),
         "log group of somebody": ({"cloudwatch": {"create_log_group": False, "log_group_name": "/a/b_c.d#e-f"}}, ""),
         "log group with a blank": ({"cloudwatch": {"log_group_name": "a b"}}, "log_group_name must have"),
         "log group too long": ({"cloudwatch": {"log_group_name": "a" * 513}}, "log_group_name must have"),
@@ -80,13 +85,21 @@ SETTINGS: Mapping[str, Rows] = {
         "run as a command": ({"run_as": {"enabled": True, "default_user": "a;id"}}, "run_as.default_user must"),
         "run as capitals": ({"run_as": {"enabled": True, "default_user": "Admin"}}, "run_as.default_user must"),
         "shell profiles": ({"shell_profile": {"linux": "exec bash", "windows": "cd \\"}}, ""),
-        "longest shell profiles": ({"shell_profile": {"linux": "x" * 30000, "windows": "y" * 30000}}, ""),
+        "longest shell profiles": ({"shell_profile": {"linux": f"{LINE}\n" * 7, "windows": "y" * 31328}}, ""),
+        "longest line": ({"shell_profile": {"linux": f"ls\n{LINE}\r\nls"}}, ""),
+        "line that a terminal cuts": ({"shell_profile": {"linux": f"ls\nx{LINE}"}}, "shell_profile.linux must have"),
+        "reference to a parameter": (
+            {"shell_profile": {"linux": "echo {{ ssm:/motd }}"}},
+            "shell_profile must not have",
+        ),
+        "reference to a secret": ({"shell_profile": {"windows": "{{ssm-secure:x}}"}}, "shell_profile must not have"),
+        "format of a tool": ({"shell_profile": {"linux": "docker ps --format '{{.Names}}'"}}, ""),
         "shell profiles too long together": (
-            {"shell_profile": {"linux": "x" * 30000, "windows": "y" * 30001}},
+            {"shell_profile": {"linux": f"{LINE}\n" * 7, "windows": "y" * 31329}},
             "shell_profile must have",
         ),
         "shell profile of letters with two bytes": (
-            {"shell_profile": {"linux": "\u00e9" * 30001}},
+            {"shell_profile": {"linux": "\u00e9\n" * 20001}},
             "shell_profile must have",
         ),
         "unchecked destinations": ({"waive": ["preflight_permissions"]}, ""),
@@ -153,7 +166,10 @@ SETTINGS: Mapping[str, Rows] = {
     "resources": {
         "retention": ({"cloudwatch": {"retention_in_days": 365}}, ""),
         "retention for ever": ({"cloudwatch": {"retention_in_days": 0}}, ""),
-        "retention that CloudWatch lacks": ({"cloudwatch": {"retention_in_days": 100}}, "cloudwatch.retention_in_days"),
+        "retention that CloudWatch lacks": (
+            {"cloudwatch": {"retention_in_days": 100}},
+            "expected retention_in_days to be one of",
+        ),
         "hours": ({"drift_repair": {"schedule": "rate(2 hours)"}}, ""),
         "an hour": ({"drift_repair": {"schedule": "rate(1 hour)"}}, ""),
         "one hours": ({"drift_repair": {"schedule": "rate(1 hours)"}}, "drift_repair.schedule must"),
@@ -170,7 +186,7 @@ SETTINGS: Mapping[str, Rows] = {
         "retention of the function's logs": ({"function": {"log_retention_in_days": 14}}, ""),
         "retention of the function's logs that CloudWatch lacks": (
             {"function": {"log_retention_in_days": 15}},
-            "function.log_retention_in_days",
+            "expected retention_in_days to be one of",
         ),
         "key of a log group": ({"cloudwatch": {"kms_key_arn": KEY}}, ""),
         "alias for a log group": ({"cloudwatch": {"kms_key_arn": ALIAS_ARN}}, "cloudwatch.kms_key_arn"),
@@ -203,7 +219,10 @@ SETTINGS: Mapping[str, Rows] = {
             {"session_key": {"kms_key_arn": "1234abcd-12ab-34cd-56ef-1234567890ab"}},
             "session_key_arns must be",
         ),
-        "retention of the function": ({"function": {"log_retention_in_days": 91}}, "function.log_retention_in_days"),
+        "retention of the function": (
+            {"function": {"log_retention_in_days": 91}},
+            "expected retention_in_days to be one of",
+        ),
         "S3 alias": ({"s3": {**S3, "kms_key_arn": ALIAS_ARN}}, "s3.kms_key_arn must be"),
         "S3 name of the key's account": (
             {"s3": {**S3, "kms_key_account_id": "log-archive"}},
@@ -241,7 +260,7 @@ SETTINGS: Mapping[str, Rows] = {
         "path of policy with empty part": ({"policy_path": "//"}, "policy_arn must be the"),
         "alias without prefix": ({"data_key_alias": "session-manager/data"}, "session_key_alias must"),
         "alias of AWS": ({"data_key_alias": "alias/aws/ssm"}, "session_key_alias must"),
-        "alias of logs of AWS": ({"logs_key_alias": "alias/aws/logs"}, "names.data_key_alias and"),
+        "alias of logs of AWS": ({"logs_key_alias": "alias/aws/logs"}, "cannot begin with reserved AWS CMK prefix"),
         "one alias for both": ({"logs_key_alias": "alias/session-manager/data"}, "names.data_key_alias and"),
         "relative parameter": ({"data_key_parameter": "key"}, "names.data_key_parameter"),
         "parameter with end": ({"data_key_parameter": "/a/"}, "names.data_key_parameter"),

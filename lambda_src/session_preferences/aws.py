@@ -1,6 +1,5 @@
-"""AWS calls in a time budget: throttling is waited out, any other failure raises with AWS's error code."""
+"""AWS calls within a time budget: throttling is waited out, any other failure raises with AWS's error code."""
 
-import random
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from .errors import AwsError, OutOfTimeError
+from .redaction import Secrets
 
 # One operation by its API names, call("ssm", "GetDocument", Name=…); raises AwsError.
 Call = Callable[..., dict[str, Any]]
@@ -20,6 +20,9 @@ _TRANSIENT = {
     *("InternalServerError", "InternalFailure", "InternalError", "KMSInternalException"),
     *("ServiceUnavailable", "ServiceUnavailableException"),
 }
+
+
+_OUT_OF_TIME = "Time ran out while waiting for AWS. Run it again: it continues from here."
 
 
 class Budget:
@@ -35,44 +38,69 @@ class Budget:
         self._sleep = sleep
         self._end = clock() + seconds
 
+    def within(self, seconds: float) -> "Budget":
+        """Return a budget of so many seconds that ends with this one at the latest."""
+        return Budget(min(seconds, self._end - self._clock()), self._clock, self._sleep)
+
+    def check(self) -> None:
+        """Raise OutOfTimeError when no time is left."""
+        if self._clock() > self._end:
+            raise OutOfTimeError(_OUT_OF_TIME)
+
     def pause(self, attempt: int) -> None:
-        """Wait longer with each attempt, with jitter; raises OutOfTimeError when that does not fit."""
+        """Wait longer with each attempt, with jitter; raise OutOfTimeError when the pause does not fit."""
+        import random  # noqa: PLC0415 - slow to import, and needed only here
+
         seconds = min(0.5 * 2**attempt, 10) * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
         if self._clock() + seconds > self._end:
-            raise OutOfTimeError("Time ran out while waiting for AWS. Run it again: it goes on from here.")
+            raise OutOfTimeError(_OUT_OF_TIME)
         self._sleep(seconds)
 
 
 def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None = None) -> Call:
-    """A `Call` over boto3 clients, which are asked for by the name of their service.
+    """Return a `Call` over boto3 clients, which are asked for by the name of their service.
 
-    What is denied is asked again as long as `grace` lasts.
+    Denied calls are repeated as long as `grace` lasts.
     """
+    secrets = Secrets()
+
+    def attempt_once(service: str, operation: str, arguments: dict[str, Any]) -> dict[str, Any] | AwsError:
+        method = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+        try:
+            result: dict[str, Any] = getattr(clients(service), method)(**arguments)
+        except Exception as error:  # noqa: BLE001 - what is not AWS's is raised again
+            return _failure(f"{service}:{operation} {next(iter(arguments.values()), '')}", error, secrets)
+        return result
 
     def call(service: str, operation: str, **arguments: object) -> dict[str, Any]:
-        method = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+        budget.check()
+        if isinstance(arguments.get("Content"), str):
+            secrets.learn(str(arguments["Content"]))
         attempt = 0
         while True:
-            try:
-                result: dict[str, Any] = getattr(clients(service), method)(**arguments)
-            except Exception as error:
-                failure = _failure(f"{service}:{operation} {next(iter(arguments.values()), '')}", error)
-                patience = grace if failure.code in DENIED else budget if failure.code in _TRANSIENT else None
-                if not patience or attempt == _ATTEMPTS - 1:
-                    raise failure from error
-            else:
+            result = attempt_once(service, operation, arguments)
+            if not isinstance(result, AwsError):
+                if isinstance(result.get("Content"), str):
+                    secrets.learn(result["Content"])
                 return result
-            try:
-                patience.pause(attempt)
-            except OutOfTimeError:
-                raise failure from None
+            patience = grace if result.code in DENIED else budget if result.code in _TRANSIENT else None
+            if not patience or attempt == _ATTEMPTS - 1 or not _paused(patience, attempt):
+                raise result  # outside of `except`: no traceback has boto3's error, which quotes arguments
             attempt += 1
 
     return call
 
 
+def _paused(budget: Budget, attempt: int) -> bool:
+    try:
+        budget.pause(attempt)
+    except OutOfTimeError:
+        return False
+    return True
+
+
 def pages(call: Call, items: str, token: str, *operation: str, **arguments: object) -> Iterator[Any]:
-    """The items of all pages of an operation, whose answers have them under `items` and what comes next as `token`."""
+    """Yield the items of all pages of an operation: answers have them under `items`, and the next page as `token`."""
     while True:
         page = call(*operation, **arguments)
         yield from page.get(items, [])
@@ -81,7 +109,7 @@ def pages(call: Call, items: str, token: str, *operation: str, **arguments: obje
         arguments[token] = page[token]
 
 
-def _failure(what: str, error: Exception) -> AwsError:
+def _failure(what: str, error: Exception, secrets: Secrets) -> AwsError:
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see boto_clients
 
     if isinstance(error, ClientError):
@@ -96,19 +124,19 @@ def _failure(what: str, error: Exception) -> AwsError:
         advice = " Allow it in the function's role, or find the policy that denies it."
     elif code in _TRANSIENT:
         advice = " AWS kept refusing; run it again later."
-    return AwsError(code, f"{what} failed with {code}: {message.rstrip('. ')}.{advice}")
+    return AwsError(code, f"{what} failed with {code}: {secrets.hide(message).rstrip('. ')}.{advice}")
 
 
 def boto_clients(region: str | None) -> Callable[[str], Any]:
-    """A factory of boto3 clients; importing boto3 is most of a cold start, so it waits for the first."""
+    """Return a factory of boto3 clients; importing boto3 is most of a cold start, so it waits for the first."""
 
     @cache
     def client(service: str) -> Any:  # noqa: ANN401 - four kinds of client
         import boto3  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
-        retries: Any = {"mode": "standard", "total_max_attempts": 3}
+        retries: Any = {"mode": "standard", "total_max_attempts": 2}
         make: Any = boto3.client
-        return make(service, region, config=Config(retries=retries, connect_timeout=5, read_timeout=20))
+        return make(service, region, config=Config(retries=retries, connect_timeout=5, read_timeout=15))
 
     return client

@@ -15,7 +15,8 @@ from .errors import AwsError, PreferencesError
 from .store import Live, Store
 
 _ROUNDS = 8
-# Somebody else wrote in between, or AWS answers from before our own write.
+_MOST_CHANGES = 200  # that a result lists; it is stored in Terraform's state
+# Another writer was faster, or AWS answers from before our own write.
 _RACES = {"InvalidDocumentVersion", "InvalidDocument", "DocumentAlreadyExists"}
 
 
@@ -28,7 +29,7 @@ class Step(StrEnum):
     NOTHING = "unchanged"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DesiredDocument:
     """A text to reach, which texts count as reached, and its form when SSM refuses to repeat an earlier version.
 
@@ -42,18 +43,41 @@ class DesiredDocument:
     shared_with: tuple[str, ...] = ()
 
 
-def desired_document(wanted: Document) -> DesiredDocument:
-    """Return the document to reach."""
-    return DesiredDocument(
+@dataclass(frozen=True)
+class Situation:
+    """The live document against the desired one: the differences, and the next write."""
+
+    live: Live | None
+    desired: DesiredDocument
+    changes: list[Change]
+    step: Step
+
+    @property
+    def done(self) -> bool:
+        """Return whether the live document is the desired one."""
+        if not self.live or self.step is not Step.NOTHING:
+            return False
+        return set(self.live.shared_with) == set(self.desired.shared_with)
+
+    @property
+    def outcome(self) -> str:
+        """Return the outcome to report once the document is as desired."""
+        return str(Step.UPDATE if self.changes and self.step is Step.NOTHING else self.step)
+
+
+def assess(live: Live | None, wanted: Document) -> Situation:
+    """Compare the live document with a wanted one."""
+    desired = DesiredDocument(
         render(wanted),
         "JSON",
         matches=lambda text: not diff(parse(text), wanted.values()),
         restated=lambda latest: render(wanted, f"{DESCRIPTION} (restated after version {latest})"),
     )
+    return Situation(live, desired, _find_changes(live, wanted), next_step(live, desired.matches))
 
 
 def next_step(live: Live | None, matches: Callable[[str], bool]) -> Step:
-    """What is missing until the latest version matches and is the default.
+    """Return what is missing until the latest version matches and is the default.
 
     Both count: the console reads the default version, `start-session --document-name` the latest one.
     """
@@ -64,47 +88,64 @@ def next_step(live: Live | None, matches: Callable[[str], bool]) -> Step:
     return Step.NOTHING if live.default_version == live.latest_version else Step.PROMOTE
 
 
-def find_changes(live: Live | None, wanted: Document) -> list[Change]:
-    """All that differs: contents, the default version, sharing."""
+def _find_changes(live: Live | None, wanted: Document) -> list[Change]:
+    """Return all that differs: contents, the default version, sharing."""
     if live is None:
         return diff({}, wanted.values())
-    strayed = diff(parse(live.latest_text), wanted.values())
-    changes = diff(parse(live.default_text), wanted.values()) or [*strayed]
-    if not strayed and live.default_version != live.latest_version:
+    latest = diff(parse(live.latest_text), wanted.values())
+    changes = diff(parse(live.default_text), wanted.values()) or [*latest]
+    if not latest and live.default_version != live.latest_version:
         changes.append(Change("default_version", live.default_version, live.latest_version))
     if live.shared_with:
         changes.append(Change("sharing", live.shared_with, []))
     return changes
 
 
-def converge(store: Store, live: Live | None, desired: DesiredDocument) -> Live:
-    """Write until the live document is the desired one; raises PreferencesError if somebody else keeps changing it."""
+def converge(store: Store, situation: Situation, look: Callable[[], Situation]) -> Situation:
+    """Write until a look finds the document as desired; return what that look found.
+
+    `look` observes and decides again: what is desired may have changed, too. Raises PreferencesError if another writer
+    keeps changing the document.
+    """
     for attempt in range(_ROUNDS):
-        step = next_step(live, desired.matches)
-        if live and step is Step.NOTHING and set(live.shared_with) == set(desired.shared_with):
-            return live
-        try:
-            _take(step, store, live, desired)
-        except AwsError as error:
-            if error.code not in _RACES:
-                raise
-            store.budget.pause(attempt)
-        live = store.observe(desired.document_format)
+        if not situation.done:
+            try:
+                write(store, situation)
+            except AwsError as error:
+                if error.code not in _RACES:
+                    raise
+                store.budget.pause(attempt)
+        situation = look()
+        if situation.done:
+            return situation
     raise PreferencesError(
-        f"{store.name} did not stay as it was written {_ROUNDS} times: somebody else keeps changing it. Find out who "
+        f"{store.name} did not stay as it was written {_ROUNDS} times: another writer keeps changing it. Find out who "
         "in CloudTrail (UpdateDocument, UpdateDocumentDefaultVersion), then run it again."
     )
 
 
-def _take(step: Step, store: Store, live: Live | None, desired: DesiredDocument) -> None:
+def write(store: Store, situation: Situation) -> None:
+    """Make the next write that the situation needs."""
+    live, desired, step = situation.live, situation.desired, situation.step
     if live is None:
         store.create(desired.text, desired.document_format)
         return
+    # First, because of a shared document nothing can be deleted; but a document is better shared than tampered with.
+    kept, refusal = set(live.shared_with) & set(desired.shared_with), None
+    if kept != set(live.shared_with):
+        try:
+            store.share(live.shared_with, kept)
+        except AwsError as error:
+            if step is Step.NOTHING:
+                raise
+            refusal = error
     if step is Step.UPDATE:
         _update(store, live.latest_version, desired)
     elif step is Step.PROMOTE:
         store.promote(live.latest_version)
-    store.share(live.shared_with, desired.shared_with)
+    if refusal:
+        raise refusal
+    store.share(kept, desired.shared_with)
 
 
 def _update(store: Store, latest: str, desired: DesiredDocument) -> None:
@@ -125,11 +166,14 @@ def _update(store: Store, latest: str, desired: DesiredDocument) -> None:
 
 
 def result(store: Store, outcome: str, live: Live | None, changes: list[Change]) -> dict[str, Any]:
-    """What the function returns."""
+    """Return the function's result, without values that may be secret."""
+    shown = [change.as_dict() for change in changes[:_MOST_CHANGES]]
+    if len(changes) > _MOST_CHANGES:
+        shown.append({"path": f"({len(changes) - _MOST_CHANGES} more)", "from": None, "to": None})
     return {
         "document": store.name,
-        "outcome": str(outcome),
+        "outcome": outcome,
         "default_version": live and live.default_version,
         "latest_version": live and live.latest_version,
-        "changes": [{"path": item.path, "from": item.before, "to": item.after} for item in changes],
+        "changes": shown,
     }

@@ -1,6 +1,6 @@
 """The preferences document: meaning, validity, difference, without any AWS call.
 
-It is compared as flat values, path (`inputs.idleSessionTimeout`) to value. Sources: Systems Manager User Guide,
+Documents are compared as flat values, path (`inputs.idleSessionTimeout`) to value. Sources: Systems Manager User Guide,
 "Session document schema"; amazon-ssm-agent, `agent/contracts/model.go` and `agent/framework/docparser`.
 """
 
@@ -16,7 +16,7 @@ from .errors import InvalidPreferencesError, UnreadableDocumentError
 DEFAULT_NAME = "SSM-SessionManagerRunShell"
 DESCRIPTION = "Document to hold regional settings for Session Manager"
 
-# What an operator may waive by name.
+# Rules that an operator may waive by name.
 NO_LOG_DESTINATION = "no_log_destination"
 RUN_AS_BY_TAG = "run_as_by_tag"
 PREFLIGHT_PERMISSIONS = "preflight_permissions"
@@ -24,15 +24,25 @@ WAIVERS = {NO_LOG_DESTINATION, RUN_AS_BY_TAG, PREFLIGHT_PERMISSIONS}
 
 _MAX_BYTES = 64 * 1024
 _MAX_SHELL_BYTES = 60_000  # of UTF-8; room for the rest of the document
+_MAX_PREFIX_BYTES = 900  # the agent's part of the name fits into S3's 1,024
+_MAX_LINE_BYTES = 4095  # of Linux: the agent types the profile into a terminal, which cuts longer lines
 _SHELL = "inputs.shellProfile"  # may hold secrets
+SHELL_PATHS = (f"{_SHELL}.linux", f"{_SHELL}.windows")
 _BESIDE = ("default_version", "sharing")  # what else may differ
+_REPEATED = "(repeated keys)"  # JSON readers disagree on which of them counts
+_HIDDEN = "(hidden)"
+_LONGEST_VALUE, _MOST_ACCOUNTS = 300, 50  # that a difference shows
 _FIXED = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
 _KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:"
 _KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-# What a value must match (a leading | allows an empty one), and how to say so.
+# Patterns of valid values (a leading | allows an empty one) and their descriptions.
 _RULES = {
     "s3BucketName": (r"|[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "3 to 63 lower-case letters, digits, hyphens, without dots"),
-    "s3KeyPrefix": (r"(?!/)((?!\.\.|{{)[^\x00-\x1f\x7f])*", "a text that neither begins with '/' nor has '..' or '{{'"),
+    # The agent normalizes the path: what is written elsewhere than named here would be neither allowed nor found.
+    "s3KeyPrefix": (
+        r"|(?!.*(\.\.|{{))(?!(.*/)?\.(/|$))[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*",
+        "a text that neither begins with '/' nor has '..' or '{{', nor parts that are empty or '.'",
+    ),
     "cloudWatchLogGroupName": (r"|[.\-_/#A-Za-z0-9]{1,512}", "a name that CloudWatch Logs accepts"),
     "kmsKeyId": (rf"|({_KEY_ARN}key/)?{_KEY_ID}|({_KEY_ARN})?alias/[a-zA-Z0-9/_-]+", "a key ARN (best), id or alias"),
     "runAsDefaultUser": (r"|(?!root$)[a-z_][a-z0-9_.-]{0,31}\$?", "an operating system user other than root"),
@@ -53,9 +63,15 @@ def _real_flag(value: object) -> bool:
     raise ValueError("must be true or false")
 
 
+# What Go's strconv.ParseBool, with which the agent reads texts, takes for true and for false.
+_PARSE_BOOL = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+
+
 def _flag(value: object) -> bool:
-    # The agent reads "true" here; an empty text makes sessions hang.
-    return _real_flag({"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value)
+    return _real_flag(_PARSE_BOOL.get(value, value) if isinstance(value, str) else value)
 
 
 def _minutes(value: object, missing: str = "") -> str:
@@ -68,16 +84,16 @@ def _minutes(value: object, missing: str = "") -> str:
 
 
 def _idle(value: object) -> str:
-    return _minutes(value, missing="20")  # what the service uses
+    return _minutes(value, missing="20")  # the service's default
 
 
 def _input(name: str, read: Callable[[object], object] = _text) -> Any:  # noqa: ANN401 - a dataclass field
     return field(default=read(None), metadata={"path": f"inputs.{name}", "read": read})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Document:
-    """All inputs, as the document holds them: minutes are text, "" is none. The defaults are neutral: no logs."""
+    """Hold all inputs as the document does: minutes are text, "" is none. The defaults are neutral: no logs."""
 
     s3_bucket_name: str = _input("s3BucketName")
     s3_key_prefix: str = _input("s3KeyPrefix")
@@ -95,7 +111,7 @@ class Document:
     shell_profile_linux: str = _input("shellProfile.linux")
 
     def values(self) -> dict[str, object]:
-        """The flat values, in the order in which they are rendered."""
+        """Return the flat values, in the order in which they are rendered."""
         return {**_FIXED, **{path: getattr(self, name) for path, (name, _) in _INPUTS.items()}}
 
 
@@ -104,29 +120,65 @@ _INPUTS: dict[str, tuple[str, Callable[[object], object]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
-    """One path whose value differs; None is "not there". As text it shows no value that may be a secret."""
+    """One path whose value differs; None is absent. As text and as a dictionary it shows nothing that may be secret."""
 
     path: str
     before: object
     after: object
 
     def __str__(self) -> str:
-        if self.path.startswith(_SHELL) or self.path not in {*_INPUTS, *_FIXED, *_BESIDE}:
-            return self.path
-        return f"{self.path} ({json.dumps(self.before)} to {json.dumps(self.after)})"
+        shown = self.as_dict()
+        if is_hidden(self.path):
+            return str(shown["path"])
+        return f"{shown['path']} ({json.dumps(shown['from'])} to {json.dumps(shown['to'])})"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return `{"path", "from", "to"}`; of a value that may be secret only whether there is one."""
+        return {"path": shown_path(self.path), "from": self._shown(self.before), "to": self._shown(self.after)}
+
+    def _shown(self, value: object) -> object:
+        if value is None or value == "":
+            return value
+        if is_hidden(self.path):
+            return _HIDDEN
+        if isinstance(value, str):
+            return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"
+        if isinstance(value, list) and self.path == "sharing":
+            return value if len(value) <= _MOST_ACCOUNTS else [*value[:_MOST_ACCOUNTS], "…"]
+        return value if isinstance(value, bool | int | float) else _HIDDEN
+
+
+def is_hidden(path: str) -> bool:
+    """Return whether the value may be secret: shell profiles, and what the schema lacks."""
+    return path.startswith(_SHELL) or path not in {*_INPUTS, *_FIXED, *_BESIDE}
+
+
+def shown_path(path: str) -> str:
+    """Return a path without keys that no document should have and that may hold anything."""
+    *parents, key = path.split(".")
+    place = ".".join(parents)
+    if path in {*_INPUTS, *_FIXED, *_BESIDE} or key == _REPEATED:
+        return path
+    if path.startswith(f"{_SHELL}."):
+        return f"{_SHELL}.(other)"
+    if place in {"", "inputs"} and re.fullmatch(r"\w{1,64}", key, re.ASCII):
+        return path
+    return "inputs.(other)" if path.startswith("inputs.") else "(other)"
 
 
 def parse(text: str) -> dict[str, object]:
-    """The flat values of a live document; raises UnreadableDocumentError if it is no JSON object.
+    """Return the flat values of a live document; raise UnreadableDocumentError if it is not a JSON object.
 
-    Missing, null and empty are one, and "true" is true where the agent says so. Unreadable values stay raw and
-    what the schema lacks stays beside them, as do `parameters`, with which users override preferences: all of
-    that differs from whatever is wanted. The description means nothing.
+    Missing, null and empty are one, and texts are flags as the agent reads them. Values that its readers may refuse
+    stay raw, and keys that the schema lacks stay beside them, as do repeated keys and `parameters`, with which users
+    override preferences: all of that differs from any wanted document. The description means nothing.
     """
     try:
-        content = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=str)
+        content = json.loads(
+            text, parse_int=_number, parse_float=_number, parse_constant=str, object_pairs_hook=_object
+        )
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
@@ -139,9 +191,9 @@ def parse(text: str) -> dict[str, object]:
     for path in ("parameters", "properties"):
         if not values.get(path):
             values.pop(path, None)
-    if values.get("schemaVersion") == 1:  # YAML makes a number of an unquoted 1.0
-        values["schemaVersion"] = _FIXED["schemaVersion"]
     for path, (_, read) in _INPUTS.items():
+        if isinstance(values.get(path), int | float) and read in {_minutes, _idle}:
+            continue  # the schema has texts here
         try:
             values[path] = read(values.get(path))
         except ValueError:
@@ -149,8 +201,13 @@ def parse(text: str) -> dict[str, object]:
     return values
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    return content if len(content) == len(pairs) else {**content, _REPEATED: True}
+
+
 def _number(text: str) -> object:
-    """A number that JSON can hold again; one too large stays a text, which differs from whatever is wanted."""
+    """Return a number that JSON can hold again; one too large stays a text, which differs from any wanted value."""
     return text if math.isinf(float(text)) else json.loads(text)
 
 
@@ -164,19 +221,19 @@ def _entries(content: Mapping[str, object], prefix: str = "") -> Iterator[tuple[
 
 
 def managed(preferences: Mapping[str, object]) -> dict[str, object]:
-    """The values that `preferences`, by input name, ask for, by path; null and absent are "not managed"."""
+    """Return the values that `preferences`, by input name, ask for, by path; null and absent are "not managed"."""
     return {path: value for path, value in _entries({"inputs": preferences}) if value is not None}
 
 
 def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None = None) -> Document:
-    """The document that `preferences` ask for.
+    """Return the document that `preferences` ask for.
 
-    What they do not manage comes from `keep`, flat values, or is neutral. Raises InvalidPreferencesError for unknown
-    names, wrong types and values that cannot be kept.
+    Values that they do not manage come from `keep`, flat values, or are neutral. Raises InvalidPreferencesError for
+    unknown names, wrong types and values that cannot be kept.
     """
     given = managed(preferences)
     wrong = [
-        f"{path} is not a preference (shellProfile takes an object with linux and windows)."
+        f"{shown_path(path)} is not a preference (shellProfile takes an object with linux and windows)."
         for path in given
         if path not in _INPUTS
     ]
@@ -195,12 +252,12 @@ def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None =
 
 
 def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
-    """What makes the document unfit to be written, a sentence each."""
+    """Return what makes the document unfit to be written, a sentence each."""
     values, found = document.values(), []
     for name, (pattern, rule) in _RULES.items():
         value = str(values[f"inputs.{name}"])
         if not re.fullmatch(pattern, value):
-            found.append(f"{name} {value!r} must be {rule}.")
+            found.append(f"{name} {value[:_LONGEST_VALUE]!r} must be {rule}.")
     idle, longest = document.idle_session_timeout, document.max_session_duration
     if not found and longest and int(longest) <= int(idle):
         found.append(f"maxSessionDuration {longest} must be greater than idleSessionTimeout {idle}.")
@@ -209,12 +266,25 @@ def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
     logged = document.cloud_watch_log_group_name or document.s3_bucket_name
     if not logged and NO_LOG_DESTINATION not in waived:
         found.append(f"No logs: set cloudWatchLogGroupName or s3BucketName, or waive {NO_LOG_DESTINATION}.")
-    shell = document.shell_profile_linux + document.shell_profile_windows
-    if len(shell.encode(errors="surrogatepass")) > _MAX_SHELL_BYTES:
-        found.append(f"shellProfile must have at most {_MAX_SHELL_BYTES} bytes, linux and windows together.")
-    elif len(render(document)) > _MAX_BYTES:
+    if len(document.s3_key_prefix.encode(errors="surrogatepass")) > _MAX_PREFIX_BYTES:
+        found.append(f"s3KeyPrefix must have at most {_MAX_PREFIX_BYTES} bytes.")
+    found += _shell_problems(document.shell_profile_linux, document.shell_profile_windows)
+    if not found and len(render(document)) > _MAX_BYTES:
         found.append("The document is larger than 64 KB; shorten shellProfile.")
     return found
+
+
+def _shell_problems(linux: str, windows: str) -> Iterator[str]:
+    if len((linux + windows).encode(errors="surrogatepass")) > _MAX_SHELL_BYTES:
+        yield f"shellProfile must have at most {_MAX_SHELL_BYTES} bytes, linux and windows together."
+    elif max(len(line.encode(errors="surrogatepass")) for line in re.split("[\r\n]", linux)) > _MAX_LINE_BYTES:
+        yield f"shellProfile.linux must have lines of at most {_MAX_LINE_BYTES} bytes: the terminal cuts longer ones."
+    # The agent replaces references to parameters in every input before a session, and refuses it when it cannot.
+    if re.search(r"{{\s*ssm", linux + "\n" + windows, re.IGNORECASE):
+        yield (
+            "shellProfile must not have references such as {{ssm:name}}: any principal that may write the parameter "
+            "could run commands in every session."
+        )
 
 
 def check(document: Document, waived: Collection[str] = ()) -> None:
@@ -228,7 +298,7 @@ def _refuse(wrong: list[str]) -> None:
 
 
 def render(document: Document, description: str = DESCRIPTION) -> str:
-    """The canonical text: JSON in ASCII, equal bytes for equal documents."""
+    """Return the canonical text: JSON in ASCII, equal bytes for equal documents."""
     content: dict[str, Any] = {"schemaVersion": None, "description": description}
     for path, value in document.values().items():
         *parents, name = path.split(".")
@@ -240,7 +310,7 @@ def render(document: Document, description: str = DESCRIPTION) -> str:
 
 
 def diff(live: Mapping[str, object], wanted: Mapping[str, object]) -> list[Change]:
-    """What differs between two documents' flat values, type for type; empty when they mean the same."""
+    """Return the differences between two documents' flat values, type for type; none when they mean the same."""
     paths = [*wanted, *sorted(live.keys() - wanted.keys())]
     changes = [Change(path, live.get(path), wanted.get(path)) for path in paths]
     return [c for c in changes if (type(c.before), c.before) != (type(c.after), c.after)]

@@ -1,7 +1,11 @@
-"""What can go wrong: one class per kind, each message for the person who reads it."""
+"""The function's errors: one class per kind, each message for the person who reads it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
+
+# Characters. Longer messages would not fit into a log event, and the reason is at the beginning.
+_LONGEST_MESSAGE = 8_000
 
 
 class PreferencesError(Exception):
@@ -10,11 +14,22 @@ class PreferencesError(Exception):
     place = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {super().__str__()}" if self.place else super().__str__()
+        message = super().__str__()
+        if len(message) > _LONGEST_MESSAGE:
+            message = f"{message[:_LONGEST_MESSAGE]}… ({len(message)} characters)"
+        return f"{self.place}: {message}" if self.place else message
 
 
 class InvalidEventError(PreferencesError):
-    """The event is not understood; nothing was touched."""
+    """The event is not understood; nothing was changed."""
+
+
+class LateEventError(PreferencesError):
+    """The event is a copy of one that a newer apply has superseded; nothing was changed."""
+
+
+class NotManagedError(PreferencesError):
+    """A repair found no record that an apply manages the document; nothing is left changed."""
 
 
 class InvalidPreferencesError(PreferencesError):
@@ -26,15 +41,27 @@ class UnreadableDocumentError(PreferencesError):
 
 
 class AdoptionRefusedError(PreferencesError):
-    """The document is somebody else's and `adopt` is `fail`; nothing was touched."""
+    """The document exists and `adopt` is `fail`; nothing was changed."""
 
 
 class PreflightError(PreferencesError):
-    """People would be locked out or logs lost; nothing was written."""
+    """Sessions would be refused or logs lost; nothing was written."""
+
+
+class DestinationError(PreferencesError):
+    """The document is as wanted, but a destination is not usable; `result` is that of the run."""
+
+    def __init__(self, message: str, result: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.result = dict(result)
 
 
 class OriginalRecordError(PreferencesError):
-    """The record of what was there before is missing, damaged, too large or another document's."""
+    """The record of the original document is missing, damaged, too large or another document's."""
+
+
+class AppliedSettingsError(PreferencesError):
+    """The settings that the last apply stored are damaged or incomplete."""
 
 
 class OutOfTimeError(PreferencesError):
@@ -42,11 +69,15 @@ class OutOfTimeError(PreferencesError):
 
 
 class NotificationError(PreferencesError):
-    """The document was repaired, but the message about it could not be sent."""
+    """The document was repaired, but the notification could not be sent."""
+
+
+class DefectError(PreferencesError):
+    """The function itself failed; the message says where, without values."""
 
 
 class AwsError(PreferencesError):
-    """An AWS call failed for good; `code` is AWS's error code."""
+    """An AWS call failed; `code` is AWS's error code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -4,11 +4,11 @@ import logging
 import os
 from typing import Any
 
-from .aws import Budget, boto_clients, caller
-from .errors import PreferencesError
+from .aws import Budget, Call, boto_clients, caller
+from .errors import DefectError, DestinationError, PreferencesError
 from .reconcile import reconcile
 from .report import notify, summary
-from .request import parse_event
+from .request import Request, parse_event
 
 _DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 300 s
 _RESERVE = 10  # seconds, to raise and log before Lambda ends the process
@@ -17,30 +17,58 @@ _PROPAGATION = 30
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)
-logging.getLogger("botocore").setLevel(logging.WARNING)  # it tells where each client's credentials come from
+logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs where each client's credentials come from
 
 
 def lambda_handler(event: object, context: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Lambda's type
-    """Do what the event says; raises the PreferencesError that says where, why and what to do."""
+    """Carry out an event; raise the PreferencesError that says where, why and what to do."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     account = "".join(str(getattr(context, "invoked_function_arn", "")).split(":")[4:5])
-    time_left = getattr(context, "get_remaining_time_in_millis", lambda: _DEFAULT_MILLISECONDS)
     fields: dict[str, Any] = {"account": account, "region": region}
+    failure: PreferencesError
     try:
-        request = parse_event(event)
-        budget = Budget(time_left() / 1000 - _RESERVE)
-        grace = Budget(_PROPAGATION) if request.action in {"create", "update"} else None
-        call = caller(boto_clients(region), budget, grace)
-        result = reconcile(request, call, budget, region)
-        # Lambda's JSON format makes a field of each.
-        fields |= {"event": request.action, **summary(result, request.cause)}
-        logger.info("%s %s", result["document"], result["outcome"], extra=fields)
-        # An API call is told of though another run has undone it: else a repeated run would hide a failed message.
-        told = request.action == "reconcile" and (result["outcome"] != "unchanged" or request.cause)
-        if told and request.notify_topic_arn:
-            notify(call, request.notify_topic_arn, fields)
+        return _carry_out(event, _budget(context), region, fields)
     except PreferencesError as error:
-        error.place = " ".join(filter(None, [account and f"account {account}", region]))
-        logger.error("%s", error, extra={**fields, "event": "failed", "error": type(error).__name__})  # noqa: TRY400
+        failure = error
+    except Exception as error:  # noqa: BLE001 - its text may quote a document
+        failure = _defect(error)
+    failure.place = " ".join(filter(None, [account and f"account {account}", region]))
+    logger.error("%s", failure, extra={**fields, "event": "failed", "error": type(failure).__name__})
+    # Outside of the handler, so that no traceback has the text of what caused it.
+    raise failure
+
+
+def _budget(context: Any) -> Budget:  # noqa: ANN401 - Lambda's type
+    left = getattr(context, "get_remaining_time_in_millis", lambda: _DEFAULT_MILLISECONDS)() / 1000
+    return Budget(left - min(_RESERVE, left / 2))
+
+
+def _carry_out(event: object, budget: Budget, region: str | None, fields: dict[str, Any]) -> dict[str, Any]:
+    request = parse_event(event)
+    grace = budget.within(_PROPAGATION) if request.action in {"create", "update"} else None
+    call = caller(boto_clients(region), budget, grace)
+    try:
+        result = reconcile(request, call, budget, region)
+    except DestinationError as error:
+        _report(request, call, error.result, fields)
         raise
+    _report(request, call, result, fields)
     return result
+
+
+def _report(request: Request, call: Call, result: dict[str, Any], fields: dict[str, Any]) -> None:
+    # Lambda's JSON format makes a field of each.
+    fields |= {"event": request.action, **summary(result, request.cause)}
+    logger.info("%s %s", result["document"], result["outcome"], extra=fields)
+    # An API call is reported though another run has undone it: else a repeated run would hide a failed message.
+    worth = request.action == "reconcile" and (result["outcome"] != "unchanged" or request.cause)
+    if worth and request.notify_topic_arn:
+        notify(call, request.notify_topic_arn, fields)
+
+
+def _defect(error: Exception) -> DefectError:
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    where = f" in {last.tb_frame.f_code.co_filename}, line {last.tb_lineno}" if last else ""
+    return DefectError(f"The function failed with {type(error).__name__}{where}. Report this.")

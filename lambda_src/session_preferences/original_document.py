@@ -1,8 +1,9 @@
-"""The record of what was there before the first write, a parameter written once, so that it can be given back.
+"""The record of the document before the first write, a parameter written once, so that it can be restored.
 
 Its value is JSON: `{"schema_version": 1, "document": name, "existed": bool, "default_version", "latest_version",
 "document_format", "shared_with": [account], "content_encoding": "plain" | "zlib+base64", "content", "as_json"}`, the
-last one only where the document's own format is another. Older records lack `latest_version`, `shared_with`, `as_json`.
+last one only where the document's own format is another. `existed` is null where an update found no record. Older
+records lack `latest_version`, `shared_with`, `as_json`.
 """
 
 import base64
@@ -21,15 +22,16 @@ _TEXTS = ("content", "as_json")
 _LARGEST_CONTENT = 128 * 1024  # bytes, so that a forged record cannot fill the memory
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Original:
-    """What was there: nothing, or a document with the text of its default version, in its own format and as JSON.
+    """The document before it was managed: the text of its default version, in its own format and as JSON.
 
-    `shared_with` are the accounts it was shared with; "all" is everybody.
+    `existed` is False if there was none, and None if that is not known. `shared_with` are the accounts it was shared
+    with; "all" is everybody.
     """
 
     document: str
-    existed: bool
+    existed: bool | None
     content: str | None = None
     default_version: str | None = None
     document_format: str | None = None
@@ -39,12 +41,12 @@ class Original:
 
     @property
     def json_text(self) -> str | None:
-        """The text as JSON, as the function reads documents; None if there was none, or only YAML was recorded."""
+        """Return the text as JSON; None if there was none, or only YAML was recorded."""
         return self.content if self.document_format == "JSON" else self.as_json
 
 
 def encode(original: Original) -> str:
-    """The parameter's value; raises OriginalRecordError if it does not fit even when compressed."""
+    """Return the parameter's value; raise OriginalRecordError if it does not fit even when compressed."""
     record = {"schema_version": _SCHEMA_VERSION, "content_encoding": "plain", **asdict(original)}
     value = json.dumps(record)
     # Parameter Store refuses double braces, and documents with references contain them.
@@ -72,13 +74,14 @@ def _unpack(text: str) -> str:
 
 
 def decode(value: str) -> Original:
-    """The record in a parameter's value; raises OriginalRecordError if it is none."""
+    """Return the record in a parameter's value; raise OriginalRecordError if it is damaged."""
     try:
         return _decode(value)
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zlib.error) as error:
+        # Without the error's text, which may quote the document.
         raise OriginalRecordError(
-            f"{PARAMETER} is not a record of a document ({error}), so nothing can be given back from it. Put it "
-            'right, or set on_destroy to "retain" and apply.'
+            f"{PARAMETER} is not a record of a document ({type(error).__name__}), so nothing can be restored from it. "
+            'Correct it, or set on_destroy to "retain" and apply.'
         ) from None
 
 
@@ -90,7 +93,15 @@ def _decode(value: str) -> Original:
     if encoding != "plain":
         record |= {name: _unpack(record[name]) for name in _TEXTS if record.get(name)}
     original = Original(**record)
-    if original.existed is not False and not (original.content and original.document_format in {"JSON", "YAML"}):
+    texts = (original.document, original.content, original.as_json, original.default_version, original.latest_version)
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise ValueError("wrong types")
+    numbers = (original.default_version, original.latest_version)
+    if not all(text is None or re.fullmatch("[1-9][0-9]{0,9}", text, re.ASCII) for text in numbers):
+        raise ValueError("versions are numbers")
+    if original.existed is not None and not isinstance(original.existed, bool):
+        raise ValueError("existed is neither true nor false")
+    if original.existed and not (original.content and original.document_format in {"JSON", "YAML"}):
         raise ValueError("no content")
     if not all(re.fullmatch("all|[0-9]{12}", account) for account in original.shared_with):
         raise ValueError("shared_with has no accounts")
@@ -98,14 +109,14 @@ def _decode(value: str) -> Original:
 
 
 def read(call: Call) -> Original | None:
-    """The record of this account and region, if there is one."""
+    """Return the record of this account and region, if there is one."""
     with tolerated("ParameterNotFound"):
         return decode(call("ssm", "GetParameter", Name=PARAMETER)["Parameter"]["Value"])
     return None
 
 
 def record(call: Call, original: Original) -> None:
-    """Write the record, unless there is one."""
+    """Write the record, unless there is one already."""
     value = encode(original)
     tier = "Standard" if len(value) <= _STANDARD else "Advanced"
     with tolerated("ParameterAlreadyExists"):

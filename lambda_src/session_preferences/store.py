@@ -1,6 +1,7 @@
-"""One SSM document, read and written: what the API offers, with its waiting and its limits, and no policy."""
+"""Read and write one SSM document: the API with its waiting and its limits, and no decisions."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,9 @@ _LOOKS = 5
 _ACCOUNTS_PER_CALL = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Live:
-    """What SSM holds: default and latest version, their texts, and who else may read it ("all" is everybody)."""
+    """The document in SSM: default and latest version, their texts, and who it is shared with ("all": the public)."""
 
     default_version: str
     latest_version: str
@@ -36,8 +37,8 @@ class Store:
         self.name = name
 
     def observe(self, document_format: str = "JSON") -> Live | None:
-        """What is there (SSM converts between JSON and YAML); UnreadableDocumentError for other document types."""
-        # The document may go, or AWS answer from before a write, between the calls: then it is looked at again.
+        """Return the live document, converted by SSM; raise UnreadableDocumentError for other document types."""
+        # Between the calls the document may be deleted, or AWS answer from before a write: then look again.
         for attempt in range(_LOOKS):
             with tolerated(*_ABSENT):
                 return self._look(document_format)
@@ -66,17 +67,17 @@ class Store:
         )
 
     def read(self, version: str, document_format: str) -> str:
-        """The text of one version."""
+        """Return the text of one version."""
         return str(self._call("GetDocument", DocumentVersion=version, DocumentFormat=document_format)["Content"])
 
     def has(self, text: str, version: str, document_format: str) -> bool:
-        """Whether a version is there and has this text."""
+        """Return whether a version exists and has this text."""
         with tolerated(*_ABSENT):
             return self.read(version, document_format) == text
         return False
 
     def create(self, text: str, document_format: str) -> None:
-        """Make the document."""
+        """Create the document."""
         self._activated(
             self._call("CreateDocument", Content=text, DocumentType="Session", DocumentFormat=document_format)
         )
@@ -84,7 +85,8 @@ class Store:
     def update(self, text: str, document_format: str, after: str) -> None:
         """Write a version and make it the default; SSM refuses if `after` is no longer the latest version."""
         if int(after) >= _NEAR_LIMIT:
-            self.prune(_NEAR_LIMIT)
+            with suppress(AwsError):  # there may be room enough; else the update itself fails, and says so
+                self.prune(_NEAR_LIMIT)
         made = self._call("UpdateDocument", Content=text, DocumentFormat=document_format, DocumentVersion=after)
         self.promote(self._activated(made))
 
@@ -93,7 +95,7 @@ class Store:
         self._call("UpdateDocumentDefaultVersion", DocumentVersion=version)
 
     def return_to(self, text: str, document_format: str, latest: str) -> bool:
-        """Make the version with this text default and latest, deleting those after it; whether there is one."""
+        """Make the version with this text default and latest, deleting those after it; return whether there is one."""
         for version in map(str, range(int(latest), 0, -1)):
             if self.has(text, version, document_format):
                 self.roll_back(version, version, latest)
@@ -107,13 +109,22 @@ class Store:
             self._delete(str(version))
 
     def prune(self, kept: int = 0) -> bool:
-        """Delete some of the oldest versions beyond `kept`, never default or latest; whether there were any."""
+        """Delete some of the oldest versions beyond `kept`, never default or latest; return whether there were any.
+
+        A version that cannot be deleted does not keep the others from being deleted.
+        """
         listed = self._list("ListDocumentVersions", "DocumentVersions", MaxResults=50)
         listed.sort(key=lambda item: int(item["DocumentVersion"]))
         old = [item["DocumentVersion"] for item in listed[:-1] if not item["IsDefaultVersion"]]
         surplus = min(max(len(listed) - kept, 0), _PRUNED_AT_ONCE)
+        refused: list[AwsError] = []
         for version in old[:surplus]:
-            self._delete(version)
+            try:
+                self._delete(version)
+            except AwsError as error:
+                refused.append(error)
+        if refused and len(refused) == surplus:
+            raise refused[0]
         return bool(old)
 
     def share(self, before: Collection[str], after: Collection[str]) -> None:

@@ -15,12 +15,13 @@ locals {
   # What can be named, by the switches of deny. It makes one statement, because each would repeat the exempt roles. That denies
   # nothing more: a call and the ARN of a resource go together only if they are of one kind.
   named = {
-    # Also the recorded original document, which destroy restores.
+    # Also the records of the original document, which destroy restores, and of the settings from which drift is repaired.
     preferences = {
       actions = concat(local.document_actions, ["ssm:DeleteParameter*", "ssm:PutParameter"])
       resources = [
         "${local.ssm_arn}:document/${var.names.document}",
         "${local.ssm_arn}:parameter${var.names.data_key_parameter}",
+        "${local.ssm_arn}:parameter/session-manager/applied-preferences*",
         "${local.ssm_arn}:parameter/session-manager/original-document",
       ]
     }

@@ -1,20 +1,24 @@
-# A document that is deleted, changed, moved back to an earlier version or shared by somebody else is put right: at once when
-# CloudTrail reports the call, and by the clock.
+# Restores a document that was deleted, changed, moved back to an earlier version or shared outside Terraform: at once on a
+# CloudTrail event, and on a schedule.
 
 locals {
   drift_repair_count = var.drift_repair.enabled ? 1 : 0
   schedule_count     = var.drift_repair.enabled && var.drift_repair.schedule != "" ? 1 : 0
 
-  # SQS takes half a minute to make a queue: what only needs its name does not wait for it.
+  # Creating a queue takes half a minute; resources that need only its name do not wait for it.
   failures_queue_name = "${var.names.function}-failures"
   failures_queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account_id}:${local.failures_queue_name}"
 
   notify_topic_arns = [for arn in var.drift_repair.notify_topic_arn[*] : arn if var.drift_repair.enabled]
 
-  repair = merge(local.wanted, { action = "reconcile", notify_topic_arn = one(local.notify_topic_arns) })
+  # Events carry no preferences: the function reads those that the last apply stored, so a late event cannot bring back old ones.
+  repair = merge(
+    { action = "reconcile", document = var.names.document },
+    { for arn in local.notify_topic_arns : "notify_topic_arn" => arn },
+  )
 
-  # What EventBridge fills in. It stands outside of jsonencode, which writes the < of a preference as \u003c: none can pose as a
-  # variable. Within quotes a value that is missing becomes an empty text.
+  # EventBridge replaces the variables. Within quotes a missing value becomes an empty text. Not by jsonencode, which writes the <
+  # of a variable as \u003c.
   cause_paths = {
     event_id   = "$.detail.eventID"
     event_name = "$.detail.eventName"
@@ -24,26 +28,18 @@ locals {
   cause             = "\"cause\":{${join(",", [for name in keys(local.cause_paths) : "\"${name}\":\"<${name}>\""])}}"
   repair_with_cause = "${trimsuffix(jsonencode(local.repair), "}")},${local.cause}}"
 
-  # The same length is known at plan time, when the key has no id yet.
-  repair_at_plan = merge(local.repair, {
-    preferences = merge(local.preferences, {
-      kmsKeyId = (
-        local.creates_session_key
-        ? "arn:${local.partition}:kms:${local.region}:${local.account_id}:key/00000000-0000-0000-0000-000000000000"
-        : var.session_key.kms_key_arn
-      )
-    })
-  })
-  repair_length = length("${jsonencode(local.repair_at_plan)},${local.cause}")
+  # Seconds after which EventBridge and Lambda drop an event that could not be delivered.
+  maximum_event_age = 3600
 }
 
-# Of calls that changed the document, made by anybody but the function: its own writes need no repair. Calls of AWS services
-# have no ARN.
+# The function's own writes need no repair. Calls of AWS services have no ARN. After the invocation: so that no repair runs before
+# the settings are stored, and none begins while a destruction restores the document.
 resource "aws_cloudwatch_event_rule" "api_calls" {
   count = local.drift_repair_count
 
   name        = "${var.names.function}-api-calls"
-  description = "Calls that changed the preferences document of Session Manager, and were not made by the function that keeps it."
+  description = "API calls other than the function's that change the Session Manager preferences document."
+  state       = "ENABLED"
 
   event_pattern = jsonencode({
     source      = ["aws.ssm"]
@@ -63,19 +59,23 @@ resource "aws_cloudwatch_event_rule" "api_calls" {
   })
 
   tags = var.tags
+
+  depends_on = [aws_lambda_invocation.this]
 }
 
 resource "aws_cloudwatch_event_rule" "schedule" {
   count = local.schedule_count
 
   name                = "${var.names.function}-schedule"
-  description         = "When to look whether the preferences document of Session Manager is as it is wanted."
+  description         = "Schedule of the drift check of the Session Manager preferences."
   schedule_expression = var.drift_repair.schedule
+  state               = "ENABLED"
 
   tags = var.tags
+
+  depends_on = [aws_lambda_invocation.this]
 }
 
-# Made after the first invocation, which records what was there before, and destroyed before the last, which gives it back.
 resource "aws_cloudwatch_event_target" "api_calls" {
   count = local.drift_repair_count
 
@@ -87,11 +87,9 @@ resource "aws_cloudwatch_event_target" "api_calls" {
     input_template = local.repair_with_cause
   }
 
-  lifecycle {
-    precondition {
-      condition     = local.repair_length <= 8192
-      error_message = "The preferences make an event of ${local.repair_length} characters and EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false."
-    }
+  retry_policy {
+    maximum_event_age_in_seconds = local.maximum_event_age
+    maximum_retry_attempts       = 20
   }
 
   depends_on = [aws_lambda_invocation.this, aws_lambda_permission.api_calls]
@@ -102,7 +100,13 @@ resource "aws_cloudwatch_event_target" "schedule" {
 
   rule  = aws_cloudwatch_event_rule.schedule[0].name
   arn   = aws_lambda_function.this.arn
-  input = jsonencode(local.repair)
+  input = jsonencode(merge(local.repair, { destinations = true }))
+
+  # The next run is due soon.
+  retry_policy {
+    maximum_event_age_in_seconds = local.maximum_event_age
+    maximum_retry_attempts       = 20
+  }
 
   depends_on = [aws_lambda_invocation.this, aws_lambda_permission.schedule]
 }
@@ -127,13 +131,12 @@ resource "aws_lambda_permission" "schedule" {
   source_arn    = aws_cloudwatch_event_rule.schedule[0].arn
 }
 
-# An old event holds old preferences, so it is given up early.
 resource "aws_lambda_function_event_invoke_config" "this" {
   count = local.drift_repair_count
 
   function_name                = aws_lambda_function.this.function_name
   maximum_retry_attempts       = 2
-  maximum_event_age_in_seconds = 900
+  maximum_event_age_in_seconds = local.maximum_event_age
 
   destination_config {
     on_failure {
@@ -145,7 +148,7 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 }
 
 resource "aws_sqs_queue" "failures" {
-  #checkov:skip=CKV2_AWS_73:AWS's key for SQS is of use to principals of this account that may use the queue only. A key of its own in every region would protect nothing more, and the logs key may be missing or somebody else's.
+  #checkov:skip=CKV2_AWS_73:AWS's key for SQS is of use to principals of this account that may use the queue only. A separate key in every region would protect nothing more, and the logs key may be missing or belong to another account.
   count = local.drift_repair_count
 
   name                      = local.failures_queue_name
@@ -199,7 +202,7 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
   count = local.drift_repair_count
 
   alarm_name          = local.failures_queue_name
-  alarm_description   = "A repair of the preferences document of Session Manager failed, or nobody could be told of it: the messages of the queue ${local.failures_queue_name} say why. Delete them when that is mended."
+  alarm_description   = "Drift repair of the Session Manager preferences failed, or found a destination that is not usable, or could not send its notification. See the messages in the queue ${local.failures_queue_name}; delete them once fixed."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = local.failures_queue_name }

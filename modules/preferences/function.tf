@@ -3,8 +3,14 @@ locals {
   package_digest          = filebase64sha256(local.package)
   function_log_group_name = "/aws/lambda/${var.names.function}"
 
-  # What the document names without being asked for here is checked, too.
-  merges = var.adopt == "merge"
+  # Merging keeps destinations and keys that no plan knows, and a log group that exists already may have any key.
+  merges             = var.adopt == "merge"
+  any_key            = local.merges || (local.logs_to_cloudwatch && !var.cloudwatch.create_log_group && var.cloudwatch.kms_key_arn == null)
+  key_arns_to_check  = local.any_key ? ["arn:${local.partition}:kms:${local.region}:*:key/*"] : local.named_keys
+  named_keys         = concat(local.session_key_arn[*], local.logs_to_cloudwatch ? local.logs_key_arn[*] : [])
+  checks_named_keys  = var.session_key.enabled || (local.logs_to_cloudwatch && var.cloudwatch.encryption_enabled)
+  parameters         = "${local.ssm_arn}:parameter/session-manager"
+  applied_parameters = "${local.parameters}/applied-preferences"
 
   ssm_arn = "arn:${local.partition}:ssm:${local.region}:${local.account_id}"
 }
@@ -23,7 +29,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_117:It calls regional AWS APIs only; in a VPC it would need an endpoint for each and protect nothing more.
   #checkov:skip=CKV_AWS_272:The package is committed and Terraform uploads exactly its digest; a signing profile would be a dependency of every account.
   function_name                  = var.names.function
-  description                    = "Keeps the preferences document of Session Manager."
+  description                    = "Writes the Session Manager preferences document and repairs drift."
   role                           = aws_iam_role.function.arn
   runtime                        = "python3.13"
   handler                        = "session_preferences.handler.lambda_handler"
@@ -84,14 +90,21 @@ data "aws_iam_policy_document" "function" {
     resources = ["${local.ssm_arn}:document/${var.names.document}"]
   }
 
-  # What was there before the first change, to be given back in the end.
+  # The original document, to be restored on destroy, and the settings of the last apply, from which drift is repaired.
   statement {
-    sid       = "KeepOriginalDocument"
-    actions   = ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:PutParameter"]
-    resources = ["${local.ssm_arn}:parameter/session-manager/original-document"]
+    sid       = "KeepRecords"
+    actions   = ["ssm:DeleteParameter", "ssm:GetParameter", "ssm:GetParameters", "ssm:PutParameter"]
+    resources = ["${local.parameters}/original-document", local.applied_parameters, "${local.applied_parameters}/*"]
   }
 
-  # Whether the destinations would let sessions start. The call lists, and knows no resources.
+  # Long shell profiles are stored in parts.
+  statement {
+    sid       = "ListPartsOfSettings"
+    actions   = ["ssm:GetParametersByPath"]
+    resources = [local.applied_parameters, "${local.applied_parameters}/*"]
+  }
+
+  # logs:DescribeLogGroups has no resource-level permissions.
   dynamic "statement" {
     for_each = local.logs_to_cloudwatch || local.merges ? [true] : []
 
@@ -102,8 +115,7 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
-  # Merging keeps what the document names, whichever bucket that is and whoever's: no plan knows it. Nothing is read but how
-  # the bucket encrypts.
+  # Merging keeps any bucket that the document names, also of other accounts. Only its encryption settings are read.
   dynamic "statement" {
     for_each = local.merges ? ["*"] : var.s3.enabled ? [var.s3.bucket_name] : []
 
@@ -114,18 +126,18 @@ data "aws_iam_policy_document" "function" {
     }
   }
 
-  # Merging keeps a key that the document names, too, of this account or another one's. Nothing is read but the key's state.
+  # Of keys only the state is read.
   dynamic "statement" {
-    for_each = local.merges ? ["arn:${local.partition}:kms:${local.region}:*:key/*"] : var.session_key.enabled ? [local.session_key_arn] : []
+    for_each = local.any_key || local.checks_named_keys ? [true] : []
 
     content {
-      sid       = "CheckSessionKey"
+      sid       = "CheckKeys"
       actions   = ["kms:DescribeKey"]
-      resources = [statement.value]
+      resources = local.key_arns_to_check
     }
   }
 
-  # Lambda sends what failed with the permissions of the function.
+  # Lambda sends failed events with the permissions of the function.
   dynamic "statement" {
     for_each = var.drift_repair.enabled ? [local.failures_queue_arn] : []
 
@@ -140,13 +152,13 @@ data "aws_iam_policy_document" "function" {
     for_each = local.notify_topic_arns
 
     content {
-      sid       = "TellOfRepairs"
+      sid       = "NotifyOfRepairs"
       actions   = ["sns:Publish"]
       resources = [statement.value]
     }
   }
 
-  # A topic may be encrypted with any key of its account: through SNS only, and for this topic only.
+  # The topic may be encrypted with any key of its account: only through SNS, and only for this topic.
   dynamic "statement" {
     for_each = local.notify_topic_arns
 
@@ -175,7 +187,7 @@ data "aws_iam_policy_document" "function" {
     resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.function_log_group_name}:*"]
   }
 
-  # X-Ray knows no resources for these.
+  # These actions have no resource-level permissions.
   statement {
     sid       = "WriteTraces"
     actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
@@ -186,7 +198,7 @@ data "aws_iam_policy_document" "function" {
 # IAM is global and every region has a function: the region keeps the names apart.
 resource "aws_iam_role" "function" {
   name               = "${var.names.function}-${local.region}"
-  description        = "Assumed by the function that keeps the preferences of Session Manager in ${local.region}."
+  description        = "Assumed by the function that writes the Session Manager preferences in ${local.region}."
   assume_role_policy = data.aws_iam_policy_document.trust.json
 
   tags = var.tags

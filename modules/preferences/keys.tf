@@ -27,8 +27,8 @@ data "aws_iam_policy_document" "session_data_key" {
   #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   source_policy_documents = [data.aws_iam_policy_document.key.json]
 
-  # For people who open sessions from other accounts. The client (GenerateDataKey) and the agent (Decrypt) name the target of the
-  # session, so that the key encrypts session data and nothing else.
+  # For people who open sessions from other accounts. Client (GenerateDataKey) and agent (Decrypt) name the target of the session
+  # in the encryption context, so that the key encrypts session data only.
   dynamic "statement" {
     for_each = var.session_key.organization_id[*]
 
@@ -56,7 +56,7 @@ data "aws_iam_policy_document" "session_data_key" {
     }
   }
 
-  # Before a document names the key, the function of its account looks whether the key is enabled.
+  # The function of a member account checks the key's state before a document names it.
   dynamic "statement" {
     for_each = var.session_key.organization_id[*]
 
@@ -127,7 +127,7 @@ resource "aws_kms_alias" "session_data" {
   }
 }
 
-# Tells other stacks which key to allow.
+# For other stacks, which must allow the use of the key.
 resource "aws_ssm_parameter" "session_key" {
   #checkov:skip=CKV2_AWS_34:The id of a key is no secret, and readers of a SecureString would need another key.
   count = local.creates_session_key ? 1 : 0

@@ -17,7 +17,7 @@ locals {
 
   logs_to_cloudwatch = var.cloudwatch.log_group_name != ""
 
-  # By the names of the document's inputs. Null is "not managed here": neutral, or kept as it is where the document is adopted by merging.
+  # By the names of the document's inputs. Null is not managed: neutral, or kept with adopt = "merge".
   preferences = {
     s3BucketName                = var.s3.enabled ? var.s3.bucket_name : null
     s3KeyPrefix                 = var.s3.enabled ? join("/", compact([var.s3.key_prefix, local.account_id, local.region])) : null
@@ -36,7 +36,7 @@ locals {
     }
   }
 
-  # What the function is to bring about, whoever calls it.
+  # What the function is asked to bring about.
   wanted = {
     document    = var.names.document
     preferences = local.preferences
@@ -45,9 +45,9 @@ locals {
   }
 }
 
-# The function writes the document: on creation, on every change of the input, and on destruction. Whatever makes Terraform
-# replace this resource sends a deletion in between, which takes the preferences away for a moment. Therefore: no triggers, no
-# qualifier, no create_before_destroy, a fixed function name, and the digest of the code inside the input.
+# The function stores the settings and writes the document: on creation, on every change of the input, and on destruction. A
+# replacement of this resource would send a deletion in between, which takes the preferences away for a moment. Therefore: no
+# triggers, no qualifier, no create_before_destroy, a fixed function name, and the digest of the code inside the input.
 resource "aws_lambda_invocation" "this" {
   function_name   = aws_lambda_function.this.function_name
   lifecycle_scope = "CRUD"
@@ -58,7 +58,7 @@ resource "aws_lambda_invocation" "this" {
     function_digest = local.package_digest
   }))
 
-  # The document names them, so they come before it and go after it.
+  # Named in the document: created before it is written, destroyed after it is restored.
   depends_on = [
     aws_cloudwatch_log_group.sessions,
     aws_iam_role_policy.function,
@@ -68,7 +68,7 @@ resource "aws_lambda_invocation" "this" {
   ]
 }
 
-# create_before_destroy, here and on the keys: a new group is named in the document before the old one goes.
+# create_before_destroy, here and on the keys: a new group is named in the document before the old one is destroyed.
 resource "aws_cloudwatch_log_group" "sessions" {
   #checkov:skip=CKV_AWS_338:90 days is the documented default of the solution; cloudwatch.retention_in_days sets any other.
   count = var.cloudwatch.create_log_group ? 1 : 0
@@ -92,8 +92,8 @@ resource "aws_ssm_service_setting" "public_sharing" {
   setting_value = "Disable"
 }
 
-# What differs, asked of the function, so that there is one definition of equal. Not a data source within the check: that is read
-# again when a plan is applied, so no plan would ever be empty. After the invocation: what it is about to change is no drift.
+# Asks the function for the differences, so that there is one definition of equal. Not a data source within the check: that is read
+# again when a plan is applied, so no plan would ever be empty. After the invocation: pending changes are no drift.
 data "aws_lambda_invocation" "differences" {
   count = var.check_in_plan ? 1 : 0
 
@@ -107,9 +107,9 @@ locals {
   differences = flatten([for found in data.aws_lambda_invocation.differences : jsondecode(found.result).changes[*].path])
 }
 
-check "document_is_as_wanted" {
+check "document_matches" {
   assert {
     condition     = length(local.differences) == 0
-    error_message = "The document ${var.names.document} differs from what is wanted: ${join(", ", local.differences)}. Give revision another value to write it anew."
+    error_message = "The document ${var.names.document} differs from the configuration: ${join(", ", local.differences)}. Set revision to another value to write it again."
   }
 }

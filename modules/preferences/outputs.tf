@@ -1,17 +1,17 @@
 output "document" {
-  description = "What the last run of the function did to the document: its name, the outcome, the default and the latest version."
+  description = "Result of the function's last run for Terraform: the document's name, the outcome, the default and the latest version."
 
-  # Without the changes: they may quote a shell profile.
+  # Without the changes, which may be many.
   value = { for key, value in jsondecode(aws_lambda_invocation.this.result) : key => value if key != "changes" }
 }
 
 output "failures_queue_url" {
-  description = "URL of the queue that gets the repairs that failed; null without drift repair."
+  description = "URL of the queue of failed repairs; null without drift repair."
   value       = one(aws_sqs_queue.failures[*].url)
 }
 
 output "function_name" {
-  description = "Name of the function that keeps the document."
+  description = "Name of the function that writes the document."
   value       = aws_lambda_function.this.function_name
 }
 
@@ -51,6 +51,6 @@ output "session_key_parameter_name" {
 }
 
 output "wanted" {
-  description = "What the function is asked to bring about: the document's name, the preferences by the names of its inputs, adopt and waive."
+  description = "Wanted state of the document: its name, the preferences by the names of its inputs, adopt and waive."
   value       = local.wanted
 }

@@ -11,7 +11,7 @@ variable "adopt" {
 }
 
 variable "after" {
-  description = "Values of what instances need before the preferences may ask for it, such as the ARN of their policy: the document is written after, and taken away before, the resources behind them."
+  description = "Values of what instances need before the preferences may ask for it, such as the ARN of their policy: the document is written after the resources behind them, and restored before they are destroyed."
   type        = list(string)
   default     = []
   nullable    = false
@@ -25,7 +25,7 @@ variable "block_public_sharing" {
 }
 
 variable "check_in_plan" {
-  description = "Whether each plan calls the function to compare the document with what is wanted, and warns of differences. It costs a call for each plan, and a plan with changes says that the result is known after apply."
+  description = "Whether each plan calls the function to compare the document with the configuration, and warns of differences. It costs a call for each plan, and in a plan with changes the result is known after apply."
   type        = bool
   default     = false
   nullable    = false
@@ -60,11 +60,6 @@ variable "cloudwatch" {
   }
 
   validation {
-    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.cloudwatch.retention_in_days)
-    error_message = "The cloudwatch.retention_in_days must be one of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, or 0 for ever."
-  }
-
-  validation {
     condition     = var.cloudwatch.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", var.cloudwatch.kms_key_arn))
     error_message = "The cloudwatch.kms_key_arn must be the ARN of a key, not of an alias."
   }
@@ -76,7 +71,7 @@ variable "cloudwatch" {
 }
 
 variable "drift_repair" {
-  description = "Repair of the document when somebody else changes, deletes or shares it: at once, for which the account needs a CloudTrail trail with management events, and by `schedule` (an empty one for none). Repairs are told to the SNS topic `notify_topic_arn`; a topic with a key of its own must let CloudWatch use that key for the alarm on failed repairs."
+  description = "Repair of the document after changes, deletion or sharing outside Terraform: at once, for which the account needs a CloudTrail trail with management events, and on a `schedule` (empty for none), which also checks that the destinations of the logs and the keys are usable. The SNS topic `notify_topic_arn` is notified of repairs; the key policy of an encrypted topic must allow CloudWatch to use the key for the alarm on failed repairs."
   type = object({
     enabled          = optional(bool, true)
     schedule         = optional(string, "rate(1 hour)")
@@ -102,7 +97,7 @@ variable "drift_repair" {
 }
 
 variable "function" {
-  description = "Settings of the function that keeps the document. Reserved executions (`null` for none) are impossible in young accounts, whose whole quota is as large as what must stay unreserved."
+  description = "Settings of the function that writes the document. Reserved executions (`null` for none) are impossible in new accounts, whose quota is not larger than the number that must stay unreserved."
   type = object({
     reserved_concurrent_executions = optional(number)
     log_retention_in_days          = optional(number, 90)
@@ -113,11 +108,6 @@ variable "function" {
   validation {
     condition     = try(var.function.reserved_concurrent_executions >= 1, var.function.reserved_concurrent_executions == null)
     error_message = "The function.reserved_concurrent_executions must be at least 1, or null for unreserved."
-  }
-
-  validation {
-    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.function.log_retention_in_days)
-    error_message = "The function.log_retention_in_days must be one of CloudWatch's: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653, or 0 for ever."
   }
 }
 
@@ -168,11 +158,6 @@ variable "names" {
   }
 
   validation {
-    condition     = alltrue([for alias in [var.names.data_key_alias, var.names.logs_key_alias] : can(regex("^alias/[\\w/-]{1,250}$", alias)) && !startswith(alias, "alias/aws/")])
-    error_message = "The names.data_key_alias and names.logs_key_alias must begin with alias/, go on with letters, digits or characters of _/-, and not be under alias/aws/."
-  }
-
-  validation {
     condition     = var.names.data_key_alias != var.names.logs_key_alias
     error_message = "The names.data_key_alias and names.logs_key_alias must differ: instances may use the key of the first only."
   }
@@ -190,7 +175,7 @@ variable "names" {
 }
 
 variable "on_destroy" {
-  description = "What becomes of the document when this module is destroyed: `restore` gives back what was there before, `reset` switches logging and encryption off and sets the service's defaults, `retain` leaves it as it is: for keys and log groups of your own, because sessions fail when the document names a created one that goes, too."
+  description = "Handling of the document when this module is destroyed: `restore` restores the original document, `reset` switches logging and encryption off and sets the service's defaults, `retain` leaves it as it is: only with existing keys and log groups, because sessions fail when the document names one that is destroyed with the module."
   type        = string
   default     = "restore"
   nullable    = false
@@ -202,7 +187,7 @@ variable "on_destroy" {
 }
 
 variable "revision" {
-  description = "Any text; a new one calls the function again although nothing else changed. Terraform itself does not repeat an update that failed."
+  description = "Any text; a new one calls the function again although nothing else changed. Terraform does not repeat a failed update by itself."
   type        = string
   default     = "1"
   nullable    = false
@@ -256,8 +241,8 @@ variable "s3" {
   }
 
   validation {
-    condition     = can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !strcontains(var.s3.key_prefix, "..")
-    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+    condition     = can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !strcontains(var.s3.key_prefix, "..") && !can(regex("(^|/)[.](/|$)", var.s3.key_prefix))
+    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part."
   }
 }
 
@@ -309,7 +294,19 @@ variable "shell_profile" {
   # Base64 has four characters for three bytes.
   validation {
     condition     = length(base64encode("${var.shell_profile.linux}${var.shell_profile.windows}")) <= 80000
-    error_message = "The shell_profile must have at most 60000 bytes, linux and windows together, and with drift_repair.enabled all preferences at most 8192 characters, which an event of EventBridge holds."
+    error_message = "The shell_profile must have at most 60000 bytes, linux and windows together."
+  }
+
+  # The agent types the profile into a terminal.
+  validation {
+    condition     = alltrue([for line in split("\n", replace(var.shell_profile.linux, "\r", "\n")) : length(base64encode(line)) <= 5460])
+    error_message = "The shell_profile.linux must have lines of at most 4095 bytes: the terminal cuts longer ones."
+  }
+
+  # The agent replaces references in every input, and refuses the session when it cannot.
+  validation {
+    condition     = !can(regex("(?i)[{][{]\\s*ssm", "${var.shell_profile.linux}\n${var.shell_profile.windows}"))
+    error_message = "The shell_profile must not have references such as {{ssm:name}}: any principal that may write the parameter could run commands in every session."
   }
 }
 
@@ -321,7 +318,7 @@ variable "tags" {
 }
 
 variable "waive" {
-  description = "Rules to set aside knowingly: `no_log_destination` allows sessions that are logged nowhere, `run_as_by_tag` allows `run_as.enabled` without a user because all callers have the tag SSMSessionRunAs, `preflight_permissions` lets through what the function may not look at."
+  description = "Rules to set aside knowingly: `no_log_destination` allows sessions that are logged nowhere, `run_as_by_tag` allows `run_as.enabled` without a user because all callers have the tag SSMSessionRunAs, `preflight_permissions` accepts destinations that the function has no permission to check."
   type        = set(string)
   default     = []
   nullable    = false

@@ -162,7 +162,7 @@ def _ssm(call: Call) -> list[str]:
         return [_arn(call, "ssm", f"automation-execution/{asked['AutomationExecutionId']}")]
     if "Document" in call.operation and "Name" in asked:
         return [_arn(call, "ssm", f"document/{asked['Name']}")]
-    names = asked.get("Names") or ([asked["Name"]] if "Name" in asked else [])
+    names = asked.get("Names") or [asked[key] for key in ("Name", "Path") if key in asked]
     return [_arn(call, "ssm", f"parameter/{name.removeprefix('/')}") for name in names if "Parameter" in call.operation]
 
 

@@ -152,35 +152,28 @@ def test_each_switch_of_the_preferences_plans_its_resources_and_no_others(caller
     }
     waived = json.loads(after["waived", "aws_lambda_invocation.this"]["input"])
     assert waived["waive"] == ["no_log_destination", "run_as_by_tag"]
-    check_repair(event, after)
+    check_repair(after)
 
 
-def check_repair(event: dict[str, Any], after: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """The repair wants what Terraform wants, and EventBridge fills in the cause and nothing else."""
-    for key in ("on_destroy", "revision", "function_digest"):
-        event.pop(key)
-    repair = {**event, "action": "reconcile", "notify_topic_arn": "arn:aws:sns:eu-west-1:210987654321:repairs"}
-    assert json.loads(after["s3_only", "aws_cloudwatch_event_target.schedule"]["input"]) == repair
-    (transformer,) = after["s3_only", "aws_cloudwatch_event_target.api_calls"]["input_transformer"]
+def check_repair(after: dict[tuple[str, str], dict[str, Any]]) -> None:
+    """Events carry no preferences; EventBridge fills in the cause; nothing is delivered after an hour."""
+    topic = "arn:aws:sns:eu-west-1:210987654321:repairs"
+    repair = {"action": "reconcile", "document": "SSM-SessionManagerRunShell", "notify_topic_arn": topic}
+    targets = [after["s3_only", f"aws_cloudwatch_event_target.{name}"] for name in ("api_calls", "schedule")]
+    assert json.loads(targets[1]["input"]) == {**repair, "destinations": True}
+    (transformer,) = targets[0]["input_transformer"]
     cause = {name: f"<{name}>" for name in ("event_id", "event_name", "principal", "time")}
     assert json.loads(transformer["input_template"]) == {**repair, "cause": cause}
-    assert set(re.findall("<.*?>", transformer["input_template"])) == set(cause.values())
     assert set(transformer["input_paths"]) == set(cause)
+    asynchronous = after["s3_only", "aws_lambda_function_event_invoke_config.this"]
+    ages = [target["retry_policy"][0]["maximum_event_age_in_seconds"] for target in targets]
+    assert {*ages, asynchronous["maximum_event_age_in_seconds"]} == {3600}
+    rules = [after["s3_only", f"aws_cloudwatch_event_rule.{name}"] for name in ("api_calls", "schedule")]
+    assert [rule["state"] for rule in rules] == ["ENABLED", "ENABLED"]
     queue = after["s3_only", "aws_sqs_queue.failures"]
     assert queue["kms_master_key_id"] == "alias/aws/sqs"
-    assert after["s3_only", "aws_cloudwatch_metric_alarm.failures"]["alarm_actions"] == [repair["notify_topic_arn"]]
+    assert after["s3_only", "aws_cloudwatch_metric_alarm.failures"]["alarm_actions"] == [topic]
     assert after["defaults", "aws_cloudwatch_metric_alarm.failures"]["alarm_actions"] in (None, [])
-
-
-def test_preferences_too_long_for_eventbridge_are_refused_unless_drift_repair_is_off(caller: Terraform) -> None:
-    profile = f'shell_profile = {{ linux = "{"x" * 7800}" }}'
-    (caller.folder / "main.tf").write_text(call("long", "preferences", profile), encoding="utf-8")
-    caller.init()
-    (error,) = caller.refusals()
-    assert "EventBridge takes 8192: shorten the shell_profile, or set drift_repair.enabled to false." in error
-    off = call("long", "preferences", f"{profile}, drift_repair = {{ enabled = false }}")
-    (caller.folder / "main.tf").write_text(off, encoding="utf-8")
-    caller.plan()
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,7 @@ def test_each_switch_makes_its_statements_and_no_others(caller: Terraform) -> No
     assert resources(outputs["ssh"]) == {"arn:aws:ssm:*:*:document/AWS-StartSSHSession"}
     assert resources(outputs["preferences"]) == {
         "arn:aws:ssm:*:*:document/SSM-SessionManagerRunShell",
+        "arn:aws:ssm:*:*:parameter/session-manager/applied-preferences*",
         "arn:aws:ssm:*:*:parameter/session-manager/original-document",
         "arn:aws:ssm:*:*:parameter/session-manager/session-data-key",
     }

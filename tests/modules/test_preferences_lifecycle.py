@@ -145,10 +145,11 @@ def a_new_account(place: Place) -> None:
         each("delete", *SESSION_KEY) | each("update", *DOCUMENT_AND_ROLE)
     )
     assert place.planned(f"{base}cloudwatch = {{ create_log_group = false }}") == (
-        each("delete", *LOG_GROUP, *LOGS_KEY) | each("update", "aws_cloudwatch_log_group.function")
+        each("delete", *LOG_GROUP, *LOGS_KEY)
+        | each("update", "aws_cloudwatch_log_group.function", "aws_iam_role_policy.function")
     )
     assert place.planned(f"{base}cloudwatch = {{ encryption_enabled = false }}") == (
-        each("delete", *LOGS_KEY) | each("update", *GROUPS, "aws_lambda_invocation.this")
+        each("delete", *LOGS_KEY) | each("update", *GROUPS, *DOCUMENT_AND_ROLE)
     )
     assert place.planned(f'{base}s3 = {{ enabled = true, bucket_name = "logs" }}') == each("update", *DOCUMENT_AND_ROLE)
 
@@ -369,7 +370,7 @@ def example_complete(place: Place) -> None:
     place.ssm.delete_document(Name=DOCUMENT)
     warned = " ".join(place.terraform.succeed("plan", "-refresh=false", **variables).split())
     assert "Warning: Check block assertion failed" in warned
-    assert f"The document {DOCUMENT} differs from what is wanted:" in warned
+    assert f"The document {DOCUMENT} differs from the configuration:" in warned
 
     place.destroy(**variables)
     assert place.inputs()["cloudWatchLogGroupName"] == ""

@@ -92,10 +92,10 @@ def live(**inputs: object) -> dict[str, object]:
         {},
         {"s3BucketName": None, "kmsKeyId": "", "maxSessionDuration": None, "shellProfile": None},
         {"idleSessionTimeout": "20"},
-        {"idleSessionTimeout": 20},
         {"idleSessionTimeout": "020"},
         {"idleSessionTimeout": ""},
         {"runAsEnabled": "false", "s3EncryptionEnabled": "False"},
+        {"runAsEnabled": "f", "s3EncryptionEnabled": "0"},
         {"shellProfile": {"linux": ""}},
     ],
 )
@@ -112,6 +112,10 @@ def test_ways_to_write_the_same_thing_do_not_differ(inputs: dict[str, object]) -
         ({"idleSessionTimeout": "²"}, "inputs.idleSessionTimeout", "²", "20"),
         ({"maxSessionDuration": True}, "inputs.maxSessionDuration", True, ""),
         ({"cloudWatchStreamingEnabled": "false"}, "inputs.cloudWatchStreamingEnabled", "false", False),
+        ({"idleSessionTimeout": 20}, "inputs.idleSessionTimeout", 20, "20"),
+        ({"maxSessionDuration": 0}, "inputs.maxSessionDuration", 0, ""),
+        ({"runAsEnabled": "fAlSe"}, "inputs.runAsEnabled", "fAlSe", False),
+        ({"runAsEnabled": "no"}, "inputs.runAsEnabled", "no", False),
         ({"runAsEnabled": ""}, "inputs.runAsEnabled", "", False),
         ({"s3EncryptionEnabled": 0}, "inputs.s3EncryptionEnabled", 0, False),
         ({"shellProfile": {"linux": "exec bash"}}, "inputs.shellProfile.linux", "exec bash", ""),
@@ -133,6 +137,8 @@ def test_one_changed_input_is_one_change(inputs: dict[str, object], path: str, b
         ({"schemaVersion": "2.2"}, "schemaVersion"),
         ({"sessionType": "Port"}, "sessionType"),
         ({"extra": 1}, "extra"),
+        ({"schemaVersion": 1}, "schemaVersion"),
+        ({"schemaVersion": 1.0}, "schemaVersion"),
     ],
 )
 def test_what_lies_outside_the_inputs_differs_too(content: dict[str, object], path: str) -> None:
@@ -140,8 +146,22 @@ def test_what_lies_outside_the_inputs_differs_too(content: dict[str, object], pa
     assert [change.path for change in diff(parse(text), LOGGED.values())] == [path]
 
 
-def test_the_description_empty_parameters_and_a_numeric_schema_version_mean_nothing() -> None:
-    content = {**json.loads(render(LOGGED)), "description": "mine", "parameters": {}, "schemaVersion": 1.0}
+@pytest.mark.parametrize(
+    ("repeated", "path"),
+    [
+        (("{", '{"parameters": {"x": {"type": "String"}}, "parameters": {}, '), "(repeated keys)"),
+        (('"inputs":', '"inputs": {}, "inputs":'), "(repeated keys)"),
+        (('"kmsKeyId":', '"kmsKeyId": "alias/other", "kmsKeyId":'), "inputs.(repeated keys)"),
+        (('"linux":', '"linux": "exec bash", "linux":'), "inputs.shellProfile.(repeated keys)"),
+    ],
+)
+def test_repeated_keys_differ_as_readers_disagree_on_which_one_counts(repeated: tuple[str, str], path: str) -> None:
+    text = render(LOGGED).replace(*repeated, 1)
+    assert [change.path for change in diff(parse(text), LOGGED.values())] == [path]
+
+
+def test_the_description_and_empty_parameters_mean_nothing() -> None:
+    content = {**json.loads(render(LOGGED)), "description": "mine", "parameters": {}}
     assert diff(parse(json.dumps(content)), LOGGED.values()) == []
 
 
@@ -202,6 +222,12 @@ def test_the_canonical_text() -> None:
         ({"s3_bucket_name": "arn:aws:s3:::logs"}, "without dots"),
         ({"s3_key_prefix": "/logs"}, "neither begins with '/'"),
         ({"s3_key_prefix": "a/../b"}, "nor has '..'"),
+        ({"s3_key_prefix": "."}, "nor parts that are empty or '.'"),
+        ({"s3_key_prefix": "logs/./x"}, "nor parts that are empty or '.'"),
+        ({"s3_key_prefix": "logs/."}, "nor parts that are empty or '.'"),
+        ({"s3_key_prefix": "a//b"}, "nor parts that are empty or '.'"),
+        ({"s3_key_prefix": "a/"}, "nor parts that are empty or '.'"),
+        ({"s3_key_prefix": "a/" + "é" * 450}, "at most 900 bytes"),
         ({"s3_key_prefix": "{{ssm:prefix}}"}, "nor has '..' or '{{'"),
         ({"s3_key_prefix": "a\nb"}, "must be a text"),
         ({"cloud_watch_log_group_name": "two words"}, "a name that CloudWatch Logs accepts"),
@@ -217,6 +243,10 @@ def test_the_canonical_text() -> None:
         ({"shell_profile_linux": "x" * 60_001}, "shellProfile must have at most 60000 bytes"),
         ({"shell_profile_linux": "é" * 15_000, "shell_profile_windows": "\ud800" * 10_001}, "at most 60000 bytes"),
         ({"shell_profile_linux": "\n" * 60_000}, "larger than 64 KB"),
+        ({"shell_profile_linux": "ls\n" + "x" * 4_096}, "lines of at most 4095 bytes"),
+        ({"shell_profile_linux": "é" * 2_048}, "lines of at most 4095 bytes"),
+        ({"shell_profile_linux": "{{ssm:/shared/motd}}"}, "must not have references such as {{ssm:name}}"),
+        ({"shell_profile_windows": "echo {{ ssm-secure:name }}"}, "must not have references"),
     ],
 )
 def test_what_must_not_be_written_is_refused_in_one_sentence(changes: dict[str, Any], said: str) -> None:
@@ -262,7 +292,7 @@ def test_a_waiver_lifts_exactly_its_own_rule() -> None:
         ({"runAsEnabled": 1}, "inputs.runAsEnabled must be true or false"),
         ({"s3BucketName": 5}, "inputs.s3BucketName must be a text"),
         ({"shellProfile": "exec bash"}, "shellProfile takes an object"),
-        ({"shellProfile": {"mac": "exec zsh"}}, "inputs.shellProfile.mac is not a preference"),
+        ({"shellProfile": {"mac": "exec zsh"}}, r"inputs.shellProfile.\(other\) is not a preference"),
     ],
 )
 def test_preferences_of_the_wrong_name_or_type_are_refused(preferences: dict[str, object], said: str) -> None:
@@ -302,5 +332,8 @@ def test_merging_refuses_to_guess_what_an_unreadable_live_value_means() -> None:
 def test_a_change_never_shows_what_may_be_a_secret() -> None:
     secret = diff(live(shellProfile={"linux": "TOKEN=hunter2"}, custom="hunter2"), LOGGED.values())
     assert [str(change) for change in secret] == ["inputs.shellProfile.linux", "inputs.custom"]
+    assert "hunter2" not in json.dumps([change.as_dict() for change in secret])
+    named = diff(live(shellProfile={"export TOKEN=hunter2": ""}, **{"TOKEN=hunter2": 1}), LOGGED.values())
+    assert [str(change) for change in named] == ["inputs.(other)", "inputs.shellProfile.(other)"]
     (shown,) = diff(live(idleSessionTimeout="45"), LOGGED.values())
     assert str(shown) == 'inputs.idleSessionTimeout ("45" to "20")'

@@ -54,8 +54,14 @@ class World:
         return [json.loads(message["Body"]) for message in messages]
 
     def put(self, **inputs: object) -> None:
+        """Write a document by hand; it becomes the default version."""
         content = json.dumps({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs})
-        self.ssm.create_document(Name=DEFAULT_NAME, Content=content, DocumentType="Session")
+        try:
+            self.ssm.create_document(Name=DEFAULT_NAME, Content=content, DocumentType="Session")
+        except self.ssm.exceptions.DocumentAlreadyExists:
+            made = self.ssm.update_document(Name=DEFAULT_NAME, Content=content, DocumentVersion="$LATEST")
+            version = made["DocumentDescription"]["DocumentVersion"]
+            self.ssm.update_document_default_version(Name=DEFAULT_NAME, DocumentVersion=version)
 
     def versions(self) -> list[str]:
         """The texts of all versions."""
@@ -91,7 +97,11 @@ def world(emulated: World, caplog: pytest.LogCaptureFixture) -> World:
 
 
 def event(world: World, **more: object) -> dict[str, object]:
-    return {"action": "reconcile", "preferences": WANTED, "cause": CAUSE, "notify_topic_arn": world.topic, **more}
+    return {"action": "reconcile", "cause": CAUSE, "notify_topic_arn": world.topic, **more}
+
+
+def apply(preferences: object = WANTED, **more: object) -> dict[str, Any]:
+    return handler.lambda_handler({"preferences": preferences, "tf": {"action": "create"}, **more}, CONTEXT)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -99,6 +109,8 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
 
 
 def test_a_repair_is_one_line_with_fields_and_one_message(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    apply()
+    caplog.clear()
     world.put(idleSessionTimeout="45", color="green", shellProfile={"linux": "export TOKEN=opensesame"})
 
     result = handler.lambda_handler(event(world), CONTEXT)
@@ -119,19 +131,22 @@ def test_a_repair_is_one_line_with_fields_and_one_message(world: World, caplog: 
         "paths": paths,
         "cause": CAUSE,
     }
-    assert (line["default_version"], line["latest_version"]) == ("2", "2")
+    assert (line["default_version"], line["latest_version"]) == ("3", "3")
     (told,) = world.told()
     assert told["Subject"] == f"Session Manager preferences updated: {ACCOUNT} {REGION}"
     for fact in (*CAUSE.values(), 'inputs.idleSessionTimeout (\\"45\\" to \\"20\\")', "inputs.shellProfile.linux"):
         assert fact in told["Message"]
     readable, _, fields = told["Message"].partition("\n\n")
-    assert readable.startswith(f"{DEFAULT_NAME} in {ACCOUNT} {REGION} is as it is wanted: updated.")
+    assert readable.startswith(f"{DEFAULT_NAME} in {ACCOUNT} {REGION} matches the configuration: updated.")
     assert json.loads(fields)["paths"] == paths
     secrets = ("hunter2", "opensesame", "green")
-    assert not any(secret in told["Message"] + json.dumps(line, default=str) for secret in secrets)
+    shown = told["Message"] + json.dumps(line, default=str) + json.dumps(result)
+    assert not any(secret in shown for secret in secrets)
 
 
 def test_a_scheduled_run_tells_of_repairs_only(world: World) -> None:
+    apply()
+    world.ssm.delete_document(Name=DEFAULT_NAME)
     handler.lambda_handler(event(world, cause=None), CONTEXT)
     (told,) = world.told()
     assert "A scheduled run found it changed." in told["Message"]
@@ -140,13 +155,14 @@ def test_a_scheduled_run_tells_of_repairs_only(world: World) -> None:
 
 
 def test_only_repairs_are_told(world: World) -> None:
-    handler.lambda_handler(event(world, action="diff"), CONTEXT)
-    terraform = {key: value for key, value in event(world).items() if key != "action"}
-    handler.lambda_handler({**terraform, "tf": {"action": "create"}}, CONTEXT)
+    handler.lambda_handler(event(world, action="diff", preferences=WANTED), CONTEXT)
+    apply(cause=CAUSE, notify_topic_arn=world.topic)
     assert world.told() == []
 
 
 def test_without_a_topic_nobody_is_told(world: World) -> None:
+    apply()
+    world.ssm.delete_document(Name=DEFAULT_NAME)
     assert handler.lambda_handler(event(world, notify_topic_arn=None), CONTEXT)["outcome"] == "created"
     assert world.told() == []
 
@@ -154,10 +170,14 @@ def test_without_a_topic_nobody_is_told(world: World) -> None:
 def test_a_message_that_cannot_be_sent_fails_the_run_after_the_repair(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    apply()
+    world.ssm.delete_document(Name=DEFAULT_NAME)
+    caplog.clear()
     lost = event(world, notify_topic_arn=f"{world.topic}-gone")
     for outcome in ("created", "unchanged"):  # the second is Lambda's own retry
         with pytest.raises(
-            NotificationError, match=rf"as it is wanted \({outcome}\), but nobody was told: sns:Publish"
+            NotificationError,
+            match=rf"matches the configuration \({outcome}\), but the SNS notification failed: sns:Publish",
         ):
             handler.lambda_handler(lost, CONTEXT)
         assert len(world.versions()) == 1
@@ -165,6 +185,7 @@ def test_a_message_that_cannot_be_sent_fails_the_run_after_the_repair(
 
 
 def test_a_message_is_small_however_much_somebody_changed(world: World) -> None:
+    apply()
     world.put(**{f"unknown{number}" + "x" * 400: "y" for number in range(120)}, s3BucketName="b" * 5000)
     handler.lambda_handler(event(world), CONTEXT)
     (told,) = world.told()
@@ -268,10 +289,10 @@ def test_no_event_makes_it_write_what_must_not_be_written(
 
 
 def test_the_judge_of_written_documents_finds_what_is_unfit(world: World) -> None:
-    handler.lambda_handler(event(world), CONTEXT)
+    apply()
     (text,) = world.versions()
     assert unfit(text, []) == []
     assert unfit(text.replace('"20"', '"61"'), []) == ["idle"]
     assert unfit(text.replace('"logs"', '""'), []) == ["logs"]
     with pytest.raises(InvalidPreferencesError):
-        handler.lambda_handler(event(world, preferences={**WANTED, "idleSessionTimeout": 61}), CONTEXT)
+        apply({**WANTED, "idleSessionTimeout": 61})

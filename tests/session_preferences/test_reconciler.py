@@ -4,213 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
-import boto3
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
-from moto import mock_aws
-from moto.backends import get_backend
 
 from session_preferences import store
-from session_preferences.aws import Budget, Call, caller
+from session_preferences.aws import Call
 from session_preferences.document import DEFAULT_NAME, Document, build, diff, parse, render
 from session_preferences.errors import (
     AdoptionRefusedError,
     AwsError,
+    DestinationError,
     InvalidPreferencesError,
+    NotManagedError,
     OriginalRecordError,
     PreferencesError,
     PreflightError,
     UnreadableDocumentError,
 )
 from session_preferences.original_document import PARAMETER
-from session_preferences.reconcile import reconcile
-from session_preferences.request import parse_event
+from tests.session_preferences.account import (
+    LOG_GROUP,
+    REGION,
+    Account,
+    Answers,
+    after,
+    changed,
+    content_of,
+    record,
+)
 
-REGION = "eu-west-1"
-LOG_GROUP = "ssm-sessionmanager-logs"
-
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
-
-# What to answer to an operation in AWS's place; each gets the real `Call` and the arguments.
-Answers = Mapping[str, Callable[..., dict[str, Any]]]
-
-
-class Clients:
-    """boto3 clients, each made once."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
-
-    def __call__(self, service: str) -> Any:  # noqa: ANN401 - four kinds of client
-        if service not in self._made:
-            self._made[service] = boto3.client(service, region_name=REGION)  # type: ignore[call-overload]
-        return self._made[service]
-
-
-@dataclass
-class Watch:
-    """A `Call` that notes every operation and can fail one of them, before or after AWS carried it out."""
-
-    inner: Call
-    operations: list[str] = field(default_factory=list)
-    fail_at: int | None = None
-    code: str = "AccessDeniedException"
-    after: bool = False
-    answers: Answers = field(default_factory=dict)
-
-    def __call__(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
-        self.operations.append(operation)
-        failing = len(self.operations) - 1 == self.fail_at
-        if failing and not self.after:
-            raise AwsError(self.code, f"{operation} failed with {self.code}")
-        answer = self.answers.get(operation)
-        try:
-            return answer(self.inner, **arguments) if answer else self.inner(service, operation, **arguments)
-        finally:
-            if failing:
-                raise AwsError(self.code, f"{operation} failed with {self.code}")
-
-
-@dataclass(frozen=True)
-class Result:
-    """The function's result, by its contract."""
-
-    document: str
-    outcome: str
-    default_version: str | None
-    latest_version: str | None
-    changes: list[dict[str, object]]
-
-
-@dataclass
-class Account:
-    """One emulated account and region, with a log group, a bucket and a key that preflight accepts."""
-
-    clients: Clients
-    key_arn: str
-
-    @property
-    def ssm(self) -> SSMClient:
-        client: SSMClient = self.clients("ssm")
-        return client
-
-    @property
-    def preferences(self) -> dict[str, object]:
-        return {
-            "cloudWatchLogGroupName": LOG_GROUP,
-            "cloudWatchEncryptionEnabled": True,
-            "cloudWatchStreamingEnabled": False,
-            "kmsKeyId": self.key_arn,
-            "idleSessionTimeout": 20,
-            "maxSessionDuration": "60",
-        }
-
-    def event(self, action: str = "create", **changes: object) -> dict[str, object]:
-        how = {"action": action} if action in {"reconcile", "diff"} else {"tf": {"action": action, "prev_input": None}}
-        return {"preferences": self.preferences, **how, **changes}
-
-    def watch(self, answers: Answers | None = None) -> Watch:
-        return Watch(caller(self.clients, self.budget()), answers=answers or {})
-
-    @staticmethod
-    def budget() -> Budget:
-        return Budget(300, sleep=lambda _seconds: None)
-
-    def run(self, event: Mapping[str, object], call: Call | None = None) -> Result:
-        return Result(**reconcile(parse_event(event), call or self.watch(), self.budget(), REGION))
-
-    def put(self, content: Mapping[str, object] | str, document_format: Literal["JSON", "YAML"] = "JSON") -> str:
-        """Write a document by hand, as somebody else would; the default stays where it is."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        try:
-            self.ssm.create_document(
-                Name=DEFAULT_NAME, Content=text, DocumentType="Session", DocumentFormat=document_format
-            )
-        except self.ssm.exceptions.DocumentAlreadyExists:
-            self.ssm.update_document(
-                Name=DEFAULT_NAME, Content=text, DocumentFormat=document_format, DocumentVersion="$LATEST"
-            )
-        return text
-
-    @staticmethod
-    def clear(service: Literal["ssm", "logs", "s3"] = "ssm") -> None:
-        """Take away everything of one service."""
-        for backend in get_backend(service).values():
-            backend.reset()
-
-    def text(self) -> str | None:
-        """The text of the default version; None when there is no document."""
-        try:
-            return str(self.ssm.get_document(Name=DEFAULT_NAME)["Content"])
-        except self.ssm.exceptions.InvalidDocument:
-            return None
-
-    def inputs(self) -> dict[str, Any]:
-        inputs: dict[str, Any] = json.loads(self.text() or "{}")["inputs"]
-        return inputs
-
-    def versions(self) -> tuple[str, str]:
-        document = self.ssm.describe_document(Name=DEFAULT_NAME)["Document"]
-        return document["DefaultVersion"], document["LatestVersion"]
-
-
-@pytest.fixture(scope="module")
-def emulated() -> Iterator[Account]:
-    with pytest.MonkeyPatch.context() as monkeypatch, mock_aws():
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "testing")
-        for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        clients = Clients()
-        yield Account(clients, clients("kms").create_key()["KeyMetadata"]["Arn"])  # the one slow call, so made once
-
-
-@pytest.fixture
-def account(emulated: Account) -> Account:
-    emulated.clear("ssm")
-    emulated.clear("logs")
-    emulated.clear("s3")
-    emulated.clients("logs").create_log_group(logGroupName=LOG_GROUP, kmsKeyId=emulated.key_arn)
-    return emulated
-
-
-@pytest.fixture
-def foreign() -> dict[str, object]:
-    """A document that somebody made by hand: other values, missing keys, a string boolean, an unknown key."""
-    return {
-        "schemaVersion": "1.0",
-        "description": "Team preferences",
-        "sessionType": "Standard_Stream",
-        "inputs": {
-            "cloudWatchLogGroupName": "team-logs",
-            "cloudWatchEncryptionEnabled": "false",
-            "idleSessionTimeout": "45",
-            "runAsEnabled": True,
-            "runAsDefaultUser": "ops",
-            "shellProfile": {"linux": "export TOKEN=hunter2"},
-            "color": "green",
-        },
-    }
-
-
-def changed(result: Result) -> dict[str, tuple[object, object]]:
-    assert all(list(change) == ["path", "from", "to"] for change in result.changes)
-    return {str(change["path"]): (change["from"], change["to"]) for change in result.changes}
-
-
-def content_of(**inputs: object) -> dict[str, object]:
-    inputs = {"cloudWatchLogGroupName": LOG_GROUP, **inputs}
-    return {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs}
-
-
-UNCHANGED = ["DescribeDocument", "GetDocument", "DescribeDocumentPermission"]
+LOOK = ["DescribeDocument", "GetDocument", "DescribeDocumentPermission"]
+UNCHANGED = [*LOOK, "GetParameters"]
 
 
 # --- what a run does in each state ---
@@ -218,26 +46,25 @@ UNCHANGED = ["DescribeDocument", "GetDocument", "DescribeDocumentPermission"]
 
 @pytest.mark.parametrize("action", ["create", "update", "reconcile"])
 def test_a_missing_document_is_created(account: Account, action: str) -> None:
+    if action == "reconcile":
+        account.run(account.event())
+        account.ssm.delete_document(Name=DEFAULT_NAME)
     result = account.run(account.event(action))
     assert (result.outcome, result.default_version, result.latest_version) == ("created", "1", "1")
     assert changed(result)["inputs.kmsKeyId"] == (None, account.key_arn)
     assert account.text() == render(build(account.preferences))
 
 
-@pytest.mark.parametrize("action", ["update", "reconcile", "diff"])
-def test_nothing_is_written_when_nothing_differs(account: Account, action: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "calls"),
+    [("create", UNCHANGED), ("update", [*UNCHANGED, "PutParameter"]), ("reconcile", UNCHANGED), ("diff", LOOK)],
+)
+def test_nothing_is_written_when_nothing_differs(account: Account, action: str, calls: list[str]) -> None:
     account.run(account.event("create"))
     watch = account.watch()
     result = account.run(account.event(action), watch)
     assert (result.outcome, result.changes, account.versions()) == ("unchanged", [], ("1", "1"))
-    assert watch.operations == UNCHANGED
-
-
-def test_creating_what_is_there_already_takes_four_calls(account: Account) -> None:
-    account.run(account.event())
-    watch = account.watch()
-    assert account.run(account.event(), watch).outcome == "unchanged"
-    assert watch.operations == [*UNCHANGED, "GetParameter"]
+    assert watch.operations == calls  # an update stores which event was the last one
 
 
 def test_one_changed_preference_is_one_change_and_one_version(account: Account) -> None:
@@ -264,8 +91,8 @@ def test_a_document_of_somebody_else_is_replaced_and_every_difference_is_told(
         "inputs.runAsDefaultUser": ("ops", ""),
         "inputs.idleSessionTimeout": ("45", "20"),
         "inputs.maxSessionDuration": ("", "60"),
-        "inputs.shellProfile.linux": ("export TOKEN=hunter2", ""),
-        "inputs.color": ("green", None),
+        "inputs.shellProfile.linux": ("(hidden)", ""),
+        "inputs.color": ("(hidden)", None),
     }
     assert account.text() == render(build(account.preferences))
 
@@ -304,18 +131,14 @@ def test_a_latest_version_that_strayed_is_written_over_though_the_default_is_rig
 
 
 def test_going_back_to_earlier_preferences_works_though_ssm_refuses_to_repeat_a_text(account: Account) -> None:
-    other = {**account.preferences, "idleSessionTimeout": 10}
-    for preferences, idle, version in (
-        (account.preferences, "20", "1"),
-        (other, "10", "2"),
-        (account.preferences, "20", "3"),
-        (other, "10", "4"),
-        (account.preferences, "20", "5"),
-    ):
-        result = account.run(account.event("reconcile", preferences=preferences))
+    one, other = account.event(), account.event(preferences={**account.preferences, "idleSessionTimeout": 10})
+    event = one
+    for wanted, idle, version in ((one, "20", "1"), (other, "10", "2"), (one, "20", "3"), (other, "10", "4")):
+        event = after(wanted, event)
+        result = account.run(event)
         assert (result.default_version, result.latest_version) == (version, version)
         assert account.inputs()["idleSessionTimeout"] == idle
-    assert account.run(account.event("reconcile")).outcome == "unchanged"
+    assert account.repair().outcome == "unchanged"
 
 
 @pytest.mark.parametrize("accounts", [["all"], ["111122223333"], [f"{number:012}" for number in range(1, 24)]])
@@ -336,7 +159,7 @@ def test_sharing_is_drift(account: Account, accounts: list[str]) -> None:
 
 def test_a_hand_written_yaml_document_is_understood(account: Account) -> None:
     account.put(
-        "schemaVersion: 1.0\nsessionType: Standard_Stream\ninputs:\n  idleSessionTimeout: 45\n"
+        "schemaVersion: '1.0'\nsessionType: Standard_Stream\ninputs:\n  idleSessionTimeout: '45'\n"
         f"  cloudWatchLogGroupName: {LOG_GROUP}\n",
         "YAML",
     )
@@ -347,6 +170,15 @@ def test_a_hand_written_yaml_document_is_understood(account: Account) -> None:
     assert account.inputs()["idleSessionTimeout"] == "20"
 
 
+def test_numbers_in_place_of_texts_are_rewritten_and_understood_where_they_are_kept(account: Account) -> None:
+    account.put("schemaVersion: 1.0\nsessionType: Standard_Stream\ninputs:\n  idleSessionTimeout: 45\n", "YAML")
+    wanted = {"cloudWatchLogGroupName": LOG_GROUP}
+    result = account.run(account.event(adopt="merge", preferences=wanted))
+    assert {"schemaVersion", "inputs.idleSessionTimeout"} <= changed(result).keys()
+    content = json.loads(account.text() or "")
+    assert (content["schemaVersion"], content["inputs"]["idleSessionTimeout"]) == ("1.0", "45")
+
+
 def test_a_dry_run_writes_nothing_and_checks_nothing(account: Account, foreign: dict[str, object]) -> None:
     watch = account.watch()
     result = account.run(account.event("diff"), watch)
@@ -355,7 +187,7 @@ def test_a_dry_run_writes_nothing_and_checks_nothing(account: Account, foreign: 
     account.put(foreign)
     watch = account.watch()
     assert account.run(account.event("diff"), watch).outcome == "differs"
-    assert watch.operations == UNCHANGED
+    assert watch.operations == LOOK
 
 
 def test_a_document_of_another_type_is_left_alone(account: Account) -> None:
@@ -363,14 +195,14 @@ def test_a_document_of_another_type_is_left_alone(account: Account) -> None:
         Name=DEFAULT_NAME, Content='{"schemaVersion": "2.2", "mainSteps": []}', DocumentType="Command"
     )
     with pytest.raises(UnreadableDocumentError, match="is of type Command"):
-        account.run(account.event("reconcile"))
+        account.run(account.event())
 
 
 def test_a_document_that_nobody_can_read_is_left_alone(account: Account) -> None:
     text = account.put("schemaVersion: '1.0'\ninputs: {}\n", "YAML")
     watch = account.watch(answers={"GetDocument": lambda *_, **__: {"Content": text}})
     with pytest.raises(UnreadableDocumentError, match="aws ssm get-document"):
-        account.run(account.event("reconcile"), watch)
+        account.run(account.event(), watch)
     assert watch.operations == UNCHANGED
 
 
@@ -378,7 +210,7 @@ def test_a_document_that_nobody_can_read_is_left_alone(account: Account) -> None
     "preferences",
     [{}, {"idleSessionTimeout": 20}, {"cloudWatchLogGroupName": LOG_GROUP, "idleSessionTimeout": 0}, {"colour": "red"}],
 )
-@pytest.mark.parametrize("action", ["create", "reconcile", "diff"])
+@pytest.mark.parametrize("action", ["create", "update", "diff"])
 def test_bad_preferences_are_refused_before_aws_is_asked(
     account: Account, preferences: dict[str, object], action: str
 ) -> None:
@@ -410,19 +242,20 @@ preferences_strategy = st.fixed_dictionaries(
     runs=st.lists(st.tuples(preferences_strategy, st.sampled_from(["replace", "merge"])), min_size=1, max_size=3),
     tampering=preferences_strategy,
 )
-def test_reconciling_twice_is_reconciling_once(
+def test_applying_or_repairing_twice_is_doing_it_once(
     account: Account, runs: list[tuple[dict[str, object], str]], tampering: dict[str, object]
 ) -> None:
     account.clear()
-    account.run(account.event("reconcile", preferences=tampering))
+    account.run(account.event("create", preferences=tampering))
     for preferences, adopt in runs:
-        event = account.event("reconcile", preferences=preferences, adopt=adopt)
+        event = account.event("create", preferences=preferences, adopt=adopt, revision=str(runs))
         account.run(event)
         before = account.text()
-        watch = account.watch()
-        assert account.run(event, watch).outcome == "unchanged"
-        assert watch.operations == UNCHANGED
-        assert account.text() == before
+        for again in (event, account.event("reconcile")):
+            watch = account.watch()
+            assert account.run(again, watch).outcome == "unchanged"
+            assert watch.operations == UNCHANGED
+            assert account.text() == before
 
 
 # --- adopting ---
@@ -438,7 +271,7 @@ def test_fail_lists_the_differences_without_secrets_and_touches_nothing(
     assert 'inputs.idleSessionTimeout ("45" to "20")' in str(refusal.value)
     assert "inputs.shellProfile.linux" in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
-    assert watch.operations == [*UNCHANGED, "GetParameter"]
+    assert watch.operations == UNCHANGED
     assert (account.text(), account.versions()) == (text, ("1", "1"))
 
 
@@ -456,7 +289,7 @@ def test_fail_refuses_what_an_earlier_run_recorded_and_did_not_change(
 ) -> None:
     text = account.put(foreign)
     watch = account.watch()
-    watch.fail_at = 7
+    watch.fail_at = 9
     with pytest.raises(AwsError):
         account.run(account.event(), watch)
     assert watch.operations[-1] == "UpdateDocument"
@@ -466,12 +299,15 @@ def test_fail_refuses_what_an_earlier_run_recorded_and_did_not_change(
     assert account.text() == text
 
 
-def test_fail_refuses_a_drift_event_where_nothing_was_ever_managed(
-    account: Account, foreign: dict[str, object]
+@pytest.mark.parametrize("adopt", ["replace", "merge", "fail"])
+def test_a_repair_where_nothing_was_ever_managed_writes_nothing(
+    account: Account, foreign: dict[str, object], adopt: str
 ) -> None:
     text = account.put(foreign)
-    with pytest.raises(AdoptionRefusedError):
-        account.run(account.event("reconcile", adopt="fail"))
+    watch = account.watch()
+    with pytest.raises(NotManagedError, match="no apply is recorded to manage it"):
+        account.run(account.event("reconcile", preferences=account.preferences, adopt=adopt), watch)
+    assert watch.operations == UNCHANGED
     assert account.text() == text
 
 
@@ -506,11 +342,6 @@ def test_merge_refuses_a_live_value_that_must_not_be_written(account: Account) -
 def merging(account: Account, action: str = "reconcile", **preferences: object) -> dict[str, object]:
     """An event that merges; what is None is not managed."""
     return account.event(action, adopt="merge", preferences={**account.preferences, **preferences})
-
-
-def after(event: dict[str, object], before: dict[str, object]) -> dict[str, object]:
-    """An update of Terraform's, from one event's input to that of another."""
-    return {**event, "tf": {"action": "update", "prev_input": before}}
 
 
 @pytest.mark.parametrize("theirs", [True, False], ids=["a document before", "none before"])
@@ -602,7 +433,7 @@ def test_merge_says_what_is_wrong_with_the_live_values_when_the_original_ones_ar
     account.clients("logs").delete_log_group(logGroupName=LOG_GROUP)
     text = account.text()
     with pytest.raises(PreflightError, match=f"{LOG_GROUP} does not exist.* gone does not exist"):
-        account.run(merging(account))
+        account.run(merging(account, "update", idleSessionTimeout=10))
     assert (account.text(), account.versions()) == (text, ("2", "2"))
 
 
@@ -610,29 +441,23 @@ def test_what_is_kept_is_checked_by_terraform_though_nothing_differs(account: Ac
     account.put(content_of(kmsKeyId=account.key_arn))
     kept = {"kmsKeyId": None}
     account.run(merging(account, "create", **kept))
-    checks = ["DescribeLogGroups", "DescribeKey"]
+    checks = ["DescribeLogGroups", "DescribeKey", "DescribeKey"]  # the group's key, and the session key
     for action, calls in (
-        ("create", [*UNCHANGED, "GetParameter", *checks]),
-        ("update", [*UNCHANGED, *checks]),
+        ("create", [*UNCHANGED, *checks]),
+        ("update", [*UNCHANGED, *checks, "PutParameter"]),
         ("reconcile", UNCHANGED),
-        ("diff", UNCHANGED),
+        ("diff", [*LOOK, "GetParameter"]),
     ):
         watch = account.watch()
         assert account.run(merging(account, action, **kept), watch).outcome == "unchanged"
         assert sorted(watch.operations) == sorted(calls)
     watch = account.watch()
     assert account.run(merging(account, "update"), watch).outcome == "unchanged"
-    assert watch.operations == UNCHANGED
+    # Other settings are stored, and a repair with those before may have been under way.
+    assert watch.operations == [*UNCHANGED, "PutParameter", *UNCHANGED]
 
 
 # --- leaving ---
-
-
-def record(account: Account) -> str | None:
-    try:
-        return account.ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"]
-    except account.ssm.exceptions.ParameterNotFound:
-        return None
 
 
 @pytest.mark.parametrize("rounds", [1, 3])
@@ -804,9 +629,11 @@ def test_restore_without_a_record_leaves_the_document_and_says_what_to_do(accoun
 def test_drift_repair_never_takes_a_tampered_document_for_the_original(account: Account) -> None:
     account.run(account.event())
     account.ssm.delete_parameter(Name=PARAMETER)
-    account.put(content_of(idleSessionTimeout="45"))
-    account.run(account.event("reconcile"))
+    text = account.put(content_of(idleSessionTimeout="45"))
+    with pytest.raises(NotManagedError, match=PARAMETER):
+        account.repair()
     assert record(account) is None
+    assert account.ssm.get_document(Name=DEFAULT_NAME, DocumentVersion="2")["Content"] == text
 
 
 def test_one_region_has_one_managed_document(account: Account) -> None:
@@ -940,7 +767,7 @@ def test_when_no_version_can_make_room_aws_has_its_say(account: Account) -> None
     only = {"DocumentVersions": [{"DocumentVersion": "1", "IsDefaultVersion": True}]}
     answers: Answers = {"ListDocumentVersions": lambda *_, **__: only, "UpdateDocument": limited}
     with pytest.raises(AwsError) as failure:
-        account.run(account.event("reconcile"), account.watch(answers=answers))
+        account.run(account.event(), account.watch(answers=answers))
     assert failure.value.code == "DocumentVersionLimitExceeded"
 
 
@@ -957,7 +784,7 @@ def test_a_new_version_becomes_the_default_only_when_it_is_active(account: Accou
         return {"Document": {**found, "Status": states.pop(0)} if "DocumentVersion" in given else found}
 
     watch = account.watch(answers={"UpdateDocument": updating, "DescribeDocument": described})
-    assert account.run(account.event("reconcile"), watch).outcome == "updated"
+    assert account.run(account.event(), watch).outcome == "updated"
     writing = watch.operations.index("UpdateDocument")
     assert watch.operations[writing + 1 : writing + 5] == [*["DescribeDocument"] * 3, "UpdateDocumentDefaultVersion"]
 
@@ -976,9 +803,7 @@ def test_a_version_that_cannot_be_activated_never_becomes_the_default(account: A
         return {"Document": found}
 
     with pytest.raises(AwsError, match="no reason at all"):
-        account.run(
-            account.event("reconcile"), account.watch(answers={"UpdateDocument": failed, "DescribeDocument": described})
-        )
+        account.run(account.event(), account.watch(answers={"UpdateDocument": failed, "DescribeDocument": described}))
     assert (account.text(), account.versions()) == (text, ("1", "2"))
 
 
@@ -1003,7 +828,7 @@ def test_a_concurrent_writer_is_noticed_and_the_runs_converge(account: Account, 
             account.put(between)
         return call("ssm", "UpdateDocument", **given)
 
-    account.run(account.event("reconcile"), account.watch(answers={"UpdateDocument": late}))
+    account.run(account.event(), account.watch(answers={"UpdateDocument": late}))
     default, latest = account.versions()
     assert default == latest
     assert account.text() == render(build(account.preferences))
@@ -1027,7 +852,7 @@ def test_answers_from_before_the_own_write_do_not_lead_to_a_second_one(account: 
         described.append(given)
         return dict(stale) if len(described) <= 4 else call("ssm", "DescribeDocument", **given)
 
-    result = account.run(account.event("reconcile"), account.watch(answers={"DescribeDocument": eventually}))
+    result = account.run(account.event(), account.watch(answers={"DescribeDocument": eventually}))
     assert (result.outcome, result.default_version, result.latest_version) == ("updated", "2", "2")
     assert account.versions() == ("2", "2")
 
@@ -1098,7 +923,7 @@ def test_a_document_that_does_not_stay_as_it_was_written_is_an_error(account: Ac
 
     account.put(content_of(idleSessionTimeout="60"))
     watch = account.watch(answers={"UpdateDocumentDefaultVersion": overwritten})
-    with pytest.raises(PreferencesError, match="somebody else keeps changing it"):
+    with pytest.raises(PreferencesError, match="another writer keeps changing it"):
         account.run(account.event("reconcile"), watch)
 
 
@@ -1163,7 +988,7 @@ def test_whatever_makes_preferences_effective_is_checked_first(account: Account,
     versions = account.versions()
     account.clients("logs").delete_log_group(logGroupName=LOG_GROUP)
     with pytest.raises(PreflightError):
-        account.run(account.event("reconcile"))
+        account.run(account.event())
     assert (account.text(), account.versions()) == (text, versions)
 
 
@@ -1251,6 +1076,11 @@ def shared(account: Account, foreign: dict[str, object]) -> None:
     account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=["all"])
 
 
+def managed_and_shared(account: Account, foreign: dict[str, object]) -> None:
+    managed(account, foreign)
+    account.ssm.modify_document_permission(Name=DEFAULT_NAME, PermissionType="Share", AccountIdsToAdd=["all"])
+
+
 def moved_back(account: Account, foreign: dict[str, object]) -> None:
     managed(account, foreign)
     account.ssm.update_document_default_version(Name=DEFAULT_NAME, DocumentVersion="1")
@@ -1268,12 +1098,14 @@ def repeated(account: Account, _foreign: dict[str, object]) -> None:
     account.run(account.event("update", preferences={**account.preferences, "idleSessionTimeout": 10}))
 
 
+CHECKS = {"DescribeLogGroups", "DescribeKey"}
 FAULTY: dict[str, tuple[Prepare, dict[str, str], str]] = {
     "create": (lambda *_: None, {}, "created"),
     "adopt": (Account.put, {}, "updated"),
     "adopt an equal one": (lambda account, _: account.put(render(build(account.preferences))), {}, "unchanged"),
-    "unshare": (shared, {"action": "reconcile"}, "updated"),
+    "unshare": (managed_and_shared, {"action": "reconcile"}, "updated"),
     "promote": (moved_back, {"action": "reconcile"}, "promoted"),
+    "adopt a shared one": (shared, {}, "updated"),
     "restate": (repeated, {"action": "update"}, "updated"),
     "merge": (Account.put, {"adopt": "merge"}, "updated"),
     "restore": (managed, {"action": "delete"}, "restored"),
@@ -1316,9 +1148,9 @@ def test_whichever_call_fails_the_document_is_old_or_new_and_a_second_run_finish
         start()
         watch = account.watch()
         watch.fail_at, watch.after = fail_at, after
-        with pytest.raises((AwsError, PreflightError), match=r"AccessDenied|is denied"):
+        with pytest.raises((AwsError, PreflightError, DestinationError), match=r"AccessDenied|is denied"):
             account.run(event, watch)
-        assert watch.operations == calls[: fail_at + 1] or operation in {"DescribeLogGroups", "DescribeKey"}
+        assert watch.operations == calls[: fail_at + 1] or operation in {*CHECKS, "ModifyDocumentPermission"}
         between = effective()
         assert between in (old, new)
         account.run(event)

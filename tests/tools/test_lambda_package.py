@@ -167,8 +167,8 @@ def test_the_package_adopts_repairs_and_gives_back(tmp_path: Path) -> None:
         wanted = {"preferences": {"cloudWatchLogGroupName": "logs", "shellProfile": {"linux": "export TOKEN=hunter2"}}}
         events: list[dict[str, object]] = [
             {**wanted, "tf": {"action": "create", "prev_input": None}},
-            {**wanted, "action": "reconcile"},
-            {"preferences": {"idleSessionTimeout": 0}, "action": "reconcile"},
+            {"action": "reconcile"},
+            {"preferences": {"idleSessionTimeout": 0}, "action": "diff"},
             {**wanted, "tf": {"action": "delete", "prev_input": wanted}},
         ]
         created, again, refused, restored = run(*map(json.dumps, events), **environment)

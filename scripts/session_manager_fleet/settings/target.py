@@ -33,6 +33,7 @@ RUN_AS_USER = r"^[a-z_][a-z0-9_.-]{0,31}\$?$"
 
 # The limit of the whole preferences document is 64 KB.
 SHELL_PROFILE_BYTES = 60_000
+SHELL_PROFILE_LINE_BYTES = 4_095
 
 # Schedule expressions of EventBridge (PutRule): the unit is singular for 1, else plural. Empty is no schedule.
 SCHEDULE = r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)|cron\([^ ()]+( [^ ()]+){5}\))?$"
@@ -197,6 +198,11 @@ class ShellProfile(StrictModel):
         """Bytes of both together."""
         return len((self.linux + self.windows).encode())
 
+    @property
+    def longest_line(self) -> int:
+        """Bytes of the longest line for Linux."""
+        return max(len(line.encode()) for line in re.split("[\r\n]", self.linux))
+
 
 class DriftRepair(StrictModel):
     """Repair of the document after changes outside Terraform."""
@@ -282,6 +288,20 @@ class Preferences(StrictModel):
                 f"(maximum {SHELL_PROFILE_BYTES:,})",
                 (("shell_profile",),),
             )
+        longest = self.shell_profile.longest_line
+        if longest > SHELL_PROFILE_LINE_BYTES:
+            yield Conflict(
+                f"shell_profile.linux has a line of {longest:,} bytes (maximum {SHELL_PROFILE_LINE_BYTES:,}: the "
+                "terminal cuts longer ones)",
+                (("shell_profile", "linux"),),
+            )
+        for name in ("linux", "windows"):
+            if re.search(r"{{\s*ssm", getattr(self.shell_profile, name), re.IGNORECASE):
+                yield Conflict(
+                    f"shell_profile.{name} must not have references such as {{{{ssm:name}}}}; any principal that may "
+                    "write the parameter could run commands in every session",
+                    (("shell_profile", name),),
+                )
 
     def _log_group_conflicts(self) -> Iterator[Conflict]:
         if self.cloudwatch.log_group_name != "":

@@ -138,8 +138,8 @@ def _organization_id(value: object) -> object:
 
 
 def _key_prefix(prefix: str) -> str:
-    if ".." in prefix:
-        raise ValueError('the key_prefix must not contain ".."')
+    if ".." in prefix or "." in prefix.split("/"):  # the agent drops such parts
+        raise ValueError('the key_prefix must not contain ".." or a part that is "."')
     return prefix
 
 
