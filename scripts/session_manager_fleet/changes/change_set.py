@@ -6,24 +6,19 @@ as policies are. Names of the target are replaced by placeholders: `<account>`, 
 are settings.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import JsonValue
 
 from session_manager_fleet.changes.differences import Inside, JsonText, Path, differences, marked
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Placeholders
-
-if TYPE_CHECKING:
-    from session_manager_fleet.targets import Target
-
+from session_manager_fleet.targets import Target
 
 # Order and symbols of actions, the destructive ones first; terraform's own symbols where it has one.
 ACTIONS: Mapping[str, str] = {"replace": "-/+", "delete": "-", "forget": ".", "update": "~", "create": "+", "move": ">"}

@@ -1,7 +1,5 @@
 """Find the differences between two values of a resource, as terraform's plans hold them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Replace names that differ between targets (account ids, regions, key ids) by placeholders."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

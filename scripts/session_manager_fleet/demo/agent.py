@@ -4,12 +4,9 @@ From amazon-ssm-agent, `agent/s3util/s3util.go` and `agent/session/logging`: it 
 and uploads with the canned ACL `bucket-owner-full-control` and that encryption.
 """
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import boto3
+import boto3
 
 
 def upload_log(session: boto3.Session, bucket: str, key: str, text: str) -> None:

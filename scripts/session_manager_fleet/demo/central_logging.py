@@ -1,21 +1,15 @@
 """Try uploads that central logging must allow, and uploads that it must refuse."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import boto3
 from botocore.exceptions import ClientError
 
+from aws_sandbox.emulator import Sandbox
 from aws_sandbox.seed import INSTANCE_ROLE
 from session_manager_fleet.demo.agent import upload_log
-
-if TYPE_CHECKING:
-    import boto3
-
-    from aws_sandbox.emulator import Sandbox
-    from session_manager_fleet.targets import Target
+from session_manager_fleet.targets import Target
 
 _LOG = "$ whoami\nssm-user\n"
 

@@ -1,7 +1,5 @@
 """Read and remediate the live accounts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,18 +1,14 @@
 """Read the live preferences document."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import boto3
 import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
-
-if TYPE_CHECKING:
-    import boto3
 
 
 @dataclass(frozen=True)

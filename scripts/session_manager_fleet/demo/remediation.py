@@ -1,19 +1,13 @@
 """Read the compliance of IAM roles with a Config rule, and remediate them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import boto3
 import tenacity
 
 from aws_sandbox import GUARD_MISSING, find_guard_engine
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
-
-if TYPE_CHECKING:
-    import boto3
-
 
 _ROLE_TYPE = "AWS::IAM::Role"
 # Maximum of BatchGetResourceConfig and StartRemediationExecution (API reference).

@@ -1,21 +1,16 @@
 """Terminal output of the demo."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from session_manager_fleet.demo.central_logging import Attempt
+from session_manager_fleet.demo.live_state import RemediatedRole
+from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.reports import visible
-
-if TYPE_CHECKING:
-    from session_manager_fleet.demo.central_logging import Attempt
-    from session_manager_fleet.demo.live_state import RemediatedRole
-    from session_manager_fleet.demo.preferences import LivePreferences
-    from session_manager_fleet.targets import Target
+from session_manager_fleet.targets import Target
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:

@@ -1,7 +1,5 @@
 """Run an emulated organization for the duration of a command, with settings for it."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import secrets

@@ -1,11 +1,10 @@
 """Compare the live preferences document with the expected one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import boto3
 from botocore.config import Config
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -16,9 +15,6 @@ from session_preferences.document import Change
 from session_preferences.errors import AwsError, PreferencesError
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
-
-if TYPE_CHECKING:
-    import boto3
 
 READ_SECONDS = 120
 # The function's code retries throttled calls by itself; these retries are for the network, as in the function.

@@ -3,13 +3,10 @@
 This is the only statement of them in Python; a test holds it against the module.
 """
 
-from __future__ import annotations
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.targets import Target
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Target
 
 
 def expected_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:

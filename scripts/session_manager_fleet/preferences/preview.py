@@ -1,20 +1,16 @@
 """Preview the effect of a plan on an existing preferences document."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+import boto3
+from pydantic import JsonValue
 
 from session_manager_fleet.changes import SENSITIVE, UNKNOWN
 from session_manager_fleet.preferences.compare import READ_SECONDS, DocumentChange, compare
 from session_preferences.aws import Budget
-
-if TYPE_CHECKING:
-    import boto3
-    from pydantic import JsonValue
-
-    from session_preferences.document import Change
+from session_preferences.document import Change
 
 # The root's output with the request to the function.
 PREFERENCES_OUTPUT = "preferences"

@@ -1,7 +1,5 @@
 """Describe the work of a command, and refuse work that the state of its run does not allow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,17 +1,13 @@
 """Check that the names of new buckets are free: they are global, and terraform plan does not check them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import boto3
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.errors import InputError, Problem
-
-if TYPE_CHECKING:
-    import boto3
 
 _NOT_OURS = {301, 403}
 _FREE = 404

@@ -1,7 +1,5 @@
 """The folder of a run, `runs/<run id>`: its journal, its summary, and a folder for each target."""
 
-from __future__ import annotations
-
 import datetime
 import os
 import secrets
@@ -12,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from pydantic import JsonValue
 
@@ -43,7 +42,7 @@ class RunFolder:
     _written: set[str] = field(default_factory=set)
 
     @classmethod
-    def create(cls, parent: Path) -> RunFolder:
+    def create(cls, parent: Path) -> Self:
         """Create a folder with a unique name that sorts by time.
 
         Raises:

@@ -1,7 +1,5 @@
 """Job: one step of one target. It depends only on its arguments, so it can run on any machine."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import re
@@ -10,7 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, TerraformError
@@ -38,22 +38,18 @@ from session_manager_fleet.run.saved_plan import (
     check,
     save_manifest,
 )
-from session_manager_fleet.targets import account_session
+from session_manager_fleet.settings import DeploymentRole
+from session_manager_fleet.targets import Target, account_session
 from session_manager_fleet.terraform import (
     StalePlanError,
+    StateBackend,
     StateLockedError,
     StoppedError,
+    Terraform,
     commands_by_hand,
     store_retry_token,
     unsaved_state,
 )
-
-if TYPE_CHECKING:
-    import boto3
-
-    from session_manager_fleet.settings import DeploymentRole
-    from session_manager_fleet.targets import Target
-    from session_manager_fleet.terraform import StateBackend, Terraform
 
 LOG = "terraform.log"
 

@@ -1,7 +1,5 @@
 """The journal of a run: append-only events, and the state of the run that they add up to."""
 
-from __future__ import annotations
-
 import datetime
 import fcntl
 import json
@@ -9,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -118,7 +116,7 @@ class RunState:
             yield f"The journal holds {lines}, left by a crash or a full disk; these events count as not done."
 
     @classmethod
-    def replay(cls, events: Iterator[Mapping[str, Any] | None]) -> RunState:
+    def replay(cls, events: Iterator[Mapping[str, Any] | None]) -> Self:
         """Return the state of a run.
 
         Args:

@@ -1,12 +1,10 @@
 """Merge the runs of all shards into one run that can be reported, applied and resumed like any other."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.folder import RunFolder
@@ -33,7 +31,7 @@ class Part:
     shard: Shard
 
     @classmethod
-    def read(cls, path: Path) -> Part:
+    def read(cls, path: Path) -> Self:
         """Read the run of a shard.
 
         Raises:

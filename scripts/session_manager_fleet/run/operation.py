@@ -1,7 +1,5 @@
 """Use cases behind the CLI commands. They take targets and return results; printing is up to the caller."""
 
-from __future__ import annotations
-
 import os
 import sys
 import threading
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from types import FrameType
+from typing import Self
 
 from session_manager_fleet.accounts import Organization, save
 from session_manager_fleet.errors import ExitCode, InputError
@@ -88,7 +87,7 @@ class Operation:
         targets: Sequence[Target],
         observer: Observer,
         options: RunOptions,
-    ) -> Operation:
+    ) -> Self:
         """Lock the targets for the run, check terraform, the provider and the state bucket, and initialize terraform.
 
         Args:

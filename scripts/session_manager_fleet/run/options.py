@@ -1,7 +1,5 @@
 """Options of a run, from the command line to the jobs."""
 
-from __future__ import annotations
-
 import datetime
 from dataclasses import dataclass
 

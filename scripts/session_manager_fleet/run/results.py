@@ -1,11 +1,9 @@
 """The result of a target: the one shape that jobs, scheduler, journal, summary and reports share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -68,7 +66,7 @@ class TargetKey:
     wave: Annotated[str, Field(description="Name of its wave.")]
 
     @classmethod
-    def of(cls, target: Target) -> TargetKey:
+    def of(cls, target: Target) -> "TargetKey":
         """Describe a target; tags, email address and state of its account are left out."""
         return TargetKey(*_key_values(target))
 
@@ -140,7 +138,7 @@ class TargetResult(TargetKey):
         plan_sha256: str | None = None,
         preview: tuple[DocumentChange, ...] = (),
         verified: bool | None = None,
-    ) -> TargetResult:
+    ) -> Self:
         """Return the result of a target."""
         return cls(
             *_key_values(target),
@@ -160,7 +158,7 @@ class TargetResult(TargetKey):
             change_set=change_set,
         )
 
-    def after_plan(self, planned: TargetResult) -> TargetResult:
+    def after_plan(self, planned: Self) -> Self:
         """Add the findings of the plan to the result of its apply."""
         return replace(
             self,

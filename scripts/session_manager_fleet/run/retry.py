@@ -1,14 +1,10 @@
 """Retries: the transient failures, the number of attempts, and the wait before each."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING
 
 import tenacity
 
-if TYPE_CHECKING:
-    from session_manager_fleet.run.results import TargetResult
+from session_manager_fleet.run.results import TargetResult
 
 # Throttling codes of botocore's standard retry mode, and network errors.
 _TRANSIENT = re.compile(

@@ -4,8 +4,6 @@ A run lock is a file on which its process holds an advisory lock (flock). The ke
 there are no stale run locks. Runs in different folders are kept apart by the state locks of terraform.
 """
 
-from __future__ import annotations
-
 import datetime
 import errno
 import fcntl
@@ -16,6 +14,7 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from session_manager_fleet.errors import InputError
 
@@ -36,7 +35,7 @@ class RunLock(AbstractContextManager["RunLock"]):
     _handle: int
 
     @classmethod
-    def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> RunLock:
+    def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> Self:
         """Lock a run, and targets for it.
 
         Args:

@@ -4,8 +4,6 @@ The folder of a target holds the plan, its inputs, and a manifest (`bundle.json`
 origin of the plan. The digest of the manifest is in the journal and in the summary of the run.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import importlib.metadata
@@ -13,6 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
@@ -53,7 +52,7 @@ class Toolchain:
     root_sha256: str
 
     @classmethod
-    def of(cls, root: RootModule, terraform_version: str) -> Toolchain:
+    def of(cls, root: RootModule, terraform_version: str) -> Self:
         """Read the versions of a root module."""
         project_version = importlib.metadata.version("session-manager-fleet")
         return cls(terraform_version, root.provider_version, project_version, root.digest())

@@ -1,7 +1,5 @@
 """Schedule targets: waves, concurrency, tolerance, retries. Independent of the user interface and of terraform."""
 
-from __future__ import annotations
-
 import heapq
 import queue
 import threading

@@ -1,13 +1,11 @@
 """The summary of a run: the input of every report, and the documented content of `summary.json`."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -55,7 +53,7 @@ class Totals(_Entry):
     unfinished: int
 
     @classmethod
-    def of(cls, targets: Sequence[TargetResult]) -> Totals:
+    def of(cls, targets: Sequence[TargetResult]) -> Self:
         """Count targets."""
         counts = Counter(entry.status for entry in targets)
         return cls(targets=len(targets), **{status.value: counts[status] for status in Status})
@@ -98,7 +96,7 @@ class Summary(_Entry):
     """Sentences about problems that stop nothing."""
 
     @classmethod
-    def build(cls, *, targets: Iterable[TargetResult], change_sets: Iterable[ChangeSet], **details: Any) -> Summary:  # noqa: ANN401
+    def build(cls, *, targets: Iterable[TargetResult], change_sets: Iterable[ChangeSet], **details: Any) -> Self:  # noqa: ANN401
         """Count targets and group them by change set.
 
         Args:
@@ -124,7 +122,7 @@ class Summary(_Entry):
             return json.dumps(_spelled_out(self.model_dump(mode="json", by_alias=True)), indent=2) + "\n"
 
     @classmethod
-    def read(cls, path: Path) -> Summary:
+    def read(cls, path: Path) -> Self:
         """Read a `summary.json`.
 
         Raises:

@@ -1,20 +1,14 @@
 """Check the bucket of session logs: that it exists, and its default encryption."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.verify.keys import ENABLE_KEY, find_key
+from session_manager_fleet.settings import S3Logging
+from session_manager_fleet.targets import Target
+from session_manager_fleet.verify.keys import ENABLE_KEY, Key, find_key
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import error_code
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import S3Logging
-    from session_manager_fleet.targets import Target
-    from session_manager_fleet.verify.keys import Key
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader, error_code
 
 
 def bucket_of_target(reader: Reader, target: Target, s3: S3Logging, archive_key: Key | Check | None) -> Check:

@@ -1,27 +1,22 @@
 """Check the policy of the log archive's bucket against the one that modules/log_archive writes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import product
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
+from session_manager_fleet.settings import LogArchive
 from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.verify.archive import Archive
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.model import Check, finding, ok
-from session_manager_fleet.verify.reading import error_code
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import LogArchive
-    from session_manager_fleet.verify.archive import Archive
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader, error_code
 
 _TEMPLATE = ROOT_MODULE.modules / "log_archive" / "bucket_policy.json.tftpl"
 
@@ -98,27 +93,6 @@ def missing_statements(document: Mapping[str, Any], expected: Iterable[Mapping[s
     return [each.sid for each in map(_parsed, expected) if not _is_covered(each, found)]
 
 
-def _is_covered(expected: _Statement, found: Sequence[_Statement]) -> bool:
-    return all(
-        any(_covers(each, expected, action, resource) for each in found)
-        for action, resource in product(expected.actions, expected.resources)
-    )
-
-
-def _covers(found: _Statement, expected: _Statement, action: str, resource: str) -> bool:
-    """Tell whether a statement applies to an action and a resource whenever the expected one does."""
-    if expected.inverted:
-        applies = found.resources <= expected.resources if found.inverted else "*" in found.resources
-    else:
-        applies = not found.inverted and any(fnmatchcase(resource, pattern) for pattern in found.resources)
-    return (
-        found.effect == expected.effect
-        and applies
-        and any(fnmatchcase(action, pattern) for pattern in found.actions)
-        and all(expected.conditions.get(test) == values for test, values in found.conditions.items())
-    )
-
-
 @dataclass(frozen=True)
 class _Statement:
     """A statement for all principals, normalized so that equal ones compare as equal.
@@ -138,6 +112,27 @@ class _Statement:
     resources: frozenset[str]
     inverted: bool
     conditions: Mapping[tuple[str, str], frozenset[str]]
+
+
+def _is_covered(expected: _Statement, found: Sequence[_Statement]) -> bool:
+    return all(
+        any(_covers(each, expected, action, resource) for each in found)
+        for action, resource in product(expected.actions, expected.resources)
+    )
+
+
+def _covers(found: _Statement, expected: _Statement, action: str, resource: str) -> bool:
+    """Tell whether a statement applies to an action and a resource whenever the expected one does."""
+    if expected.inverted:
+        applies = found.resources <= expected.resources if found.inverted else "*" in found.resources
+    else:
+        applies = not found.inverted and any(fnmatchcase(resource, pattern) for pattern in found.resources)
+    return (
+        found.effect == expected.effect
+        and applies
+        and any(fnmatchcase(action, pattern) for pattern in found.actions)
+        and all(expected.conditions.get(test) == values for test, values in found.conditions.items())
+    )
 
 
 def _parsed(statement: Mapping[str, Any]) -> _Statement:

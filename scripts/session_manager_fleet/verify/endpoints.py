@@ -1,16 +1,12 @@
 """Check that managed instances can reach the services that the SSM agent calls."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from session_manager_fleet.settings import Preferences
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import Preferences
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader
 
 # A filter of EC2 takes 200 values.
 _INSTANCES_PER_CALL = 200

@@ -1,21 +1,16 @@
 """Check the instance policy: that it exists, and grants access to the configured log destinations."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import error_code
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.targets import Target
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader, error_code
 
 
 def instance_policy(reader: Reader, target: Target, values: TargetSettings, group: str) -> Check:

@@ -1,18 +1,12 @@
 """Check KMS keys."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import error_code
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader, error_code
 
 ENABLE_KEY = "Enable the key, or cancel its deletion."
 

@@ -1,14 +1,8 @@
 """Check the log group of session logs."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
+from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader
 
 
 def log_group(reader: Reader, region: str, values: TargetSettings, name: str) -> Check:

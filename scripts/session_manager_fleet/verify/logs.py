@@ -1,23 +1,19 @@
 """Check that session logs arrive in the bucket, below the prefix of each account and region."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.preferences import expected_preferences
+from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.verify.archive import archive_account, archive_of
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.model import Check, NewestLog, Verdict, finding, not_needed
 from session_manager_fleet.verify.reading import Reader, error_code
-
-if TYPE_CHECKING:
-    from session_manager_fleet.accounts import Account
-    from session_manager_fleet.targets import Inventory, Target
 
 # S3 lists by key, not by time. Listing stops here, and the message says so.
 _MAX_OBJECTS = 100_000

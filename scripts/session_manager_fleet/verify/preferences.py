@@ -1,16 +1,10 @@
 """Check the preferences document."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from session_manager_fleet.preferences import VerificationError, expected_preferences, verify_preferences
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, finding, ok
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.targets import Target
-    from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader
 
 
 def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn: str | None) -> Check:

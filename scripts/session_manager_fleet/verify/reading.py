@@ -1,7 +1,5 @@
 """Read one account through the AWS APIs, and report as `not_checked` what AWS refuses to show."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

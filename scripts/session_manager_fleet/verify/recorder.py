@@ -3,16 +3,13 @@
 Terraform cannot check it: hashicorp/aws has no data source for recorders.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import boto3
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.verify.model import Check, finding, ok
-
-if TYPE_CHECKING:
-    import boto3
 
 _ROLE_TYPE: Final = "AWS::IAM::Role"
 

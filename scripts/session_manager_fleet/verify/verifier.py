@@ -1,34 +1,69 @@
 """Run the checks: several accounts in parallel, the regions of an account one after another."""
 
-from __future__ import annotations
-
 import datetime
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences import log_group_name
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.verify import endpoints
-from session_manager_fleet.verify.archive import ArchiveState, archive_of, read_archive
+from session_manager_fleet.verify.archive import Archive, archive_of
 from session_manager_fleet.verify.bucket import bucket_of_target
+from session_manager_fleet.verify.bucket_policy import bucket_policy
 from session_manager_fleet.verify.instance_policy import instance_policy
-from session_manager_fleet.verify.keys import session_key
+from session_manager_fleet.verify.keys import Key, find_key, session_key
 from session_manager_fleet.verify.log_group import log_group
 from session_manager_fleet.verify.logs import log_location, logs
-from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, not_needed
+from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, finding, not_needed, ok
 from session_manager_fleet.verify.preferences import preferences, without_key
 from session_manager_fleet.verify.reading import Reader, run_check
 from session_manager_fleet.verify.recorder import check_recorder
 
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import TargetSettings
-    from session_manager_fleet.targets import Inventory, Target
-
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
+
+
+@dataclass(frozen=True)
+class ArchiveState:
+    """Live state of the log archive.
+
+    Attributes:
+        key: Key of the bucket, or the check that says why it is unknown.
+        policy: Result of the check of the bucket's policy.
+    """
+
+    key: Key | Check
+    policy: Check
+
+
+def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
+    """Read the key and check the policy of the log archive's bucket."""
+    key: Key | None = None
+
+    def bucket_key() -> Check:
+        nonlocal key
+        accounts = inventory.organization.accounts
+        owner = next((each for each in accounts if each.id == archive.key_account_id), archive.account)
+        reader = Reader(inventory.session(owner, archive.region))
+        key = find_key(reader, archive.region, archive.key)
+        if key is None:
+            message = f"The key {archive.key} of the log archive does not exist in account {owner.id}."
+            return finding("bucket", message, "Apply the log archive, or correct its bucket_key.")
+        return ok("bucket", f"{key.arn} is {key.state}.")
+
+    def policy() -> Check:
+        if key is None:
+            message = "Skipped: the expected bucket policy depends on the bucket's key."
+            return Check("bucket_policy", found.verdict, message, found.fix)
+        return bucket_policy(Reader(inventory.session(archive.account, archive.region)), archive, key.arn)
+
+    found = run_check("bucket", bucket_key)
+    return ArchiveState(key or found, run_check("bucket_policy", policy))
 
 
 class Verifier:

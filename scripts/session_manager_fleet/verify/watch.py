@@ -1,22 +1,17 @@
 """Wait for new session logs."""
 
-from __future__ import annotations
-
 import datetime
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.verify.logs import arrived, log_location, newest_log
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, finding
 from session_manager_fleet.verify.reading import Reader, not_checked
-
-if TYPE_CHECKING:
-    from session_manager_fleet.targets import Inventory, Target
 
 # https://repost.aws/knowledge-center/ssm-session-manager-logging-central: logs may take at least 30 seconds.
 MIN_WATCH_SECONDS = 30

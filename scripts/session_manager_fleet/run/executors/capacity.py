@@ -1,7 +1,5 @@
 """Number of concurrent targets, from the processors and the free memory of this machine."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Choose an executor by its name."""
 
-from __future__ import annotations
-
 import functools
 import re
 

@@ -1,7 +1,5 @@
 """Run jobs on the workers of a Dask cluster, each at most once."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import threading
 import uuid

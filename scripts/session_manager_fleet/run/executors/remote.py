@@ -3,8 +3,6 @@
 The root module is unpacked and `terraform init` runs for each region once in each process.
 """
 
-from __future__ import annotations
-
 import atexit
 import io
 import os
