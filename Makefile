@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs bench clean lock
+.PHONY: help demo prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -70,6 +70,9 @@ lint-security: $(CHECKOV_VENV)/.ready
 docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
 	$(BIN)/python tools/terraform_docs.py
 	$(BIN)/python tools/architecture.py
+
+picture: $(VENV)/.ready browser ## Make docs/report.png, the picture of the HTML report
+	$(BIN)/python tools/report_picture.py
 
 bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run
 	$(BIN)/python tests/bench/bench.py

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from session_manager_fleet.run import Summary, TargetResult
 
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
-# The worst first: it colours the page's head.
+# The worst first: it begins the outcome, and colours the head of the page.
 _SEVERITY = (Status.FAILED, Status.UNFINISHED, Status.NOT_STARTED, Status.CHANGES, Status.APPLIED, Status.NO_CHANGES)
 _MODULES = re.compile(r"(?:module\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?\.)+")
 # Longer texts get a box that scrolls.
@@ -39,11 +39,12 @@ def html(summary: Summary) -> str:
     style, script = _asset("report.css"), _asset("report.js")
     entries = {entry.key: entry for entry in summary.targets}
     found = causes(summary.targets)
+    statuses = [status for status in _SEVERITY if getattr(summary.totals, status.value)]
     template = _environment().get_template("report.html.j2")
     return template.render(
         summary=summary,
-        outcome=text.totals_line(summary).partition(": ")[2],
-        verdict=next((status for status in _SEVERITY if getattr(summary.totals, status.value)), Status.NO_CHANGES),
+        outcome=_outcome(summary, statuses),
+        verdict=(statuses or [Status.NO_CHANGES])[0],
         duration=_duration(summary),
         steps=next_steps(summary),
         causes=found,
@@ -53,7 +54,7 @@ def html(summary: Summary) -> str:
         members={
             group.fingerprint: _by_region([entries[key] for key in group.targets]) for group in summary.change_sets
         },
-        statuses=[status for status in Status if getattr(summary.totals, status.value)],
+        statuses=statuses,
         choices=_choices(summary.targets),
         previews=text.previews(summary.targets),
         style=style,
@@ -61,6 +62,11 @@ def html(summary: Summary) -> str:
         style_digest=_digest(style),
         script_digest=_digest(script),
     )
+
+
+def _outcome(summary: Summary, statuses: Sequence[Status]) -> str:
+    parts = [f"{getattr(summary.totals, status.value):,} {text.status_words(status)}" for status in statuses]
+    return ", ".join(parts) or "nothing to do"
 
 
 def _duration(summary: Summary) -> str:

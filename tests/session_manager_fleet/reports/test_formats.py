@@ -375,7 +375,8 @@ def test_links_lead_to_places_in_the_page_only() -> None:
 
 
 def test_the_page_begins_with_the_outcome_and_the_next_steps() -> None:
-    texts = ["9 changes, 1 applied, 2 failed", 'id="contents"', 'id="next"', "resume 20261121T220000Z-abcd"]
+    outcome = "2 failed, 1 unfinished, 1 not started, 9 changes, 1 applied"
+    texts = [outcome, 'id="contents"', 'id="next"', "resume 20261121T220000Z-abcd"]
     sections = ["failures", "targets", "changes", "previews", "exceptions", "warnings", "skipped"]
     places = [HTML.index(text) for text in [*texts, *(f'<section id="{name}">' for name in sections)]]
 
