@@ -104,7 +104,10 @@ def read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError("The file does not exist.", str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise InputError("This line is not UTF-8; save the file in that encoding.", f"{path}:{line}") from error
+    except OSError as error:
         raise InputError(f"The file cannot be read: {error}.", str(path)) from error
 
 

@@ -80,13 +80,13 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     _, _, uploads = roles.partition("Log sessions")
     assert uploads.count("stored") == 1
     assert uploads.count("refused: AccessDenied") == 3
-    [run] = {path.parent for path in (tmp_path / "runs").glob("2*/report.*")}
+    [run] = {path.parent for path in (tmp_path / "runs" / "demo").glob("2*/report.*")}
     for name in ("report.md", "report.junit.xml", "report.html"):
-        assert f"Report: runs/{run.name}/{name}" in output
+        assert f"Report: runs/demo/{run.name}/{name}" in output
         assert "12" in (run / name).read_text()
         assert (run / name).stat().st_mode & 0o777 == 0o600
     assert left_over("demo-example") == []
-    assert not list((tmp_path / "runs").glob("sandbox-*"))
+    assert not list((tmp_path / "runs").rglob("sandbox-*"))
 
 
 LZA_ACCOUNTS = """

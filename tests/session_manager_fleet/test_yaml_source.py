@@ -321,12 +321,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"{tmp_path / 'absent.yaml'}: The file does not exist."
 
 
-@pytest.mark.parametrize("content", [b"a: \xff\xfe", b"\x80"])
-def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "line"), [(b"a: \xff\xfe", 1), (b"\x80", 1), (b"a: 1\nb: \xe4\n", 2)])
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
     path = tmp_path / "latin.yaml"
     path.write_bytes(content)
 
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=f"latin.yaml:{line}: This line is not UTF-8"):
         read_yaml(path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ PROGRAM = "session-manager-fleet"
 CONFIG = Path("organization.yaml")
 CONFIG_VARIABLE = "SESSION_MANAGER_CONFIG"
 RUNS = Path("runs")
+_NAMED_ACCOUNTS = 5
 
 
 @dataclass
@@ -53,6 +54,14 @@ def remember_files(config: Path, read_from: Path | None) -> None:
 def command(*words: str) -> str:
     """Return the line to type for a command, as `python scripts/rollout.py -c my.yaml apply RUN`."""
     return shlex.join((*_call.program, *_call.files, *words))
+
+
+def selection_of(accounts: Iterable[str]) -> list[str]:
+    """Return the options that select accounts by their ids; all of them if there are many."""
+    distinct = dict.fromkeys(accounts)
+    if len(distinct) > _NAMED_ACCOUNTS:
+        return ["--all"]
+    return [word for account in distinct for word in ("--account", account)]
 
 
 def run_command(name: str, run: Path, *words: str) -> str:

@@ -31,12 +31,10 @@ from session_manager_fleet.run import (
     exit_code,
     find_run,
     handled_signals,
+    order,
     with_changes,
 )
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target, TargetList, register
-
-# A command that follows names at most so many accounts.
-_NAMED_ACCOUNTS = 5
 
 
 def load_for_run(
@@ -81,6 +79,8 @@ def start(
         warnings=warnings_of(inventory),
         exceptions=[entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets],
     )
+    if command != DESTROY:
+        order.refuse_before_log_archive(inventory, selected.targets, selection)
     run = RunFolder.create(running.runs)
     with ExitStack() as stack:
         try:
@@ -226,16 +226,9 @@ def print_next(console: Console, run: RunFolder, summary: Summary) -> None:
     elif summary.command == DESTROY:
         return
     else:
-        purpose, line = "check the live state", hints.command("verify", *_selection_of(summary))
+        accounts = [entry.account_id for entry in summary.targets]
+        purpose, line = "check the live state", hints.command("verify", *hints.selection_of(accounts))
     console.print(Text(f"Next, to {purpose}: {line}"), soft_wrap=True)
-
-
-def _selection_of(summary: Summary) -> list[str]:
-    """Return the options that select the accounts of a run; all of them if there are many."""
-    accounts = dict.fromkeys(entry.account_id for entry in summary.targets)
-    if len(accounts) > _NAMED_ACCOUNTS:
-        return ["--all"]
-    return [word for account in accounts for word in ("--account", account)]
 
 
 def finish_without_work(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:

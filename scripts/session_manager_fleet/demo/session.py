@@ -47,6 +47,7 @@ class RunningSandbox:
         config: Path of its organization.yaml.
         environment_file: Shell script that exports `environment`.
         environment: Variables for clients of the emulator.
+        backend_file: Backend configuration of the home region, for `terraform init` in the folder of the root module.
     """
 
     sandbox: Sandbox
@@ -54,6 +55,7 @@ class RunningSandbox:
     config: Path
     environment_file: Path
     environment: Mapping[str, str]
+    backend_file: Path
 
     def shell_environment(self) -> str:
         """Return the `export` lines for a shell."""
@@ -81,8 +83,9 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     try:
         with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):
             config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.seed_data.legacy)
-            exported = {**sandbox.environment(), **_terraform_environment(folder, config)}
-            running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported)
+            exported = {**sandbox.environment(), **_terraform_environment(folder)}
+            backend = _write_backend(folder, config)
+            running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported, backend)
             write_private(running.environment_file, running.shell_environment())
             yield running
     except SandboxError as error:
@@ -150,15 +153,20 @@ def _write_config(folder: Path, organization: SandboxOrganization, lza: Path, le
     return path
 
 
-def _terraform_environment(folder: Path, config: Path) -> dict[str, str]:
-    """Return variables for Terraform by hand; TF_CLI_ARGS_init has the backend configuration."""
+def _write_backend(folder: Path, config: Path) -> Path:
+    """Write the backend configuration of the home region, and return its path."""
     settings = load_settings(config).organization
     home_region = settings.home_region or os.environ["AWS_REGION"]
     backend = StateBackend.find(settings, home_region).configuration(home_region)
     lines = [f"{name} = {value if value == 'true' else quote(value)}" for name, value in backend.items()]
     path = folder / "backend.hcl"
     write_private(path, "\n".join(lines) + "\n")
-    environment = {"TF_CLI_ARGS_init": f"-backend-config={path}", "TF_DATA_DIR": str(folder / ".terraform")}
+    return path
+
+
+def _terraform_environment(folder: Path) -> dict[str, str]:
+    """Return variables for Terraform by hand."""
+    environment = {"TF_DATA_DIR": str(folder / ".terraform")}
     configuration = child_environment(os.environ, folder).get("TF_CLI_CONFIG_FILE")
     return {**environment, "TF_CLI_CONFIG_FILE": configuration} if configuration else environment
 

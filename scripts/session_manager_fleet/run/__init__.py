@@ -1,6 +1,12 @@
 """A run: its folder, its scheduler, and the job done for each target."""
 
-from session_manager_fleet.run import beginnings as beginnings, merge as merge, signals as signals, summary as summary
+from session_manager_fleet.run import (
+    beginnings as beginnings,
+    merge as merge,
+    order as order,
+    signals as signals,
+    summary as summary,
+)
 from session_manager_fleet.run.executors.capacity import measure_capacity as measure_capacity
 from session_manager_fleet.run.folder import (
     JOURNAL as JOURNAL,

@@ -11,8 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from session_manager_fleet.settings.forms import described
 from session_manager_fleet.settings.types import Conflict, ConflictError
 from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest
+
+# Longer values are cut in messages.
+_LONGEST = 60
+_NEARLY_AN_ACCOUNT_ID = (9, 10, 11, 13)
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,15 @@ def known_path(location: Sequence[str | int], document: YamlDocument) -> KeyPath
 _MESSAGES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda detail: f'The key "{detail["loc"][-1]}" is missing.',
     "string_pattern_mismatch": lambda detail: (
-        f"{json.dumps(detail['input'])} does not match the pattern {detail['ctx']['pattern']}"
+        f"{_written(detail)} is not valid here: {described(detail['ctx']['pattern'])}."
     ),
+    "literal_error": lambda detail: f"{_written(detail)} is not valid here: use {detail['ctx']['expected']}.",
+    "list_type": lambda detail: f"{_written(detail)} must be a list: put it in brackets, or each item after a hyphen.",
+    "dict_type": lambda detail: f"{_written(detail)} must be a mapping of keys to values.",
+    "too_short": lambda detail: "This must not be empty.",  # noqa: ARG005
+    "string_too_short": lambda detail: "This must not be empty.",  # noqa: ARG005
     "bool_type": lambda detail: f'"{detail["input"]}" is not true or false.',
-    "string_type": lambda detail: f"{detail['input']!r} must be text; quote it.",
+    "string_type": lambda detail: _not_text(detail["input"]),
     "int_type": lambda detail: f"{detail['input']!r} must be a whole number.",
 }
 
@@ -72,9 +82,24 @@ def _message(detail: Mapping[str, Any], model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         key = str(detail["loc"][-1])
         return f'Unknown key "{key}"{nearest(key, _field_names(model, detail["loc"][:-1]))}.'
+    if kind == "model_type":
+        keys = ", ".join(_field_names(model, detail["loc"]))
+        return f"{_written(detail)} must be a mapping with the keys {keys}."
     if kind in _MESSAGES:
         return _MESSAGES[kind](detail)
-    return _sentence(str(detail["msg"]).removeprefix("Value error, "))
+    return _sentence(str(detail["msg"]).removeprefix("Value error, ").replace("Input should be", "This must be"))
+
+
+def _written(detail: Mapping[str, Any]) -> str:
+    """Return the value of a finding as JSON, cut to the length of a line."""
+    text = json.dumps(detail["input"], ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _not_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and len(str(value)) in _NEARLY_AN_ACCOUNT_ID:
+        return f"{value} has {len(str(value))} digits; an account id has twelve."
+    return f"{value!r} must be text; quote it."
 
 
 def _sentence(text: str) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
 from pydantic import ValidationError
 
-from session_manager_fleet.accounts import Account, Organization
+from session_manager_fleet.accounts import LOG_ARCHIVE, Account, Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.findings import Finding, finding_of, findings
-from session_manager_fleet.settings.foundation_targets import LOG_ARCHIVE_SECTION, FoundationTargets
+from session_manager_fleet.settings.foundation_targets import GUARDRAILS_SECTION, LOG_ARCHIVE_SECTION, FoundationTargets
 from session_manager_fleet.settings.parsed import Layer, ParsedSettings
 from session_manager_fleet.settings.schema import Component, Wave
 from session_manager_fleet.settings.target import TargetSettings
@@ -123,7 +123,7 @@ class Settings(ParsedSettings):
 
     def warnings(self, organization: Organization, home_region: str, regions: Sequence[str]) -> list[Problem]:
         """Return settings that are valid, but probably not intended."""
-        problems = []
+        problems = [*self._foundation_warnings(), *self._name_warnings(organization)]
         for key_path, matcher in self.matchers():
             for key, value in matcher.tags.items():
                 if not any(account.tags.get(key) == value for account in organization.accounts):
@@ -149,6 +149,30 @@ class Settings(ParsedSettings):
                     )
                     problems.append(Problem(message, self.document.where(where)))
         return problems
+
+    def _foundation_warnings(self) -> Iterator[Problem]:
+        """Warn of sections that protect or collect nothing."""
+        if self.file.guardrails is not None and not self.file.guardrails.attach_to:
+            message = "attach_to is empty: the service control policy is attached to nothing and restricts no account."
+            yield Problem(message, self.document.where((GUARDRAILS_SECTION,)))
+        named = self.file.organization.log_archive_account is not None
+        used = any(LOG_ARCHIVE in matcher.roles for _, matcher in self.matchers())
+        if named and not used and self.file.log_archive is None:
+            message = (
+                f'This only names the account; without a section "{LOG_ARCHIVE_SECTION}", nothing is stored in it.'
+            )
+            yield Problem(message, self.document.where(("organization", "log_archive_account")))
+
+    def _name_warnings(self, organization: Organization) -> Iterator[Problem]:
+        """Warn of names that select several accounts."""
+        names: dict[str, list[str]] = {}
+        for account in organization.accounts:
+            if not account.skip_reason:
+                names.setdefault(account.name, []).append(account.id)
+        for name, ids in names.items():
+            if len(ids) > 1:
+                message = f'The accounts {", ".join(ids)} are all called "{name}", which selects all of them; use ids.'
+                yield Problem(message, self.document.where(("organization", "accounts")))
 
     def effective(self, account: Account, region: str) -> EffectiveSettings:
         """Return the settings of a target: defaults < overrides in order < exceptions.

@@ -138,11 +138,15 @@ def load_settings(path: Path) -> ParsedSettings:
     if not isinstance(document.data, dict):
         message = "The file must be a mapping with schema_version and organization."
         raise InputError([*problems, Problem(message, document.where())])
+    unread = {key_path for key_path, _ in document.problems if document.value(key_path) is None}
+    for section in ("log_archive", "guardrails"):
+        if section in document.data and document.data[section] is None and (section,) not in unread:
+            message = f'The section is empty: write "{section}: {{}}" for its defaults, or remove it to do without.'
+            problems.append(Problem(message, document.where((section,))))
     try:
         parsed = SettingsFile.model_validate(document.data, context={"partial": True})
     except ValidationError as error:
         # A value that YAML cannot read is None and already reported.
-        unread = {key_path for key_path, _ in document.problems if document.value(key_path) is None}
         for finding in findings(error, SettingsFile):
             key_path = known_path(finding.paths[0], document)
             if key_path not in unread:

@@ -2,6 +2,7 @@
 
 from session_manager_fleet.verify.logs import age_text as age_text
 from session_manager_fleet.verify.model import (
+    PLAN_AND_APPLY as PLAN_AND_APPLY,
     TargetVerification as TargetVerification,
     Verdict as Verdict,
     exit_code as exit_code,

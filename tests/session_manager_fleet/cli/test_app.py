@@ -1018,3 +1018,28 @@ def test_the_short_script_renders(command: Command, project: Path, options: Sequ
     assert (done.returncode, done.stderr.count("\n")) == (0, 2)
     command("-c", "mine.yaml", "render", "--all", "--output", "long")
     assert snapshot(project / "short") == snapshot(project / "long") != {}
+
+
+def test_targets_are_refused_before_the_log_archive_they_need(command: Command, ready: Path) -> None:
+    edit(ready / "organization.yaml", "  accounts:", "  log_archive_account: Dev\n  accounts:")
+    with (ready / "organization.yaml").open("a") as file:
+        file.write("log_archive: {}\n")
+
+    outcome = command("plan", "--account", "Payments", "--region", "eu-west-1")
+
+    assert outcome.code == 64
+    assert (
+        "111122223333 (Payments) logs to the log archive in 222233334444 (Dev), which is not applied yet" in outcome.err
+    )
+    assert outcome.err.endswith("\nNext: session-manager-fleet apply --wave foundation\n")
+    assert trace(ready, "plan") == []
+    # Another shard of the same selection may hold it; so may the selection itself.
+    for selection in (["--account", "Payments", "--account", "Dev"], ["--all", "--shard", "1/2"]):
+        assert command("plan", *selection).code == 2
+    state = {"resources": [{"module": "module.log_archive[0]", "type": "aws_s3_bucket", "name": "this"}]}
+    boto3.client("s3", region_name="us-east-1").put_object(
+        Bucket="session-manager-state-123456789012",
+        Key="session-manager/eu-west-1/222233334444/terraform.tfstate",
+        Body=json.dumps(state).encode(),
+    )
+    assert command("plan", "--account", "Payments").code == 2

@@ -189,8 +189,11 @@ def test_refused_organizations(write: Callable[[str, str], Path], lines: str, me
     [
         ("", "organization.yaml:1: The file must be a mapping"),
         ("- a\n- b\n", "organization.yaml:1: The file must be a mapping"),
-        ("schema_version: 2\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
-        ("schema_version: '1'\norganization: {}\n", "organization.yaml:1 (schema_version): Input should be 1."),
+        ("schema_version: 2\norganization: {}\n", "organization.yaml:1 (schema_version): 2 is not valid here: use 1."),
+        (
+            "schema_version: '1'\norganization: {}\n",
+            'organization.yaml:1 (schema_version): "1" is not valid here: use 1.',
+        ),
         ("organization: {}\n", 'organization.yaml:1: The key "schema_version" is missing.'),
         ("schema_version: 1\norganization: [a]\n", "organization.yaml:2 (organization): "),
     ],

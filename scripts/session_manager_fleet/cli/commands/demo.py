@@ -27,7 +27,7 @@ _MEMBERS_NEEDED = 2
 def demo(
     lza: LzaOption = None,
     workers: WorkersOption = "auto",
-    runs: RunsOption = RUNS,
+    runs: RunsOption = RUNS / "demo",
 ) -> int:
     """Run a complete rollout on an emulated organization on this machine; needs no AWS account."""
     from session_manager_fleet import demo as demonstration  # noqa: PLC0415 - needs the extra `sandbox`, and is slow to import

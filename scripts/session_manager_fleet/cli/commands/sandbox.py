@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+from pathlib import Path
 
 from rich.markup import escape
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
@@ -22,9 +25,10 @@ def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
         sys.stdout.write(running.shell_environment())
         sys.stdout.flush()
         console.print(f"\nIn another terminal: [bold]source {escape(os.path.relpath(running.environment_file))}[/bold]")
-        console.print(
-            f"Then for example: python scripts/rollout.py -c {escape(os.path.relpath(running.config))} plan --all"
-        )
+        hints.remember_files(Path(os.path.relpath(running.config)), None)
+        console.print(f"Then for example: {escape(hints.command('plan', '--all'))}", soft_wrap=True)
+        by_hand = shlex.join(["terraform", "init", f"-backend-config={running.backend_file}"])
+        console.print(f"By hand, in the folder of the root module: {escape(by_hand)}", soft_wrap=True)
         console.print("Ctrl-C stops the organization.")
         signal.pause()
     return ExitCode.DONE

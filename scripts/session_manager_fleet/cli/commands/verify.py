@@ -5,17 +5,29 @@ from __future__ import annotations
 import datetime
 import re
 import threading
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
 from session_manager_fleet.run import signals
 from session_manager_fleet.targets import Selection
-from session_manager_fleet.verify import MIN_WATCH_SECONDS, Verifier, exit_code, watch_logs, with_arrivals
+from session_manager_fleet.verify import (
+    MIN_WATCH_SECONDS,
+    PLAN_AND_APPLY,
+    TargetVerification,
+    Verifier,
+    exit_code,
+    watch_logs,
+    with_arrivals,
+)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -54,8 +66,18 @@ def verify(
     if output == "json":
         write_json({"schema_version": 1, "targets": [one.as_dict() for one in verified]})
     else:
-        print_verification(terminal.make_console(), verified)
+        console = terminal.make_console()
+        print_verification(console, verified)
+        _print_next(console, verified)
     return exit_code(verified)
+
+
+def _print_next(console: Console, verified: Sequence[TargetVerification]) -> None:
+    """Print the command that repairs the findings which an apply repairs."""
+    broken = [one.target for one in verified if any(PLAN_AND_APPLY in check.fix for check in one.checks)]
+    if broken:
+        accounts = hints.selection_of(target.account.id for target in broken)
+        console.print(Text(f"Next, to plan and apply: {hints.command('apply', *accounts)}"), soft_wrap=True)
 
 
 def _age(text: str) -> datetime.timedelta:

@@ -1,0 +1,73 @@
+"""Refuse to plan targets that log to a log archive which is not applied yet: their apply would fail halfway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from session_manager_fleet.aws import translated_errors
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
+from session_manager_fleet.terraform import StateBackend
+
+_MODULE = "module.log_archive"
+
+
+def refuse_before_log_archive(inventory: Inventory, targets: Sequence[Target], selection: Selection) -> None:
+    """Refuse targets that need the log archive, unless it is applied or planned with them.
+
+    Args:
+        inventory: The organization and its settings.
+        targets: Targets of the command.
+        selection: Their selection; other shards of it may hold the log archive.
+
+    Raises:
+        InputError: The log archive is neither applied nor selected; its next command applies it.
+        AccessError: Its state cannot be read.
+    """
+    host = _host(inventory)
+    if host is None or host.key in {target.key for target in targets}:
+        return
+    dependents = [target for target in targets if _needs_archive(inventory, target, host)]
+    whole = inventory.select(replace(selection, shard=None)).targets if selection.shard else ()
+    if not dependents or host.key in {target.key for target in whole} or _is_applied(inventory, host):
+        return
+    count = len(dependents)
+    who = f"{dependents[0].account.id} ({dependents[0].account.name}) logs" if count == 1 else f"{count} targets log"
+    message = (
+        f"{who} to the log archive in {host.account.id} ({host.account.name}), which is not applied yet: its bucket "
+        f"and keys do not exist. Apply the wave {host.wave} first."
+    )
+    raise InputError(message, next_command=("apply", "--wave", host.wave))
+
+
+def _host(inventory: Inventory) -> Target | None:
+    """Return the target of the log archive; None without one."""
+    if inventory.settings.log_archive is None:
+        return None
+    for target in inventory.select(EVERYTHING).targets:
+        if "log_archive" in inventory.settings.foundation.variables_of(target.account, target.region):
+            return target
+    return None
+
+
+def _needs_archive(inventory: Inventory, target: Target, host: Target) -> bool:
+    archive = inventory.settings.log_archive
+    preferences = inventory.settings.effective(target.account, target.region).values.preferences
+    bucket = archive.bucket_in(host.account.id, host.region) if archive else ""
+    return preferences.enabled and preferences.s3.enabled and preferences.s3.bucket_name == bucket
+
+
+def _is_applied(inventory: Inventory, host: Target) -> bool:
+    """Tell whether the state of the log archive's target holds it."""
+    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
+    key = backend.state_key(host)
+    with translated_errors(f"read {key} in the state bucket {backend.bucket}"):
+        s3 = backend.client()
+        try:
+            content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return False
+    resources = json.loads(content).get("resources", [])
+    return any(str(entry.get("module", "")).startswith(_MODULE) for entry in resources)
