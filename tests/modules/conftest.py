@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,8 @@ import tftest
 from aws_sandbox import Sandbox
 from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from session_manager_fleet.terraform.installation import child_environment, find_terraform
+from session_manager_fleet.terraform.provider_process import attached_provider
+from session_manager_fleet.terraform.root_module import RootModule
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -90,35 +90,15 @@ class Terraform:
         return errors
 
     @contextmanager
-    def _provider(self, command: str) -> Iterator[dict[str, str]]:
-        """One process of the provider for all steps of one command.
-
-        By itself, terraform starts the provider for each step and hashes its 700 MB first: more than a third of the
-        processor time of a command. Each command has a process of its own, since one that several commands use mixes
-        up their credentials.
-        """
-        found = self.folder.glob(".terraform/providers/*/hashicorp/aws/*/*/terraform-provider-aws_*")
-        provider = next(found, None)
-        if provider is None or command not in {"plan", "apply", "destroy"}:
+    def _provider(self, command: str) -> Iterator[Mapping[str, str]]:
+        """Attach a provider process to one command, as plans of the rollout do; here, applies too."""
+        if command not in {"plan", "show", "apply", "destroy"}:
             yield {}
             return
-        # Configured a second time, for the second step, it stumbles over certificates, which nothing here needs.
+        # Configured a second time, for the apply, it stumbles over certificates, which nothing here needs.
         environment = {name: value for name, value in self.environment.items() if name != "AWS_CA_BUNDLE"}
-        with subprocess.Popen(
-            [provider, "-debug"],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as process:
-            try:
-                assert process.stdout
-                told = next(line for line in process.stdout if "TF_REATTACH_PROVIDERS=" in line)
-                name, _, value = shlex.split(told)[0].partition("=")
-                yield {name: value}
-            finally:
-                process.kill()
+        with attached_provider(RootModule(self.folder), self.folder / ".terraform", environment) as provider:
+            yield provider.attachment
 
 
 @pytest.fixture(scope="session")

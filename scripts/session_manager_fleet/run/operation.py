@@ -126,6 +126,7 @@ class Operation:
             with run.writing():
                 environment = child_environment(os.environ, run.path, capacity.go_runtime)
                 terraform = _initialize(binary, environment, run, site)
+            beginning = _with_warning(beginning, terraform)
             count = max(capacity.plan_workers, capacity.apply_workers)
             workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
         else:
@@ -268,6 +269,15 @@ def _why_missing(target: Target, organization: Organization) -> str:
     if account.skip_reason:
         return f"The account {account.id} is skipped now: {account.skip_reason}."
     return f"The settings no longer include the region {target.region}."
+
+
+def _with_warning(beginning: Beginning, terraform: Mapping[str, Terraform]) -> Beginning:
+    """Return the beginning with a warning if plans cannot have a provider process each; the regions do not differ."""
+    reason = next((reason for each in terraform.values() if (reason := each.try_provider())), "")
+    if not reason:
+        return beginning
+    warning = f"Plans cost about half as much again, because terraform starts the provider itself: {reason}."
+    return beginning.model_copy(update={"warnings": (*beginning.warnings, warning)})
 
 
 def _capacity(options: RunOptions, *, shared: bool) -> Capacity:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ from session_manager_fleet.changes import PlanOutcome
 from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, plain_errors, redactor
+from session_manager_fleet.terraform.provider_process import AttachedProvider, NotAttachableError, attached_provider
 from session_manager_fleet.terraform.provider_search import MIRROR_VARIABLE
 from session_manager_fleet.terraform.root_module import RootModule
 from session_manager_fleet.terraform.working_folder import working_folder
@@ -90,11 +91,13 @@ class Terraform:
     ) -> None:
         self.root = root
         self._command_line = _CommandLine(binary)
+        self._data_folder = data_folder
         self._environment = {**environment, "TF_DATA_DIR": str(data_folder)}
         self._timeout_seconds = timeout_seconds
         self._lock_timeout = f"{lock_timeout_seconds}s"
         self._hide = redactor(environment, secrets)
         self.backend: Mapping[str, str] = {}
+        self._not_attachable = ""
         self._running: set[_Running] = set()
         self._lock = threading.Lock()
 
@@ -106,6 +109,16 @@ class Terraform:
         with self._lock:
             for command in self._running:
                 command.wake.set()
+
+    def try_provider(self) -> str:
+        """Start the provider once, and return why terraform has to start it itself for plans; empty if it need not.
+
+        Raises:
+            TerraformError: The provider's package is not the one in the lock file.
+        """
+        with ExitStack() as stack:
+            self._attach(stack, self._environment)
+        return self._not_attachable
 
     def init(self, backend: Mapping[str, str], log: Path) -> None:
         """Initialize the data folder for a backend; no workspace is selected, so any may be used afterwards.
@@ -156,9 +169,10 @@ class Terraform:
             )
             arguments = self._command_line.arguments("validate", no_color=_FLAG)
             lines: list[str] = []
-            code = self._run(arguments, {}, log, self._collect(lines))
+            crashes: list[str] = []
+            code = self._run(arguments, {}, log, self._collect(lines), crashes=crashes)
         if code != 0:
-            raise failure("validate", code, plain_errors(lines), log)
+            raise failure("validate", code, [*plain_errors(lines), *crashes], log)
 
     def plan(self, workspace: str, variables: Path, plan: Path, log: Path, *, destroy: bool = False) -> PlanOutcome:
         """Plan a workspace, which need not exist yet, and save the plan.
@@ -186,7 +200,9 @@ class Terraform:
         )
         messages = Messages(self._hide)
         with _private_file(plan):
-            code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take)
+            # A plan that destroys configures the provider twice, which AWS_CA_BUNDLE does not allow in one process.
+            crashes = None if destroy else messages.errors
+            code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take, crashes=crashes)
         if code not in {_NO_CHANGES, _CHANGES}:
             raise failure("plan", code, messages.errors, log)
         counts = messages.counts
@@ -205,14 +221,15 @@ class Terraform:
         """
         arguments = self._command_line.arguments("show", str(plan), json=_FLAG)
         lines: list[str] = []
-        code = self._run(arguments, {}, None, lines.append)
+        crashes: list[str] = []
+        code = self._run(arguments, {}, None, lines.append, crashes=crashes)
         try:
             # Warnings of the command line configuration may stand before the one line of JSON.
             shown = json.loads(next(line for line in lines if line.startswith("{")))
         except (ValueError, StopIteration):
             shown = None
         if code != 0 or not isinstance(shown, dict):
-            raise failure("show", code, [self._hide(error) for error in plain_errors(lines)], log)
+            raise failure("show", code, [*(self._hide(error) for error in plain_errors(lines)), *crashes], log)
         return shown
 
     def apply(self, workspace: str, plan: Path, log: Path) -> dict[str, Any]:
@@ -250,23 +267,26 @@ class Terraform:
         log: Path | None,
         take: Callable[[str], str | None],
         folder: Path | None = None,
+        *,
+        crashes: list[str] | None = None,
     ) -> int:
         """Run a command in a folder (default: the root module's) until it ends, and return its exit code.
 
-        Every line of output is passed to `take`; what that returns, or else the line, is written to the log.
+        Every line of output is passed to `take`; what that returns, or else the line, is written to the log. With
+        `crashes` the command gets a provider process of its own, if that is possible; it receives how that crashed.
 
         Raises:
             StoppedError: The command took too long and did not succeed.
+            TerraformError: The provider's package is not the one in the lock file.
         """
-        with _log_writer(log) as write:
-            process = processes.start(
+        environment = {**self._environment, **extra}
+        with _log_writer(log) as write, self._interruptible() as command, ExitStack() as stack:
+            provider = self._attach(stack, environment) if crashes is not None else None
+            command.process = process = processes.start(
                 arguments,
                 folder=folder or self.root.path,
-                environment={**self._environment, **extra},
+                environment={**environment, **(provider.attachment if provider else {})},
             )
-            command = _Running(process)
-            with self._lock:
-                self._running.add(command)
             threading.Thread(target=command.stop_in_time, args=(self._timeout_seconds,), daemon=True).start()
             try:
                 assert process.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -279,15 +299,38 @@ class Terraform:
                 command.wake.set()
                 process.communicate()
                 raise
-            finally:
-                command.finished.set()
-                command.wake.set()
-                with self._lock:
-                    self._running.discard(command)
+            if provider and crashes is not None and (crash := provider.crash()):
+                crashes.append(self._hide(crash))
+                for line in [crash, *provider.output]:
+                    write(self._hide(line))
         if command.late and code not in {_NO_CHANGES, _CHANGES}:
             message = f"terraform {arguments[1]} took longer than {self._timeout_seconds:g} seconds and was stopped."
             raise StoppedError(f"{message} Log: {log}." if log else message)
         return code
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[_Running]:
+        """Yield a command that `interrupt` reaches, even before it is started."""
+        command = _Running()
+        with self._lock:
+            self._running.add(command)
+        try:
+            yield command
+        finally:
+            command.finished.set()
+            command.wake.set()
+            with self._lock:
+                self._running.discard(command)
+
+    def _attach(self, stack: ExitStack, environment: Mapping[str, str]) -> AttachedProvider | None:
+        """Start a provider for one command, until the stack is closed; None where terraform has to do it itself."""
+        if self._not_attachable:
+            return None
+        try:
+            return stack.enter_context(attached_provider(self.root, self._data_folder, environment))
+        except NotAttachableError as error:
+            self._not_attachable = str(error)
+            return None
 
 
 @dataclass(eq=False)
@@ -295,13 +338,13 @@ class _Running:
     """A running command.
 
     Attributes:
-        process: The command.
+        process: The command, once it is started.
         wake: Set when the command shall stop, or has ended.
         finished: Set when the command has ended.
         late: Whether the command exceeded its time limit.
     """
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None = None
     wake: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
     late: bool = False
@@ -315,6 +358,7 @@ class _Running:
         for step in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
             if self.finished.is_set():
                 return
+            assert self.process is not None  # noqa: S101 - it is started before this thread
             _signal_group(self.process, step)
             self.finished.wait(_GRACE_SECONDS)
 

@@ -23,6 +23,8 @@ from pathlib import Path
 import psutil
 
 MARKER = "SESSION_MANAGER_FLEET_COMMAND"
+# Also set for a child that serves others, and never finishes by itself.
+_SERVICE = "SESSION_MANAGER_FLEET_SERVICE"
 
 # An apply takes minutes; a resumed run waits for its state lock meanwhile.
 FINISH_SECONDS = 600.0
@@ -68,7 +70,9 @@ def _without_marker(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != MARKER}
 
 
-def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], serves: bool = False
+) -> subprocess.Popen[bytes]:
     """Start a guarded child in a new process group, without standard input; its output comes through a pipe.
 
     Files that the child creates can be read by their owner only. The child holds the reading end of the pipe, too:
@@ -78,6 +82,7 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
         command: Program and arguments; no shell is involved.
         folder: Working directory.
         environment: The whole environment of the child, without the marker.
+        serves: The child serves others until it is ended: after the end of its parent it stays as long as they do.
     """
     guard_children(finish_seconds=FINISH_SECONDS)
     reading, writing = os.pipe()
@@ -90,7 +95,7 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**environment, MARKER: os.environ[MARKER]},
+                env={**environment, MARKER: os.environ[MARKER], **({_SERVICE: "1"} if serves else {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -105,14 +110,16 @@ def start(command: Sequence[str], *, folder: Path, environment: Mapping[str, str
     return process
 
 
-def _marked(marker: str, parent: int) -> list[psutil.Process]:
+def _marked(marker: str, parent: int, *, services: bool = True) -> list[psutil.Process]:
     """Return the running processes that carry the marker, without the parent, which may be about to exit."""
     found = []
     for process in psutil.process_iter():
         try:
+            environment = process.environ()
             if (
                 process.pid != parent
-                and process.environ().get(MARKER) == marker
+                and environment.get(MARKER) == marker
+                and (services or _SERVICE not in environment)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 found.append(process)
@@ -124,7 +131,7 @@ def _marked(marker: str, parent: int) -> list[psutil.Process]:
 def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
     """Let all marked processes finish; interrupt, then terminate, then kill those that do not."""
     deadline = time.monotonic() + finish_seconds
-    while time.monotonic() < deadline and _marked(marker, parent):
+    while time.monotonic() < deadline and _marked(marker, parent, services=False):
         time.sleep(_POLL_SECONDS)
     steps = ((signal.SIGINT, interrupt_seconds), (signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, 1.0))
     for step, seconds in steps:

@@ -12,7 +12,9 @@ from pathlib import Path
 from session_manager_fleet.files import sha256_of
 
 _MODULES = "modules"
-_LOCKED_PROVIDER = re.compile(r'provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"([^"]+)"')
+_LOCKED_PROVIDER = re.compile(
+    r'^provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"(?P<version>[^"]+)"(?P<rest>.*?)^\}', re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,19 @@ class RootModule:
     @property
     def provider_version(self) -> str:
         """Version of hashicorp/aws in the lock file; empty without a lock file."""
+        locked = self._locked_provider
+        return locked["version"] if locked else ""
+
+    @property
+    def provider_hashes(self) -> frozenset[str]:
+        """Hashes of hashicorp/aws in the lock file, as `h1:…` (of an unpacked package) and `zh:…` (of an archive)."""
+        locked = self._locked_provider
+        return frozenset(re.findall(r'"((?:h1|zh):[^"]+)"', locked["rest"]) if locked else ())
+
+    @property
+    def _locked_provider(self) -> re.Match[str] | None:
         text = self.lock_file.read_text(encoding="utf-8") if self.lock_file.is_file() else ""
-        found = _LOCKED_PROVIDER.search(text)
-        return found[1] if found else ""
+        return _LOCKED_PROVIDER.search(text)
 
     def digest(self) -> str:
         """Return the SHA-256 digest of everything that terraform reads: files, lock file and modules."""
