@@ -259,7 +259,13 @@ def test_preparation_initializes_each_region_in_its_own_place(
         assert f"-backend-config=bucket={BUCKET} " in line
         assert f"-backend-config=workspace_key_prefix=session-manager/{region} " in line
         assert stat.S_IMODE((run.path / f"init-{region}.log").stat().st_mode) == 0o600
-    assert run.read().beginning.command == "plan"
+    beginning = run.read().beginning
+    assert beginning.command == "plan"
+    (warning,) = beginning.warnings
+    assert warning == (
+        "Plans cost about half as much again, because terraform starts the provider itself: "
+        "terraform init has not installed the provider as a folder."
+    )
 
 
 def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Operation]) -> None:
