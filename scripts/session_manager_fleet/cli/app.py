@@ -24,6 +24,7 @@ from session_manager_fleet.cli.commands.destroy import destroy
 from session_manager_fleet.cli.commands.discover import discover
 from session_manager_fleet.cli.commands.exceptions import exceptions
 from session_manager_fleet.cli.commands.explain import explain
+from session_manager_fleet.cli.commands.init import init
 from session_manager_fleet.cli.commands.merge import merge
 from session_manager_fleet.cli.commands.plan import plan
 from session_manager_fleet.cli.commands.render import render
@@ -85,6 +86,7 @@ def common(
 
 
 for command in (
+    init,
     discover,
     targets,
     explain,

@@ -4,6 +4,12 @@
 `Settings.effective` returns the settings of a target.
 """
 
+from session_manager_fleet.settings.draft import (
+    CONTROL_TOWER_ROLE as CONTROL_TOWER_ROLE,
+    ORGANIZATIONS_ROLE as ORGANIZATIONS_ROLE,
+    Draft as Draft,
+    log_archive_of as log_archive_of,
+)
 from session_manager_fleet.settings.foundation import LogArchive as LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings

@@ -1,0 +1,179 @@
+"""Create the bucket of the Terraform states, and write the policies of the roles that use it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions
+
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, partitions, translated_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_s3 import S3Client
+
+_READ_ORGANIZATION = (
+    "organizations:DescribeOrganization",
+    "organizations:ListAccounts",
+    "organizations:ListAccountsForParent",
+    "organizations:ListOrganizationalUnitsForParent",
+    "organizations:ListRoots",
+    "organizations:ListTagsForResource",
+)
+
+
+@dataclass(frozen=True)
+class StateBucket:
+    """A bucket for the states, in the account of the caller.
+
+    Attributes:
+        name: Its name.
+        account_id: The account.
+        region: Its region.
+    """
+
+    name: str
+    account_id: str
+    region: str
+
+    @classmethod
+    def of_caller(cls, region: str) -> StateBucket:
+        """Return the bucket of the default name in the account of the AWS credentials.
+
+        Raises:
+            AccessError: There are no usable credentials.
+        """
+        with translated_errors("identify the account of the AWS credentials"):
+            sts = new_session().client("sts", region_name=region, config=CLIENT_CONFIG)
+            account_id = sts.get_caller_identity()["Account"]
+        return cls(f"session-manager-state-{account_id}", account_id, region)
+
+    @property
+    def arn(self) -> str:
+        """ARN of the bucket."""
+        return f"arn:{partitions()[self.region]}:s3:::{self.name}"
+
+    def create(self) -> bool:
+        """Create the bucket: versioned, encrypted, private, for TLS only; a bucket that exists is left unchanged.
+
+        Returns:
+            Whether it was created.
+
+        Raises:
+            AccessError: A call is refused, or the bucket belongs to another account.
+        """
+        with translated_errors(f"create the state bucket {self.name} in account {self.account_id}"):
+            s3 = new_session().client("s3", region_name=self.region, config=CLIENT_CONFIG)
+            if self._exists(s3):
+                return False
+            location = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+            where = {} if self.region == "us-east-1" else location
+            s3.create_bucket(Bucket=self.name, ObjectOwnership="BucketOwnerEnforced", **where)  # type: ignore[arg-type]
+            try:
+                self._protect(s3)
+            except Exception:
+                # A bucket that is only half protected would be taken for a good one the next time.
+                s3.delete_bucket(Bucket=self.name, ExpectedBucketOwner=self.account_id)
+                raise
+        return True
+
+    def _exists(self, s3: S3Client) -> bool:
+        try:
+            s3.head_bucket(Bucket=self.name, ExpectedBucketOwner=self.account_id)
+        except botocore.exceptions.ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"404", "NoSuchBucket"}:
+                return False
+            raise
+        return True
+
+    def _protect(self, s3: S3Client) -> None:
+        bucket: Any = {"Bucket": self.name, "ExpectedBucketOwner": self.account_id}
+        s3.put_public_access_block(
+            **bucket,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+        )
+        s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_encryption(
+            **bucket,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        )
+        s3.put_bucket_policy(**bucket, Policy=json.dumps(self.bucket_policy()))
+
+    def bucket_policy(self) -> dict[str, Any]:
+        """Return the policy of the bucket, which refuses requests without TLS."""
+        return _policy(
+            {
+                "Sid": "DenyWithoutTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [self.arn, f"{self.arn}/*"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        )
+
+    def role_policies(self, organization_id: str, role_name: str, key_prefix: str) -> Mapping[str, dict[str, Any]]:
+        """Return the least-privilege policies of the caller's roles: `plan`, `apply` and `read-states`.
+
+        Args:
+            organization_id: Only roles in accounts of this organization may be assumed.
+            role_name: The deployment role.
+            key_prefix: Prefix of all objects of this project in the bucket.
+        """
+        objects = f"{self.arn}/{key_prefix}/*"
+        read: list[dict[str, Any]] = [
+            {
+                "Sid": "ListStates",
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": self.arn,
+                "Condition": {"StringLike": {"s3:prefix": [key_prefix, f"{key_prefix}/*"]}},
+            },
+            {"Sid": "ReadStates", "Effect": "Allow", "Action": "s3:GetObject", "Resource": objects},
+        ]
+        plan: list[dict[str, Any]] = [
+            *read,
+            {
+                # Terraform writes an empty state when it plans a target for the first time.
+                "Sid": "WriteStatesAndLocks",
+                "Effect": "Allow",
+                "Action": "s3:PutObject",
+                "Resource": [f"{objects}/terraform.tfstate", f"{objects}/terraform.tfstate.tflock"],
+            },
+            {
+                "Sid": "ReleaseLocks",
+                "Effect": "Allow",
+                "Action": "s3:DeleteObject",
+                "Resource": f"{objects}/terraform.tfstate.tflock",
+            },
+            # These actions know no resources.
+            {"Sid": "ReadOrganization", "Effect": "Allow", "Action": list(_READ_ORGANIZATION), "Resource": "*"},
+            {
+                "Sid": "AssumeDeploymentRole",
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Resource": f"arn:{partitions()[self.region]}:iam::*:role/{role_name}",
+                "Condition": {"StringEquals": {"aws:ResourceOrgID": organization_id}},
+            },
+        ]
+        tokens: dict[str, Any] = {
+            "Sid": "StoreRetryTokens",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": f"{self.arn}/{key_prefix}/revisions/*",
+        }
+        return {"plan": _policy(*plan), "apply": _policy(*plan, tokens), "read-states": _policy(*read)}
+
+
+def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
