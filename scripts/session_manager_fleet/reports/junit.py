@@ -83,7 +83,7 @@ def _test_case(entry: TargetResult, run_id: str) -> TestCase:
 def _output(entry: TargetResult) -> list[str]:
     lines = [f"{entry.step.value}: {outcome(entry)}"]
     if counts := change_counts(entry):
-        lines.append(f"Changes {counts} (change set {entry.fingerprint})")
+        lines.append(f"Changes {counts}" + (f" (change set {entry.fingerprint})" if entry.fingerprint else ""))
     if entry.log:
         lines.append(f"Log: {entry.log}")
     return lines
