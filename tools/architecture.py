@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Draw the packages of the library from docs/architecture.yaml and the imports of the code."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 import sys

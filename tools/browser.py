@@ -1,7 +1,5 @@
 """Find a Chromium for the tests of the HTML reports, or install the system's package; say so where there is none."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

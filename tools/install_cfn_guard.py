@@ -3,8 +3,6 @@
 The distribution in requirements/guard.txt carries the binaries; its dependencies, the whole CDK, are not needed.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import platform
 import subprocess

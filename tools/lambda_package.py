@@ -4,8 +4,6 @@ Entries are the source files byte for byte: what runs is what was reviewed. They
 of a compressed entry depend on the zlib version), sorted by name, with one fixed time and one fixed mode.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import sys

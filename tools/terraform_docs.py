@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Write the requirements, resources, inputs and outputs of each Terraform module as tables into its README."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Validate every Terraform folder of the project with terraform itself."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,11 +1,8 @@
 """Call AWS: client configuration with retries, cheap sessions, assumed roles, and errors as one sentence."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
 
 import boto3
 import botocore.exceptions
@@ -15,9 +12,6 @@ from botocore.config import Config
 from botocore.regions import EndpointResolver
 
 from session_manager_fleet.errors import AccessError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Organizations throttles calls from a few hundred accounts on; adaptive mode slows down instead of failing.
 CLIENT_CONFIG = Config(

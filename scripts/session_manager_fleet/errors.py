@@ -1,7 +1,5 @@
 """Expected errors, with messages that users can act on; any other exception is a bug."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum

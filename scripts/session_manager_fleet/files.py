@@ -1,7 +1,5 @@
 """Write files that only their owner can read, and digest files."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile

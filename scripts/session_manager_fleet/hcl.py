@@ -1,7 +1,5 @@
 """Write values as HCL expressions, formatted as by `terraform fmt`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

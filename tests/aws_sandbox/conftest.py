@@ -1,7 +1,5 @@
 """Fixtures that several tests of the sandbox share."""
 
-from __future__ import annotations
-
 import io
 import uuid
 import zipfile

@@ -1,7 +1,5 @@
 """Events from the API call to the target; functions write what they get into parameters."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Which form of AWS's Guard engine the emulator uses, and what it says where there is none."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

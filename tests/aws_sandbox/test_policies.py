@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from aws_sandbox.policies import Principal, Request, allows

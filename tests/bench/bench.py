@@ -5,8 +5,6 @@ Every figure is printed beside a baseline of the same run, since machines differ
 wall seconds. The emulated organization is the only AWS here.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import shutil

@@ -1,7 +1,5 @@
 """Measure `rollout.py render --all` for thousands of accounts: discovery, settings, targets and rendering together."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

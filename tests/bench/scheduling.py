@@ -4,8 +4,6 @@
 A part of `make bench`; on its own it prints its figures and fails where they are beyond the limits.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """The command line against the emulated organization that all tests share."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

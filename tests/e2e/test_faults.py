@@ -4,8 +4,6 @@ Where the provider does not matter, a root module without one stands in for the 
 backend, the emulated AWS and all of the rollout are real, and a step takes a fraction of a second.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The root module refuses to work on an account or in a workspace that is not the one it was made for."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Callable

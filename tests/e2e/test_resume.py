@@ -1,7 +1,5 @@
 """A rollout that is killed again and again ends where an undisturbed one does, and does nothing twice."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

@@ -1,7 +1,5 @@
 """Plan and apply through the command line: what succeeds is there, what fails is told, and nothing else is touched."""
 
-from __future__ import annotations
-
 import json
 import stat
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`rollout.py verify`, with a role that may read only, on accounts in every state that it tells apart."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Terraform in emulated accounts: each scenario in a root of its own, all at once, because most of it is waiting."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

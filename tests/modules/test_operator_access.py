@@ -1,7 +1,5 @@
 """The policies of operators and auditors: what they refuse, and the example as it stands."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What the tests of the fleet library share: a clean environment, an organization and settings for it."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

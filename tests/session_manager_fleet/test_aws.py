@@ -1,7 +1,5 @@
 """Sessions: what they are given reaches their clients, and many of them cost little."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The project's language: words that the field has a better one for stay out of code, descriptions and docs."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The direction of imports: a package imports only from those above it, and from others by their public names."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from pathlib import Path

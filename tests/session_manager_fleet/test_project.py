@@ -1,7 +1,5 @@
 """What must never get into the project: other providers, endpoints, addresses of machines, empty reasons."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The suite of the Lambda function runs against the package that AWS runs, not against the sources."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

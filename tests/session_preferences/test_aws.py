@@ -1,7 +1,5 @@
 """Calls: throttling is waited out in the budget, everything else raises with AWS's code and what to do."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import boto3

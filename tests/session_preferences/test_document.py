@@ -1,7 +1,5 @@
 """The pure core: what a document means, what is valid, what differs."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import fields, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The entry: what is logged and told of a run, and that nothing unfit is written, whatever the event says."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re

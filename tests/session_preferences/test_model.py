@@ -3,8 +3,6 @@
 `MODEL_STEPS=20000 pytest tests/session_preferences/test_model.py` takes more steps than the default.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """Late, doubled and concurrent events, destinations that fail later, forged records, hostile texts: none weakens it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """The record of what was there survives the trip through Parameter Store, and a damaged one is never trusted."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

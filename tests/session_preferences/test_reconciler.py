@@ -1,7 +1,5 @@
 """The state machine in an emulated account: every state, every way to adopt and to leave, every call failing once."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

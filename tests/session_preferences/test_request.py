@@ -1,7 +1,5 @@
 """Events are understood wholly, or refused before anything is touched."""
 
-from __future__ import annotations
-
 import pytest
 
 from session_preferences.errors import InvalidEventError

@@ -1,7 +1,5 @@
 """docs/architecture.md and its picture: the packages of the code in their order, with the imports of the code."""
 
-from __future__ import annotations
-
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The committed package: its bytes follow from the sources, and it is what runs."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

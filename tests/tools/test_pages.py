@@ -1,7 +1,5 @@
 """The Markdown pages of the project: their links, paths and commands exist."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What `make` fetches where the machine lacks it: a browser for the tests, AWS's cfn-guard."""
 
-from __future__ import annotations
-
 import io
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The tables in the READMEs of the modules, and that the root gives the defaults of its modules."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

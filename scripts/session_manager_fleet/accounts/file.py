@@ -1,7 +1,5 @@
 """Read accounts from a YAML or CSV file, with the same keys and checks for both."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 File names in comments are those of awslabs/landing-zone-accelerator-on-aws, packages/@aws-accelerator/config.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial

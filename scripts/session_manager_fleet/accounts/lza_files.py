@@ -1,7 +1,5 @@
 """Files of a Landing Zone Accelerator configuration: read, included, and with placeholders replaced."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Replace `{{ KEY }}` in a Landing Zone Accelerator configuration, as replacements-config.yaml defines it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -38,7 +36,7 @@ class Replacements:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path) -> Replacements:
+    def read(cls, folder: Path) -> "Replacements":
         """Read replacements-config.yaml; a missing file defines no replacements.
 
         Raises:
@@ -68,7 +66,7 @@ class Replacements:
             raise InputError(problems)
         return cls(values, parameters)
 
-    def with_values(self, values: Mapping[str, str]) -> Replacements:
+    def with_values(self, values: Mapping[str, str]) -> "Replacements":
         """Return replacements with additional values; existing ones win."""
         return replace(self, values={**values, **self.values})
 

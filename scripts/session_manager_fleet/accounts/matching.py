@@ -1,21 +1,21 @@
 """Match accounts and regions against conditions: `match` in organization.yaml, options on the command line."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache
-from typing import TYPE_CHECKING
 
-from session_manager_fleet.accounts.model import ACCOUNT_ID, AUDIT, LOG_ARCHIVE, ROLES, no_account
+from session_manager_fleet.accounts.model import (
+    ACCOUNT_ID,
+    AUDIT,
+    LOG_ARCHIVE,
+    ROLES,
+    Account,
+    Organization,
+    no_account,
+)
 from session_manager_fleet.yaml_source import nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from session_manager_fleet.accounts.model import Account, Organization
 
 
 @cache

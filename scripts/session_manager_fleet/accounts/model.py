@@ -1,7 +1,5 @@
 """An organization as data: its accounts, their roles, and the organizational units that they are in."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace

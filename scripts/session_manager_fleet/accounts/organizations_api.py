@@ -1,17 +1,14 @@
 """Discover accounts with the Organizations API."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import boto3
 
 from session_manager_fleet.accounts.model import ACTIVE, MANAGEMENT, ROOT, Account, Organization
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.errors import AccessError, InputError, Problem
-
-if TYPE_CHECKING:
-    import boto3
 
 
 def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) -> Organization:

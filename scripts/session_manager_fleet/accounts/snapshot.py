@@ -3,8 +3,6 @@
 The file holds the attributes of `Organization` and `schema_version`. All keys are required and no others allowed.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass, fields

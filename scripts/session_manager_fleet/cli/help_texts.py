@@ -1,7 +1,5 @@
 """Help of commands in which flags take no value."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup, TyperOption

@@ -1,7 +1,5 @@
 """Options that the commands share, and the selection of targets."""
 
-from __future__ import annotations
-
 import datetime
 import functools
 import inspect

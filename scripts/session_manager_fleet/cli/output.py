@@ -1,7 +1,5 @@
 """Output formats that several commands share."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Options of commands that run Terraform."""
 
-from __future__ import annotations
-
 import datetime
 import re
 import sys

@@ -1,7 +1,5 @@
 """Group failed targets by equal cause, so that the same error in many targets is read once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

@@ -1,16 +1,11 @@
 """CSV for spreadsheets and databases: one row for each target."""
 
-from __future__ import annotations
-
 import csv as standard
 import io
 import re
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.reports.text import visible, visible_lines
-
-if TYPE_CHECKING:
-    from session_manager_fleet.run import Summary, TargetResult
+from session_manager_fleet.run import Summary, TargetResult
 
 # In the order of the file; docs/reports.md describes them. New columns are added at the end.
 COLUMNS = (

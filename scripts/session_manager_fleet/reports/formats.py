@@ -1,7 +1,5 @@
 """Formats of reports by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from session_manager_fleet.reports.csv import csv

@@ -1,7 +1,5 @@
 """JUnit XML, which CI systems display."""
 
-from __future__ import annotations
-
 import io
 import re
 

@@ -1,12 +1,10 @@
 """Markdown for a pull request comment, within GitHub's size limit."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from session_manager_fleet.changes import ResourceChange
 from session_manager_fleet.reports.causes import Cause, causes, without_local_paths
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
@@ -28,11 +26,7 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run import Status
-
-if TYPE_CHECKING:
-    from session_manager_fleet.changes import ResourceChange
-    from session_manager_fleet.run import ChangeSetEntry, Summary, TargetResult
+from session_manager_fleet.run import ChangeSetEntry, Status, Summary, TargetResult
 
 # GitHub refuses longer comments ("body is too long (maximum is 65536 characters)").
 LIMIT = 65_536

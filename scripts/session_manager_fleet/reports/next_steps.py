@@ -1,17 +1,11 @@
 """The next steps after a run: what to do, with the command to type."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.reports.text import counted
-from session_manager_fleet.run import Status, with_changes
+from session_manager_fleet.run import Status, Summary, with_changes
 from session_manager_fleet.targets import WARNING_DAYS
-
-if TYPE_CHECKING:
-    from session_manager_fleet.run import Summary
 
 _PROGRAM = "session-manager-fleet"
 

@@ -1,14 +1,13 @@
 """Wording that all reports share: statuses, counts, values and differences, as text without control characters."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from session_manager_fleet.changes import (
     ACTIONS,
@@ -20,15 +19,10 @@ from session_manager_fleet.changes import (
     Placeholders,
     ResourceChange,
 )
-from session_manager_fleet.run import FailureKind, Status
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
-
-    from session_manager_fleet.preferences import DocumentChange
-    from session_manager_fleet.reports.causes import Cause
-    from session_manager_fleet.run import Summary, TargetResult
-    from session_manager_fleet.targets import PolicyException
+from session_manager_fleet.preferences import DocumentChange
+from session_manager_fleet.reports.causes import Cause
+from session_manager_fleet.run import FailureKind, Status, Summary, TargetResult
+from session_manager_fleet.targets import PolicyException
 
 PREVIEWS_HEADING = "Existing preferences that adoption would change"
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {

@@ -1,7 +1,5 @@
 """The JSON Schema of organization.yaml, with which editors complete, describe and check keys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from session_manager_fleet.settings.schema import Match, SettingsFile

@@ -1,7 +1,5 @@
 """The keys of organization.yaml, each with its type, default, limits and description (also in the JSON Schema)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 

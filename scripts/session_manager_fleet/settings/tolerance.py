@@ -1,7 +1,5 @@
 """How many targets may fail before a rollout stops: the one definition for waves, `--max-failures` and merged runs."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Annotated, Self

@@ -1,7 +1,5 @@
 """Types of values in organization.yaml, with the limits of AWS."""
 
-from __future__ import annotations
-
 import datetime
 import re
 from collections.abc import Iterable

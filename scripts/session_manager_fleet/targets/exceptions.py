@@ -1,18 +1,14 @@
 """The exception register: each exception with its owner, its targets and its last day."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.settings import Settings
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.yaml_source import KeyPath, format_key_path
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import Settings
-    from session_manager_fleet.targets.model import Target
 
 WARNING_DAYS = 30
 

@@ -1,22 +1,18 @@
 """Explain the settings of a target: every effective value with its origin."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.settings import Settings
 from session_manager_fleet.targets.exceptions import PolicyException, register
+from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Target, targets_of
 from session_manager_fleet.targets.variables import variables_of
 from session_manager_fleet.yaml_source import KeyPath, format_key_path, nearest
-
-if TYPE_CHECKING:
-    from session_manager_fleet.accounts import Account
-    from session_manager_fleet.settings import Settings
-    from session_manager_fleet.targets.inventory import Inventory
 
 BUILT_IN = "built-in default"
 
@@ -57,7 +53,7 @@ class Explanation:
     values: tuple[ExplainedValue, ...]
     exceptions: tuple[PolicyException, ...]
 
-    def changed(self) -> Explanation:
+    def changed(self) -> "Explanation":
         """Return the explanation without the built-in defaults that no layer has touched."""
         return replace(self, values=tuple(value for value in self.values if value.where))
 

@@ -1,7 +1,5 @@
 """The inventory: settings, organization and regions, checked against each other."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +41,7 @@ class Inventory:
     regions: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: Path, *, with_tags: bool = False, read_from: Path | None = None) -> Inventory:
+    def load(cls, path: Path, *, with_tags: bool = False, read_from: Path | None = None) -> "Inventory":
         """Read the settings, discover the accounts and check both against each other.
 
         Args:

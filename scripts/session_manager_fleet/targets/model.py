@@ -1,24 +1,17 @@
 """Targets: select (account, region) pairs and order them by waves."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict
 
-from session_manager_fleet.accounts import Matcher
+from session_manager_fleet.accounts import Account, Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.settings import REST
+from session_manager_fleet.settings import REST, Wave
 from session_manager_fleet.yaml_source import nearest
-
-if TYPE_CHECKING:
-    from session_manager_fleet.accounts import Account, Organization
-    from session_manager_fleet.settings import Wave
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ class Shard:
     count: int
 
     @classmethod
-    def parse(cls, text: str) -> Shard:
+    def parse(cls, text: str) -> "Shard":
         """Read `I/N`.
 
         Raises:

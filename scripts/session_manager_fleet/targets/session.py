@@ -1,7 +1,5 @@
 """Sessions in the accounts of targets."""
 
-from __future__ import annotations
-
 import boto3
 
 from session_manager_fleet.accounts import MANAGEMENT, Account

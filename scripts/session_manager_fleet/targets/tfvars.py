@@ -1,24 +1,20 @@
 """Render the variables of a target as tfvars, with every value quoted as terraform requires."""
 
-from __future__ import annotations
-
 import json
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.hcl import hcl
+from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.variables import variables_of
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
-    from session_manager_fleet.targets.model import Target
 
 TEMPLATE = "terraform.tfvars.j2"
 # First words of the built-in template. Files that start with them are generated and may be overwritten.

@@ -1,20 +1,15 @@
 """The rendered tfvars files of all targets: compare them with the files on disk, and write them."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.files import write_private
+from session_manager_fleet.settings import DeploymentRole, EffectiveSettings, Settings
+from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings, Settings
-    from session_manager_fleet.targets.model import Target
 
 
 def renderer_of(settings: Settings, templates: Path | None = None) -> TfvarsRenderer:

@@ -1,17 +1,12 @@
 """A target's Terraform variables as plain data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from session_manager_fleet.accounts import MANAGEMENT
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
-    from session_manager_fleet.targets.model import Target
-
+from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
+from session_manager_fleet.targets.model import Target
 
 # Variables from the settings, in the order of the file; many targets share their values.
 _SHARED = ("names", "instance_policy", "config_rule", "preferences", "tags")

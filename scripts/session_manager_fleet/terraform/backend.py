@@ -1,22 +1,16 @@
 """The S3 backend that holds the states: one bucket, with one key prefix for each region."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import botocore.exceptions
+from mypy_boto3_s3 import S3Client
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import InputError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-    from session_manager_fleet.settings import OrganizationSettings
-    from session_manager_fleet.targets import Target
+from session_manager_fleet.settings import OrganizationSettings
+from session_manager_fleet.targets import Target
 
 _STATE = "terraform.tfstate"
 
@@ -38,7 +32,7 @@ class StateBackend:
     kms_key_arn: str = ""
 
     @classmethod
-    def find(cls, settings: OrganizationSettings, home_region: str) -> StateBackend:
+    def find(cls, settings: OrganizationSettings, home_region: str) -> "StateBackend":
         """Find the state bucket and check that it belongs to the caller's account.
 
         Without a name in the settings it is `session-manager-state-<account of the caller>`. Anybody can create a

@@ -1,7 +1,5 @@
 """The terraform executable on this machine, and the environment that it runs in."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

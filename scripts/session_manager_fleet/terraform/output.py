@@ -1,7 +1,5 @@
 """Terraform's output: its machine-readable messages, its errors in words, and no secret in either."""
 
-from __future__ import annotations
-
 import json
 import re
 import signal

@@ -5,17 +5,12 @@ target, a number that grows with each failure, becomes part of that input (`pref
 plan invokes the function again. A token is the name of a small object beside the states: one listing reads them all.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import translated_errors
-
-if TYPE_CHECKING:
-    from session_manager_fleet.settings import EffectiveSettings
-    from session_manager_fleet.terraform.backend import StateBackend
+from session_manager_fleet.settings import EffectiveSettings
+from session_manager_fleet.terraform.backend import StateBackend
 
 
 def read_retry_tokens(backend: StateBackend, target_key: str = "") -> dict[str, int]:

@@ -1,20 +1,15 @@
 """State locks that terraform holds or left behind: who holds one, since when, and how to release it by hand."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from session_manager_fleet.aws import translated_errors
+from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.backend import StateBackend, commands_by_hand
-
-if TYPE_CHECKING:
-    from session_manager_fleet.targets import Target
 
 _SUFFIX = ".tflock"
 # Terraform writes nanoseconds; datetime holds microseconds.

@@ -1,7 +1,5 @@
 """Working folders of applies: each apply has its own, because terraform writes a state that it cannot save there."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ names a JSON file with the calls in their order, each with `service`, `operation
 `error`; every call that the script makes is appended to the file that AUTOMATION_CALLS names.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Accounts from a YAML or CSV file: the same checks, the same result."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 from collections.abc import Callable

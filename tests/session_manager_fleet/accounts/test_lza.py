@@ -1,7 +1,5 @@
 """Landing Zone Accelerator configurations, as the accelerator itself understands them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from session_manager_fleet.errors import AccessError, InputError
 REGION = "eu-west-1"
 
 
-def refused(folder: Path, *directory: FakeDirectory) -> list[str]:
+def refused(folder: Path, *directory: "FakeDirectory") -> list[str]:
     """Return the problems of a folder."""
     with pytest.raises(InputError) as caught:
         from_lza(folder, *directory)

@@ -1,7 +1,5 @@
 """Which accounts and regions a matcher means."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

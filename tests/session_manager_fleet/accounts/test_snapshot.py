@@ -1,7 +1,5 @@
 """A discovery in a file: it reads back as it was saved, or is refused."""
 
-from __future__ import annotations
-
 import json
 import stat
 from collections.abc import Callable

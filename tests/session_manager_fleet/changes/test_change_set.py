@@ -1,7 +1,5 @@
 """Plans as change sets: equal for equal changes of different targets, readable, and free of secrets."""
 
-from __future__ import annotations
-
 import copy
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Commands in messages can be pasted, however the program was started."""
 
-from __future__ import annotations
-
 import shlex
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The live preferences of targets, as the demo reads them."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

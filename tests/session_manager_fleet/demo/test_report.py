@@ -1,7 +1,5 @@
 """The terminal output of the demo, whatever names and errors contain."""
 
-from __future__ import annotations
-
 import io
 
 import pytest

@@ -1,7 +1,5 @@
 """Reading back: the live preferences against what was applied, and what an existing document would lose."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

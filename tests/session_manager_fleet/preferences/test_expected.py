@@ -1,7 +1,5 @@
 """The expected preferences are those that modules/preferences sends to the function."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The CSV report: a row for each target, and no cell that a spreadsheet calculates."""
 
-from __future__ import annotations
-
 import csv
 import datetime
 import io

@@ -1,7 +1,5 @@
 """What a person sees, whatever names and errors hold."""
 
-from __future__ import annotations
-
 import datetime
 import io
 from collections.abc import Sequence

@@ -4,8 +4,6 @@
 and resumed. `state.json` holds what that version read in each journal, `summary.schema.json` the schema it exported.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import shutil

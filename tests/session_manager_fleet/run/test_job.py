@@ -1,7 +1,5 @@
 """One step of one target: what is refused before terraform runs, what is read back after it, and every way to fail."""
 
-from __future__ import annotations
-
 import datetime
 import errno
 import json

@@ -1,7 +1,5 @@
 """The folder of a run: private, append-only, and a journal that tells everything again, whenever it ended."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import os

@@ -1,7 +1,5 @@
 """The runs of shards become one run; what does not belong together, or is missing, is told."""
 
-from __future__ import annotations
-
 import stat
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Retries: transient failures in the words of terraform, the provider and the network, and the wait."""
 
-from __future__ import annotations
-
 import pytest
 
 from session_manager_fleet.accounts.model import Account

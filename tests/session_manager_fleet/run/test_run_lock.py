@@ -1,7 +1,5 @@
 """Two runs never work on the same target at once, and a run that died stands in nobody's way."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat

@@ -1,7 +1,5 @@
 """Saved plans: applied exactly as they were made, or not at all."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import stat

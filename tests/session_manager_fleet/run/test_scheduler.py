@@ -1,7 +1,5 @@
 """Scheduling: order, concurrency, waves, failures, retries and interruption, with work that does as it is told."""
 
-from __future__ import annotations
-
 import json
 import os
 import threading

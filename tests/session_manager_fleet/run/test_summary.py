@@ -1,7 +1,5 @@
 """The summary of a run: what the results say, grouped and counted, and readable again."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from dataclasses import replace

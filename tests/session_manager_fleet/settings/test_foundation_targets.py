@@ -1,7 +1,5 @@
 """The log archive and the guardrails: in which account, with what, and what all others get of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

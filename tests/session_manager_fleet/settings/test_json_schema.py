@@ -1,7 +1,5 @@
 """The JSON Schema of organization.yaml, judged by the jsonschema library."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

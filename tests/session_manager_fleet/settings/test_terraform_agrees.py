@@ -1,7 +1,5 @@
 """The settings have the defaults of the root module; tests/refused_values.py has what both refuse."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

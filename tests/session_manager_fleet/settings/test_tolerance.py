@@ -1,7 +1,5 @@
 """How many failures a wave, a run or a merged run tolerates."""
 
-from __future__ import annotations
-
 import pytest
 from pydantic import TypeAdapter, ValidationError
 

@@ -1,7 +1,5 @@
 """The exception register: days left, the targets of each entry, and what is refused or warned of."""
 
-from __future__ import annotations
-
 import datetime
 import json
 from collections.abc import Callable

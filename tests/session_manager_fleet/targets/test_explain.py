@@ -1,7 +1,5 @@
 """Every effective value with the line, the layer and the owner that it comes from."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Settings, organization, regions and credentials checked against each other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From an organization and a selection to an ordered list of targets."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import pytest

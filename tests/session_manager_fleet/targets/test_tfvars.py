@@ -1,7 +1,5 @@
 """Rendered variables: every value survives the way through terraform, in terraform's own format."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """The state bucket: found in the caller's account only, one key prefix for each region."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import boto3

@@ -1,7 +1,5 @@
 """The adapter over python-terraform: exact argument lists, a clean environment, and every way in which a run ends."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import math

@@ -1,7 +1,5 @@
 """The terraform executable and its environment: new enough, and nothing of the caller's that it does not need."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

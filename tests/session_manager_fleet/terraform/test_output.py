@@ -1,7 +1,5 @@
 """Terraform's machine-readable output as errors and log lines."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Children end with their parent, even when the parent is killed."""
 
-from __future__ import annotations
-
 import os
 import signal
 import stat

@@ -1,7 +1,5 @@
 """Retry tokens beside the states: stored once, read by one listing, appended to the rendered revision."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The root module: the digest covers what terraform reads and nothing else."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """State locks: who holds them, since when, and the commands that release one, which are shown and never run."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import shlex

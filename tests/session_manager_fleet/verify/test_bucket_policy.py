@@ -1,7 +1,5 @@
 """Whether the policy of the log archive's bucket has the statements of modules/log_archive."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

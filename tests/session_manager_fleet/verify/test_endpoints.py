@@ -1,7 +1,5 @@
 """Whether managed instances can reach the services."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """How `verify` words the retention of a log group."""
 
-from __future__ import annotations
-
 import pytest
 
 from session_manager_fleet.verify.log_group import judge_retention

@@ -1,7 +1,5 @@
 """`apply`: apply the saved plans of a run, or plan, ask and apply."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

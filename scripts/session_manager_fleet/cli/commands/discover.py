@@ -1,7 +1,5 @@
 """`discover`: list or save the accounts of the organization."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`exceptions`: list the exception register."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys

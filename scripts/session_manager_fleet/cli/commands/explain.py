@@ -1,7 +1,5 @@
 """`explain`: show the effective settings of an account with their origin."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated
 

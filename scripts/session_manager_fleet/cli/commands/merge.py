@@ -1,7 +1,5 @@
 """`merge`: combine the runs of shards."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`plan`: plan targets."""
 
-from __future__ import annotations
-
 import typer
 
 from session_manager_fleet.cli.options import selecting

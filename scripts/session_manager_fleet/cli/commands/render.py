@@ -1,7 +1,5 @@
 """`render`: write the tfvars files of targets."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`resume`: complete a run that failed or was interrupted."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`targets`: list the selected targets."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys

@@ -1,7 +1,5 @@
 """`unlock`: show stale state locks."""
 
-from __future__ import annotations
-
 import datetime
 
 import typer

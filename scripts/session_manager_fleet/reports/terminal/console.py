@@ -1,7 +1,5 @@
 """Consoles, which go on when their reader has closed the pipe."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from typing import IO

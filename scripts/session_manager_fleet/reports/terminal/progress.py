@@ -1,9 +1,6 @@
 """Progress of a run: a live display on a terminal, else a line for each finished target."""
 
-from __future__ import annotations
-
 import threading
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,11 +9,8 @@ from rich.text import Text
 
 from session_manager_fleet.reports.terminal.tables import status_text
 from session_manager_fleet.reports.text import change_counts, counted, visible
-from session_manager_fleet.run import Status, Step
-
-if TYPE_CHECKING:
-    from session_manager_fleet.run import TargetResult
-    from session_manager_fleet.targets import Target
+from session_manager_fleet.run import Status, Step, TargetResult
+from session_manager_fleet.targets import Target
 
 _STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
 _RUNNING = 16

@@ -1,17 +1,14 @@
 """Tables of targets, change sets and results."""
 
-from __future__ import annotations
-
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.changes import ACTIONS
+from session_manager_fleet.changes import ACTIONS, ResourceChange
 from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
@@ -34,13 +31,8 @@ from session_manager_fleet.reports.text import (
     visible,
     visible_lines,
 )
-from session_manager_fleet.run import Status, TargetResult
-from session_manager_fleet.targets import WARNING_DAYS
-
-if TYPE_CHECKING:
-    from session_manager_fleet.changes import ResourceChange
-    from session_manager_fleet.run import Summary
-    from session_manager_fleet.targets import SkippedAccount, Target
+from session_manager_fleet.run import Status, Summary, TargetResult
+from session_manager_fleet.targets import WARNING_DAYS, SkippedAccount, Target
 
 _STATUS_STYLES = {
     Status.NO_CHANGES: "dim",

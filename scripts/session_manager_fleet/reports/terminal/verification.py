@@ -1,7 +1,5 @@
 """Terminal output of `verify`."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence

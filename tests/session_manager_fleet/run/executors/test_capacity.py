@@ -1,7 +1,5 @@
 """How much is done at once follows from processors and free memory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 

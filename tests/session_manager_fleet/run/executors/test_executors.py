@@ -1,7 +1,5 @@
 """Where jobs are done: in threads, one after another, and on a real Dask cluster that loses a worker."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
