@@ -32,17 +32,27 @@ from session_manager_fleet.run import (
     find_run,
     handled_signals,
     order,
+    prerequisites,
     with_changes,
 )
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target, TargetList, register
+from session_manager_fleet.terraform import provider_source
 
 
 def load_for_run(
     context: typer.Context, selection: Selection, running: Running, console: Console, *, refuse_expired: bool = False
 ) -> tuple[Inventory, TargetList]:
-    """Load the inventory and select targets; with --quiet, skipped accounts are not shown."""
+    """Load the inventory and select targets; with --quiet, skipped accounts are not shown.
+
+    Raises:
+        FleetError: It cannot be loaded; what this machine lacks is reported with that.
+    """
     shown = Console(quiet=True) if running.quiet else console
-    return load(context.obj, selection, shown, refuse_expired=refuse_expired)
+    try:
+        return load(context.obj, selection, shown, refuse_expired=refuse_expired)
+    except FleetError as error:
+        prerequisites.refuse_missing(prerequisites.examine(_of_machine(running)), error)
+        raise
 
 
 def refuse_unattended(running: Running, *, destroys: bool = False) -> None:
@@ -122,9 +132,34 @@ def prepare(
     running: Running,
     console: Console,
 ) -> Operation:
-    """Prepare the operation of a locked run."""
+    """Prepare the operation of a locked run, once nothing is missing that it needs.
+
+    Raises:
+        FleetError: Something is missing; all of it is reported at once.
+    """
+    regions = len({target.region for target in targets})
+    needed = [*_of_machine(running, regions), *prerequisites.of_organization(inventory, targets)]
+    prerequisites.refuse_missing(prerequisites.examine(needed))
+    if running.options.runs_terraform:
+        _say_provider(running, console)
     observer = terminal.TerminalProgress(console, quiet=running.quiet)
     return Operation.prepare(inventory, run, lock, beginning, targets, observer, running.options)
+
+
+def _of_machine(running: Running, regions: int = 1) -> list[prerequisites.Prerequisite]:
+    return prerequisites.of_machine(
+        os.environ, running.runs, regions=regions, runs_terraform=running.options.runs_terraform
+    )
+
+
+def _say_provider(running: Running, console: Console) -> None:
+    """Say in one line which provider is used, if it had to be searched for."""
+    source = provider_source(os.environ)
+    errors = terminal.make_console(stderr=True)
+    for note in source.notes:
+        errors.print(f"[yellow]Warning:[/yellow] {escape(note)}", soft_wrap=True)
+    if source.is_search_result:
+        say(console, f"Provider hashicorp/aws: {escape(source.description)}", running)
 
 
 def plan_and_show(

@@ -4,6 +4,7 @@ from session_manager_fleet.run import (
     beginnings as beginnings,
     merge as merge,
     order as order,
+    prerequisites as prerequisites,
     signals as signals,
     summary as summary,
 )

@@ -31,3 +31,8 @@ class RunOptions:
     wave_pause_seconds: float = 0.0
     max_plan_age: datetime.timedelta = datetime.timedelta(hours=24)
     allow_destroy: bool = False
+
+    @property
+    def runs_terraform(self) -> bool:
+        """Whether terraform runs on this machine, and not on a cluster."""
+        return self.executor == THREADS

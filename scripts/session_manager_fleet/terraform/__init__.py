@@ -6,6 +6,7 @@ from session_manager_fleet.terraform.command import Terraform as Terraform
 from session_manager_fleet.terraform.installation import (
     child_environment as child_environment,
     find_terraform as find_terraform,
+    provider_source as provider_source,
     terraform_version as terraform_version,
 )
 from session_manager_fleet.terraform.output import (

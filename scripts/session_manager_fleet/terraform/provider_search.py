@@ -38,6 +38,8 @@ _SEARCH_SECONDS = 1.0
 # Names of platforms in Go's words, as in the folders of a mirror.
 _SYSTEMS = {"win32": "windows"}
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i386": "386", "i686": "386", "armv7l": "arm", "armv6l": "arm"}
+_MACHINE = platform.machine().lower()
+PLATFORM = f"{_SYSTEMS.get(sys.platform, sys.platform)}_{_MACHINES.get(_MACHINE, _MACHINE)}"
 
 # The block that decides how Terraform installs providers; without it, a configuration file leaves that open.
 _INSTALLATION = re.compile(r"^\s*provider_installation\b", re.MULTILINE)
@@ -52,6 +54,7 @@ class ProviderSource:
         mirror: Directory in the registry's layout to install from; None leaves the choice to Terraform.
         configuration: The caller's own CLI configuration file, or None for Terraform's default.
         is_search_result: Whether the mirror was searched for, because the registry cannot be reached.
+        is_unpacked: Whether it is known that the package is unpacked; Terraform links to it instead of copying it.
         notes: What is odd, but stops nothing.
         problem: Why the provider cannot be installed and what to do; empty if it can.
     """
@@ -60,6 +63,7 @@ class ProviderSource:
     mirror: Path | None = None
     configuration: Path | None = None
     is_search_result: bool = False
+    is_unpacked: bool = False
     notes: tuple[str, ...] = ()
     problem: str = ""
 
@@ -86,16 +90,24 @@ def find_provider(
         return ProviderSource(f"installed as {configuration} says", None, configuration, notes=tuple(notes))
     implied = implied_directories(environment, root)
     for directory in implied:
-        if _holds(directory, version):
-            return ProviderSource(f"{directory}", None, configuration, notes=tuple(notes))
+        if package := _package(directory, version):
+            return ProviderSource(
+                str(directory), None, configuration, is_unpacked=package.is_unpacked, notes=tuple(notes)
+            )
     if (reachable or registry_reachable)():
         return ProviderSource(REGISTRY, None, configuration, notes=tuple(notes))
-    candidates = list(_candidates(environment))
-    for directory in candidates:
-        if _holds(directory, version):
-            found = f"{directory}, because {REGISTRY} cannot be reached"
-            return ProviderSource(found, directory.resolve(), is_search_result=True, notes=tuple(notes))
-    problem = _not_found(version, [*implied, *candidates])
+    others = implied
+    for directory in _candidates(environment):
+        if package := _package(directory, version):
+            return ProviderSource(
+                f"{directory}, because {REGISTRY} cannot be reached",
+                directory.resolve(),
+                is_search_result=True,
+                is_unpacked=package.is_unpacked,
+                notes=tuple(notes),
+            )
+        others.append(directory)
+    problem = _not_found(version, others)
     return ProviderSource("not found", None, configuration, notes=tuple(notes), problem=problem)
 
 
@@ -146,8 +158,13 @@ def _named_mirror(mirror: Path, version: str) -> ProviderSource:
     if not (mirror / PROVIDER_SOURCE).is_dir():
         message = f"The directory {mirror} does not hold {PROVIDER_SOURCE}; it must have the registry's layout."
         raise InputError(message, MIRROR_VARIABLE)
-    problem = "" if _holds(mirror, version) else _not_found(version, [mirror])
-    return ProviderSource(f"{mirror} ({MIRROR_VARIABLE})", mirror.resolve(), problem=problem)
+    package = _package(mirror, version)
+    return ProviderSource(
+        f"{mirror} ({MIRROR_VARIABLE})",
+        mirror.resolve(),
+        is_unpacked=package is not None and package.is_unpacked,
+        problem="" if package else _not_found(version, [mirror]),
+    )
 
 
 def _own_configuration(environment: Mapping[str, str], notes: list[str]) -> Path | None:
@@ -195,37 +212,37 @@ def _subfolders(folder: Path) -> list[Path]:
         return []
 
 
-def _holds(directory: Path, version: str) -> bool:
-    """Tell whether a directory holds the provider for this machine, packed or unpacked."""
-    here = _platform()
-    return any(
-        platform_name == here and (not version or found == version) for found, platform_name in _packages(directory)
+@dataclass(frozen=True)
+class _Package:
+    version: str
+    platform: str
+    is_unpacked: bool
+
+
+def _package(directory: Path, version: str) -> _Package | None:
+    """Return the package of a version for this machine, or None."""
+    fitting = (
+        one for one in _packages(directory) if one.platform == PLATFORM and (not version or one.version == version)
     )
+    return next(fitting, None)
 
 
-def _packages(directory: Path) -> Iterator[tuple[str, str]]:
-    """Yield version and platform of every package of the provider in a directory with the registry's layout."""
+def _packages(directory: Path) -> Iterator[_Package]:
+    """Yield every package of the provider in a directory with the registry's layout."""
     folder = directory / PROVIDER_SOURCE
-    for archive in folder.glob("terraform-provider-aws_*.zip"):
-        found = re.fullmatch(r"terraform-provider-aws_([^_]+)_([a-z0-9]+_[a-z0-9]+)\.zip", archive.name)
-        if found:
-            yield found[1], found[2]
     for program in folder.glob("*/*/terraform-provider-aws*"):
-        yield program.parts[-3], program.parts[-2]
-
-
-def _platform() -> str:
-    """Return the platform of this machine in Terraform's words, as `linux_amd64`."""
-    machine = platform.machine().lower()
-    return f"{_SYSTEMS.get(sys.platform, sys.platform)}_{_MACHINES.get(machine, machine)}"
+        yield _Package(program.parts[-3], program.parts[-2], is_unpacked=True)
+    for archive in folder.glob("terraform-provider-aws_*.zip"):
+        if found := re.fullmatch(r"terraform-provider-aws_([^_]+)_([a-z0-9]+_[a-z0-9]+)\.zip", archive.name):
+            yield _Package(found[1], found[2], is_unpacked=False)
 
 
 def _not_found(version: str, directories: Sequence[Path]) -> str:
-    wanted = f"hashicorp/aws {version}".rstrip() + f" for {_platform()}"
+    wanted = f"hashicorp/aws {version}".rstrip() + f" for {PLATFORM}"
     others = [
         f"{directory} holds {', '.join(found)}"
         for directory in dict.fromkeys(directories)
-        if (found := sorted({f"{other} for {system}" for other, system in _packages(directory)}))
+        if (found := sorted({f"{package.version} for {package.platform}" for package in _packages(directory)}))
     ]
     seen = f" ({'; '.join(others)})" if others else ""
     return (

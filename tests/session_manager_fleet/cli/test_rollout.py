@@ -23,6 +23,8 @@ from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
+from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.terraform.provider_search import PLATFORM, PROVIDER_SOURCE
 
 DEV, PROD = "222233334444", "111122223333"
 TERRAFORM = """
@@ -349,7 +351,9 @@ def test_a_start_that_is_refused_leaves_nothing(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mirror = tmp_path / "mirror"
-    (mirror / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
+    package = mirror / PROVIDER_SOURCE / f"terraform-provider-aws_{ROOT_MODULE.provider_version}_{PLATFORM}.zip"
+    package.parent.mkdir(parents=True)
+    package.touch()
     monkeypatch.setenv("TF_PLUGIN_MIRROR", str(mirror))
     monkeypatch.setattr("session_manager_fleet.run.operation._initialize", _full)
 

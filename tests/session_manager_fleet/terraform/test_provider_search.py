@@ -23,7 +23,7 @@ from session_manager_fleet.terraform import (
 )
 
 VERSION = "5.100.0"
-HERE = search._platform()
+HERE = search.PLATFORM
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from session_manager_fleet.cli.run_flow import apply_planned, finish, plan_and_s
 from session_manager_fleet.cli.run_options import Running
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import RunOptions
+from session_manager_fleet.run import RunOptions, prerequisites
 from session_manager_fleet.targets import Selection, TargetList
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def demo(
 
     console = terminal.make_console()
     running = Running(RunOptions(workers=parse_workers(workers)), runs.resolve(), yes=True)
+    prerequisites.refuse_missing(prerequisites.examine(prerequisites.of_machine(os.environ, running.runs)))
     with demonstration.sandboxed(lza, running.runs, console.print) as sandbox:
         console.print(f"[bold]1. Discover[/bold] {escape(sandbox.organization.name)}")
         inventory, selected = load(Source(sandbox.config), Selection(everything=True), console)

@@ -1,0 +1,205 @@
+"""What a command that runs Terraform needs, checked before anything starts, so that all problems show at once."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.errors import AccessError, FleetError, InputError
+from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
+
+_MIB = 1024**2
+# Logs, plans and rendered variables of some hundred targets.
+_RUN_BYTES = 256 * _MIB
+# Each region has a data folder of its own, into which Terraform unpacks the provider unless it can link to it.
+_PROVIDER_BYTES = 800 * _MIB
+
+# Providers answer on a socket `plugin<number>` in the temporary folder, whose path the kernel limits
+# (sun_path in unix(7) and in Darwin's sys/un.h, with the zero at the end).
+_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
+_SOCKET_NAME = len("/plugin4294967295")
+
+# One account tells whether the role is set up at all; a few more, whether only that account lacks it.
+_ROLES_TRIED = 3
+
+
+@dataclass(frozen=True)
+class Prerequisite:
+    """Something that a command needs.
+
+    Attributes:
+        name: `terraform`, `provider`, `temporary_folder`, `disk`, `credentials`, `state_bucket`, `role`.
+        check: Returns what was found; raises a FleetError that says what is missing and what to do.
+        after: Name of a prerequisite without which this one cannot be checked; empty for none.
+    """
+
+    name: str
+    check: Callable[[], str]
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A prerequisite that was checked.
+
+    Attributes:
+        name: Its name.
+        found: What was found; empty if it is missing.
+        error: What is missing, or None.
+    """
+
+    name: str
+    found: str = ""
+    error: FleetError | None = None
+
+
+def of_machine(
+    environment: Mapping[str, str], runs: Path, *, regions: int = 1, runs_terraform: bool = True
+) -> list[Prerequisite]:
+    """Return what is needed on this machine.
+
+    Args:
+        environment: The caller's environment.
+        runs: Folder of the run folders, which need not exist.
+        regions: Number of regions with data folders of Terraform.
+        runs_terraform: Whether Terraform works on targets here, and not on a cluster.
+    """
+    needed = [
+        Prerequisite("python", lambda: f"Python {platform.python_version()}"),
+        Prerequisite("terraform", _terraform),
+    ]
+    if runs_terraform:
+        needed += [
+            Prerequisite("provider", lambda: _provider(environment)),
+            Prerequisite("temporary_folder", lambda: _temporary_folder(environment)),
+        ]
+    return [*needed, Prerequisite("disk", lambda: _disk(environment, runs, regions if runs_terraform else 0))]
+
+
+def of_organization(inventory: Inventory, targets: Sequence[Target]) -> list[Prerequisite]:
+    """Return what is needed in AWS: credentials, the state bucket, and the role in the accounts.
+
+    One account without the role fails by itself, in its own target. The role is missing only if the first accounts
+    lack it, all of them.
+    """
+    region = inventory.home_region
+    return [
+        Prerequisite("credentials", lambda: _credentials(region)),
+        Prerequisite("state_bucket", lambda: _state_bucket(inventory), after="credentials"),
+        Prerequisite("role", lambda: _role(inventory, targets), after="credentials"),
+    ]
+
+
+def examine(prerequisites: Iterable[Prerequisite]) -> list[Outcome]:
+    """Check prerequisites, without those that need one that is missing."""
+    outcomes: list[Outcome] = []
+    for one in prerequisites:
+        if any(outcome.error and outcome.name == one.after for outcome in outcomes):
+            continue
+        try:
+            outcomes.append(Outcome(one.name, one.check()))
+        except FleetError as error:
+            outcomes.append(Outcome(one.name, error=error))
+    return outcomes
+
+
+def refuse_missing(outcomes: Iterable[Outcome], *others: FleetError) -> None:
+    """Refuse to start when anything is missing.
+
+    Args:
+        outcomes: Prerequisites that were checked.
+        others: Further errors to report with them.
+
+    Raises:
+        FleetError: The one error, or all of them as one.
+    """
+    errors = [*(outcome.error for outcome in outcomes if outcome.error), *others]
+    if len(errors) == 1:
+        raise errors[0]
+    if not errors:
+        return
+    text = "\n".join(str(error) for error in errors)
+    raise InputError(text) if any(isinstance(error, InputError) for error in errors) else AccessError(text)
+
+
+def _terraform() -> str:
+    binary = find_terraform()
+    return f"Terraform {terraform_version(binary)} ({binary})"
+
+
+def _provider(environment: Mapping[str, str]) -> str:
+    source = provider_source(environment)
+    if source.problem:
+        raise InputError(source.problem)
+    return f"hashicorp/aws: {source.description}"
+
+
+def _temporary_folder(environment: Mapping[str, str]) -> str:
+    folder = Path(environment.get("TMPDIR") or "/tmp")  # noqa: S108 - Go's default, too
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: unset TMPDIR, or create the folder.", "TMPDIR")
+    longest = _SOCKET_PATH - _SOCKET_NAME
+    length = len(str(folder).rstrip("/").encode())
+    if length > longest:
+        message = (
+            f"The path {folder} has {length} characters; Terraform's providers need a temporary folder with at most "
+            f"{longest}: set TMPDIR=/tmp."
+        )
+        raise InputError(message, "TMPDIR")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"Cannot write to {folder} ({error.strerror}): free space, or set TMPDIR to another folder."
+        raise InputError(message, "TMPDIR") from error
+    return str(folder)
+
+
+def _disk(environment: Mapping[str, str], runs: Path, regions: int) -> str:
+    there = next(folder for folder in (runs, *runs.absolute().parents) if folder.is_dir())
+    source = provider_source(environment)
+    needed = _RUN_BYTES + (0 if source.is_unpacked else regions * _PROVIDER_BYTES)
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        message = (
+            f"{there} has {free // _MIB} MiB free and the run needs up to {needed // _MIB} MiB: free some, or name a "
+            "folder on another disk."
+        )
+        raise InputError(message, "--runs")
+    return f"{free // _MIB} MiB free in {there}, {needed // _MIB} MiB needed"
+
+
+def _credentials(region: str) -> str:
+    with translated_errors("identify the AWS credentials"):
+        client = new_session(region).client("sts", region_name=region, config=CLIENT_CONFIG)
+        return client.get_caller_identity()["Arn"]
+
+
+def _state_bucket(inventory: Inventory) -> str:
+    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
+    with translated_errors(f"list {backend.key_prefix}/ in the state bucket {backend.bucket}"):
+        backend.client().list_objects_v2(Bucket=backend.bucket, Prefix=f"{backend.key_prefix}/", MaxKeys=1)
+    return backend.address
+
+
+def _role(inventory: Inventory, targets: Sequence[Target]) -> str:
+    accounts = list({target.account.id: target.account for target in targets}.values())[:_ROLES_TRIED]
+    refusals: list[AccessError] = []
+    for account in accounts:
+        try:
+            inventory.session(account, inventory.home_region)
+        except AccessError as error:
+            refusals.append(error)
+        else:
+            return f"{inventory.settings.organization.deployment_role.name} (tried in {account.id} {account.name})"
+    if refusals:
+        advice = "Create the role, let it trust your credentials, or correct organization.deployment_role."
+        raise AccessError(f"{refusals[0]} {advice}")
+    return "no account is selected"
