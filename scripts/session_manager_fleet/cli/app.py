@@ -22,6 +22,7 @@ from session_manager_fleet.cli.commands.apply import apply
 from session_manager_fleet.cli.commands.demo import demo
 from session_manager_fleet.cli.commands.destroy import destroy
 from session_manager_fleet.cli.commands.discover import discover
+from session_manager_fleet.cli.commands.doctor import doctor
 from session_manager_fleet.cli.commands.exceptions import exceptions
 from session_manager_fleet.cli.commands.explain import explain
 from session_manager_fleet.cli.commands.init import init
@@ -87,6 +88,7 @@ def common(
 
 for command in (
     init,
+    doctor,
     discover,
     targets,
     explain,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from session_manager_fleet.accounts import MANAGEMENT
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import AccessError, FleetError, InputError
 from session_manager_fleet.targets import Inventory, Target
@@ -190,16 +191,21 @@ def _state_bucket(inventory: Inventory) -> str:
 
 
 def _role(inventory: Inventory, targets: Sequence[Target]) -> str:
-    accounts = list({target.account.id: target.account for target in targets}.values())[:_ROLES_TRIED]
+    role = inventory.settings.organization.deployment_role
+    accounts = {
+        target.account.id: target.account
+        for target in targets
+        if target.account.role != MANAGEMENT or role.in_management_account
+    }
     refusals: list[AccessError] = []
-    for account in accounts:
+    for account in list(accounts.values())[:_ROLES_TRIED]:
         try:
             inventory.session(account, inventory.home_region)
         except AccessError as error:
             refusals.append(error)
         else:
-            return f"{inventory.settings.organization.deployment_role.name} (tried in {account.id} {account.name})"
+            return f"{role.name} (tried in {account.id} {account.name})"
     if refusals:
         advice = "Create the role, let it trust your credentials, or correct organization.deployment_role."
         raise AccessError(f"{refusals[0]} {advice}")
-    return "no account is selected"
+    return "no selected account needs it"

@@ -1,8 +1,13 @@
 """Check the live state of targets through the AWS APIs, without Terraform."""
 
+from session_manager_fleet.verify.account_prerequisites import (
+    AccountCheck as AccountCheck,
+    check_accounts as check_accounts,
+)
 from session_manager_fleet.verify.logs import age_text as age_text
 from session_manager_fleet.verify.model import (
     PLAN_AND_APPLY as PLAN_AND_APPLY,
+    Check as Check,
     TargetVerification as TargetVerification,
     Verdict as Verdict,
     exit_code as exit_code,
