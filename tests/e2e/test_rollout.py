@@ -118,15 +118,15 @@ def test_a_denied_call_fails_the_apply_of_its_target_only(sandbox: Sandbox, roll
     assert repaired.code == 0, repaired.output
 
 
-def test_a_role_that_does_not_exist_fails_every_target_with_one_reason(
+def test_a_role_that_does_not_exist_is_refused_before_anything_starts(
     sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = with_changes(tmp_path, deployment_role={"name": "NoSuchRole"})
     finished = rollout("plan", "--account", "Audit", "--region", "eu-west-1", config=config)
     assert finished.code == 1
-    (target,) = finished.summary["targets"]
-    assert target["failure"]["kind"] == "access"
     assert f"arn:aws:iam::{account_of(sandbox, 'Audit')}:role/NoSuchRole" in finished.plain
+    assert "Create the role, let it trust your credentials, or correct organization.deployment_role." in finished.plain
+    assert not list(finished.folder.glob("runs/2*"))
 
 
 def test_an_organization_that_is_not_the_callers_is_refused(rollout: Callable[..., Any], tmp_path: Path) -> None:

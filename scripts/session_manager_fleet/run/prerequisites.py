@@ -1,4 +1,4 @@
-"""What a command that runs Terraform needs, checked before anything starts, so that all problems show at once."""
+"""Check everything that a command with Terraform needs before it starts, so that all problems show at once."""
 
 from __future__ import annotations
 
