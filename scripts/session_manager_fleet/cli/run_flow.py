@@ -89,6 +89,7 @@ def start(
         warnings=warnings_of(inventory),
         exceptions=[entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets],
     )
+    _check(inventory, selected.targets, running, console)
     if command != DESTROY:
         order.refuse_before_log_archive(inventory, selected.targets, selection)
     run = RunFolder.create(running.runs)
@@ -96,7 +97,7 @@ def start(
         try:
             with run.writing():
                 lock = stack.enter_context(RunLock.take(running.runs, run.run_id))
-            operation = prepare(inventory, run, lock, beginning, selected.targets, running, console)
+            operation = _prepare(inventory, run, lock, beginning, selected.targets, running, console)
         except FleetError:
             run.discard()
             raise
@@ -132,18 +133,35 @@ def prepare(
     running: Running,
     console: Console,
 ) -> Operation:
-    """Prepare the operation of a locked run, once nothing is missing that it needs.
+    """Prepare the operation of an earlier run that is locked, once nothing is missing that it needs.
 
     Raises:
         FleetError: Something is missing; all of it is reported at once.
     """
+    _check(inventory, targets, running, console)
+    return _prepare(inventory, run, lock, beginning, targets, running, console)
+
+
+def _prepare(
+    inventory: Inventory,
+    run: RunFolder,
+    lock: RunLock,
+    beginning: Beginning,
+    targets: Sequence[Target],
+    running: Running,
+    console: Console,
+) -> Operation:
+    observer = terminal.TerminalProgress(console, quiet=running.quiet)
+    return Operation.prepare(inventory, run, lock, beginning, targets, observer, running.options)
+
+
+def _check(inventory: Inventory, targets: Sequence[Target], running: Running, console: Console) -> None:
+    """Check everything that the command needs, and say which provider it uses if it had to be searched for."""
     regions = len({target.region for target in targets})
     needed = [*_of_machine(running, regions), *prerequisites.of_organization(inventory, targets)]
     prerequisites.refuse_missing(prerequisites.examine(needed))
     if running.options.runs_terraform:
         _say_provider(running, console)
-    observer = terminal.TerminalProgress(console, quiet=running.quiet)
-    return Operation.prepare(inventory, run, lock, beginning, targets, observer, running.options)
 
 
 def _of_machine(running: Running, regions: int = 1) -> list[prerequisites.Prerequisite]:
