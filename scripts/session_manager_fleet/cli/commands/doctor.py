@@ -16,7 +16,6 @@ from session_manager_fleet.cli.output import FormatOption, check_format, write_j
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import counted, terminal, visible, visible_lines
 from session_manager_fleet.run import prerequisites, signals
-from session_manager_fleet.run.prerequisites import Outcome
 from session_manager_fleet.targets import EVERYTHING, Selection
 from session_manager_fleet.verify import AccountCheck, Verdict, check_accounts
 
@@ -39,11 +38,13 @@ def doctor(
         inventory = load_inventory(context.obj)
         targets = inventory.select(selection if selection.given else EVERYTHING).targets
     except FleetError as error:
-        outcomes.append(Outcome("organization", error=error))
+        outcomes.append(prerequisites.Outcome("organization", error=error))
         invalid = error
     else:
         outcomes.append(
-            Outcome("organization", f"{inventory.settings.organization.id}, {len(targets)} targets selected")
+            prerequisites.Outcome(
+                "organization", f"{inventory.settings.organization.id}, {len(targets)} targets selected"
+            )
         )
         outcomes += prerequisites.examine(prerequisites.of_organization(inventory, targets))
         if not any(outcome.error and outcome.name == "credentials" for outcome in outcomes):
@@ -58,7 +59,9 @@ def doctor(
     return _exit_code(outcomes, accounts, invalid)
 
 
-def _exit_code(outcomes: Sequence[Outcome], accounts: Sequence[AccountCheck], invalid: FleetError | None) -> ExitCode:
+def _exit_code(
+    outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountCheck], invalid: FleetError | None
+) -> ExitCode:
     """Return the exit code: invalid input, then what could not be checked, then findings."""
     if isinstance(invalid, InputError):
         return ExitCode.INVALID_INPUT
@@ -69,7 +72,7 @@ def _exit_code(outcomes: Sequence[Outcome], accounts: Sequence[AccountCheck], in
     return ExitCode.CHANGES_PENDING if missing else ExitCode.DONE
 
 
-def _rows(outcomes: Sequence[Outcome], accounts: Sequence[AccountCheck]) -> list[dict[str, Any]]:
+def _rows(outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountCheck]) -> list[dict[str, Any]]:
     here = [
         {
             "account_id": None,
@@ -97,7 +100,7 @@ def _rows(outcomes: Sequence[Outcome], accounts: Sequence[AccountCheck]) -> list
     return here + there
 
 
-def _print(outcomes: Sequence[Outcome], accounts: Sequence[AccountCheck]) -> None:
+def _print(outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountCheck]) -> None:
     """Print one row for each prerequisite of this machine, and one for each group of equal findings in accounts."""
     console = terminal.make_console()
     table = Table("check", "where", "found, and what to do", show_lines=True)
