@@ -50,12 +50,7 @@ class VerificationError(FleetError):
 
 
 def verify_preferences(session: boto3.Session, region: str, expected: Mapping[str, Any]) -> None:
-    """Compare the live preferences with the applied ones: contents, default version and sharing.
-
-    Args:
-        session: Session in the account.
-        region: The region.
-        expected: Request to the function: `document`, `preferences`, `adopt`, `waive`.
+    """Compare the live preferences with those of a request to the function: contents, default version and sharing.
 
     Raises:
         VerificationError: They differ, or cannot be compared.

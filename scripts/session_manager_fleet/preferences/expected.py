@@ -10,13 +10,7 @@ from session_manager_fleet.targets import Target
 
 
 def expected_preferences(target: Target, values: TargetSettings, session_key_arn: str | None) -> dict[str, Any]:
-    """Return the request to the function: `document`, `preferences`, `adopt`, `waive`.
-
-    Args:
-        target: The target.
-        values: Effective settings of the target.
-        session_key_arn: ARN of the KMS key that encrypts session data; None for no key.
-    """
+    """Return the request to the function: `document`, `preferences`, `adopt`, `waive`; no key ARN for no key."""
     configured = values.preferences
     s3, cloudwatch, profile = configured.s3, configured.cloudwatch, configured.shell_profile
     group = log_group_name(values)

@@ -59,11 +59,6 @@ def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str
 def preview_adoption(session: boto3.Session, region: str, planned: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     """Return the values that an existing document would lose or change; empty if there is no document yet.
 
-    Args:
-        session: Session in the account.
-        region: The region.
-        planned: Request to the function, as `planned_preferences` returns it.
-
     Raises:
         VerificationError: The live document cannot be compared, so the function would fail.
         AccessError: The live document cannot be read.

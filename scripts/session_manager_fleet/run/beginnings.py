@@ -51,12 +51,7 @@ def continue_run(
 ) -> Beginning:
     """Describe a command that continues the work of an earlier one.
 
-    Args:
-        inventory: The organization and its settings.
-        before: Beginning of the earlier command.
-        targets: All targets of the run.
-        command: Name of the command.
-        selection: Its wave and its shard narrow the targets further.
+    Wave and shard of the selection narrow the targets, which are all of the run, further.
 
     Raises:
         InputError: The run belongs to another organization.
@@ -128,11 +123,7 @@ def refuse_missing_shards(state: RunState) -> None:
 def refuse_skipped_waves(inventory: Inventory, state: RunState, pending: Sequence[Target], *, reverse: bool) -> None:
     """Refuse to start a wave while an earlier one of the run is unfinished or has failed.
 
-    Args:
-        inventory: The organization and its settings, which hold the tolerance of each wave.
-        state: State of the run.
-        pending: Targets of the command.
-        reverse: The last wave comes first, as for destroy.
+    With `reverse` the last wave comes first, as for destroy.
 
     Raises:
         InputError: An earlier wave has more failed targets than it tolerates, or targets that are not done; RUN in

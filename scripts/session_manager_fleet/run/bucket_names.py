@@ -21,13 +21,7 @@ def created_buckets(plan: Mapping[str, Any]) -> list[str]:
 
 
 def refuse_taken_names(session: boto3.Session, account_id: str, region: str, names: Iterable[str]) -> None:
-    """Refuse to create buckets whose names are taken.
-
-    Args:
-        session: In the account in which they are to be created.
-        account_id: That account.
-        region: The region in which they are to be created.
-        names: Their names.
+    """Refuse to create buckets in an account and a region if their names are taken.
 
     Raises:
         InputError: A bucket of that name exists, here or elsewhere.

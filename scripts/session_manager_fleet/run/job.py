@@ -144,13 +144,7 @@ class Performed:
 
 
 def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
-    """Do a job, and return its result, also for every expected error.
-
-    Args:
-        job: The job.
-        folder: Private folder of the target.
-        terraform: Initialized for the states of the target's region.
-    """
+    """Do a job in the private folder of its target, and return its result, also for every expected error."""
     begun = time.monotonic()
     try:
         _refuse_unsaved_state(job, folder, terraform)
@@ -284,14 +278,7 @@ def _now() -> datetime.datetime:
 
 
 def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path) -> TargetResult:
-    """Return the failed result of a target for an error.
-
-    Args:
-        target: The target.
-        step: The step that failed.
-        error: The error.
-        folder: Folder of the job, for an error that names no file.
-    """
+    """Return the failed result of a target for an error; `folder` is named if the error names no file."""
     diagnostics: tuple[str, ...] = getattr(error, "diagnostics", ())
     kind = _kind_of(error)
     message = str(error)

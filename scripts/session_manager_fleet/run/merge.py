@@ -18,13 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Part:
-    """The run of one shard.
-
-    Attributes:
-        folder: Its folder.
-        state: Its state.
-        shard: Its shard.
-    """
+    """The run of one shard."""
 
     folder: RunFolder
     state: RunState
@@ -94,10 +88,6 @@ def missing(parts: Sequence[Part]) -> tuple[str, ...]:
 
 def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
     """Create one run from the runs of all shards, with their plans and logs; the caller ends it.
-
-    Args:
-        parts: What `read_parts` has read.
-        runs: Folder of the runs.
 
     Raises:
         JournalError: The folder of the run cannot be written, or access to that of a shard cannot be restricted.

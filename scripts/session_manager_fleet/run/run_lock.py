@@ -36,12 +36,7 @@ class RunLock(AbstractContextManager["RunLock"]):
 
     @classmethod
     def take(cls, runs: Path, run_id: str, targets: Collection[str] = ()) -> Self:
-        """Lock a run, and targets for it.
-
-        Args:
-            runs: Folder of the runs.
-            run_id: The run.
-            targets: Keys of the targets, as `111122223333/eu-west-1`.
+        """Lock a run, and targets for it, by their keys, as `111122223333/eu-west-1`.
 
         Raises:
             InputError: Another run has locked one of them, or another process the run.

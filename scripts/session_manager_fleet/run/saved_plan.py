@@ -118,14 +118,9 @@ _MANIFEST = TypeAdapter(PlanManifest)
 def save_manifest(
     folder: Path, root: RootModule, origin: Origin, *, protected: Sequence[str], created_at: datetime.datetime
 ) -> str:
-    """Write the manifest of the plan in a folder, and return the digest of the manifest.
+    """Write the manifest of the plan in a folder, with a copy of the lock file, and return the manifest's digest.
 
-    Args:
-        folder: Folder with the plan, the plan as JSON and the rendered tfvars.
-        root: Root module; its lock file is copied.
-        origin: Target, backend and versions of the plan.
-        protected: Addresses of resources with keys or logs that the plan deletes or replaces.
-        created_at: When the plan was made; with a time zone.
+    The folder holds the plan, the plan as JSON and the rendered tfvars; `created_at` has a time zone.
     """
     lock_file = root.lock_file
     write_private(folder / LOCK_FILE, lock_file.read_text(encoding="utf-8") if lock_file.is_file() else "")

@@ -94,15 +94,7 @@ class Scheduler:
     """Plans and applies the targets of a run as jobs of an executor.
 
     Everything except the jobs runs in the thread of the caller, so that journal and observer need no lock.
-
-    Args:
-        run: Folder of the run.
-        workers: Executor of the jobs.
-        make_job: Makes the job of a step.
-        observer: Receives the progress.
-        stop: Once set, no further target is started.
-        capacity: Number of concurrent plans and applies.
-        options: Failures that are tolerated in all, and the pause between waves.
+    Once `stop` is set, no further target is started.
     """
 
     def __init__(

@@ -22,13 +22,7 @@ _TEMPLATE = ROOT_MODULE.modules / "log_archive" / "bucket_policy.json.tftpl"
 
 
 def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
-    """Check that the bucket's policy has every statement of modules/log_archive, in any wording.
-
-    Args:
-        reader: In the account of the log archive.
-        archive: The log archive.
-        key_arn: ARN of the bucket's key.
-    """
+    """Check that the bucket's policy has every statement of modules/log_archive, in any wording."""
     try:
         answer = reader.call("s3", archive.region, "get_bucket_policy", Bucket=archive.bucket)
         document = json.loads(answer["Policy"])
@@ -52,14 +46,7 @@ def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
 def expected_statements(
     archive: LogArchive, organization_id: str, bucket_arn: str, key_arn: str
 ) -> list[dict[str, Any]]:
-    """Return the statements that modules/log_archive writes, from the template that it renders, too.
-
-    Args:
-        archive: Settings of the log archive.
-        organization_id: The organization whose accounts may write.
-        bucket_arn: ARN of the bucket.
-        key_arn: ARN of the bucket's key.
-    """
+    """Return the statements that modules/log_archive writes, from the template that it renders, too."""
     creates_bucket, folder = archive.existing_bucket_name is None, f"{archive.key_prefix}/".lstrip("/")
     applies = {
         "new bucket" if creates_bucket else "existing bucket",

@@ -14,14 +14,7 @@ from session_manager_fleet.verify.reading import Reader, error_code
 
 
 def instance_policy(reader: Reader, target: Target, values: TargetSettings, group: str) -> Check:
-    """Check the managed policy of instance roles.
-
-    Args:
-        reader: In the account of the target.
-        target: A target in its account's home region.
-        values: Its settings.
-        group: Log group of session logs; empty for none.
-    """
+    """Check the managed policy of instance roles, in the home region; `group` is empty without a log group."""
     if not values.instance_policy.enabled:
         return not_needed("instance_policy", "instance_policy.enabled is false.")
     region, names = target.region, values.names

@@ -13,12 +13,7 @@ ENABLE_KEY = "Enable the key, or cancel its deletion."
 
 @dataclass(frozen=True)
 class Key:
-    """A KMS key.
-
-    Attributes:
-        arn: ARN of the key.
-        state: KMS's key state, such as `Enabled` or `PendingDeletion`.
-    """
+    """A KMS key and KMS's state of it, such as `Enabled` or `PendingDeletion`."""
 
     arn: str
     state: str

@@ -21,14 +21,7 @@ _MAX_OBJECTS = 100_000
 
 @dataclass(frozen=True)
 class LogLocation:
-    """Where the session logs of a target go.
-
-    Attributes:
-        bucket: Name of the bucket.
-        prefix: Prefix of the target's logs.
-        account: Account with whose role the bucket is listed.
-        region: Region in which it is listed.
-    """
+    """Where the session logs of a target go, and the account and region in which they are listed."""
 
     bucket: str
     prefix: str
@@ -41,13 +34,7 @@ class LogLocation:
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest log object below a prefix.
-
-    Attributes:
-        key: Its key; empty if there is none.
-        at: When it was written.
-        complete: Whether all objects were listed.
-    """
+    """The newest log object below a prefix, with an empty key if there is none; `complete` if all were listed."""
 
     key: str = ""
     at: datetime.datetime | None = None

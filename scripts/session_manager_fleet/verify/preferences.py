@@ -8,14 +8,7 @@ from session_manager_fleet.verify.reading import Reader
 
 
 def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn: str | None) -> Check:
-    """Check that the document has the configured preferences.
-
-    Args:
-        reader: In the account of the target.
-        target: The target.
-        values: Its settings.
-        key_arn: ARN of the session key, or None without one.
-    """
+    """Check that the document has the configured preferences; `key_arn` is None without a session key."""
     try:
         verify_preferences(reader.session, target.region, expected_preferences(target, values, key_arn))
     except VerificationError as error:

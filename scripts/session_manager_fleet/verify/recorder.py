@@ -15,14 +15,7 @@ _ROLE_TYPE: Final = "AWS::IAM::Role"
 
 
 def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_recording: bool, has_roles: bool) -> Check:
-    """Judge the recorder of a region.
-
-    Args:
-        region: The region.
-        recorder: The recorder from DescribeConfigurationRecorders, or None without one.
-        is_recording: Whether the recorder is started.
-        has_roles: Whether it has recorded a role; every account has some.
-    """
+    """Judge the recorder, as DescribeConfigurationRecorders returns it; every account has roles to record."""
     if recorder is None:
         message = f"AWS Config has no recorder in {region}."
         return finding("recorder", message, f"Set up a recorder that records {_ROLE_TYPE}.")
@@ -46,11 +39,7 @@ def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_record
 
 
 def check_recorder(session: boto3.Session, region: str) -> Check:
-    """Check that AWS Config records IAM roles.
-
-    Args:
-        session: With credentials for the account.
-        region: The home region, in which the Config rule evaluates roles.
+    """Check that AWS Config records IAM roles in the home region, in which the Config rule evaluates them.
 
     Raises:
         AccessError: AWS denies the calls.
