@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
+.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -26,6 +26,8 @@ help: ## Show this help
 
 demo: $(VENV)/.demo-ready ## Run a rollout to an emulated organization on this machine
 	$(BIN)/python scripts/rollout.py demo
+
+venv: $(VENV)/.demo-ready ## Create the Python environment .venv, with the command session-manager-fleet
 
 prepare: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Install what lint and the tests need
 

@@ -14,6 +14,7 @@ _LONGEST = (
     "modules/test_preferences_lifecycle.py",
     "e2e/test_resume.py",
     "e2e/test_demo.py",
+    "e2e/test_getting_started.py",
     "e2e/test_readme.py",
     "modules/test_on_emulator.py",
     "e2e/test_rollout.py",

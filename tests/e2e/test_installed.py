@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,8 +14,8 @@ import pytest
 from aws_sandbox import Sandbox
 from session_manager_fleet.terraform import ROOT_MODULE, RootModule
 from session_manager_fleet.terraform.processes import MARKER
+from tests.e2e.clone import copy_project
 
-PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")
 
 
@@ -29,16 +28,7 @@ def python(*arguments: str, folder: Path) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from what a clone holds, so that nothing is written into the checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    ).stdout.decode()
-    for name in filter(None, listed.split("\0")):
-        if (PROJECT / name).is_file():
-            (folder / "project" / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, folder / "project" / name)
+    copy_project(folder / "project")
     offline = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     python("-m", "pip", "wheel", *offline, "--wheel-dir", ".", "./project", folder=folder)
     [path] = folder.glob("*.whl")

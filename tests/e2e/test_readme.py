@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.clone import PROJECT, copy_project, running_sandbox
+
 pytestmark = pytest.mark.terraform
 
-PROJECT = Path(__file__).resolve().parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
@@ -29,41 +28,18 @@ def commands_of(section: str) -> list[str]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project as a clone has it, with an environment that is ready."""
-    copy = tmp_path / "project"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=PROJECT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (PROJECT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, copy / name)
+    """A copy of the project with an environment that is ready."""
+    copy = copy_project(tmp_path / "project")
     (copy / ".venv").symlink_to(sys.prefix)
     return copy
 
 
 @pytest.fixture
 def environment_file(project: Path) -> Iterator[Path]:
-    """Run `rollout.py sandbox` as in the README; yield the environment file that it says to source."""
-    with subprocess.Popen(
-        [sys.executable, "scripts/rollout.py", "sandbox"],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-    ) as process:
-        assert process.stdout is not None
-        named = next((match for line in process.stdout if (match := re.search(r"source (\S+)", line))), None)
-        assert named is not None, "The sandbox did not say what to source."
-        yield project / named[1]
-        process.send_signal(signal.SIGTERM)
-        process.stdout.read()
-        process.wait(timeout=60)
-    assert process.returncode == 130
-    assert not (project / named[1]).exists()
+    """Keep an organization running as the README says; return the file to source."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with running_sandbox([sys.executable, "scripts/rollout.py"], project, environment) as file:
+        yield project / file
 
 
 def run(project: Path, environment_file: Path, command: str) -> subprocess.CompletedProcess[str]:
