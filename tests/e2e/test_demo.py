@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -19,8 +20,11 @@ pytestmark = pytest.mark.terraform
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def start_demo(folder: Path, *arguments: str, marker: str) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+def start_demo(
+    folder: Path, *arguments: str, marker: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    if environment is None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return subprocess.Popen(
         [sys.executable, str(PROJECT / "scripts" / "rollout.py"), "demo", *arguments],
         cwd=folder,
@@ -117,8 +121,12 @@ def lza(tmp_path: Path) -> Path:
     return folder
 
 
-def test_demo_of_a_landing_zone_accelerator_configuration(tmp_path: Path, lza: Path) -> None:
-    process = start_demo(tmp_path, "--lza", str(lza), marker="demo-lza")
+def test_demo_of_a_landing_zone_accelerator_configuration_with_an_empty_home(tmp_path: Path, lza: Path) -> None:
+    """Nothing else is in the environment: no file of the user helps to find Python's packages or the provider."""
+    home = tmp_path / "home"
+    home.mkdir()
+    bare = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    process = start_demo(tmp_path, "--lza", str(lza), marker="demo-lza", environment=bare)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert "Skipped 310000000003 Audit: Landing Zone Accelerator ignores the organizational unit Frozen." in output
