@@ -38,7 +38,7 @@ def test_the_guide_leads_to_the_first_account(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=500,
+            timeout=900,
         )
         output = done.stdout + done.stderr
         assert done.returncode == expected, f"{script}\n{output}"
