@@ -43,7 +43,7 @@ def doctor(
     else:
         outcomes.append(
             prerequisites.Outcome(
-                "organization", f"{inventory.settings.organization.id}, {len(targets)} targets selected"
+                "organization", f"{inventory.settings.organization.id}, {counted(len(targets), 'target')} selected"
             )
         )
         outcomes += prerequisites.examine(prerequisites.of_organization(inventory, targets))
