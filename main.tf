@@ -53,6 +53,7 @@ module "guardrails" {
   exempt_role_arns           = var.guardrails.exempt_role_arns
   unlogged_session_role_arns = var.guardrails.unlogged_session_role_arns
   other_session_documents    = var.guardrails.other_session_documents
+  scp_length_limit           = var.guardrails.scp_length_limit
   log_archive                = var.guardrails.log_archive
 }
 
@@ -73,6 +74,7 @@ module "instance_policy" {
     var.preferences.s3.enabled
     ? {
       bucket_name        = var.preferences.s3.bucket_name
+      bucket_account_id  = var.preferences.s3.bucket_account_id
       key_prefix         = var.preferences.s3.key_prefix
       kms_key_arn        = var.preferences.s3.kms_key_arn
       kms_key_account_id = var.preferences.s3.kms_key_account_id

@@ -23,7 +23,7 @@ S3 = {"enabled": True, "bucket_name": "session-logs"}
 LINE = "x" * 4095
 NO_GROUP = {"create_log_group": False, "log_group_name": ""}
 NOTHING_DENIED = dict.fromkeys(Denials.model_fields, False)
-MANY_ROLES = [f"arn:aws:iam::*:role/AWSControlTowerExecution-{number}" for number in range(12)]
+MANY_ROLES = [f"arn:aws:iam::*:role/AWSControlTowerExecution-{number}" for number in range(30)]
 
 
 def moved(days: int, storage_class: str) -> dict[str, Any]:
@@ -493,6 +493,7 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
         ({"s3": {"bucket_name": "logs", "key_prefix": "a/*"}}, "s3.key_prefix must be letters"),
         ({"s3": {"bucket_name": "logs", "kms_key_arn": "alias/x"}}, "s3.kms_key_arn must be the ARN"),
         ({"s3": {"bucket_name": "logs", "kms_key_account_id": "1234"}}, "s3.kms_key_account_id must have"),
+        ({"s3": {"bucket_name": "logs", "bucket_account_id": "1234"}}, "s3.bucket_account_id must have"),
         (
             {"s3": {"bucket_name": "logs", "kms_key_arn": KEY, "kms_key_account_id": "210987654321"}},
             "s3.kms_key_arn and the s3.kms_key_account_id",
@@ -532,8 +533,11 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
         ({"names": {"data_key_alias": "data"}}, "names.data_key_alias and names.logs_key_alias"),
         ({"names": {"data_key_parameter": "key"}}, "names.data_key_parameter must begin"),
         ({"names": {"policy_path": "team"}}, "names.policy_path must begin and"),
-        ({"attach_to": ["r-abcd"], "exempt_role_arns": MANY_ROLES}, "and AWS Organizations takes 5120"),
-        ({"exempt_role_arns": MANY_ROLES}, "and AWS Organizations takes 5120"),
+        ({"scp_length_limit": 0}, "scp_length_limit must be a whole number"),
+        ({"scp_length_limit": 5120.5}, "scp_length_limit must be a whole number"),
+        ({"scp_length_limit": 5120}, "and scp_length_limit is 5120: exempt fewer"),
+        ({"attach_to": ["r-abcd"], "exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
+        ({"exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
         ({"boundary": {"enabled": True}, "exempt_role_arns": MANY_ROLES}, "and IAM takes 6144: exempt fewer"),
     ],
     "operator_access": [

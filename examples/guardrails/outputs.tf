@@ -9,6 +9,6 @@ output "scp_json" {
 }
 
 output "scp_length" {
-  description = "Characters of the SCP, of the 5,120 that AWS Organizations takes."
+  description = "Characters of the SCP, of the `scp_length_limit` of the module."
   value       = module.guardrails.scp_length
 }

@@ -59,7 +59,7 @@ resource "aws_iam_policy" "boundary" {
   lifecycle {
     precondition {
       condition     = local.boundary_length <= local.longest_boundary
-      error_message = "The boundary ${var.boundary.name} would have ${local.boundary_length} characters and IAM takes ${local.longest_boundary}: exempt fewer roles or by shorter patterns, or switch off statements of deny."
+      error_message = "The boundary ${var.boundary.name} would have ${local.boundary_length} characters and IAM takes ${local.longest_boundary}: exempt fewer roles or by shorter patterns, or switch off groups of deny. The longest, with their approximate lengths: ${local.advice}."
     }
   }
 }

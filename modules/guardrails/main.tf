@@ -15,8 +15,23 @@ locals {
   ]
 
   # Organizations counts every character.
-  scp_length  = length(data.aws_iam_policy_document.this.minified_json)
-  longest_scp = 5120
+  scp_length = length(data.aws_iam_policy_document.this.minified_json)
+
+  # What to switch off when the SCP is too long: about as many characters as each switch adds.
+  switch_lengths = {
+    for switch, on in var.deny : switch => length(jsonencode(concat(
+      try(local.named[switch].actions, []),
+      try(local.named[switch].resources, []),
+      try(local.account_wide[switch], []),
+    ))) if on
+  }
+
+  longest_switches = slice(
+    reverse(sort([for switch, length in local.switch_lengths : format("%05d %s", length, switch)])),
+    0, min(3, length(local.switch_lengths))
+  )
+
+  advice = join(", ", [for entry in local.longest_switches : format("%s (%d)", split(" ", entry)[1], tonumber(split(" ", entry)[0]))])
 }
 
 resource "aws_organizations_policy" "this" {

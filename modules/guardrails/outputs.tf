@@ -23,12 +23,12 @@ output "scp_json" {
   # Checked here, because no policy resource exists if another tool attaches this text. With the boundary alone, the limit does
   # not apply.
   precondition {
-    condition     = local.scp_length <= local.longest_scp || (length(var.attach_to) == 0 && var.boundary.enabled)
-    error_message = "The SCP would have ${local.scp_length} characters and AWS Organizations takes ${local.longest_scp}: exempt fewer roles or by shorter patterns, or switch off statements of deny."
+    condition     = local.scp_length <= var.scp_length_limit || (length(var.attach_to) == 0 && var.boundary.enabled)
+    error_message = "The SCP would have ${local.scp_length} characters, and scp_length_limit is ${var.scp_length_limit}: exempt fewer roles or by shorter patterns, or switch off groups of deny. The longest, with their approximate lengths: ${local.advice}."
   }
 }
 
 output "scp_length" {
-  description = "Characters of the SCP, of the 5,120 that AWS Organizations takes."
+  description = "Characters of the SCP, of the `scp_length_limit`."
   value       = local.scp_length
 }

@@ -10,6 +10,12 @@ locals {
     "ssm:UpdateDocument*",
   ]
 
+  # Log group ARNs occur with and without the trailing `:*`.
+  log_group_arns = flatten([
+    for name in [var.names.log_group, "/aws/lambda/${var.names.function}"] :
+    [for end in ["", ":*"] : "arn:${local.partition}:logs:*:*:log-group:${name}${end}"]
+  ])
+
   key_aliases = concat([var.names.data_key_alias, var.names.logs_key_alias], try(sort(var.log_archive.key_aliases), []))
 
   # What can be named, by the switches of deny. It makes one statement, because each would repeat the exempt roles. That denies
@@ -37,19 +43,23 @@ locals {
       resources = [for alias in local.key_aliases : "arn:${local.partition}:kms:*:*:${alias}"]
     }
 
-    # Log group ARNs occur with and without the trailing `:*`.
+    # A data protection policy masks what was typed, a transformer rewrites it.
     log_groups = {
       actions = [
         "logs:AssociateKmsKey",
         "logs:DeleteLogGroup",
         "logs:DeleteLogStream",
         "logs:DisassociateKmsKey",
+        "logs:PutDataProtectionPolicy",
         "logs:PutRetentionPolicy",
+        "logs:PutTransformer",
       ]
-      resources = flatten([
-        for name in [var.names.log_group, "/aws/lambda/${var.names.function}"] :
-        ["arn:${local.partition}:logs:*:*:log-group:${name}", "arn:${local.partition}:logs:*:*:log-group:${name}:*"]
-      ])
+      resources = local.log_group_arns
+    }
+
+    subscription_filters = {
+      actions   = ["logs:DeleteSubscriptionFilter", "logs:PutSubscriptionFilter"]
+      resources = local.log_group_arns
     }
 
     # Its role may write the preferences: a principal that could call it, or change its code, could write any content.
@@ -66,8 +76,8 @@ locals {
       resources = [for end in ["", ":*"] : "arn:${local.partition}:lambda:*:*:function:${var.names.function}${end}"]
     }
 
-    # The rules that call the function, and the queue and alarm of the repairs that failed. Messages may be deleted: that ends
-    # the alarm.
+    # The event bus and the rules that call the function, and the queue and alarm of the repairs that failed. Messages may be
+    # deleted: that ends the alarm.
     drift_repair = {
       actions = [
         "cloudwatch:DeleteAlarms",
@@ -76,8 +86,10 @@ locals {
         "cloudwatch:SetAlarmState",
         "events:DeleteRule",
         "events:DisableRule",
-        "events:Put*",
+        "events:PutRule",
+        "events:PutTargets",
         "events:RemoveTargets",
+        "events:UpdateEventBus",
         "sqs:AddPermission",
         "sqs:DeleteQueue",
         "sqs:PurgeQueue",
@@ -85,9 +97,22 @@ locals {
       ]
       resources = [
         "arn:${local.partition}:cloudwatch:*:*:alarm:${var.names.function}-failures",
+        "arn:${local.partition}:events:*:*:event-bus/default",
         "arn:${local.partition}:events:*:*:rule/${var.names.function}-*",
         "arn:${local.partition}:sqs:*:*:${var.names.function}-failures",
       ]
+    }
+
+    # EventBridge receives calls only while a trail records management events.
+    cloudtrail = {
+      actions   = ["cloudtrail:DeleteTrail", "cloudtrail:PutEventSelectors", "cloudtrail:StopLogging", "cloudtrail:UpdateTrail"]
+      resources = ["arn:${local.partition}:cloudtrail:*:*:trail/*"]
+    }
+
+    # The rule sees only what is recorded.
+    config_recorder = {
+      actions   = ["config:DeleteConfigurationRecorder", "config:PutConfigurationRecorder", "config:StopConfigurationRecorder"]
+      resources = ["arn:${local.partition}:config:*:*:configuration-recorder/*"]
     }
 
     # The remediation of the rule, which has no name.
@@ -125,11 +150,10 @@ locals {
       actions = concat(
         ["s3:BypassGovernanceRetention", "s3:DeleteObject*"],
         archive.key_prefix != null ? [] : [
+          "s3:CreateBucketMetadata*",
           "s3:DeleteBucket*",
+          "s3:Put*Configuration", # encryption, inventory, lifecycle, replication ...
           "s3:PutBucket*",
-          "s3:PutEncryptionConfiguration",
-          "s3:PutLifecycleConfiguration",
-          "s3:PutReplicationConfiguration",
         ],
       )
       resources = [
@@ -138,6 +162,14 @@ locals {
       ]
     }
   ]
+
+  # What AWS decides without a resource.
+  account_wide = {
+    account_log_policies   = ["logs:PutAccountPolicy"]
+    remediation_exceptions = ["config:PutRemediationExceptions"]
+  }
+
+  denied_account_wide = flatten([for switch, actions in local.account_wide : actions if var.deny[switch]])
 
   denied_by_name = concat([for switch, denied in local.named : denied if var.deny[switch]], local.log_archive)
 
@@ -172,12 +204,30 @@ data "aws_iam_policy_document" "this" {
   }
 
   dynamic "statement" {
+    for_each = length(local.denied_account_wide) > 0 ? [true] : []
+
+    content {
+      sid       = "KeepAccountSettings"
+      effect    = "Deny"
+      actions   = local.denied_account_wide
+      resources = ["*"]
+
+      condition {
+        test     = "ArnNotLike"
+        variable = "aws:PrincipalArn"
+        values   = local.exempt_role_arns
+      }
+    }
+  }
+
+  dynamic "statement" {
     for_each = var.deny.keys ? [true] : []
 
     content {
-      sid       = "KeepKeys"
-      effect    = "Deny"
-      actions   = ["kms:DeleteImportedKeyMaterial", "kms:DisableKey*", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
+      sid    = "KeepKeys"
+      effect = "Deny"
+      # No service needs a grant on these keys, and a grant outlives the policy of the principal that made it.
+      actions   = ["kms:CreateGrant", "kms:DeleteImportedKeyMaterial", "kms:DisableKey*", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"]
       resources = ["arn:${local.partition}:kms:*:*:key/*"]
 
       condition {

@@ -44,18 +44,23 @@ variable "config_rule_tag" {
 variable "deny" {
   description = "Which groups of actions to deny to all but the exempt roles; see README."
   type = object({
-    preferences     = optional(bool, true)
-    public_sharing  = optional(bool, true)
-    ssh             = optional(bool, true)
-    port_forwarding = optional(bool, true)
-    other_documents = optional(bool, true)
-    keys            = optional(bool, true)
-    log_groups      = optional(bool, true)
-    function        = optional(bool, true)
-    drift_repair    = optional(bool, true)
-    config_rule     = optional(bool, true)
-    instance_policy = optional(bool, true)
-    exempt_roles    = optional(bool, true)
+    preferences            = optional(bool, true)
+    public_sharing         = optional(bool, true)
+    ssh                    = optional(bool, true)
+    port_forwarding        = optional(bool, true)
+    other_documents        = optional(bool, true)
+    keys                   = optional(bool, true)
+    log_groups             = optional(bool, true)
+    subscription_filters   = optional(bool, true)
+    account_log_policies   = optional(bool, true)
+    function               = optional(bool, true)
+    drift_repair           = optional(bool, true)
+    cloudtrail             = optional(bool, true)
+    config_rule            = optional(bool, true)
+    config_recorder        = optional(bool, true)
+    remediation_exceptions = optional(bool, true)
+    instance_policy        = optional(bool, true)
+    exempt_roles           = optional(bool, true)
   })
   default  = {}
   nullable = false
@@ -173,6 +178,18 @@ variable "other_session_documents" {
   validation {
     condition     = length(var.other_session_documents) == 0 || var.deny.other_documents
     error_message = "The other_session_documents have no effect unless deny.other_documents is true."
+  }
+}
+
+variable "scp_length_limit" {
+  description = "Characters that an SCP may have: AWS Organizations accepts 10,240 since May 2026. Set 5120 where the quota of your organization is not raised."
+  type        = number
+  default     = 10240
+  nullable    = false
+
+  validation {
+    condition     = var.scp_length_limit >= 1 && floor(var.scp_length_limit) == var.scp_length_limit
+    error_message = "The scp_length_limit must be a whole number of at least 1."
   }
 }
 

@@ -23,6 +23,12 @@ locals {
   # The regions of an account share this policy, so an instance may write below its own account's folder only.
   log_objects_arn = one([for s3 in var.s3[*] : join("/", compact([local.log_bucket_arn, s3.key_prefix, local.account_id, "*"]))])
 
+  # Only this account's bucket counts: whoever made a bucket of the same name after a deletion would receive the logs.
+  log_bucket_account_id = one([
+    for s3 in var.s3[*] :
+    coalesce(s3.bucket_account_id, s3.kms_key_account_id, try(split(":", s3.kms_key_arn)[4], null), local.account_id)
+  ])
+
   log_bucket_key_arn = one([
     for s3 in var.s3[*] :
     s3.kms_key_account_id == null ? s3.kms_key_arn : "arn:${local.partition}:kms:*:${s3.kms_key_account_id}:key/*"
@@ -30,7 +36,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "this" {
-  # The agent looks the group up in the whole list; with a narrower resource its sessions hang.
+  # The agent looks the group up in the whole list; with a narrower resource it takes an encrypted group for an unencrypted one.
   dynamic "statement" {
     for_each = local.logs_to_cloudwatch ? [true] : []
 
@@ -103,6 +109,12 @@ data "aws_iam_policy_document" "this" {
       sid       = "UploadSessionLogs"
       actions   = ["s3:PutObject", "s3:PutObjectAcl"]
       resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "s3:ResourceAccount"
+        values   = [local.log_bucket_account_id]
+      }
     }
   }
 
@@ -114,6 +126,12 @@ data "aws_iam_policy_document" "this" {
       sid       = "ReadBucketEncryption"
       actions   = ["s3:GetEncryptionConfiguration"]
       resources = [statement.value]
+
+      condition {
+        test     = "StringEquals"
+        variable = "s3:ResourceAccount"
+        values   = [local.log_bucket_account_id]
+      }
     }
   }
 

@@ -54,9 +54,10 @@ variable "path" {
 }
 
 variable "s3" {
-  description = "Bucket of the session logs: `key_prefix` is the prefix above the account's folder; `kms_key_arn` is the key of a bucket encrypted with SSE-KMS, or `kms_key_account_id` the account of that key if its ARN is unknown. `null` grants no access to S3."
+  description = "Bucket of the session logs: `bucket_account_id` is the account that owns it (`null`: the account of the bucket's key, or this account); `key_prefix` is the prefix above the account's folder; `kms_key_arn` is the key of a bucket encrypted with SSE-KMS, or `kms_key_account_id` the account of that key if its ARN is unknown. `null` grants no access to S3."
   type = object({
     bucket_name        = string
+    bucket_account_id  = optional(string)
     key_prefix         = optional(string, "sessionmanager")
     kms_key_arn        = optional(string)
     kms_key_account_id = optional(string)
@@ -81,6 +82,11 @@ variable "s3" {
   validation {
     condition     = try(var.s3.kms_key_account_id, null) == null || can(regex("^[0-9]{12}$", var.s3.kms_key_account_id))
     error_message = "The s3.kms_key_account_id must have exactly 12 digits; quote it, so that leading zeros stay."
+  }
+
+  validation {
+    condition     = try(var.s3.bucket_account_id, null) == null || can(regex("^[0-9]{12}$", var.s3.bucket_account_id))
+    error_message = "The s3.bucket_account_id must have exactly 12 digits; quote it, so that leading zeros stay."
   }
 
   validation {

@@ -1,6 +1,10 @@
 locals {
   # As KMS sees S3, and what S3 names: the bucket when it uses S3 Bucket Keys, the object otherwise.
   s3_of_this_region = "s3.${local.region}.${data.aws_partition.current.dns_suffix}"
+
+  # In the account of a key, IAM decides: these statements are for the other accounts, or they would allow what IAM does not.
+  bucket_key_account_id  = try(split(":", var.bucket_key.kms_key_arn)[4], local.account_id)
+  session_key_account_id = var.session_key.mode == "shared" ? local.bucket_key_account_id : local.account_id
 }
 
 data "aws_iam_policy_document" "key" {
@@ -35,6 +39,12 @@ data "aws_iam_policy_document" "uploads" {
       test     = "StringEquals"
       variable = "aws:PrincipalOrgID"
       values   = [var.organization_id]
+    }
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.bucket_key_account_id]
     }
 
     condition {
@@ -112,6 +122,12 @@ data "aws_iam_policy_document" "sessions" {
     }
 
     condition {
+      test     = "StringNotEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.session_key_account_id]
+    }
+
+    condition {
       test     = "Null"
       variable = "kms:EncryptionContext:aws:ssm:TargetId"
       values   = ["false"]
@@ -134,6 +150,12 @@ data "aws_iam_policy_document" "sessions" {
       test     = "StringEquals"
       variable = "aws:PrincipalOrgID"
       values   = [var.organization_id]
+    }
+
+    condition {
+      test     = "StringNotEquals"
+      variable = "aws:PrincipalAccount"
+      values   = [local.session_key_account_id]
     }
   }
 }

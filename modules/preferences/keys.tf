@@ -27,8 +27,8 @@ data "aws_iam_policy_document" "session_data_key" {
   #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   source_policy_documents = [data.aws_iam_policy_document.key.json]
 
-  # For people who open sessions from other accounts. Client (GenerateDataKey) and agent (Decrypt) name the target of the session
-  # in the encryption context, so that the key encrypts session data only.
+  # For people who open sessions from other accounts; in the key's own account IAM decides. Client (GenerateDataKey) and agent
+  # (Decrypt) name the target of the session in the encryption context, so that the key encrypts session data only.
   dynamic "statement" {
     for_each = var.session_key.organization_id[*]
 
@@ -46,6 +46,12 @@ data "aws_iam_policy_document" "session_data_key" {
         test     = "StringEquals"
         variable = "aws:PrincipalOrgID"
         values   = [statement.value]
+      }
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [local.account_id]
       }
 
       condition {
@@ -74,6 +80,12 @@ data "aws_iam_policy_document" "session_data_key" {
         test     = "StringEquals"
         variable = "aws:PrincipalOrgID"
         values   = [statement.value]
+      }
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:PrincipalAccount"
+        values   = [local.account_id]
       }
     }
   }

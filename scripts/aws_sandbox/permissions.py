@@ -8,8 +8,8 @@ are not evaluated.
 
 Requests have the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
 `aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS),
-`iam:PolicyARN`, `kms:ResourceAliases`, those of objects in S3 and those of S3's own calls of KMS; any other key is
-absent from them.
+`iam:PolicyARN`, `kms:ResourceAliases`, `s3:ResourceAccount`, those of objects in S3 and those of S3's own calls of KMS;
+any other key is absent from them.
 """
 
 from __future__ import annotations
@@ -238,7 +238,8 @@ def _context(call: Call) -> dict[str, str | list[str]]:
     if call.service == "iam" and "PolicyArn" in call.parameters:
         return {"iam:PolicyARN": call.parameters["PolicyArn"]}
     if call.service == "s3":
-        return {**object_context(call)}
+        bucket = bucket_of(call)
+        return {**object_context(call), **({"s3:ResourceAccount": bucket.account_id} if bucket else {})}
     key = _key(call)
     return _aliases(key) if key else {}
 

@@ -75,8 +75,14 @@ module "member_policy" {
   source = "MODULES/instance_policy"
   s3 = {
     bucket_name        = "example-session-logs"
+    bucket_account_id  = "LOG_ARCHIVE"
     kms_key_account_id = "LOG_ARCHIVE"
   }
+}
+
+module "instance_policy_own_bucket" {
+  source = "MODULES/instance_policy"
+  s3     = { bucket_name = "example-session-logs" }
 }
 
 module "log_archive" {
@@ -151,18 +157,23 @@ module "guardrails_shared_bucket" {
 
 locals {
   nothing = {
-    preferences     = false
-    public_sharing  = false
-    ssh             = false
-    port_forwarding = false
-    other_documents = false
-    keys            = false
-    log_groups      = false
-    function        = false
-    drift_repair    = false
-    config_rule     = false
-    instance_policy = false
-    exempt_roles    = false
+    preferences            = false
+    public_sharing         = false
+    ssh                    = false
+    port_forwarding        = false
+    other_documents        = false
+    keys                   = false
+    log_groups             = false
+    subscription_filters   = false
+    account_log_policies   = false
+    function               = false
+    drift_repair           = false
+    cloudtrail             = false
+    config_rule            = false
+    config_recorder        = false
+    remediation_exceptions = false
+    instance_policy        = false
+    exempt_roles           = false
   }
 }
 
@@ -185,6 +196,11 @@ module "preferences_organization_key" {
   session_key = { kms_key_arn = "arn:aws:kms:eu-west-1:LOG_ARCHIVE:key/5e55105e-cb57-4552-8153-5e55105e5510" }
 }
 
+module "preferences_lent_key" {
+  source      = "MODULES/preferences"
+  session_key = { organization_id = "ORGANIZATION" }
+}
+
 module "preferences" {
   source = "MODULES/preferences"
   s3 = {
@@ -201,6 +217,7 @@ TARGETS = [
     "module.instance_policy_central.data.aws_iam_policy_document.this",
     "module.instance_policy_without_s3.data.aws_iam_policy_document.this",
     "module.instance_policy_china.data.aws_iam_policy_document.this",
+    "module.instance_policy_own_bucket.data.aws_iam_policy_document.this",
     "module.member_policy.data.aws_iam_policy_document.this",
     "module.log_archive.data.aws_iam_policy_document.bucket",
     "module.log_archive.data.aws_iam_policy_document.bucket_key",
@@ -223,6 +240,8 @@ TARGETS = [
     "module.preferences_merged.data.aws_iam_policy_document.function",
     "module.preferences.data.aws_iam_policy_document.trust",
     "module.preferences_organization_key.data.aws_iam_policy_document.function",
+    "module.preferences_lent_key.data.aws_iam_policy_document.session_data_key",
+    "module.preferences_lent_key.data.aws_iam_policy_document.logs_key",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +33,28 @@ SWITCHES = {
     "other_documents": {"NoOtherSessionDocuments": {"ssm"}, "NoForeignSessionDocuments": {"ssm"}},
     "keys": {"KeepAsDeployed": {"kms"}, "KeepKeys": {"kms"}},
     "log_groups": {"KeepAsDeployed": {"logs"}},
+    "subscription_filters": {"KeepAsDeployed": {"logs"}},
+    "account_log_policies": {"KeepAccountSettings": {"logs"}},
     "function": {"KeepAsDeployed": {"lambda"}},
     "drift_repair": {"KeepAsDeployed": {"cloudwatch", "events", "sqs"}},
+    "cloudtrail": {"KeepAsDeployed": {"cloudtrail"}},
     "config_rule": {"KeepAsDeployed": {"config", "ssm"}, "KeepConfigRule": {"config"}},
+    "config_recorder": {"KeepAsDeployed": {"config"}},
+    "remediation_exceptions": {"KeepAccountSettings": {"config"}},
     "instance_policy": {"KeepAsDeployed": {"iam"}},
     "exempt_roles": {"KeepAsDeployed": {"iam"}},
 }
 NOTHING = dict.fromkeys(SWITCHES, False)
+
+
+# The log archive and two more exempt roles.
+LARGE = f"""
+log_archive = {{
+  bucket_name = "example-session-logs"
+  key_aliases = ["alias/session-manager/log-archive", "alias/session-manager/organization-data"]
+}}
+exempt_role_arns = ["{DEPLOYMENT}", "arn:aws:iam::*:role/break-glass", "arn:aws:iam::*:role/landing-zone-*"]
+"""
 
 
 def call(name: str, arguments: str) -> str:
@@ -98,7 +114,7 @@ def test_guardrails(applied: Callable[..., dict[str, Any]], sandbox: Sandbox) ->
     assert outputs["policy_id"] in {policy["Id"] for policy in attached}
     content = organizations.describe_policy(PolicyId=outputs["policy_id"])["Policy"]["Content"]
     assert content == outputs["scp_json"]
-    assert len(content) == outputs["scp_length"] <= 5120
+    assert len(content) == outputs["scp_length"] <= 10_240
     assert all(statement["Effect"] == "Deny" for statement in statements(content))
 
 
@@ -108,3 +124,37 @@ def test_an_scp_that_is_attached_to_nothing_is_printed_only(caller: Terraform) -
     plan = caller.plan()
 
     assert [change for change in plan.get("resource_changes", []) if change["mode"] == "managed"] == []
+
+
+def test_a_longer_scp_than_the_organization_accepts_is_refused_with_what_to_switch_off(caller: Terraform) -> None:
+    arguments = f"scp_length_limit = 5120\n{LARGE}"
+    (caller.folder / "main.tf").write_text(call("alone", arguments), encoding="utf-8")
+    caller.init()
+
+    (message,) = caller.refusals()
+
+    assert "and scp_length_limit is 5120: exempt fewer roles" in message
+    assert re.search(
+        r"The longest, with their approximate lengths: \w+ \(\d{3}\), \w+ \(\d{3}\), \w+ \(\d{3}\)\.", message
+    )
+    assert "drift_repair (" in message
+
+
+def test_the_guardrails_fit_an_organization_whose_limit_is_not_raised(caller: Terraform) -> None:
+    off = ("subscription_filters", "account_log_policies", "cloudtrail", "config_recorder", "remediation_exceptions")
+    arguments = f"scp_length_limit = 5120\n{LARGE}\ndeny = {hcl(dict.fromkeys(off, False))}"
+    (caller.folder / "main.tf").write_text(
+        call("alone", arguments) + 'output "length" {\nvalue = module.alone.scp_length\n}\n', encoding="utf-8"
+    )
+    caller.init()
+
+    assert 4000 < caller.plan().outputs["length"] <= 5120
+
+
+def test_the_boundary_fits_with_everything_on(caller: Terraform) -> None:
+    arguments = "boundary = { enabled = true }"
+    output = 'output "length" {\nvalue = length(module.alone.boundary_json)\n}\n'
+    (caller.folder / "main.tf").write_text(call("alone", arguments) + output, encoding="utf-8")
+    caller.init()
+
+    assert caller.plan().outputs["length"] <= 6144

@@ -172,15 +172,25 @@ class Denials(StrictModel):
     other_documents: bool = True
     """Sessions with other documents than the preferences."""
     keys: bool = True
-    """Deleting and disabling the KMS keys."""
+    """Deleting and disabling the KMS keys, and grants on them."""
     log_groups: bool = True
-    """Deleting the log groups."""
+    """Deleting the log groups, and masking or rewriting what arrives in them."""
+    subscription_filters: bool = True
+    """Changes of the log groups' subscription filters."""
+    account_log_policies: bool = True
+    """Account policies of CloudWatch Logs, which apply to all log groups of an account."""
     function: bool = True
     """Changes of the Lambda function."""
     drift_repair: bool = True
     """Changes of the schedule and the event rule that call the function."""
+    cloudtrail: bool = True
+    """Stopping, deleting and changing trails of the account: without a trail no event reports a change."""
     config_rule: bool = True
     """Changes of the Config rule and its remediation."""
+    config_recorder: bool = True
+    """Stopping, deleting and changing the Config recorder."""
+    remediation_exceptions: bool = True
+    """Exempting resources from the remediation of Config rules."""
     instance_policy: bool = True
     """Changes of the instance policy."""
     exempt_roles: bool = True
@@ -201,6 +211,8 @@ class Guardrails(StrictModel):
     """Additional documents that sessions may use."""
     name: str = Field("session-manager-guardrails", pattern=r"^[A-Za-z0-9_ .,@+=/-]{1,128}$")
     """Name of the policy."""
+    scp_length_limit: int = Field(10_240, ge=1)
+    """Characters that the policy may have; 5120 where the quota of the organization is not raised."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -81,6 +81,7 @@ def _s3_of_members(archive: LogArchive, account_id: str, region: str) -> dict[st
     return {
         "enabled": True,
         "bucket_name": archive.bucket_in(account_id, region),
+        "bucket_account_id": account_id,
         "key_prefix": archive.key_prefix,
         **({"kms_key_account_id": account_id} if key is None else {"kms_key_arn": key}),
     }

@@ -28,6 +28,7 @@ _IN_INSTANCE_POLICY: Sequence[KeyPath] = (
     ("preferences", "cloudwatch", "log_group_name"),
     ("preferences", "s3", "enabled"),
     ("preferences", "s3", "bucket_name"),
+    ("preferences", "s3", "bucket_account_id"),
     ("preferences", "s3", "key_prefix"),
     ("preferences", "s3", "kms_key_arn"),
     ("preferences", "s3", "kms_key_account_id"),

@@ -131,6 +131,8 @@ class S3Logging(StrictModel):
     """Whether sessions are logged to S3."""
     bucket_name: BucketName | None = None
     """Name of the bucket."""
+    bucket_account_id: AccountId | None = None
+    """Account that owns the bucket; by default the account of the bucket's KMS key, or the account itself."""
     key_prefix: KeyPrefix = "sessionmanager"
     """Prefix of all object keys, without a slash at either end."""
     encryption_enabled: bool = True

@@ -50,7 +50,7 @@ def test_everybody_logs_to_the_archive(settings_file: SettingsFile) -> None:
         for region in (HOME, SECOND):
             s3 = settings.effective(account, region).values.preferences.s3
             assert (s3.enabled, s3.bucket_name, s3.key_prefix) == (True, BUCKET, "sessions")
-            assert (s3.kms_key_arn, s3.kms_key_account_id) == (None, ARCHIVE.id)
+            assert (s3.kms_key_arn, s3.kms_key_account_id, s3.bucket_account_id) == (None, ARCHIVE.id, ARCHIVE.id)
     origin = settings.effective(MEMBER, HOME).origin(("preferences", "s3", "bucket_name"))
     assert origin is not None
     assert (origin.layer, origin.line) == ("log_archive", 8)
@@ -61,6 +61,7 @@ def test_a_key_and_a_bucket_that_exist(settings_file: SettingsFile) -> None:
     text = f"log_archive: {{existing_bucket_name: our-logs, bucket_key: {{kms_key_arn: '{key}'}}}}\n"
     s3 = placed(settings_file, text).effective(MEMBER, HOME).values.preferences.s3
     assert (s3.bucket_name, s3.kms_key_arn, s3.kms_key_account_id) == ("our-logs", key, None)
+    assert s3.bucket_account_id == ARCHIVE.id
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,7 @@ def test_a_key_and_a_bucket_that_exist(settings_file: SettingsFile) -> None:
 def test_a_bucket_of_ones_own_has_nothing_of_the_archive(settings_file: SettingsFile, text: str) -> None:
     s3 = placed(settings_file, text).effective(MEMBER, HOME).values.preferences.s3
     assert (s3.enabled, s3.bucket_name, s3.kms_key_account_id) == (True, "own-logs", None)
+    assert s3.bucket_account_id is None, "a bucket of their own is in their own account"
 
 
 def test_logging_to_the_archive_can_be_switched_off(settings_file: SettingsFile) -> None:
