@@ -34,9 +34,9 @@ def find_role(name: str = "web", status: str = "OK", **result: object) -> dict[s
     )
 
 
-def trust(service: str = "ec2.amazonaws.com", effect: str = "Allow") -> str:
+def trust(service: str = "ec2.amazonaws.com", effect: str = "Allow", action: object = "sts:AssumeRole") -> str:
     """A trust policy as IAM delivers it."""
-    statement = {"Effect": effect, "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    statement = {"Effect": effect, "Principal": {"Service": service}, "Action": action}
     return quote(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
@@ -88,7 +88,9 @@ class Scenario:
 
 SCENARIOS = {
     "success": Scenario(
-        [find_role(), get_role(), list_policies(), attach(), list_policies(POLICY_ARN)], "attached", code="SUCCESS"
+        [find_role(), get_role(), list_policies(), attach(), list_policies(POLICY_ARN), get_role()],
+        "attached",
+        code="SUCCESS",
     ),
     "success beside other policies": Scenario(
         [
@@ -97,12 +99,13 @@ SCENARIOS = {
             list_policies("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"),
             attach(),
             list_policies("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", POLICY_ARN),
+            get_role(path="/team/"),
         ],
         "attached",
         code="SUCCESS",
     ),
     "already attached": Scenario(
-        [find_role(), get_role(), list_policies(POLICY_ARN)], "already attached", code="SUCCESS"
+        [find_role(), get_role(), list_policies(POLICY_ARN), get_role()], "already attached", code="SUCCESS"
     ),
     "missing policy": Scenario(
         [find_role(), get_role(), list_policies(), attach(error="NoSuchEntity")],
@@ -112,6 +115,57 @@ SCENARIOS = {
     "deleted role": Scenario([find_role(status="ResourceDeleted")], message="is deleted"),
     "role deleted since": Scenario([find_role(), get_role(error="NoSuchEntity")], message="The role is deleted"),
     "role recreated": Scenario([find_role(), get_role(role_id="AROAANOTHERROLE000001")], message="was recreated"),
+    "role recreated between check and attachment": Scenario(
+        [
+            find_role(),
+            get_role(),
+            list_policies(),
+            attach(),
+            list_policies(POLICY_ARN),
+            get_role(role_id="AROAANOTHERROLE000001"),
+        ],
+        message="its id is now AROAANOTHERROLE000001",
+    ),
+    "role recreated with the policy": Scenario(
+        [find_role(), get_role(), list_policies(POLICY_ARN), get_role(role_id="AROAANOTHERROLE000001")],
+        message="its id is now AROAANOTHERROLE000001",
+    ),
+    "role deleted after the attachment": Scenario(
+        [find_role(), get_role(), list_policies(), attach(), list_policies(POLICY_ARN), get_role(error="NoSuchEntity")],
+        message="The role is deleted",
+    ),
+    "role that EC2 may only tag sessions of": Scenario(
+        [find_role(), get_role(trust_policy=trust(action="sts:TagSession"))],
+        message="its trust policy does not allow ec2.amazonaws.com",
+    ),
+    "role that EC2 may assume and tag sessions of": Scenario(
+        [
+            find_role(),
+            get_role(trust_policy=trust(action=["sts:TagSession", "sts:AssumeRole"])),
+            list_policies(POLICY_ARN),
+            get_role(),
+        ],
+        "already attached",
+        code="SUCCESS",
+    ),
+    "role that EC2 may assume by a pattern": Scenario(
+        [find_role(), get_role(trust_policy=trust(action="sts:Assume*")), list_policies(POLICY_ARN), get_role()],
+        "already attached",
+        code="SUCCESS",
+    ),
+    "trust policy with JSON escapes": Scenario(
+        [
+            find_role(),
+            get_role(trust_policy=trust().replace("Service", quote("\\u0053ervice"))),
+            list_policies(POLICY_ARN),
+            get_role(),
+        ],
+        "already attached",
+        code="SUCCESS",
+    ),
+    "trust policy that is no JSON": Scenario(
+        [find_role(), get_role(trust_policy="%7Bec2.amazonaws.com")], message="its trust policy cannot be read"
+    ),
     "role unknown to Config": Scenario(
         [find_role(error="ResourceNotDiscoveredException")], message="GetResourceConfigHistory failed"
     ),
@@ -144,7 +198,7 @@ SCENARIOS = {
         message="its trust policy does not allow ec2.amazonaws.com",
     ),
     "role of instances in China": Scenario(
-        [find_role(), get_role(trust_policy=trust("ec2.amazonaws.com.cn")), list_policies(POLICY_ARN)],
+        [find_role(), get_role(trust_policy=trust("ec2.amazonaws.com.cn")), list_policies(POLICY_ARN), get_role()],
         "already attached",
         code="SUCCESS",
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -54,7 +54,8 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
     with one of `ExcludedRolePaths` are refused; spaces separate them. So are roles that EC2 may not assume.
 
     Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached".
-    Raises RemediationError when the role cannot be found, must not be touched, or stays without the policy.
+    Raises RemediationError when the role cannot be found, must not be touched, stays without the policy, or is replaced
+    by another role of the same name while this runs.
     """
     resource_id, policy_arn = events["IAMResourceId"], events["PolicyArn"]
     settings = Config(retries={"mode": "standard", "max_attempts": 8})
@@ -68,13 +69,15 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
             iam.attach_role_policy(RoleName=role_name, PolicyArn=policy_arn)
             wait_until_attached(iam, role_name, policy_arn)
             outcome = "attached"
+        # IAM attaches by name: a role recreated since the check was not checked.
+        check_id(iam.get_role(RoleName=role_name)["Role"], resource_id)
     except ClientError as error:
         raise RemediationError(explain(error, resource_id, policy_arn)) from error
     return {"RoleName": role_name, "PolicyArn": policy_arn, "Outcome": outcome}
 
 
 def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:
-    """The name of the role with this id, from its newest configuration item."""
+    """Return the name of the role with this id, from its newest configuration item."""
     found = config.get_resource_config_history(resourceType="AWS::IAM::Role", resourceId=resource_id, limit=1)
     history = found["configurationItems"]
     if not history:
@@ -87,11 +90,8 @@ def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:
 
 def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
     """Refuse a role that is not the judged one, is excluded, is none of instances, or not in the policy's account."""
-    name, path, resource_id = role["RoleName"], role["Path"], events["IAMResourceId"]
-    if role["RoleId"] != resource_id:
-        raise RemediationError(
-            f"Role {name} was recreated: AWS Config evaluated {resource_id}, but its id is now {role['RoleId']}."
-        )
+    name, path = role["RoleName"], role["Path"]
+    check_id(role, events["IAMResourceId"])
     if path.startswith(PROTECTED_PATHS):
         raise RemediationError(f"Role {name} is left as it is: AWS manages the roles under {path}.")
     for prefix in events["ExcludedRolePaths"].split():
@@ -100,30 +100,49 @@ def check_role(role: RoleTypeDef, events: dict[str, str]) -> None:
     for pattern in events["ExcludedRoleNames"].split():
         if fnmatchcase(name, pattern):
             raise RemediationError(f"Role {name} is left as it is: the roles named {pattern} are excluded.")
-    # botocore has decoded it.
-    if not trusts_ec2(cast("dict[str, Any]", role["AssumeRolePolicyDocument"])):
+    # botocore decodes it, and leaves what is not JSON as text.
+    trust_policy: object = role["AssumeRolePolicyDocument"]
+    if not isinstance(trust_policy, dict):
+        raise RemediationError(f"Role {name} is left as it is: its trust policy cannot be read: {trust_policy!r:.200}")
+    if not trusts_ec2(trust_policy):
         raise RemediationError(f"Role {name} is left as it is: its trust policy does not allow ec2.amazonaws.com.")
     if account_of(role["Arn"]) != account_of(events["PolicyArn"]):
         raise RemediationError(f"Policy {events['PolicyArn']} is not in the account of role {role['Arn']}.")
 
 
+def check_id(role: RoleTypeDef, resource_id: str) -> None:
+    """Raise RemediationError if a role of this name has another id than the one that AWS Config evaluated."""
+    if role["RoleId"] != resource_id:
+        raise RemediationError(
+            f"Role {role['RoleName']} was recreated: AWS Config evaluated {resource_id}, but its id is now "
+            f"{role['RoleId']}. AWS Config evaluates the new role by itself."
+        )
+
+
 def trusts_ec2(trust_policy: dict[str, Any]) -> bool:
-    """Whether a statement allows exactly EC2, alone or among others, as the Guard rule understands it."""
+    """Whether a statement lets exactly EC2, alone or among others, assume the role, as the Guard rule understands it."""
     return any(
         statement.get("Effect") == "Allow"
         and isinstance(principal := statement.get("Principal"), dict)
         and EC2.intersection(listed(principal.get("Service", [])))
+        and allows_assume_role(statement)
         for statement in listed(trust_policy["Statement"])
     )
 
 
+def allows_assume_role(statement: dict[str, Any]) -> bool:
+    """Whether the actions of a statement include sts:AssumeRole; those of NotAction count as if they left it."""
+    actions = listed(statement.get("Action", []))
+    return "NotAction" in statement or any(fnmatchcase("sts:assumerole", action.lower()) for action in actions)
+
+
 def listed(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one value for a list of one
-    """A value as a list."""
+    """Return a value as a list."""
     return value if isinstance(value, list) else [value]
 
 
 def account_of(arn: str) -> str:
-    """The account id in an ARN."""
+    """Return the account id in an ARN."""
     return arn.split(":")[4]
 
 
