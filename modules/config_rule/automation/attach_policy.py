@@ -120,7 +120,7 @@ def check_id(role: RoleTypeDef, resource_id: str) -> None:
 
 
 def trusts_ec2(trust_policy: dict[str, Any]) -> bool:
-    """Whether a statement lets exactly EC2, alone or among others, assume the role, as the Guard rule understands it."""
+    """Whether a statement lets exactly EC2, alone or among others, assume the role, as the Guard rule reads it."""
     return any(
         statement.get("Effect") == "Allow"
         and isinstance(principal := statement.get("Principal"), dict)
