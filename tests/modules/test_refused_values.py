@@ -24,7 +24,7 @@ from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.installation import find_terraform
 from session_preferences.document import build, check
-from session_preferences.errors import PreferencesError
+from session_preferences.errors import InvalidPreferencesError, PreferencesError
 from session_preferences.request import parse_event
 from tests.refused_values import ACCOUNT, MODULES, SETTINGS, Values
 
@@ -269,6 +269,11 @@ def test_the_settings_refuse(case: tuple[str, str]) -> None:
 def test_the_function_refuses(case: str) -> None:
     values, message = SETTINGS["preferences"][case]
     assert accepted_by_the_function(event_of(values)) == (not message)
+
+
+def test_the_function_says_why() -> None:
+    with pytest.raises(InvalidPreferencesError, match="waive no_log_destination"):
+        check(build({}))
 
 
 def event_of(preferences: Values) -> dict[str, Any]:
