@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Make docs/report.png: the HTML report of an example run, as Chromium shows it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import tempfile

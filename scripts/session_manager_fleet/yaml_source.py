@@ -1,7 +1,5 @@
 """Read YAML files and keep the file and line of every value, for messages."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

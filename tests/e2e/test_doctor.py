@@ -1,7 +1,5 @@
 """`rollout.py doctor`: every finding, and the cure that it names."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """`init` on the emulated organization: the file is valid at once, and existing files are left alone."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Plans with a provider process of their own, with the real provider: the right account, or no plan."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time

@@ -1,7 +1,5 @@
 """Terraform in a copy of the repository, against the emulated organization."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -36,7 +34,7 @@ class Terraform:
     folder: Path
     environment: dict[str, str]
 
-    def in_workspace(self, name: str) -> Terraform:
+    def in_workspace(self, name: str) -> "Terraform":
         """The same in a workspace."""
         return replace(self, environment={**self.environment, "TF_WORKSPACE": name})
 

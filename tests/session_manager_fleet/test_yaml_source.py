@@ -1,7 +1,5 @@
 """YAML with line numbers: every value knows its line, and nothing in a file ends in a traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The picture of the HTML report: made of an example that has something in every section."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

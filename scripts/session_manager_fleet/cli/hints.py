@@ -1,7 +1,5 @@
 """Commands in messages, ready to be pasted into the shell from which this program was started."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -1,7 +1,5 @@
 """Steps that the commands plan, apply, resume, destroy and demo share: start, plan, show, ask, apply, finish."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

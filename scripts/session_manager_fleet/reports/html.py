@@ -1,26 +1,19 @@
 """A self-contained HTML page for reading, archiving and printing."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
 
 import jinja2
 
-from session_manager_fleet.changes import ACTIONS
+from session_manager_fleet.changes import ACTIONS, ResourceChange
 from session_manager_fleet.reports import text
 from session_manager_fleet.reports.causes import causes
 from session_manager_fleet.reports.next_steps import next_steps
-from session_manager_fleet.run import Status
-
-if TYPE_CHECKING:
-    from session_manager_fleet.changes import ResourceChange
-    from session_manager_fleet.reports.text import DiffLine
-    from session_manager_fleet.run import Summary, TargetResult
+from session_manager_fleet.reports.text import DiffLine
+from session_manager_fleet.run import Status, Summary, TargetResult
 
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 # The worst first: it begins the outcome, and colours the head of the page.

@@ -1,7 +1,5 @@
 """Refuse to plan targets that log to a log archive which is not applied yet: their apply would fail halfway."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Check everything that a command with Terraform needs before it starts, so that all problems show at once."""
 
-from __future__ import annotations
-
 import platform
 import shutil
 import sys

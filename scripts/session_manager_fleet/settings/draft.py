@@ -1,7 +1,5 @@
 """Write a first organization.yaml for an organization, with comments on what to decide."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

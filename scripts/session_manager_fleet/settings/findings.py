@@ -1,7 +1,5 @@
 """Turn pydantic's errors into sentences about keys of organization.yaml."""
 
-from __future__ import annotations
-
 import json
 import types
 import typing

@@ -1,7 +1,5 @@
 """Say in words what a pattern of the settings allows."""
 
-from __future__ import annotations
-
 import re
 
 _CHARACTERS = re.compile(r"\^\[(?P<allowed>.+)\]\{(?P<least>\d+),(?P<most>\d+)\}\$")

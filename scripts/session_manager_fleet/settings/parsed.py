@@ -1,7 +1,5 @@
 """Read organization.yaml: check what can be checked before the accounts are known, and split it into layers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

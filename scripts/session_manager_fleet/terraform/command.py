@@ -5,8 +5,6 @@ between threads, keeps their whole output in memory, knows neither time limits n
 attribute into a terraform command.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -309,7 +307,7 @@ class Terraform:
         return code
 
     @contextmanager
-    def _interruptible(self) -> Iterator[_Running]:
+    def _interruptible(self) -> Iterator["_Running"]:
         """Yield a command that `interrupt` reaches, even before it is started."""
         command = _Running()
         with self._lock:

@@ -6,8 +6,6 @@ take too long. An interrupted terraform breaks off the calls that it is waiting 
 so it gets time to finish first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

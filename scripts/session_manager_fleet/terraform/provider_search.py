@@ -4,8 +4,6 @@ Terraform verifies every package against the checksums in the lock file, so a pa
 registry would have delivered, or is refused.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import re

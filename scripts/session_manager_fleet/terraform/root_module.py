@@ -1,7 +1,5 @@
 """The root module on disk: the files that terraform reads, their digest, the locked provider."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import re

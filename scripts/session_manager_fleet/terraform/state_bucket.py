@@ -1,19 +1,14 @@
 """Create the bucket of the Terraform states, and write the policies of the roles that use it."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.exceptions
+from mypy_boto3_s3 import S3Client
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, partitions, translated_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mypy_boto3_s3 import S3Client
 
 _READ_ORGANIZATION = (
     "organizations:DescribeOrganization",
@@ -40,7 +35,7 @@ class StateBucket:
     region: str
 
     @classmethod
-    def of_caller(cls, region: str) -> StateBucket:
+    def of_caller(cls, region: str) -> "StateBucket":
         """Return the bucket of the default name in the account of the AWS credentials.
 
         Raises:

@@ -1,23 +1,19 @@
 """Check what the rollout needs in accounts before anything is applied there."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.verify.model import Check, Verdict, finding, ok
 from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import check_recorder
-
-if TYPE_CHECKING:
-    from session_manager_fleet.accounts import Account
-    from session_manager_fleet.targets import Inventory, Target
 
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16

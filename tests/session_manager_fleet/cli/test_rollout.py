@@ -1,7 +1,5 @@
 """Plan, apply, resume and destroy through the command line, with a terraform that does as it is told."""
 
-from __future__ import annotations
-
 import datetime
 import errno
 import hashlib

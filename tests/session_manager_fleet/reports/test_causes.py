@@ -1,7 +1,5 @@
 """Equal causes of failures, and the next steps after a run."""
 
-from __future__ import annotations
-
 import datetime
 
 import junitparser

@@ -1,7 +1,5 @@
 """Reports of runs in all formats: what they say, and that nothing in them comes alive, whatever a summary holds."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import os

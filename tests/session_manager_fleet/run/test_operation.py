@@ -1,7 +1,5 @@
 """The verbs as functions: what is prepared, begun, resumed and told."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -1,7 +1,5 @@
 """What a run needs: each thing that is missing is refused, all at once, before anything starts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace

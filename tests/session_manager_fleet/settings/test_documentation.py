@@ -1,7 +1,5 @@
 """docs/organization.md, executed: its example loads, comes to what the table says, and its commands run."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

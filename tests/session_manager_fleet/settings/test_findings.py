@@ -1,7 +1,5 @@
 """Findings name values and say what to write; nothing of pydantic or of a regular expression is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

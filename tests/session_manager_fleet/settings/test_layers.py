@@ -1,7 +1,5 @@
 """organization.yaml: what is refused, and how its layers make the settings of a target."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Callable
 from dataclasses import replace

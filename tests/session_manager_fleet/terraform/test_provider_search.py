@@ -1,7 +1,5 @@
 """Where the provider is found: what is set, Terraform's own directories, the registry, then the usual folders."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import time

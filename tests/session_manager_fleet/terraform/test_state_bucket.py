@@ -1,7 +1,5 @@
 """The state bucket that `init` creates, and the policies of the roles that use it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

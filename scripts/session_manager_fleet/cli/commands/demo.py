@@ -1,9 +1,6 @@
 """`demo`: run a complete rollout on an emulated organization."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
@@ -11,14 +8,11 @@ from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.cli.run_flow import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.cli.run_options import Running
+from session_manager_fleet.demo import Attempt, RemediatedRole, RunningSandbox
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import RunOptions, prerequisites
-from session_manager_fleet.targets import Selection, TargetList
-
-if TYPE_CHECKING:
-    from session_manager_fleet.demo import Attempt, RemediatedRole, RunningSandbox
-    from session_manager_fleet.targets import Inventory
+from session_manager_fleet.targets import Inventory, Selection, TargetList
 
 # One account uploads to its own prefix and to the other's.
 _MEMBERS_NEEDED = 2

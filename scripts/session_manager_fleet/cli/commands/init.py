@@ -1,7 +1,5 @@
 """`init`: write a first organization.yaml, and create the state bucket when asked."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

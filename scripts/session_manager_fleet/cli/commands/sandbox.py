@@ -1,7 +1,5 @@
 """`sandbox`: run an emulated organization on this machine."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import signal

@@ -1,7 +1,5 @@
 """`verify`: check the live state of targets."""
 
-from __future__ import annotations
-
 import datetime
 import re
 import threading
