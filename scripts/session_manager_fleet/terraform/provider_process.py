@@ -12,17 +12,16 @@ import hashlib
 import os
 import queue
 import re
-import shutil
 import signal
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from subprocess import Popen
+from tempfile import TemporaryDirectory
 
 from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.files import sha256_of
@@ -126,13 +125,15 @@ def attached_provider(
         raise NotAttachableError("there is more than one provider configuration")
     executable = _installed(root, data_folder)
     _check(executable.parent, root)
-    # The path of a socket has about a hundred characters at most, so it cannot be in the folder of the run.
-    sockets = tempfile.mkdtemp(prefix="provider-")
-    try:
-        with _running(executable, root.path, {**environment, "TMPDIR": sockets}) as provider:
-            yield provider
-    finally:
-        shutil.rmtree(sockets, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            # The path of a socket has about a hundred characters at most, so it cannot be in the folder of the run.
+            sockets = stack.enter_context(TemporaryDirectory(prefix="provider-", ignore_cleanup_errors=True))
+            command, private = [str(executable), "-debug"], {**environment, "TMPDIR": sockets}
+            process = processes.start(command, folder=root.path, environment=private, serves=True)
+        except OSError as error:
+            raise NotAttachableError(f"the provider cannot be started: {error}") from error
+        yield stack.enter_context(_serving(process))
 
 
 def _installed(root: RootModule, data_folder: Path) -> Path:
@@ -141,8 +142,8 @@ def _installed(root: RootModule, data_folder: Path) -> Path:
     found = list(packages.glob("*/terraform-provider-aws_*"))
     if len(found) != 1:
         raise NotAttachableError("terraform init has not installed the provider as a folder")
-    # What is checked is what is started, whatever the links on the way to it become meanwhile.
-    return found[0].resolve()
+    # What is checked is what is started, whatever the links to the folder become meanwhile.
+    return found[0].parent.resolve() / found[0].name
 
 
 def _check(package: Path, root: RootModule) -> None:
@@ -185,9 +186,8 @@ def _package_hash(package: Path, files: tuple[tuple[str | int, ...], ...]) -> st
 
 
 @contextmanager
-def _running(executable: Path, folder: Path, environment: Mapping[str, str]) -> Iterator[AttachedProvider]:
-    """Start a provider, wait until terraform can be attached, and end it whatever happens."""
-    process = processes.start([str(executable), "-debug"], folder=folder, environment=environment, serves=True)
+def _serving(process: Popen[bytes]) -> Iterator[AttachedProvider]:
+    """Wait until terraform can be attached to a provider, and end the provider whatever happens."""
     provider = AttachedProvider(process)
     reader = threading.Thread(target=provider.read, daemon=True)
     reader.start()

@@ -282,6 +282,23 @@ def test_a_provider_without_the_option_is_left_to_terraform(place: Place) -> Non
     )
 
 
+def test_a_provider_that_cannot_be_run_is_left_to_terraform(place: Place) -> None:
+    (place.package / PROVIDER).chmod(0o644)
+
+    assert reason(place).startswith("the provider cannot be started: [Errno 13] Permission denied")
+
+
+def test_a_package_of_links_is_checked_and_started_as_terraform_does(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    for name in (PROVIDER, "LICENSE.txt"):
+        stored = (place.package / name).rename(tmp_path / "store" / f"0123-{name}")
+        (place.package / name).symlink_to(stored)
+
+    start(place)
+
+    assert len(place.started()) == 1
+
+
 def test_a_provider_that_does_not_serve_in_time_is_left_to_terraform(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
