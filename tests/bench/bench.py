@@ -6,13 +6,11 @@ wall seconds. The emulated organization is the only AWS here.
 """
 
 import os
-import resource
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import pytest
 import scheduling
 from moto import mock_aws
 from organization import bench_organization
+from plan_parts import Probe, children_cpu, least_of, own_cpu
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +29,7 @@ from session_manager_fleet.accounts.model import Account, Organization
 from session_manager_fleet.demo.session import sandboxed
 from session_manager_fleet.reports.terminal import TerminalProgress, make_console
 from session_manager_fleet.run import beginnings
-from session_manager_fleet.run.executors.capacity import available_cores, measure_capacity
+from session_manager_fleet.run.executors.capacity import available_cores
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.run.options import RunOptions
@@ -55,21 +54,6 @@ _ACCOUNTS = 5000
 _EXAMPLE = Path(__file__).resolve().parents[1] / "e2e" / "organization.yaml"
 
 
-def children_cpu(work: Callable[[], object]) -> float:
-    """Return the processor seconds of all child processes that ended during the work."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def own_cpu(work: Callable[[], object]) -> float:
-    """Return the processor seconds that this process itself spends on the work."""
-    before = time.process_time()
-    work()
-    return time.process_time() - before
-
-
 def naive_plan(context: Inventory, selected: TargetList, run: RunFolder, folder: Path) -> None:
     """Plan the way a shell loop does: init, workspace select, plan and show for every target."""
     binary = find_terraform()
@@ -86,16 +70,6 @@ def naive_plan(context: Inventory, selected: TargetList, run: RunFolder, folder:
             ["show", "-json", plan],
         ):
             _run([binary, *arguments], environment)
-
-
-def least_plan(folder: Path) -> Callable[[], None]:
-    """Return what plans one data source that asks AWS nothing: below this, terraform and the provider do not go."""
-    region = os.environ["AWS_REGION"]
-    (folder / "main.tf").write_text(f'provider "aws" {{ region = "{region}" }}\ndata "aws_partition" "this" {{}}\n')
-    shutil.copy(root_module.ROOT_MODULE.lock_file, folder)
-    binary, environment = find_terraform(), child_environment(os.environ, folder, measure_capacity(1).go_runtime)
-    _run([binary, "init", "-no-color"], environment, folder)
-    return lambda: _run([binary, "plan", "-json"], environment, folder)
 
 
 def _run(command: list[str], environment: Mapping[str, str], folder: Path = root_module.ROOT_MODULE.path) -> None:
@@ -123,22 +97,25 @@ def bench_plans(console: Console, table: Table) -> None:
         # One at a time, as the baselines: two processes on the two threads of one core slow each other down.
         with prepared(workers=1) as check:
             count = len(selected.targets)
-            naive, least = Path(scratch) / "naive", Path(scratch) / "least"
+            naive = Path(scratch) / "naive"
             naive.mkdir()
-            least.mkdir()
-            plan_least = least_plan(least)
-            rounds = [
-                (
-                    children_cpu(lambda: unchanged(check.plan(selected.targets))) / count,
-                    children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / count,
-                    children_cpu(plan_least),
-                )
-                for _ in range(_ROUNDS)
-            ]
-        mine, baseline, floor = (min(figures) for figures in zip(*rounds, strict=True))
+            states = StateBackend.find(context.settings.organization, context.home_region)
+            probe = Probe(Path(scratch) / "parts", states.configuration(context.home_region))
+            plans, naives, ours, parts = [], [], [], []
+            for _ in range(_ROUNDS):
+                begun = time.process_time()
+                plans.append(children_cpu(lambda: unchanged(check.plan(selected.targets))) / count)
+                ours.append((time.process_time() - begun) / count)
+                naives.append(children_cpu(lambda: naive_plan(context, selected, check.run, naive)) / count)
+                parts.append(probe.measure())
+        mine, baseline, least = min(plans), min(naives), least_of(parts)
         what = "no-change plan, CPU-s per target"
         table.add_row(f"{what} (baseline: naive loop)", f"{mine:.2f}", f"{baseline:.2f}", ratio(mine, baseline))
-        table.add_row(f"{what} (baseline: one data source)", f"{mine:.2f}", f"{floor:.2f}", ratio(mine, floor))
+        table.add_row(
+            f"{what} (baseline: one data source)", f"{mine:.2f}", f"{least.least:.2f}", ratio(mine, least.least)
+        )
+        for part, seconds in least.rows(mine, min(ours)):
+            table.add_row(f"  {part}", f"{seconds:.2f}", f"{mine:.2f} (the plan)", ratio(seconds, mine))
         everything = context.select(model.EVERYTHING)
         with prepared(everything) as whole:
             begun = time.perf_counter()
