@@ -45,7 +45,7 @@ test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
 # Without the fixtures of the other suites, which need the whole environment.
 test-lambda-3.13: prepare-lambda-3.13 ## Run the function's suite on Python 3.13, its runtime in AWS
 ifneq ($(LAMBDA_PYTHON),)
-	$(LAMBDA_VENV)/bin/python -m pytest --quiet --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences
+	MODEL_STEPS=200 $(LAMBDA_VENV)/bin/python -m pytest --quiet --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences
 else ifeq ($(CI),true)
 	@echo "The function's suite needs Python 3.13, its runtime in AWS: install it, or set LAMBDA_PYTHON=…" >&2; exit 1
 else

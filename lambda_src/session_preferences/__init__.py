@@ -1,1 +1,1 @@
-"""Keeps the preferences document of Session Manager as it is wanted, in one account and region."""
+"""Write the Session Manager preferences document of one account and region, and repair its drift."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from .aws import Call, pages
 from .document import SHELL_PATHS
-from .errors import AppliedSettingsError, LateEventError, tolerated
+from .errors import AppliedSettingsError, LateEventError, OriginalRecordError, tolerated
 from .request import Request, sha256
 
 PARAMETER = "/session-manager/applied-preferences"
@@ -66,6 +66,14 @@ class AppliedSettings:
         """Return what decides about the document, without the event that it came with."""
         return self.document, dict(self.preferences), self.adopt, self.waive
 
+    def refuse_other(self, document: str) -> None:
+        """Raise OriginalRecordError if the settings are about another document."""
+        if self.document != document:
+            raise OriginalRecordError(
+                f"{PARAMETER} is about {self.document}, and a region has one managed document. Destroy those "
+                f"preferences before {document} is managed."
+            )
+
     def refuse_late(self, request: Request) -> None:
         """Raise LateEventError for a copy of an event that a later apply has superseded.
 
@@ -75,8 +83,8 @@ class AppliedSettings:
         continues = request.previous_digest == self.input
         if request.event_digest in self.superseded and request.event_digest != self.event and not continues:
             raise LateEventError(
-                f"This event was applied to {request.document} before, and a later apply has superseded it, so it was "
-                "ignored. If these preferences are wanted again, set revision to another value and apply."
+                f"This event was applied to {request.document} before, and a later apply has superseded it. If these "
+                "preferences are wanted again, set revision to another value and apply."
             )
 
     def resolve(self, call: Call, live: Mapping[str, object]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class PreflightError(PreferencesError):
 
 
 class DestinationError(PreferencesError):
-    """The document is as wanted, but a destination is not usable; `result` is that of the run."""
+    """The document is repaired, but a destination is not usable; `result` is that of the run."""
 
     def __init__(self, message: str, result: Mapping[str, Any]) -> None:
         super().__init__(message)

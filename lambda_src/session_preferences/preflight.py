@@ -21,7 +21,7 @@ _KEEPING_CLASSES = {"STANDARD", "INFREQUENT_ACCESS"}
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with the destination that the input at `path` names."""
+    """A problem of the destination that the input at `path` names."""
 
     path: str
     text: str

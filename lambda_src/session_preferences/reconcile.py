@@ -22,7 +22,6 @@ from .errors import (
     InvalidPreferencesError,
     LateEventError,
     NotManagedError,
-    OriginalRecordError,
     PreferencesError,
     PreflightError,
 )
@@ -111,6 +110,7 @@ class _Apply:
         else:
             self._before = found.applied_or_none()
             if self._before:
+                self._before.refuse_other(self._store.name)
                 self._before.refuse_late(self._request)
         before = dict(self._before.preferences) if self._before else {}
         situation = _choose(self._request, live, found.original, before, self._inspect(live, found))
@@ -201,7 +201,8 @@ class _Repair:
                 self._undo(first)
                 raise
         found = result(self._store, first.outcome, last.live, first.changes)
-        if self._request.destinations or not first.done:
+        # Of an API call also when it was repaired before: else Lambda's retry would hide the failure.
+        if not first.done or self._request.destinations or self._request.cause:
             self._raise_problems(found)
         return found
 
@@ -237,11 +238,7 @@ class _Repair:
                 f"{self._store.name} is not repaired, because no apply is recorded to manage it: the parameter "
                 f"{missing} does not exist. Nothing was written. If it is to be managed, apply with another revision."
             )
-        if applied.document != self._store.name:
-            raise OriginalRecordError(
-                f"{applied_settings.PARAMETER} is about {applied.document}, and a region has one managed document. "
-                f"Destroy those preferences before {self._store.name} is managed."
-            )
+        applied.refuse_other(self._store.name)
         return applied
 
     def _find_problems(self, wanted: Document) -> list[Problem]:

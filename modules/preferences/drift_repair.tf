@@ -92,7 +92,7 @@ resource "aws_cloudwatch_event_target" "api_calls" {
     maximum_retry_attempts       = 20
   }
 
-  depends_on = [aws_lambda_invocation.this, aws_lambda_permission.api_calls]
+  depends_on = [aws_lambda_invocation.this, aws_lambda_function_event_invoke_config.this, aws_lambda_permission.api_calls]
 }
 
 resource "aws_cloudwatch_event_target" "schedule" {
@@ -108,7 +108,7 @@ resource "aws_cloudwatch_event_target" "schedule" {
     maximum_retry_attempts       = 20
   }
 
-  depends_on = [aws_lambda_invocation.this, aws_lambda_permission.schedule]
+  depends_on = [aws_lambda_invocation.this, aws_lambda_function_event_invoke_config.this, aws_lambda_permission.schedule]
 }
 
 resource "aws_lambda_permission" "api_calls" {

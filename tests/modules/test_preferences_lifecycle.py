@@ -212,6 +212,12 @@ def a_document_of_somebody_else(place: Place) -> None:
     place.apply(f'{NO_REPAIR}adopt = "replace"\non_destroy = "retain"')
     managed = place.inputs()
     assert (managed["idleSessionTimeout"], managed["runAsEnabled"]) == ("20", False)
+    states = [*place.terraform.folder.rglob("*.tfstate*")]
+    assert states
+    assert not [state for state in states if "TEAM=web" in state.read_text(encoding="utf-8")]
+    place.write(f"{NO_REPAIR}idle_session_timeout = 10")
+    assert "TEAM=web" not in place.terraform.succeed("plan", "-input=false", "-refresh=false")
+    place.write(f'{NO_REPAIR}adopt = "replace"\non_destroy = "retain"')
     place.destroy()
     assert place.inputs() == managed
     place.ssm.delete_document(Name=DOCUMENT)

@@ -453,8 +453,22 @@ def test_a_scheduled_run_checks_the_destinations_though_nothing_differs(account:
     assert account.repair(destinations=True).outcome == "unchanged"
     account.clients("logs").delete_log_group(logGroupName=LOG_GROUP)
     assert account.repair().outcome == "unchanged"
-    with pytest.raises(DestinationError, match=f"{LOG_GROUP} does not exist"):
-        account.repair(destinations=True)
+    for more in ({"destinations": True}, {"cause": {"event_name": "UpdateDocument"}}):  # the second as Lambda's retry
+        with pytest.raises(DestinationError, match=f"{LOG_GROUP} does not exist"):
+            account.repair(**more)
+
+
+def test_another_document_is_not_managed_though_it_equals_its_preferences(account: Account) -> None:
+    apply(account)
+    text = account.text() or ""
+    account.ssm.create_document(Name="Other", Content=text, DocumentType="Session")
+    for action in ("create", "update", "reconcile"):
+        event = account.event(action, document="Other")
+        if action == "update":
+            event = {**event, "tf": {"action": "update", "prev_input": {"document": "Other"}}}
+        with pytest.raises(PreferencesError, match="Destroy those preferences before Other is managed"):
+            account.run(event)
+    assert account.repair().outcome == "unchanged"
 
 
 # --- secrets, sizes, time ---
