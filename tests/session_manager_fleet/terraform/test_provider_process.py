@@ -449,7 +449,7 @@ def test_no_provider_is_left_when_the_rollout_is_killed_and_terraform_may_finish
             *(sys.executable, "-c", ROLLOUT, str(tmp_path), str(place.root.path), str(place.data), str(place.trace)),
             str(stand_in(body)),
         ],
-        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        env={**environment, "PYTHONPATH": str(SCRIPTS), "TMPDIR": str(tmp_path)},
     )
     wait_until(Path(f"{place.trace}.planning").exists)
     ((pid, *_),) = place.started()
