@@ -14,7 +14,7 @@ from rich.text import Text
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, today, warnings_of
 from session_manager_fleet.cli.run_options import Running
-from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.reports import counted, terminal
 from session_manager_fleet.run import (
     DESTROY,
@@ -255,7 +255,7 @@ def finish(operation: Operation, results: Sequence[TargetResult], console: Conso
     terminal.print_results(console, summary, quiet=quiet)
     path = os.path.relpath(operation.run.path / SUMMARY)
     console.print(f"Run {operation.run.run_id}: {escape(path)}")
-    if not (quiet and code == ExitCode.DONE):
+    if not quiet:
         print_next(console, operation.run, summary)
     return code
 

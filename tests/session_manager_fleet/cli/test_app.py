@@ -16,68 +16,18 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from session_manager_fleet.cli import options
-from session_manager_fleet.cli.app import run
 from session_manager_fleet.cli.commands import exceptions, explain, render
+from tests.session_manager_fleet.cli.conftest import Command, Outcome, last_run, trace
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 WORKLOADS = ["--ou", "Workloads/**"]
-
-ACCOUNTS = """\
-accounts:
-  - {id: 100000000001, name: Management, role: management}
-  - {id: 111122223333, name: Payments, ou: Workloads/Prod, tags: {data: restricted}}
-  - {id: 222233334444, name: Dev, ou: Workloads/NonProd}
-  - {id: 333344445555, name: Old, ou: Workloads/Prod, state: SUSPENDED}
-"""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Outcome]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command line in this process."""
-
-    def call(*arguments: str) -> Outcome:
-        capsys.readouterr()
-        code = run(list(arguments))
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
-
-
-@pytest.fixture
-def project(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    settings_file: Callable[[str], Path],
-    write: Callable[[str, str], Path],
-) -> Path:
-    """A folder with settings and accounts, which is the working directory."""
-    settings_file("waves: [{name: canary, match: {accounts: [Dev]}}]\n")
-    write("accounts.yaml", ACCOUNTS)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -690,54 +640,6 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(command: Comman
 
 
 # --- Planning and applying ---------------------------------------------------------------------------------------
-
-TERRAFORM = """
-    case "$1" in
-      version) echo '{"terraform_version": "1.11.4"}'; exit ;;
-      init) exit ;;
-      show) echo '{"resource_changes": [{"address": "a.b", "change": {"actions": ["create"], "after": {}}}]}'; exit ;;
-    esac
-    echo "$1 $TF_WORKSPACE" >>"$HOME/trace"
-    if [ -e "$HOME/fail-$1-$TF_WORKSPACE" ]; then
-      echo '{"type":"diagnostic","diagnostic":{"severity":"error","summary":"denied","address":"a.b"}}'
-      exit 1
-    fi
-    if [ "$1" = plan ]; then
-      for argument; do case "$argument" in -out=*) echo "$TF_WORKSPACE" >"${argument#-out=}" ;; esac; done
-      while [ -e "$HOME/hold" ]; do sleep 0.02; done
-      [ -e "$HOME/done-$TF_WORKSPACE" ] && exit 0
-      echo '{"type":"change_summary","changes":{"add":1,"change":0,"remove":0,"operation":"plan"}}'
-      exit 2
-    fi
-    touch "$HOME/done-$TF_WORKSPACE"
-    """
-
-
-@pytest.fixture
-def ready(
-    project: Path,
-    credentials: None,  # noqa: ARG001 - for the clients
-    stand_in: Callable[[str], Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Path]:
-    """The project with a state bucket and a terraform that notes what it is asked to do."""
-    path = stand_in(TERRAFORM)
-    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("HOME", str(project))
-    with mock_aws():
-        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
-        yield project
-
-
-def trace(project: Path, verb: str) -> list[str]:
-    path = project / "trace"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [line.split()[1] for line in lines if line.split()[0] == verb]
-
-
-def last_run(project: Path) -> tuple[Path, dict[str, Any]]:
-    folder = max((project / "runs").glob("2*"), key=lambda path: path.stat().st_mtime_ns)
-    return folder, json.loads((folder / "summary.json").read_text())
 
 
 def test_a_plan_is_shown_once_saved_and_applied_from_its_run(command: Command, ready: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_wave_waits_for_the_ones_before_it_in_a_command_of_its_own_too(
     run = run_folder(tmp_path).name
 
     assert command("apply", run, "--wave", "everyone") == 64
-    message = "2 of 2 targets of the wave canary, which comes before everyone, are not done: `apply` that wave, or"
+    message = "2 of 2 targets of the wave canary, which comes before everyone, are not done: apply that wave first."
     assert message in " ".join(capsys.readouterr().err.split())
 
     (tmp_path / f"fail-apply-{DEV}-us-east-1").touch()
@@ -133,7 +133,7 @@ def test_a_wave_waits_for_the_ones_before_it_in_a_command_of_its_own_too(
     traced(tmp_path, "apply")
     for narrowed in ([], ["--wave", "everyone"]):
         assert command("apply", run, *narrowed) == 64
-        message = "1 of 2 targets of the wave canary, which comes before everyone, failed: `resume` the run first."
+        message = "1 of 2 targets of the wave canary, which comes before everyone, failed: resume the run first."
         assert message in " ".join(capsys.readouterr().err.split())
     assert traced(tmp_path, "apply") == []
 
