@@ -23,7 +23,7 @@ locals {
   # The regions of an account share this policy, so an instance may write below its own account's folder only.
   log_objects_arn = one([for s3 in var.s3[*] : join("/", compact([local.log_bucket_arn, s3.key_prefix, local.account_id, "*"]))])
 
-  # Only this account's bucket counts: whoever made a bucket of the same name after a deletion would receive the logs.
+  # Only this account's bucket counts: another account could create the deleted bucket's name again and receive the logs.
   log_bucket_account_id = one([
     for s3 in var.s3[*] :
     coalesce(s3.bucket_account_id, s3.kms_key_account_id, try(split(":", s3.kms_key_arn)[4], null), local.account_id)
