@@ -535,7 +535,7 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
         ({"names": {"policy_path": "team"}}, "names.policy_path must begin and"),
         ({"scp_length_limit": 0}, "scp_length_limit must be a whole number"),
         ({"scp_length_limit": 5120.5}, "scp_length_limit must be a whole number"),
-        ({"scp_length_limit": 5120}, "and scp_length_limit is 5120: exempt fewer"),
+        ({"scp_length_limit": 5120, "exempt_role_arns": MANY_ROLES[:10]}, "and scp_length_limit is 5120: exempt fewer"),
         ({"attach_to": ["r-abcd"], "exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
         ({"exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
         ({"boundary": {"enabled": True}, "exempt_role_arns": MANY_ROLES}, "and IAM takes 6144: exempt fewer"),
