@@ -206,7 +206,7 @@ def test_files_that_are_no_text_or_not_there(tmp_path: Path, name: str) -> None:
         from_file(tmp_path / name)
 
     (tmp_path / name).write_bytes(b"id,name\n\xff\xfe")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r":2: This line is not UTF-8"):
         from_file(tmp_path / name)
 
 

@@ -414,7 +414,10 @@ def test_a_merged_anchor_keeps_the_line_of_the_anchor(make_settings: MakeSetting
         ("cloudwatch: {log_group_name: '', create_log_group: false}", "Sessions are not logged at all"),
         ("cloudwatch: {log_group_name: ''}, s3: {enabled: true, bucket_name: logs-of-all}", "must be false when"),
         ("cloudwatch: {log_group_name: ''}, waive: [no_log_destination]", "cloudwatch.create_log_group must be false"),
-        (f"shell_profile: {{linux: {'é' * 15_001}, windows: {'b' * 29_999}}}", "have 60,001 bytes together"),
+        (
+            f'shell_profile: {{linux: "{("é" * 200 + chr(92) + "n") * 74}", windows: {"b" * 30_327}}}',
+            "have 60,001 bytes together",
+        ),
         (f"session_key: {{kms_key_arn: 'arn:aws:kms:{OTHER}:111122223333:key/{KEY_ID}'}}", "be a key of eu-west-1"),
         (
             f"cloudwatch: {{kms_key_arn: 'arn:aws:kms:{OTHER}:111122223333:key/a'}}",
