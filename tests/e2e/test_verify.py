@@ -119,7 +119,7 @@ class Member:
         context = Inventory.load(self.config)
         (target,) = context.select(Selection(include=Matcher(accounts=[MEMBER]))).targets
         values = context.settings.effective(target.account, REGION).values
-        request = parse_event({**expected_preferences(target, values, self.key), "action": "reconcile"})
+        request = parse_event({**expected_preferences(target, values, self.key), "tf": {"action": "create"}})
         budget = Budget(60)
         reconcile(request, caller(self.client, budget), budget, REGION)
 
