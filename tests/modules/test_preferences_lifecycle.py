@@ -345,10 +345,14 @@ def example_complete(place: Place) -> None:
     assert set(shared["Action"]) == {"kms:GenerateDataKey", "kms:Decrypt"}
     assert shared["Condition"] == {
         "StringEquals": {"aws:PrincipalOrgID": organization},
+        "StringNotEquals": {"aws:PrincipalAccount": account},
         "Null": {"kms:EncryptionContext:aws:ssm:TargetId": "false"},
     }
     assert looked_at["Action"] == "kms:DescribeKey"
-    assert looked_at["Condition"] == {"StringEquals": {"aws:PrincipalOrgID": organization}}
+    assert looked_at["Condition"] == {
+        "StringEquals": {"aws:PrincipalOrgID": organization},
+        "StringNotEquals": {"aws:PrincipalAccount": account},
+    }
 
     def messages(url: str) -> list[Any]:
         got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])

@@ -245,8 +245,9 @@ def test_applying_or_repairing_twice_is_doing_it_once(
 ) -> None:
     account.clear()
     account.run(account.event("create", preferences=tampering))
-    for preferences, adopt in runs:
-        event = account.event("create", preferences=preferences, adopt=adopt, revision=str(runs))
+    for number, (preferences, adopt) in enumerate(runs):
+        # Equal events would be copies of one: an apply that goes back to earlier settings comes with another revision.
+        event = account.event("create", preferences=preferences, adopt=adopt, revision=f"{number} of {runs}")
         account.run(event)
         before = account.text()
         for again in (event, account.event("reconcile")):

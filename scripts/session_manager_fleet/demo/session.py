@@ -83,8 +83,8 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     try:
         with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):
             config = _EXAMPLE if lza is None else _write_config(folder, organization, lza, sandbox.seed_data.legacy)
-            exported = {**sandbox.environment(), **_terraform_environment(folder)}
             backend = _write_backend(folder, config)
+            exported = {**sandbox.environment(), **_terraform_environment(folder), "BACKEND": str(backend)}
             running = RunningSandbox(sandbox, organization, config, folder / "environment.sh", exported, backend)
             write_private(running.environment_file, running.shell_environment())
             yield running

@@ -19,7 +19,7 @@ _FORMULA = re.compile(r"(^\s*|;\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - s
 
 
 def csv(summary: Summary) -> str:
-    """Return a header and a row for each target; no cell is a formula, whatever names and errors hold."""
+    """Return a header, a row for each target and one for each missing shard; no cell is a formula."""
     content = io.StringIO()
     writer = standard.writer(content, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -27,6 +27,10 @@ def csv(summary: Summary) -> str:
     for entry in summary.targets:
         row = _row(summary, entry, destructive)
         writer.writerow([_cell(row[column]) for column in COLUMNS])
+    for shard in summary.missing_shards:
+        missing = {"run_id": summary.run_id, "command": summary.command, "status": "failed"}
+        missing["reason"] = f"Shard {shard} is missing from this merged run."
+        writer.writerow([_cell(missing.get(column)) for column in COLUMNS])
     return content.getvalue()
 
 

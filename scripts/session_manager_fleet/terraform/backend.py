@@ -3,14 +3,17 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import botocore.exceptions
-from mypy_boto3_s3 import S3Client
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings import OrganizationSettings
 from session_manager_fleet.targets import Target
+
+if TYPE_CHECKING:  # the stubs are for developers only
+    from mypy_boto3_s3 import S3Client
 
 _STATE = "terraform.tfstate"
 
@@ -93,7 +96,7 @@ class StateBackend:
         """Return the object key of a target's state."""
         return f"{self.workspace_prefix(target.region)}/{target.workspace}/{_STATE}"
 
-    def client(self) -> S3Client:
+    def client(self) -> "S3Client":
         """Return a client for the region of the bucket, with the caller's credentials."""
         return new_session().client("s3", region_name=self.region, config=CLIENT_CONFIG)
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
-from mypy_boto3_s3 import S3Client
 
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, partitions, translated_errors
+
+if TYPE_CHECKING:  # the stubs are for developers only
+    from mypy_boto3_s3 import S3Client
 
 _READ_ORGANIZATION = (
     "organizations:DescribeOrganization",
@@ -75,7 +77,7 @@ class StateBucket:
                 raise
         return True
 
-    def _exists(self, s3: S3Client) -> bool:
+    def _exists(self, s3: "S3Client") -> bool:
         try:
             s3.head_bucket(Bucket=self.name, ExpectedBucketOwner=self.account_id)
         except botocore.exceptions.ClientError as error:
@@ -84,7 +86,7 @@ class StateBucket:
             raise
         return True
 
-    def _protect(self, s3: S3Client) -> None:
+    def _protect(self, s3: "S3Client") -> None:
         bucket: Any = {"Bucket": self.name, "ExpectedBucketOwner": self.account_id}
         s3.put_public_access_block(
             **bucket,
