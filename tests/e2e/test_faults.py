@@ -521,6 +521,6 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     texts += [finished.output for finished in (applied, failed, planned, repaired, destroyed)]
     texts += [
         rollout("report", failed.summary["run_id"], "--format", name, config=config).output
-        for name in ("table", "json", "markdown", "junit", "html")
+        for name in ("table", "json", "csv", "markdown", "junit", "html")
     ]
     assert not [secret for secret in secrets for text in texts if secret in text]

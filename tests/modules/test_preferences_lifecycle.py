@@ -375,6 +375,10 @@ def example_complete(place: Place) -> None:
     assert place.inputs() == live
     assert kept[0]["responsePayload"]["errorType"] == "NotificationError"
     assert kept[0]["requestPayload"]["cause"]["event_name"] == "DeleteDocument"
+    # Neither the topic nor the queue of failures is as private as the document.
+    profiles = ("umask 077", "Set-StrictMode")
+    assert [text for text in profiles if text in json.dumps(live)] == [*profiles]
+    assert not [text for text in profiles if text in json.dumps([reports, kept])]
 
     place.session.client("events").disable_rule(Name="session-manager-preferences-api-calls")
     place.ssm.delete_document(Name=DOCUMENT)
