@@ -74,6 +74,10 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     assert "12 targets: 12 no changes" in output
     # Plans that do the same in several accounts are shown once.
     assert "in 4 targets" in output
+    # The end says where the reports are, and what to try next.
+    ending = output[output.index("Reports of the rollout:") :]
+    assert "report.html" in ending
+    assert ending.rstrip().endswith("demo --keep")
     _, _, live = output.partition("Live preferences")
     assert live.count("CloudWatch ssm-sessionmanager-logs") == 12
     assert live.count("session data, CloudWatch") == 12

@@ -1,10 +1,14 @@
 """`demo`: run a complete rollout on an emulated organization."""
 
 import os
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.commands.report import write_reports
+from session_manager_fleet.cli.commands.sandbox import keep_running
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.cli.run_flow import apply_planned, finish, plan_and_show, start
 from session_manager_fleet.cli.run_options import Running
@@ -22,6 +26,7 @@ def demo(
     lza: LzaOption = None,
     workers: WorkersOption = "auto",
     runs: RunsOption = RUNS / "demo",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the organization running until Ctrl-C.")] = False,
 ) -> int:
     """Run a complete rollout on an emulated organization on this machine; needs no AWS account."""
     from session_manager_fleet import demo as demonstration  # noqa: PLC0415 - needs the extra `sandbox`, and is slow to import
@@ -40,8 +45,8 @@ def demo(
                 console.print("\n[bold]3. Apply[/bold]")
                 results = apply_planned(operation, results, running, console)
             code = finish(operation, results, console)
-        for path in write_reports(operation.run):
-            console.print(f"Report: {escape(os.path.relpath(path))}")
+        reports = [escape(os.path.relpath(path)) for path in write_reports(operation.run)]
+        console.print(*(f"Report: {path}" for path in reports), sep="\n")
         if code != ExitCode.DONE:
             return code
         console.print("\n[bold]4. Plan again[/bold]")
@@ -66,6 +71,11 @@ def demo(
         if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization differs from what was applied.[/bold red]")
             return ExitCode.TARGET_FAILED
+        console.print("\nReports of the rollout:", *reports, sep="\n  ")
+        if keep:
+            keep_running(console, sandbox)
+        again = escape(hints.command("demo", "--keep"))
+        console.print(f"Next, to try verify, explain and drift repair yourself: {again}", soft_wrap=True)
         return code
 
 

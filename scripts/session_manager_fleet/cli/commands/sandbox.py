@@ -6,10 +6,12 @@ import signal
 import sys
 from pathlib import Path
 
+from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption
+from session_manager_fleet.demo import RunningSandbox
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 
@@ -22,11 +24,16 @@ def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
     with sandboxed(lza, runs.resolve(), console.print) as running:
         sys.stdout.write(running.shell_environment())
         sys.stdout.flush()
-        console.print(f"\nIn another terminal: [bold]source {escape(os.path.relpath(running.environment_file))}[/bold]")
-        hints.remember_files(Path(os.path.relpath(running.config)), None)
-        console.print(f"Then for example: {escape(hints.command('plan', '--all'))}", soft_wrap=True)
-        by_hand = shlex.join(["terraform", "init", f"-backend-config={running.backend_file}"])
-        console.print(f"By hand, in the folder of the root module: {escape(by_hand)}", soft_wrap=True)
-        console.print("Ctrl-C stops the organization.")
-        signal.pause()
+        keep_running(console, running)
     return ExitCode.DONE
+
+
+def keep_running(console: Console, running: RunningSandbox) -> None:
+    """Print how to use an emulated organization, and keep it running until Ctrl-C."""
+    console.print(f"\nIn another terminal: [bold]source {escape(os.path.relpath(running.environment_file))}[/bold]")
+    hints.remember_files(Path(os.path.relpath(running.config)), None)
+    console.print(f"Then for example: {escape(hints.command('plan', '--all'))}", soft_wrap=True)
+    by_hand = shlex.join(["terraform", "init", f"-backend-config={running.backend_file}"])
+    console.print(f"By hand, in the folder of the root module: {escape(by_hand)}", soft_wrap=True)
+    console.print("Ctrl-C stops the organization.")
+    signal.pause()
