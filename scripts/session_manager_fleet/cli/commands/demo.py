@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from session_manager_fleet import demo as demonstration
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.commands.sandbox import keep_running
@@ -29,8 +30,6 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the organization running until Ctrl-C.")] = False,
 ) -> int:
     """Run a complete rollout on an emulated organization on this machine; needs no AWS account."""
-    from session_manager_fleet import demo as demonstration  # noqa: PLC0415 - needs the extra `sandbox`, and is slow to import
-
     console = terminal.make_console()
     running = Running(RunOptions(workers=parse_workers(workers)), runs.resolve(), yes=True)
     prerequisites.refuse_missing(prerequisites.examine(prerequisites.of_machine(os.environ, running.runs)))
@@ -81,8 +80,6 @@ def demo(
 
 def _try_central_logging(sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[Attempt]:
     """Upload session logs from two member accounts, if sessions are logged to S3."""
-    from session_manager_fleet.demo import try_uploads  # noqa: PLC0415 - needs the extra `sandbox`
-
     members = []
     for target in selected.targets:
         values = inventory.settings.effective(target.account, target.region).values
@@ -92,4 +89,6 @@ def _try_central_logging(sandbox: RunningSandbox, inventory: Inventory, selected
     if len(members) < _MEMBERS_NEEDED:
         return []
     s3 = members[0][1]
-    return try_uploads(sandbox.sandbox, [target for target, _ in members[:2]], s3.bucket_name or "", s3.key_prefix)
+    return demonstration.try_uploads(
+        sandbox.sandbox, [target for target, _ in members[:2]], s3.bucket_name or "", s3.key_prefix
+    )

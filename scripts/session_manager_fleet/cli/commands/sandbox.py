@@ -11,15 +11,13 @@ from rich.markup import escape
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption
-from session_manager_fleet.demo import RunningSandbox
+from session_manager_fleet.demo import RunningSandbox, sandboxed
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 
 
 def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
     """Run an emulated organization, and print the environment variables to use it."""
-    from session_manager_fleet.demo import sandboxed  # noqa: PLC0415 - needs the extra `sandbox`
-
     console = terminal.make_console()
     with sandboxed(lza, runs.resolve(), console.print) as running:
         sys.stdout.write(running.shell_environment())
