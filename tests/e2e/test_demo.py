@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from session_manager_fleet.terraform.processes import MARKER
+from session_manager_fleet.terraform.processes import MARKER, started_below
 
 pytestmark = pytest.mark.terraform
 
@@ -43,7 +43,7 @@ def left_over(marker: str) -> list[str]:
     names = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
+            if started_below(marker, process.environ()) and process.status() != psutil.STATUS_ZOMBIE:
                 names.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue

@@ -1,9 +1,9 @@
 """Child processes that are never left behind, even when this process is killed.
 
-Every child inherits an environment variable whose value identifies this process. A small guard process waits for its
-parent to disappear, then looks for processes with that value: it lets them finish, and interrupts and kills those that
-take too long. An interrupted terraform breaks off the calls that it is waiting for, and may never learn their outcome;
-so it gets time to finish first.
+Every child inherits an environment variable that lists the ids of all guarded processes above it. A small guard process
+waits for its parent to disappear, then looks for processes below it by its parent's id: it lets them finish, and
+interrupts and kills those that take too long. An interrupted terraform breaks off the calls that it is waiting for, and
+may never learn their outcome; so it gets time to finish first.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ import psutil
 MARKER = "SESSION_MANAGER_FLEET_COMMAND"
 # Also set for a child that serves others, and never finishes by itself.
 _SERVICE = "SESSION_MANAGER_FLEET_SERVICE"
+_SEPARATOR = ":"
 
 # An apply takes minutes; a resumed run waits for its state lock meanwhile.
 FINISH_SECONDS = 600.0
@@ -49,10 +50,12 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds:
     with _guard_lock:
         if _guard is not None:
             return
-        os.environ.setdefault(MARKER, uuid.uuid4().hex)
+        own = uuid.uuid4().hex
+        # A process that was itself started by a guarded one must end its own children only, not its siblings.
+        os.environ[MARKER] = _SEPARATOR.join(filter(None, [os.environ.get(MARKER), own]))
         _guard = subprocess.Popen(
             [
-                *(sys.executable, "-m", "session_manager_fleet.terraform.processes", os.environ[MARKER]),
+                *(sys.executable, "-m", "session_manager_fleet.terraform.processes", own),
                 *(str(finish_seconds), str(interrupt_seconds), str(os.getpid())),
             ],
             stdin=subprocess.PIPE,
@@ -108,15 +111,20 @@ def start(
     return process
 
 
-def _marked(marker: str, parent: int, *, services: bool = True) -> list[psutil.Process]:
-    """Return the running processes that carry the marker, without the parent, which may be about to exit."""
+def started_below(guarded: str, environment: Mapping[str, str]) -> bool:
+    """Return whether a process with this environment was started, directly or not, by a guarded process."""
+    return guarded in environment.get(MARKER, "").split(_SEPARATOR)
+
+
+def _marked(guarded: str, parent: int, *, services: bool = True) -> list[psutil.Process]:
+    """Return the running processes below a guarded process, without the parent, which may be about to exit."""
     found = []
     for process in psutil.process_iter():
         try:
             environment = process.environ()
             if (
                 process.pid != parent
-                and environment.get(MARKER) == marker
+                and started_below(guarded, environment)
                 and (services or _SERVICE not in environment)
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
@@ -126,16 +134,16 @@ def _marked(marker: str, parent: int, *, services: bool = True) -> list[psutil.P
     return found
 
 
-def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
-    """Let all marked processes finish; interrupt, then terminate, then kill those that do not."""
+def _sweep(guarded: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
+    """Let all processes below a guarded one finish; interrupt, then terminate, then kill those that do not."""
     deadline = time.monotonic() + finish_seconds
-    while time.monotonic() < deadline and _marked(marker, parent, services=False):
+    while time.monotonic() < deadline and _marked(guarded, parent, services=False):
         time.sleep(_POLL_SECONDS)
     steps = ((signal.SIGINT, interrupt_seconds), (signal.SIGTERM, _TERMINATE_SECONDS), (signal.SIGKILL, 1.0))
     for step, seconds in steps:
         deadline = time.monotonic() + seconds
         signalled: set[int] = set()
-        while remaining := _marked(marker, parent):
+        while remaining := _marked(guarded, parent):
             # A child that was being started may appear later.
             for process in remaining:
                 if process.pid not in signalled:
@@ -149,16 +157,16 @@ def _sweep(marker: str, finish_seconds: float, interrupt_seconds: float, parent:
             time.sleep(_POLL_SECONDS)
         else:
             time.sleep(_POLL_SECONDS)
-            if not _marked(marker, parent):
+            if not _marked(guarded, parent):
                 return
 
 
-def _guard_main(marker: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
+def _guard_main(guarded: str, finish_seconds: float, interrupt_seconds: float, parent: int) -> None:
     """Wait until the parent is gone, then end the processes that it left."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _sweep(marker, finish_seconds, interrupt_seconds, parent)
+    _sweep(guarded, finish_seconds, interrupt_seconds, parent)
 
 
 if __name__ == "__main__":

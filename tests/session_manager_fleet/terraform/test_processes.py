@@ -159,5 +159,39 @@ def test_there_is_one_guard_whatever_is_started(tmp_path: Path) -> None:
     processes.guard_children()
 
     # Commands that earlier tests have started have guards of their own.
-    own = [guard for guard in guards(os.environ[processes.MARKER]) if guard.cmdline()[-1] == str(os.getpid())]
-    assert len(own) == 1
+    assert len(guards(os.environ[processes.MARKER].split(":")[-1])) == 1
+
+
+# Guards its children, starts one that does the same and ends, and reports whether its first child still runs.
+NESTED_PARENT = """
+import os, subprocess, sys, time
+from session_manager_fleet.terraform import processes
+
+processes.guard_children(interrupt_seconds=0.1)
+sibling = subprocess.Popen(["/bin/sleep", "300"])
+inner = "import time; from session_manager_fleet.terraform import processes as p; p.guard_children(0.1)"
+inner += "; import subprocess; print(subprocess.Popen(['/bin/sleep', '300']).pid)"
+grandchild = int(subprocess.run([sys.executable, "-c", inner], check=True, capture_output=True, text=True).stdout)
+print(grandchild, flush=True)
+sys.stdin.readline()
+print(sibling.poll(), flush=True)
+"""
+
+
+def test_a_command_that_ends_leaves_the_other_children_of_its_parent_alone(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
+    with subprocess.Popen(
+        [sys.executable, "-c", NESTED_PARENT],
+        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        grandchild = int(parent.stdout.readline())
+        wait_for(lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == "zombie")
+        print("look", file=parent.stdin, flush=True)
+
+        assert parent.stdout.readline() == "None\n", "the sibling was ended, too"
