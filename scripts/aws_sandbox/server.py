@@ -23,7 +23,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from aws_sandbox import documents, log_groups, managed_instances, messages, resource_policies
+from aws_sandbox import documents, log_groups, managed_instances, messages, resource_policies, strict
 from aws_sandbox.automation import Automations
 from aws_sandbox.background import Background
 from aws_sandbox.compliance import Compliance
@@ -42,7 +42,6 @@ from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
-from aws_sandbox.strict import iam
 
 ADMINISTRATOR = "sandbox-administrator"
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -143,7 +142,7 @@ def _gateway(
             permissions.check,
             resource_policies.check_owner,
             identity.check,
-            iam.check,
+            strict.check,
             rules.check,
         ),
         operations={
