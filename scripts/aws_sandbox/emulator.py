@@ -21,7 +21,7 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_sandbox.model import CONTROL_PATH, SandboxError, SandboxOrganization
+from aws_sandbox.model import CONTROL_PATH, CONTROL_TOKEN_HEADER, SandboxError, SandboxOrganization
 from aws_sandbox.seed import SeedData, seed
 
 _START_SECONDS = 60.0
@@ -54,6 +54,7 @@ class Sandbox:
         self.seed_data = SeedData.of(organization)
         self.folder = folder
         self.endpoint_url = ready["endpoint_url"]
+        self._control_token = ready["control_token"]
         self._access_key_id = ready["administrator"]["access_key_id"]
         self._secret_access_key = ready["administrator"]["secret_access_key"]
         self._outsider = ready["outsider"]
@@ -223,7 +224,8 @@ class Sandbox:
         # http.client ignores proxies; the emulator is on this machine.
         connection = http.client.HTTPConnection(self.endpoint_url.removeprefix("http://"), timeout=timeout)
         with contextlib.closing(connection):
-            connection.request(method, f"{CONTROL_PATH}{name}", json.dumps(question or {}))
+            headers = {CONTROL_TOKEN_HEADER: self._control_token}
+            connection.request(method, f"{CONTROL_PATH}{name}", json.dumps(question or {}), headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         if response.status >= http.HTTPStatus.BAD_REQUEST:
@@ -283,7 +285,7 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "aws_sandbox.server"],
+            [sys.executable, "-P", "-m", "aws_sandbox.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=descriptor,

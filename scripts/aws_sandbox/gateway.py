@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import io
 import json
 import logging
@@ -17,7 +18,8 @@ from werkzeug.test import run_wsgi_app
 
 from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.lock import CallLock
-from aws_sandbox.model import CONTROL_PATH
+from aws_sandbox.model import CONTROL_PATH, CONTROL_TOKEN_HEADER
+from aws_sandbox.signatures import Secret, verify
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -32,6 +34,8 @@ Control = Callable[[dict[str, Any]], object]
 # SDKs send the same id with each attempt of an invocation; a retry follows soon, so few replies are kept.
 _INVOCATION = "HTTP_AMZ_SDK_INVOCATION_ID"
 _REMEMBERED_REPLIES = 1000
+# As WSGI names the header.
+_CONTROL_TOKEN = "HTTP_" + CONTROL_TOKEN_HEADER.upper().replace("-", "_")
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,10 @@ class Gateway:
     Args:
         moto: Answers calls without an operation here.
         lock: Held while a call is answered.
+        authority: Host and port of the emulator; requests to another one come from a web page that was misled.
+        control_token: Demanded for operations on the emulator itself.
         account_of: Returns the account of an access key, or an empty string.
+        secret_of: Returns the secret of the access key of a call.
         checks: Called in order before the operation; each may raise an AwsError.
         operations: Operations answered here, by (service, operation).
         observers: Called in order after every successful call.
@@ -54,7 +61,10 @@ class Gateway:
         moto: WSGIApplication,
         *,
         lock: CallLock,
+        authority: str,
+        control_token: str,
         account_of: Callable[[str], str],
+        secret_of: Callable[[Call], Secret],
         checks: Sequence[Check],
         operations: Operations,
         observers: Sequence[Observer],
@@ -62,7 +72,10 @@ class Gateway:
     ) -> None:
         self._moto_application = moto
         self._lock = lock
+        self._authority = authority
+        self._control_token = control_token
         self._account_of = account_of
+        self._secret_of = secret_of
         self._checks = checks
         self._operations = operations
         self._observers = observers
@@ -73,10 +86,15 @@ class Gateway:
         """Answer one request; always read its body to the end."""
         body = _body(environ)
         path = environ.get("PATH_INFO", "")
+        if environ.get("HTTP_HOST") != self._authority:
+            return _plain(403, "AccessDenied", f"The sandbox answers at {self._authority} only.")
         if path.startswith(CONTROL_PATH):
+            if not hmac.compare_digest(environ.get(_CONTROL_TOKEN, "").encode(), self._control_token.encode()):
+                return _plain(403, "AccessDenied", f"{CONTROL_TOKEN_HEADER} is not the token of this sandbox.")
             return self._control(environ["REQUEST_METHOD"], path.removeprefix(CONTROL_PATH), body)
+        # moto's own administration shows and changes everything, and asks for no credentials.
         if path.startswith("/moto-api"):
-            return self._moto(environ, body)
+            return _plain(404, "NotFound", "The sandbox has no administration of moto.")
         return self._aws(environ, body)
 
     def _aws(self, environ: WSGIEnvironment, body: bytes) -> Reply:
@@ -121,6 +139,7 @@ class Gateway:
         call.account_id = self._account_of(call.access_key)
         if not call.account_id:
             raise call.unknown_credentials()
+        verify(call, environ, body, self._secret_of(call))
         for check in self._checks:
             check(call)
         operation = self._operations.get((call.service, call.operation))

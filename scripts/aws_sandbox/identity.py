@@ -18,6 +18,7 @@ from moto.sts.models import sts_backends
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.policies import Document, Principal, Request, allows
+from aws_sandbox.signatures import Secret
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Identity:
         self._organizations = organizations
         self._organization_id = organization_id
         self._accounts: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
 
     def account_of(self, access_key: str) -> str:
         """Return the account of an access key; an empty string if the key is unknown."""
@@ -65,6 +67,20 @@ class Identity:
                 if access_key in partitions["aws"].access_keys:
                     self._accounts[access_key] = account_id
         return self._accounts.get(access_key, "")
+
+    def secret_of(self, call: Call) -> Secret:
+        """Return the secret of the access key of a call.
+
+        Raises:
+            AwsError: The access key was deleted.
+        """
+        key = iam_backends[call.account_id]["aws"].access_keys.get(call.access_key)
+        if key is None:
+            raise call.unknown_credentials()
+        if call.access_key not in self._tokens:
+            session = sts_backends[call.account_id]["aws"].get_assumed_role_from_access_key(call.access_key)
+            self._tokens[call.access_key] = session.session_token if session else ""
+        return Secret(key.secret_access_key, self._tokens[call.access_key])
 
     def caller(self, call: Call) -> Caller:
         """Return the caller of a call."""

@@ -17,6 +17,8 @@ OUTSIDER_ACCOUNT_ID = "987612340567"
 
 # Prefix of the operations on the emulator itself, such as `idle`.
 CONTROL_PATH = "/sandbox/"
+# Header with the random token that only the process knows which started the emulator.
+CONTROL_TOKEN_HEADER = "X-Sandbox-Token"  # noqa: S105 - the name, not the token
 
 
 class SandboxError(Exception):

@@ -1,8 +1,9 @@
 """The emulator's process: `python -m aws_sandbox.server`, started only by `Sandbox.start`.
 
 The first line of stdin is the organization as JSON, with the working `folder`. Once the emulator accepts requests, it
-writes one line of JSON to stdout: its URL and the credentials of two administrators, one in the management account and
-one in an account outside the organization. The process exits when stdin ends, that is, when its parent ends.
+writes one line of JSON to stdout: its URL, the token for operations on the emulator itself, and the credentials of two
+administrators, one in the management account and one in an account outside the organization. The process exits when
+stdin ends, that is, when its parent ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -114,7 +116,13 @@ def _create_administrator(account_id: str, region: str) -> dict[str, str]:
 
 
 def _gateway(
-    organization: SandboxOrganization, processes: FunctionProcesses, endpoint_url: str, folder: Path, *, enforced: bool
+    organization: SandboxOrganization,
+    processes: FunctionProcesses,
+    endpoint_url: str,
+    control_token: str,
+    folder: Path,
+    *,
+    enforced: bool,
 ) -> Gateway:
     """Connect the parts of the emulator."""
     lock, background, faults = CallLock(), Background(), Faults()
@@ -135,7 +143,10 @@ def _gateway(
     return Gateway(
         DomainDispatcherApplication(create_backend_app),
         lock=lock,
+        authority=endpoint_url.removeprefix("http://"),
+        control_token=control_token,
         account_of=identity.account_of,
+        secret_of=identity.secret_of,
         checks=(
             faults.check,
             organizations.check,
@@ -183,7 +194,9 @@ def serve(settings: dict[str, Any]) -> None:
     port = listener.getsockname()[1]
     endpoint_url = f"http://127.0.0.1:{port}"
 
-    gateway = _gateway(organization, processes, endpoint_url, folder, enforced=enforced)
+    control_token = secrets.token_urlsafe(32)
+
+    gateway = _gateway(organization, processes, endpoint_url, control_token, folder, enforced=enforced)
     _create_deployment_roles(organization)
     credentials = {
         name: _create_administrator(account_id, organization.home_region)
@@ -201,7 +214,7 @@ def serve(settings: dict[str, Any]) -> None:
         fd=listener.fileno(),
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    sys.stdout.write(json.dumps({"endpoint_url": endpoint_url, **credentials}) + "\n")
+    sys.stdout.write(json.dumps({"endpoint_url": endpoint_url, "control_token": control_token, **credentials}) + "\n")
     sys.stdout.flush()
     while os.read(0, 4096):
         pass

@@ -55,7 +55,8 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds:
         os.environ[MARKER] = _SEPARATOR.join(filter(None, [os.environ.get(MARKER), own]))
         _guard = subprocess.Popen(
             [
-                *(sys.executable, "-m", "session_manager_fleet.terraform.processes", own),
+                # Isolated: nothing in the caller's folder or PYTHONPATH is imported, whatever its name.
+                *(sys.executable, "-I", __file__, own),
                 *(str(finish_seconds), str(interrupt_seconds), str(os.getpid())),
             ],
             stdin=subprocess.PIPE,
@@ -63,7 +64,8 @@ def guard_children(interrupt_seconds: float = INTERRUPT_SECONDS, finish_seconds:
             stderr=subprocess.DEVNULL,
             # The guard must outlive a signal to the whole process group.
             start_new_session=True,
-            env={**_without_marker(os.environ), "PYTHONPATH": str(Path(__file__).parent.parent)},
+            cwd="/",
+            env=_without_marker(os.environ),
         )
 
 
