@@ -1,22 +1,27 @@
 locals {
   # The provider needs the role before it can ask AWS for the partition.
-  deployment_partition = (
+  role_partition = (
     startswith(var.region, "cn-") ? "aws-cn"
     : startswith(var.region, "us-gov-") ? "aws-us-gov"
+    : startswith(var.region, "eusc-") ? "aws-eusc"
     : "aws"
   )
+
+  # A plan reads, also the one that is saved, and the first half of `terraform apply` and `terraform destroy`.
+  role = terraform.applying || var.read_role == null ? var.deployment_role : var.read_role
 }
 
 provider "aws" {
-  region                  = var.region
-  allowed_account_ids     = [var.account_id]
-  skip_metadata_api_check = true
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+  # The endpoint of an opt-in region accepts only callers whose own account has enabled the region.
+  sts_region = var.home_region
 
   dynamic "assume_role" {
-    for_each = var.deployment_role[*]
+    for_each = local.role[*]
 
     content {
-      role_arn     = "arn:${local.deployment_partition}:iam::${var.account_id}:role/${assume_role.value.name}"
+      role_arn     = "arn:${local.role_partition}:iam::${var.account_id}:role/${assume_role.value.name}"
       external_id  = assume_role.value.external_id
       session_name = assume_role.value.session_name
       duration     = assume_role.value.duration

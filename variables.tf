@@ -32,7 +32,7 @@ variable "config_rule" {
 }
 
 variable "deployment_role" {
-  description = "Role to assume in the account, by name or by path and name (`path/Name`). `null` uses the caller's own credentials."
+  description = "Role to assume in the account, by name or by path and name (`path/Name`), for `terraform apply` and `terraform destroy`, and for plans without a `read_role`. `null` uses the caller's own credentials. AWS limits its `duration` to 1h if the caller is a role, too (role chaining)."
   type = object({
     name         = string
     external_id  = optional(string)
@@ -52,8 +52,13 @@ variable "deployment_role" {
   }
 
   validation {
-    condition     = var.deployment_role == null || can(regex("^([0-9]+[hms])+$", var.deployment_role.duration))
-    error_message = "The deployment_role.duration must be a duration such as 1h or 30m."
+    condition = var.deployment_role == null || try(
+      can(regex("^([0-9]+[hms])+$", var.deployment_role.duration))
+      && timecmp(timeadd("2000-01-01T00:00:00Z", var.deployment_role.duration), "2000-01-01T00:15:00Z") >= 0
+      && timecmp(timeadd("2000-01-01T00:00:00Z", var.deployment_role.duration), "2000-01-01T12:00:00Z") <= 0,
+      false
+    )
+    error_message = "The deployment_role.duration must be a duration of 15m to 12h, such as 1h or 30m."
   }
 }
 
@@ -105,7 +110,7 @@ variable "home_region" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.home_region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.home_region))
     error_message = "The home_region must be a region's name such as eu-west-1."
   }
 }
@@ -237,18 +242,49 @@ variable "preferences" {
   nullable = false
 }
 
+variable "read_role" {
+  description = "Role to assume in the account for plans, also those of `terraform apply` and `terraform destroy`, which then enter with the `deployment_role` only to change resources. `null` plans with the `deployment_role`."
+  type = object({
+    name         = string
+    external_id  = optional(string)
+    session_name = optional(string, "session-manager-rollout")
+    duration     = optional(string, "1h")
+  })
+  default = null
+
+  validation {
+    condition     = var.read_role == null || can(regex("^([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}$", var.read_role.name))
+    error_message = "The read_role.name must be a role name or path/name, not an ARN and without a leading slash."
+  }
+
+  validation {
+    condition     = var.read_role == null || can(regex("^[\\w+=,.@-]{2,64}$", var.read_role.session_name))
+    error_message = "The read_role.session_name must have 2 to 64 letters, digits or characters of _+=,.@-."
+  }
+
+  validation {
+    condition = var.read_role == null || try(
+      can(regex("^([0-9]+[hms])+$", var.read_role.duration))
+      && timecmp(timeadd("2000-01-01T00:00:00Z", var.read_role.duration), "2000-01-01T00:15:00Z") >= 0
+      && timecmp(timeadd("2000-01-01T00:00:00Z", var.read_role.duration), "2000-01-01T12:00:00Z") <= 0,
+      false
+    )
+    error_message = "The read_role.duration must be a duration of 15m to 12h, such as 1h or 30m."
+  }
+}
+
 variable "region" {
   description = "Region to configure."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "The region must be a region's name such as eu-west-1."
   }
 
   validation {
-    condition     = alltrue([for prefix in ["cn-", "us-gov-"] : startswith(var.region, prefix) == startswith(var.home_region, prefix)])
+    condition     = alltrue([for prefix in ["cn-", "us-gov-", "eusc-"] : startswith(var.region, prefix) == startswith(var.home_region, prefix)])
     error_message = "The region ${var.region} and the home_region ${var.home_region} are in different partitions, but an account belongs to one partition."
   }
 }

@@ -365,6 +365,10 @@ SETTINGS: Mapping[str, Rows] = {
         "session name with blank": ({"session_name": "a b"}, "deployment_role.session_name"),
         "duration without a unit": ({"duration": "60"}, "deployment_role.duration"),
         "no duration": ({"duration": ""}, "deployment_role.duration"),
+        "shortest session": ({"duration": "900s"}, ""),
+        "longest session": ({"duration": "12h"}, ""),
+        "session under 15 minutes": ({"duration": "14m59s"}, "deployment_role.duration"),
+        "session over 12 hours": ({"duration": "12h1s"}, "deployment_role.duration"),
     },
     # All of a target.
     "target": {

@@ -8,7 +8,7 @@ locals {
 
   # A region's name implies its partition; `*` is in every partition.
   regions_are_here = alltrue(flatten([
-    for prefix, partition in { "cn-" = "aws-cn", "us-gov-" = "aws-us-gov" } : [
+    for prefix, partition in { "cn-" = "aws-cn", "us-gov-" = "aws-us-gov", "eusc-" = "aws-eusc" } : [
       for region in var.session_key_regions : region == "*" || startswith(region, prefix) == (local.partition == partition)
     ]
   ]))

@@ -125,7 +125,7 @@ variable "session_key_regions" {
   nullable    = false
 
   validation {
-    condition     = length(var.session_key_regions) > 0 && alltrue([for region in var.session_key_regions : can(regex("^([*]|[a-z]{2}(-[a-z]+)+-[0-9])$", region))])
+    condition     = length(var.session_key_regions) > 0 && alltrue([for region in var.session_key_regions : can(regex("^([*]|[a-z]{2,4}(-[a-z]+)+-[0-9])$", region))])
     error_message = "The session_key_regions must be names of regions, or [\"*\"] for all."
   }
 }

@@ -108,7 +108,7 @@ variable "regions" {
   nullable    = false
 
   validation {
-    condition     = length(var.regions) > 0 && alltrue([for region in var.regions : can(regex("^([*]|[a-z]{2}(-[a-z]+)+-[0-9])$", region))])
+    condition     = length(var.regions) > 0 && alltrue([for region in var.regions : can(regex("^([*]|[a-z]{2,4}(-[a-z]+)+-[0-9])$", region))])
     error_message = "The regions must be names of regions, or [\"*\"] for all."
   }
 }

@@ -1,10 +1,15 @@
 """Call AWS: client configuration with retries, cheap sessions, assumed roles, and errors as one sentence."""
 
-from collections.abc import Iterator, Mapping
+import datetime
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import boto3
+import botocore.credentials
 import botocore.exceptions
 import botocore.loaders
 import botocore.session
@@ -27,6 +32,17 @@ _INVALID = {
     *("InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure"),
     *("SignatureDoesNotMatch", "InvalidSignatureException"),
 }
+
+
+# Regions that every account has; those that came after March 20, 2019 have to be enabled in each account. In other
+# partitions all are enabled. See "AWS Regions" in the AWS Account Management Reference Guide.
+_ENABLED_BY_DEFAULT = frozenset(
+    {"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"}
+    | {"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"}
+    | {"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"}
+)
+_SCP_DENIES = "explicit deny in a service control policy"
+_EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 
 
 class _Loader(botocore.loaders.Loader):
@@ -53,10 +69,24 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
         BotoCoreError: AWS_PROFILE names a profile that does not exist, or AWS_CONFIG_FILE cannot be read (see
             `translated_errors`).
     """
+    return boto3.Session(botocore_session=_core_session(), region_name=region, **credentials)
+
+
+def _core_session(role_arn: str = "") -> botocore.session.Session:
+    """Return a session of botocore, whose errors name the region, and the role that it is for."""
     session = botocore.session.Session()
     session.get_scoped_config()
     session.register_component("data_loader", _LOADER)
-    return boto3.Session(botocore_session=session, region_name=region, **credentials)
+    # Credentials of the global endpoint are not valid in opt-in regions.
+    session.set_config_variable("sts_regional_endpoints", "regional")
+
+    def name_place(**event: Any) -> None:  # noqa: ANN401 - as botocore has it
+        error = event["parsed"].get("Error")
+        if error:
+            error |= {"Region": event["context"].get("client_region") or "", "RoleArn": role_arn}
+
+    session.register("after-call", name_place)
+    return session
 
 
 @cache
@@ -71,6 +101,11 @@ def partitions() -> Mapping[str, str]:
         for partition in resolver.get_available_partitions()
         for region in resolver.get_available_endpoints("ssm", partition)
     }
+
+
+def is_opt_in(region: str) -> bool:
+    """Tell whether a region has to be enabled in an account before anything can be done there."""
+    return partitions().get(region) == "aws" and region not in _ENABLED_BY_DEFAULT
 
 
 def role_arn(account_id: str, role_name: str, region: str) -> str:
@@ -91,15 +126,7 @@ def translated_errors(action: str) -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "Unknown")
-        message = error.response.get("Error", {}).get("Message", "")
-        if code in _EXPIRED:
-            advice = "The AWS credentials have expired; sign in again."
-        elif code in _INVALID:
-            advice = "AWS does not accept these credentials; check AWS_PROFILE or the access key."
-        else:
-            advice = message.rstrip(".") + "."
-        raise AccessError(f"Cannot {action}: {code}. {advice}") from error
+        raise AccessError(f"Cannot {action}: {_described(error)}") from error
     except (
         botocore.exceptions.NoCredentialsError,
         botocore.exceptions.PartialCredentialsError,
@@ -115,22 +142,215 @@ def translated_errors(action: str) -> Iterator[None]:
         raise AccessError(f"Cannot {action}: {error}") from error
 
 
+def _described(error: botocore.exceptions.ClientError) -> str:
+    """Return AWS's error code and what to do, as sentences."""
+    details: Mapping[str, Any] = error.response.get("Error", {})
+    code, message = details.get("Code", "Unknown"), details.get("Message", "").rstrip(".")
+    region, role = details.get("Region", ""), details.get("RoleArn", "")
+    if code in _EXPIRED:
+        advice = "The AWS credentials have expired; sign in again."
+    elif code in _INVALID and role:
+        advice = (
+            f"AWS has just given these credentials of {role}, and does not accept them in {region}: the region is not "
+            f"enabled in the account. Run `aws account enable-region --region-name {region}` there and wait some "
+            "minutes, or leave the region out (`regions` in an override)."
+        )
+    elif code in _INVALID and is_opt_in(region):
+        advice = (
+            f"Either AWS does not accept these credentials, or the region {region} is not enabled in their account: "
+            "`aws sts get-caller-identity --region us-east-1` tells which."
+        )
+    elif code in _INVALID:
+        advice = "AWS does not accept these credentials; check AWS_PROFILE or the access key."
+    elif code == "RegionDisabledException":
+        advice = (
+            f"{message}. Activate STS for the region in the IAM console of that account, under Account settings, or "
+            "use a home region where it is active."
+        )
+    elif _SCP_DENIES in message:
+        advice = f"{message}. {service_control_policy(region)}"
+    else:
+        advice = f"{message}."
+    return f"{code}. {advice}"
+
+
+def service_control_policy(region: str) -> str:
+    """Return what to do where a service control policy denies a call, as Control Tower's region deny does."""
+    return (
+        f"A service control policy denies this in {region}, and no permission of the role can allow it: leave the "
+        "region out for the account (`regions` in an override), or exempt the role in the policy."
+    )
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose credentials these are.
+
+    Attributes:
+        account_id: The account.
+        arn: ARN of the user, or of the session of a role.
+    """
+
+    account_id: str
+    arn: str
+
+    @property
+    def is_role(self) -> bool:
+        """Whether it is the session of a role, for which AWS limits the sessions of further roles to one hour."""
+        return ":assumed-role/" in self.arn
+
+
+def caller_identity(session: boto3.Session, region: str) -> Caller:
+    """Return whose credentials a session has, as the STS endpoint of a region says.
+
+    Raises:
+        AccessError: There are no usable credentials, or their account has not enabled the region.
+    """
+    with _told_from_wrong_credentials(session, region), translated_errors("identify the AWS credentials"):
+        return _ask_identity(session, region)
+
+
+def _ask_identity(session: boto3.Session, region: str) -> Caller:
+    answer = session.client("sts", region_name=region, config=CLIENT_CONFIG).get_caller_identity()
+    return Caller(answer["Account"], answer["Arn"])
+
+
+@contextmanager
+def _told_from_wrong_credentials(session: boto3.Session, region: str) -> Iterator[None]:
+    """Ask another region when STS of an opt-in region refuses credentials: it refuses those of accounts without it.
+
+    Raises:
+        AccessError: The credentials are valid, and their account has not enabled the region.
+    """
+    try:
+        yield
+    except AccessError as error:
+        cause = error.__cause__
+        refused = isinstance(cause, botocore.exceptions.ClientError) and cause.response["Error"]["Code"] in _INVALID
+        if not refused or not is_opt_in(region):
+            raise
+        try:
+            caller = _ask_identity(session, "us-east-1")
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            raise error from cause
+        message = (
+            f"STS in {region} does not accept your credentials: the region is not enabled in their account "
+            f"{caller.account_id} ({caller.arn}). Run `aws account enable-region --region-name {region}` there and "
+            "wait some minutes, or use another home region."
+        )
+        raise AccessError(message) from cause
+
+
+@dataclass(frozen=True)
+class Validity:
+    """How long the caller's credentials are valid.
+
+    Attributes:
+        source: Where botocore found them: `env`, `assume-role-with-web-identity`, `custom-process`, `sso`…
+        ends: When they end and cannot be renewed; None if that is not known.
+        renewed: Whether they are renewed by themselves.
+    """
+
+    source: str
+    ends: datetime.datetime | None
+    renewed: bool
+
+    def __str__(self) -> str:
+        if self.ends:
+            return f"valid until {self.ends:%H:%M} UTC"
+        return f"renewed automatically ({self.source})" if self.renewed else f"from {self.source}"
+
+
+def validity() -> Validity:
+    """Return how long the credentials of the environment are valid, without a call of AWS.
+
+    Raises:
+        AccessError: There are no credentials, or AWS_CREDENTIAL_EXPIRATION is no time.
+    """
+    with translated_errors("use the AWS credentials"):
+        credentials = new_session().get_credentials()
+    if credentials is None:
+        raise AccessError("There are no AWS credentials; set AWS_PROFILE or sign in.")
+    if credentials.method == botocore.credentials.EnvProvider.METHOD:
+        return Validity("the environment", _given_end(), renewed=False)
+    return Validity(credentials.method, None, isinstance(credentials, botocore.credentials.RefreshableCredentials))
+
+
+def _given_end() -> datetime.datetime | None:
+    """Return the end that tools such as `aws configure export-credentials` name beside the credentials."""
+    text = os.environ.get(_EXPIRATION)
+    if not text:
+        return None
+    try:
+        end = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f'{_EXPIRATION} is "{text}", which is no time; write it as 2027-03-31T14:30:00Z, or unset it.'
+        raise AccessError(message) from error
+    return end.astimezone(datetime.UTC)
+
+
+class _Assumed(botocore.credentials.CredentialProvider):
+    """Gives a session the credentials of a role, which are renewed before they end."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, assume: Callable[[], dict[str, str]], seconds: int) -> None:
+        self._assume = assume
+        self._seconds = seconds
+
+    def load(self) -> botocore.credentials.RefreshableCredentials:
+        """Assume the role."""
+        return botocore.credentials.RefreshableCredentials.create_from_metadata(
+            self._assume(),
+            refresh_using=self._assume,
+            method=self.METHOD,
+            # The defaults, 15 and 10 minutes, would renew short sessions all the time.
+            advisory_timeout=min(900, self._seconds // 4),
+            mandatory_timeout=min(600, self._seconds // 6),
+        )
+
+
 def assume_role(
-    session: boto3.Session, arn: str, region: str, *, session_name: str, external_id: str | None = None
+    session: boto3.Session,
+    arn: str,
+    region: str,
+    *,
+    sts_region: str,
+    session_name: str,
+    external_id: str | None = None,
+    duration_seconds: int = 3600,
 ) -> boto3.Session:
-    """Return a session with temporary credentials (one hour) of a role.
+    """Return a session with temporary credentials of a role, which are renewed as long as those of the caller allow.
+
+    Args:
+        session: With credentials of the caller.
+        arn: ARN of the role.
+        region: Default region of clients.
+        sts_region: Region whose STS endpoint is asked; the account of the caller must have enabled it.
+        session_name: Name of the session in CloudTrail.
+        external_id: External id that the trust policy of the role requires.
+        duration_seconds: How long the credentials are valid.
 
     Raises:
         AccessError: The role does not exist or does not trust the caller.
     """
-    with translated_errors(f"assume {arn}"):
-        sts = session.client("sts", region_name=region, config=CLIENT_CONFIG)
-        identity = {"ExternalId": external_id} if external_id else {}
-        assumed = sts.assume_role(RoleArn=arn, RoleSessionName=session_name, **identity)  # type: ignore[arg-type]
-        credentials = assumed["Credentials"]
-    return new_session(
-        region,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+
+    def assume() -> dict[str, str]:
+        with _told_from_wrong_credentials(session, sts_region), translated_errors(f"assume {arn}"):
+            sts = session.client("sts", region_name=sts_region, config=CLIENT_CONFIG)
+            identity: Any = {"ExternalId": external_id} if external_id else {}
+            assumed = sts.assume_role(
+                RoleArn=arn, RoleSessionName=session_name, DurationSeconds=duration_seconds, **identity
+            )["Credentials"]
+        return {
+            "access_key": assumed["AccessKeyId"],
+            "secret_key": assumed["SecretAccessKey"],
+            "token": assumed["SessionToken"],
+            "expiry_time": assumed["Expiration"].isoformat(),
+        }
+
+    core = _core_session(arn)
+    provider = _Assumed(assume, duration_seconds)
+    core.register_component("credential_provider", botocore.credentials.CredentialResolver([provider]))
+    core.get_credentials()  # assume the role here, where callers expect its errors
+    return boto3.Session(botocore_session=core, region_name=region)

@@ -190,7 +190,7 @@ def bench_rendering(table: Table) -> None:
     )
     organization = Organization("o-sandbox1234", accounts, (*units, "Workloads"))
     settings = Settings.of(load_settings(_EXAMPLE), organization, "eu-west-1")
-    role = settings.organization.deployment_role
+    roles = settings.organization.roles
     regions = settings.organization.regions or []
 
     def everything() -> None:
@@ -203,7 +203,7 @@ def bench_rendering(table: Table) -> None:
         )
         renderer = TfvarsRenderer("organization.yaml")
         for target in selected.targets:
-            renderer.render(target, settings.effective(target.account, target.region), role)
+            renderer.render(target, settings.effective(target.account, target.region), roles)
 
     def naively() -> None:
         selected = select_targets(
@@ -215,7 +215,7 @@ def bench_rendering(table: Table) -> None:
         )
         for target in selected.targets:
             fresh = Settings.of(load_settings(_EXAMPLE), organization, "eu-west-1")
-            TfvarsRenderer("organization.yaml").render(target, fresh.effective(target.account, target.region), role)
+            TfvarsRenderer("organization.yaml").render(target, fresh.effective(target.account, target.region), roles)
 
     count = _ACCOUNTS * len(regions)
     mine = own_cpu(everything) / count * 1000

@@ -111,10 +111,10 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     binary = _stand_in(folder)
     naive = naive_loop(binary, folder, targets[:NAIVE_TARGETS])
     settings = Settings.of(load_settings(_SETTINGS), Organization.of(None, [], []), "eu-west-1")
-    renderer, role = renderer_of(settings), settings.organization.deployment_role
+    renderer, roles = renderer_of(settings), settings.organization.roles
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", "")
     backend = StateBackend("session-manager-state-123456789012", "eu-west-1", "session-manager")
-    job_settings = JobSettings(tools, role, backend)
+    job_settings = JobSettings(tools, roles, backend)
     (folder / "root").mkdir()
     terraform = Terraform(
         binary=str(binary),
@@ -124,7 +124,7 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     )
 
     def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
-        text = renderer.render(target, settings.effective(target.account, target.region), role)
+        text = renderer.render(target, settings.effective(target.account, target.region), roles)
         return Job(step, target, text, job_settings, plan_sha256, verify=again)
 
     begun, begun_cpu = time.monotonic(), time.process_time()

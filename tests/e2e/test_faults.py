@@ -27,7 +27,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.job import Job, JobSettings, perform
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
@@ -146,7 +146,7 @@ def workshop(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     terraform.init(backend.configuration(HOME), tmp_path / "init.log")
     settings = JobSettings(
         tools=Toolchain.of(terraform.root, terraform_version(binary)),
-        role=DeploymentRole(name=sandbox.organization.deployment_role),
+        roles=Roles(AccountRole(name=sandbox.organization.deployment_role)),
         backend=backend,
     )
     folder = tmp_path / "target"
@@ -390,7 +390,7 @@ def test_a_provider_that_crashes_is_a_failure_and_leaves_no_lock(workshop: Works
     real.init(workshop.settings.backend.configuration(HOME), tmp_path / "init.log")
     target = workshop.target
     variables = f'account_id = "{target.account.id}"\nregion = "{HOME}"\nhome_region = "{HOME}"\n'
-    variables += f'deployment_role = {{ name = "{workshop.settings.role.name}" }}\n'
+    variables += f'deployment_role = {{ name = "{workshop.settings.roles.deployment.name}" }}\n'
     job = replace(workshop.job(Step.PLAN), variables=variables)
     results: list[TargetResult] = []
     thread = threading.Thread(target=lambda: results.append(perform(job, workshop.folder, real)))

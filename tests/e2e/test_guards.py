@@ -66,7 +66,7 @@ def tfvars_of(account_id: str, *, role: str = "") -> str:
     target = Target(account, "eu-west-1", "eu-west-1")
     settings = context.settings
     return TfvarsRenderer("organization.yaml").render(
-        target, settings.effective(account, "eu-west-1"), settings.organization.deployment_role
+        target, settings.effective(account, "eu-west-1"), settings.organization.roles
     )
 
 

@@ -232,7 +232,7 @@ def test_the_root_refuses_bad_input(root: Terraform) -> None:
     assert "The account_id must have exactly 12 digits" in errors
     assert "The deployment_role.name must be a role name or path/name" in errors
     assert "The deployment_role.session_name must have 2 to 64" in errors
-    assert "The deployment_role.duration must be a duration such as 1h" in errors
+    assert "The deployment_role.duration must be a duration of 15m to 12h" in errors
     assert "The region must be a region's name" in region_errors
     assert "The region europe and the home_region cn-north-1 are in different partitions" in region_errors
 

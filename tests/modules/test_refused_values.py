@@ -19,7 +19,7 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.hcl import hcl
 from session_manager_fleet.preferences import expected_preferences
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.roles import AccountRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.installation import find_terraform
@@ -141,7 +141,7 @@ def refused_by_settings(key: tuple[str, str]) -> list[tuple[str | int, ...]]:
         if table in FOUNDATION:
             FOUNDATION[table].model_validate(values[table])
         elif table == "deployment_role":
-            DeploymentRole.model_validate(values[table])
+            AccountRole.model_validate(values[table])
         else:
             TargetSettings.model_validate(values)
     except ValidationError as error:

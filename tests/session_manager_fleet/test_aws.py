@@ -10,7 +10,7 @@ from session_manager_fleet import aws
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
 from session_manager_fleet.aws import new_session, partitions
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.roles import AccountRole
 from session_manager_fleet.targets.session import account_session
 
 KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret", "aws_session_token": "token"}
@@ -53,7 +53,7 @@ def test_a_profile_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
     with pytest.raises(AccessError, match=r"Cannot use the AWS credentials for account 1.*nobody"):
-        account_session(Account("1", "Management", role=MANAGEMENT), "eu-west-1", DeploymentRole(name="r"))
+        account_session(Account("1", "Management", role=MANAGEMENT), "eu-west-1", "eu-west-1", AccountRole(name="r"))
 
 
 def test_a_file_of_the_aws_configuration_that_cannot_be_used_is_told(
@@ -62,12 +62,12 @@ def test_a_file_of_the_aws_configuration_that_cannot_be_used_is_told(
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/Deploy")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "no-token"))
     with pytest.raises(AccessError, match=r"^Cannot assume .*Deploy: .*No such file or directory.*no-token"):
-        account_session(Account("1", "Member"), "eu-west-1", DeploymentRole(name="Deploy"))
+        account_session(Account("1", "Member"), "eu-west-1", "eu-west-1", AccountRole(name="Deploy"))
 
     (tmp_path / "config").write_text("no section", encoding="utf-8")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     with pytest.raises(AccessError, match=r"^Cannot use the AWS credentials for account 1: Unable to parse config"):
-        account_session(Account("1", "Member"), "eu-west-1", DeploymentRole(name="Deploy"))
+        account_session(Account("1", "Member"), "eu-west-1", "eu-west-1", AccountRole(name="Deploy"))
 
 
 def test_the_partitions_are_known_whatever_the_aws_configuration_is(

@@ -87,7 +87,7 @@ def start(
         warnings=warnings_of(inventory),
         exceptions=[entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets],
     )
-    _check(inventory, selected.targets, running, console)
+    _check(inventory, selected.targets, running, console, changes=command != "plan")
     if command != DESTROY:
         order.refuse_before_log_archive(inventory, selected.targets, selection)
     run = RunFolder.create(running.runs)
@@ -136,7 +136,7 @@ def prepare(
     Raises:
         FleetError: Something is missing; all of it is reported at once.
     """
-    _check(inventory, targets, running, console)
+    _check(inventory, targets, running, console, changes=beginning.command != "plan")
     return _prepare(inventory, run, lock, beginning, targets, running, console)
 
 
@@ -153,10 +153,12 @@ def _prepare(
     return Operation.prepare(inventory, run, lock, beginning, targets, observer, running.options)
 
 
-def _check(inventory: Inventory, targets: Sequence[Target], running: Running, console: Console) -> None:
+def _check(
+    inventory: Inventory, targets: Sequence[Target], running: Running, console: Console, *, changes: bool
+) -> None:
     """Check everything that the command needs, and say which provider it uses if it had to be searched for."""
     regions = len({target.region for target in targets})
-    needed = [*_of_machine(running, regions), *prerequisites.of_organization(inventory, targets)]
+    needed = [*_of_machine(running, regions), *prerequisites.of_organization(inventory, targets, changes=changes)]
     prerequisites.refuse_missing(prerequisites.examine(needed))
     if running.options.runs_terraform:
         _say_provider(running, console)

@@ -38,7 +38,7 @@ from session_manager_fleet.run.saved_plan import (
     check,
     save_manifest,
 )
-from session_manager_fleet.settings import DeploymentRole
+from session_manager_fleet.settings import Roles
 from session_manager_fleet.targets import Target, account_session
 from session_manager_fleet.terraform import (
     StalePlanError,
@@ -86,13 +86,13 @@ class JobSettings:
 
     Attributes:
         tools: Versions that plans are made with.
-        role: The role to assume in the accounts.
+        roles: The roles to assume in the accounts.
         backend: Backend of the states.
         options: Options of the run.
     """
 
     tools: Toolchain
-    role: DeploymentRole
+    roles: Roles
     backend: StateBackend
     options: RunOptions = field(default_factory=RunOptions)
 
@@ -270,7 +270,9 @@ def _call_again(job: Job, error: FleetError) -> None:
 
 
 def _session(job: Job) -> boto3.Session:
-    return account_session(job.target.account, job.target.region, job.settings.role)
+    roles, target = job.settings.roles, job.target
+    role = roles.deployment if job.step is Step.APPLY else roles.reader
+    return account_session(target.account, target.region, target.home_region, role)
 
 
 def _now() -> datetime.datetime:

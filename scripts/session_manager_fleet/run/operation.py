@@ -114,13 +114,15 @@ class Operation:
         backend = StateBackend.find(settings, inventory.home_region)
         job_settings = JobSettings(
             tools=Toolchain.of(ROOT_MODULE, terraform_version(binary)),
-            role=settings.deployment_role,
+            roles=settings.roles,
             backend=backend,
             options=options,
         )
         regions = dict.fromkeys(target.region for target in targets)
         backends = {region: backend.configuration(region) for region in regions}
-        secrets = tuple(text for text in (settings.deployment_role.external_id,) if text)
+        secrets = tuple(
+            text for text in (settings.deployment_role.external_id, settings.roles.reader.external_id) if text
+        )
         site = Site(job_settings.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
@@ -205,7 +207,7 @@ class Operation:
         current, settings = replace(target, account=account), self.inventory.settings
         retry_token = self.retry_tokens.get(target.key, 0)
         effective = with_retry_token(settings.effective(account, target.region), retry_token)
-        text = self._renderer.render(current, effective, settings.organization.deployment_role)
+        text = self._renderer.render(current, effective, settings.organization.roles)
         return Job(
             step,
             target,

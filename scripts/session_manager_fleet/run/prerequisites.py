@@ -6,12 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from session_manager_fleet.accounts import MANAGEMENT
-from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
-from session_manager_fleet.errors import AccessError, FleetError, InputError
-from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.aws import caller_identity, new_session, translated_errors, validity
+from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
+from session_manager_fleet.settings import CHAINED_SECONDS, AccountRole
+from session_manager_fleet.targets import Inventory, Target, account_session
 from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
 
 _MIB = 1024**2
@@ -34,7 +35,8 @@ class Prerequisite:
     """Something that a command needs.
 
     Attributes:
-        name: `terraform`, `provider`, `temporary_folder`, `disk`, `credentials`, `state_bucket`, `role`.
+        name: `terraform`, `provider`, `temporary_folder`, `disk`, `credentials`, `state_bucket`, `role`,
+            `deployment_role`.
         check: Returns what was found; raises a FleetError that says what is missing and what to do.
         after: Name of a prerequisite without which this one cannot be checked; empty for none.
     """
@@ -82,17 +84,29 @@ def of_machine(
     return [*needed, Prerequisite("disk", lambda: _disk(environment, runs, regions if runs_terraform else 0))]
 
 
-def of_organization(inventory: Inventory, targets: Sequence[Target]) -> list[Prerequisite]:
-    """Return what is needed in AWS: credentials, the state bucket, and the role in the accounts.
+def of_organization(inventory: Inventory, targets: Sequence[Target], *, changes: bool = False) -> list[Prerequisite]:
+    """Return what is needed in AWS: credentials, the state bucket, and the roles in the accounts.
 
     One account without the role fails by itself, in its own target. The role is missing only if the first accounts
     lack it, all of them.
+
+    Args:
+        inventory: The organization and its settings.
+        targets: Targets of the command.
+        changes: Whether the command changes resources, so that it needs the deployment role, too.
     """
-    region = inventory.home_region
+    roles = inventory.settings.organization.roles
+    reads = "organization.read_role" if roles.read else "organization.deployment_role"
+    needed = {"role": (roles.reader, reads)}
+    if changes and roles.read:
+        needed["deployment_role"] = (roles.deployment, "organization.deployment_role")
     return [
-        Prerequisite("credentials", lambda: _credentials(region)),
+        Prerequisite("credentials", lambda: _credentials(inventory)),
         Prerequisite("state_bucket", lambda: _state_bucket(inventory), after="credentials"),
-        Prerequisite("role", lambda: _role(inventory, targets), after="credentials"),
+        *(
+            Prerequisite(name, partial(_role, inventory, targets, role, key), after="credentials")
+            for name, (role, key) in needed.items()
+        ),
     ]
 
 
@@ -175,10 +189,36 @@ def _disk(environment: Mapping[str, str], runs: Path, regions: int) -> str:
     return f"{free // _MIB} MiB free in {there}, {needed // _MIB} MiB needed"
 
 
-def _credentials(region: str) -> str:
-    with translated_errors("identify the AWS credentials"):
-        client = new_session(region).client("sts", region_name=region, config=CLIENT_CONFIG)
-        return client.get_caller_identity()["Arn"]
+def _credentials(inventory: Inventory) -> str:
+    with translated_errors("use the AWS credentials"):
+        session = new_session()
+    caller = caller_identity(session, inventory.home_region)
+    if caller.is_role:
+        _refuse_long_sessions(inventory, caller.arn)
+    return f"{caller.arn}, {validity()}"
+
+
+def _refuse_long_sessions(inventory: Inventory, arn: str) -> None:
+    """Refuse sessions that AWS does not give a role: those of the roles that it assumes last one hour at most.
+
+    Raises:
+        InputError: A role of the settings has a longer duration.
+    """
+    settings = inventory.settings
+    problems = [
+        Problem(
+            f"The duration {role.duration} is too long: your credentials are those of a role ({arn}), and AWS limits "
+            "the sessions of the roles that a role assumes to 1h (role chaining). Write 1h or less.",
+            settings.document.where(("organization", key, "duration")),
+        )
+        for key, role in (
+            ("deployment_role", settings.organization.deployment_role),
+            ("read_role", settings.organization.read_role),
+        )
+        if role is not None and role.duration_seconds > CHAINED_SECONDS
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _state_bucket(inventory: Inventory) -> str:
@@ -188,22 +228,17 @@ def _state_bucket(inventory: Inventory) -> str:
     return backend.address
 
 
-def _role(inventory: Inventory, targets: Sequence[Target]) -> str:
-    role = inventory.settings.organization.deployment_role
-    accounts = {
-        target.account.id: target.account
-        for target in targets
-        if target.account.role != MANAGEMENT or role.in_management_account
-    }
+def _role(inventory: Inventory, targets: Sequence[Target], role: AccountRole, key: str) -> str:
+    accounts = {target.account.id: target.account for target in targets if role.is_assumed_in(target.account)}
     refusals: list[AccessError] = []
     for account in list(accounts.values())[:_ROLES_TRIED]:
         try:
-            inventory.session(account, inventory.home_region)
+            account_session(account, inventory.home_region, inventory.home_region, role)
         except AccessError as error:
             refusals.append(error)
         else:
             return f"{role.name} (tried in {account.id} {account.name})"
     if refusals:
-        advice = "Create the role, let it trust your credentials, or correct organization.deployment_role."
+        advice = f"Create the role, let it trust your credentials, or correct {key}."
         raise AccessError(f"{refusals[0]} {advice}")
     return "no selected account needs it"

@@ -14,9 +14,13 @@ from session_manager_fleet.settings.foundation import LogArchive as LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings
 from session_manager_fleet.settings.parsed import ParsedSettings as ParsedSettings, load_settings as load_settings
+from session_manager_fleet.settings.roles import (
+    CHAINED_SECONDS as CHAINED_SECONDS,
+    AccountRole as AccountRole,
+    Roles as Roles,
+)
 from session_manager_fleet.settings.schema import (
     REST as REST,
-    DeploymentRole as DeploymentRole,
     OrganizationSettings as OrganizationSettings,
     Wave as Wave,
 )

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
+from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
 from session_manager_fleet.settings.types import (
@@ -26,22 +27,6 @@ Component = Literal["instance_policy", "config_rule", "preferences"]
 # The wave of the log archive and the guardrails, before all others, and that of targets that match no wave, after them.
 FOUNDATION = "foundation"
 REST = "rest"
-
-
-class DeploymentRole(StrictModel):
-    """The role in every account that Terraform assumes."""
-
-    name: str = Field(pattern=r"^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$", max_length=512)
-    """Name of the role, or path and name; no ARN."""
-    external_id: str | None = Field(None, pattern=r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$")
-    """External id that its trust policy requires."""
-    session_name: str = Field("session-manager-rollout", pattern=r"^[A-Za-z0-9+=,.@_-]{2,64}$")
-    """Name of its sessions in CloudTrail."""
-    duration: str = Field("1h", pattern=r"^([0-9]+[hms])+$")
-    """How long its credentials are valid."""
-    in_management_account: bool = False
-    """Whether the role also exists in the management account. Control Tower does not create its role there; without
-    it, the caller's credentials are used."""
 
 
 class AccountsSource(StrictModel):
@@ -83,7 +68,11 @@ class OrganizationSettings(StrictModel):
     """Region of the resources that exist once per account."""
     regions: list[Region] | None = Field(None, min_length=1)
     """All regions to configure, the home region among them."""
-    deployment_role: DeploymentRole
+    deployment_role: AccountRole
+    """The role in every account that apply and destroy assume to change resources."""
+    read_role: AccountRole | None = None
+    """The role in every account that plan, verify and doctor assume, and the plans of apply and destroy; by default the
+    deployment role."""
     accounts: AccountsSource = AccountsSource()
     log_archive_account: AccountPattern | None = Field(None, min_length=1)
     """Id or name of the log-archive account, if the source of the accounts does not know it."""
@@ -105,6 +94,21 @@ class OrganizationSettings(StrictModel):
         if self.home_region and self.regions and self.home_region not in self.regions:
             raise ValueError(f'the home region "{self.home_region}" must be one of "regions"')
         return self
+
+    @model_validator(mode="after")
+    def _reads_where_it_deploys(self) -> Self:
+        read = self.read_role
+        if read is not None and self.deployment_role.in_management_account and not read.in_management_account:
+            raise ValueError(
+                "read_role.in_management_account must be true, as that of the deployment_role: otherwise the "
+                "management account would be planned with the deployment role"
+            )
+        return self
+
+    @property
+    def roles(self) -> Roles:
+        """The roles in every account."""
+        return Roles(self.deployment_role, self.read_role)
 
 
 class Rendering(StrictModel):

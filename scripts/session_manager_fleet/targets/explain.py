@@ -120,11 +120,11 @@ def _values(settings: Settings, target: Target) -> Iterator[ExplainedValue]:
     for key_path, value in _leaves(effective.foundation):
         where = _where(settings, key_path[:1])
         yield ExplainedValue(format_key_path(key_path), value, str(key_path[0]), where, placed_by=role)
-    rendered = variables_of(target, effective, settings.organization.deployment_role)["deployment_role"]
-    for key_path, value in _leaves({"deployment_role": rendered}):
+    rendered = variables_of(target, effective, settings.organization.roles)
+    for key_path, value in _leaves({key: rendered[key] for key in ("deployment_role", "read_role") if key in rendered}):
         key, written = format_key_path(key_path), ("organization", *key_path)
         if written in settings.document.lines:
-            placed_by = role if rendered is None else ""
+            placed_by = role if value is None else ""
             yield ExplainedValue(key, value, "organization", _where(settings, written), placed_by=placed_by)
         else:
             yield ExplainedValue(key, value, BUILT_IN)

@@ -111,12 +111,12 @@ class Inventory:
             raise InputError(list(problems.values()))
 
     def session(self, account: Account, region: str) -> boto3.Session:
-        """Return a session in an account, with the deployment role wherever Terraform uses it.
+        """Return a session in an account that reads, with the role of plans.
 
         Raises:
             AccessError: The role cannot be assumed.
         """
-        return account_session(account, region, self.settings.organization.deployment_role)
+        return account_session(account, region, self.home_region, self.settings.organization.roles.reader)
 
 
 def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:

@@ -2,13 +2,20 @@
 
 import boto3
 
-from session_manager_fleet.accounts import MANAGEMENT, Account
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import assume_role, new_session, role_arn, translated_errors
-from session_manager_fleet.settings import DeploymentRole
+from session_manager_fleet.settings import AccountRole
 
 
-def account_session(account: Account, region: str, role: DeploymentRole) -> boto3.Session:
-    """Return a session in an account, with the deployment role wherever Terraform uses it.
+def account_session(account: Account, region: str, home_region: str, role: AccountRole) -> boto3.Session:
+    """Return a session in an account, with a role wherever Terraform uses it, or else with the caller's credentials.
+
+    Args:
+        account: The account.
+        region: Default region of clients.
+        home_region: Region whose STS endpoint is asked: that of an opt-in region accepts only callers whose own account
+            has enabled the region.
+        role: The role.
 
     Raises:
         AccessError: The role cannot be assumed.
@@ -16,7 +23,14 @@ def account_session(account: Account, region: str, role: DeploymentRole) -> boto
     with translated_errors(f"use the AWS credentials for account {account.id}"):
         session = new_session(region)
         session.get_credentials()  # look them up here, where errors are translated
-    if account.role == MANAGEMENT and not role.in_management_account:
+    if not role.is_assumed_in(account):
         return session
-    arn = role_arn(account.id, role.name, region)
-    return assume_role(session, arn, region, session_name=role.session_name, external_id=role.external_id)
+    return assume_role(
+        session,
+        role_arn(account.id, role.name, region),
+        region,
+        sts_region=home_region,
+        session_name=role.session_name,
+        external_id=role.external_id,
+        duration_seconds=role.duration_seconds,
+    )

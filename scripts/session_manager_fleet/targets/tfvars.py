@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.hcl import hcl
-from session_manager_fleet.settings import DeploymentRole, EffectiveSettings
+from session_manager_fleet.settings import EffectiveSettings, Roles
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.variables import variables_of
 
@@ -57,7 +57,7 @@ class TfvarsRenderer:
         with self._template_errors():
             self._template = environment.get_template(TEMPLATE)
 
-    def render(self, target: Target, settings: EffectiveSettings, role: DeploymentRole) -> str:
+    def render(self, target: Target, settings: EffectiveSettings, roles: Roles) -> str:
         """Return the text of a target's tfvars; the result is deterministic.
 
         Raises:
@@ -65,7 +65,7 @@ class TfvarsRenderer:
         """
         with self._template_errors():
             return self._template.render(
-                source=self._source, target=target, variables=variables_of(target, settings, role)
+                source=self._source, target=target, variables=variables_of(target, settings, roles)
             )
 
     def _hcl(self, value: Any) -> str:  # noqa: ANN401 - a template may pass any value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.files import write_private
-from session_manager_fleet.settings import DeploymentRole, EffectiveSettings, Settings
+from session_manager_fleet.settings import EffectiveSettings, Roles, Settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
 
@@ -62,7 +62,7 @@ def _lines(text: str) -> list[str]:
 def render(
     renderer: TfvarsRenderer,
     settings_of: Callable[[Target], EffectiveSettings],
-    role: DeploymentRole,
+    roles: Roles,
     targets: Sequence[Target],
     folder: Path,
     *,
@@ -73,7 +73,7 @@ def render(
     Args:
         renderer: The renderer.
         settings_of: Returns the settings of a target.
-        role: The role in every account.
+        roles: The roles in every account.
         targets: The targets.
         folder: Folder of the files.
         find_stale: Also return files of targets that no longer exist.
@@ -84,7 +84,7 @@ def render(
     rendered = []
     for target in targets:
         path = folder / f"{target.key}.tfvars"
-        text = renderer.render(target, settings_of(target), role)
+        text = renderer.render(target, settings_of(target), roles)
         rendered.append(RenderedFile(path, text, _read(path) if path.is_file() else None))
     if find_stale:
         expected = {file.path for file in rendered}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import botocore.exceptions
 
-from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, translated_errors
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.settings import OrganizationSettings
 from session_manager_fleet.targets import Target
@@ -47,10 +47,9 @@ class StateBackend:
         """
         state = settings.state
         region = state.region or home_region
-        with translated_errors("identify the account of the AWS credentials"):
+        with translated_errors("use the AWS credentials"):
             session = new_session()
-            sts = session.client("sts", region_name=region, config=CLIENT_CONFIG)
-            account_id = sts.get_caller_identity()["Account"]
+        account_id = caller_identity(session, region).account_id
         backend = cls(
             state.bucket or f"session-manager-state-{account_id}", region, state.key_prefix, state.kms_key_arn or ""
         )

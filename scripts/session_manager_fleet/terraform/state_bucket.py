@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 
-from session_manager_fleet.aws import CLIENT_CONFIG, new_session, partitions, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, partitions, translated_errors
 
 if TYPE_CHECKING:  # the stubs are for developers only
     from mypy_boto3_s3 import S3Client
@@ -43,9 +43,9 @@ class StateBucket:
         Raises:
             AccessError: There are no usable credentials.
         """
-        with translated_errors("identify the account of the AWS credentials"):
-            sts = new_session().client("sts", region_name=region, config=CLIENT_CONFIG)
-            account_id = sts.get_caller_identity()["Account"]
+        with translated_errors("use the AWS credentials"):
+            session = new_session()
+        account_id = caller_identity(session, region).account_id
         return cls(f"session-manager-state-{account_id}", account_id, region)
 
     @property

@@ -26,7 +26,7 @@ from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient
 from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.session import account_session
 from session_manager_fleet.terraform.backend import StateBackend
@@ -42,7 +42,7 @@ BUCKET = "session-manager-state-123456789012"
 EXTERNAL_ID = "external-canary"
 SETTINGS = JobSettings(
     tools=Toolchain("1.11.4", "5.100.0", "0.1.0", "0" * 64),
-    role=DeploymentRole(name="Deployment", external_id=EXTERNAL_ID),
+    roles=Roles(AccountRole(name="Deployment", external_id=EXTERNAL_ID)),
     backend=StateBackend(BUCKET, "us-east-1", "session-manager"),
 )
 STATES = f"s3://{BUCKET}/session-manager in us-east-1"
@@ -138,7 +138,7 @@ def aws(credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  
 
 def write_document(**changes: object) -> None:
     text = render(build({**PREFERENCES, **changes}))
-    ssm = account_session(TARGET.account, HOME, SETTINGS.role).client("ssm")
+    ssm = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm")
     ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
 
 
@@ -303,7 +303,7 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
     write_document()
     assert perform(job(Step.PLAN, verify=True), folder, terraform).verified is True
 
-    ssm = account_session(TARGET.account, HOME, SETTINGS.role).client("ssm")
+    ssm = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm")
     ssm.modify_document_permission(Name=DOCUMENT, PermissionType="Share", AccountIdsToAdd=["999999999999"])
     result = perform(job(Step.PLAN, verify=True), folder, terraform)
 

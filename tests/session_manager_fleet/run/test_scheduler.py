@@ -26,7 +26,8 @@ from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
-from session_manager_fleet.settings.schema import DeploymentRole, Wave
+from session_manager_fleet.settings.roles import AccountRole, Roles
+from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
@@ -34,7 +35,7 @@ from session_manager_fleet.terraform.backend import StateBackend
 HOME, OTHER = "eu-west-1", "us-east-1"
 SETTINGS = JobSettings(
     Toolchain("1.11.4", "5.100.0", "0.1.0", ""),
-    DeploymentRole(name="Deployment"),
+    Roles(AccountRole(name="Deployment")),
     StateBackend("states", HOME, "session-manager"),
 )
 

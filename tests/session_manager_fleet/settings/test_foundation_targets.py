@@ -153,9 +153,7 @@ def test_the_variables_are_rendered_where_they_belong(settings_file: SettingsFil
         selection=Selection(everything=True),
     )
     for target in selected.targets:
-        text = renderer.render(
-            target, settings.effective(target.account, target.region), settings.organization.deployment_role
-        )
+        text = renderer.render(target, settings.effective(target.account, target.region), settings.organization.roles)
         assert ("\nlog_archive = {" in text) == (target.account is ARCHIVE)
         assert ("\nguardrails = {" in text) == (target.account is MANAGER)
 

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from session_manager_fleet.hcl import hcl
-from session_manager_fleet.settings import DeploymentRole, TargetSettings
+from session_manager_fleet.settings import AccountRole, TargetSettings
 from session_manager_fleet.terraform.installation import find_terraform
 
 REPOSITORY = Path(__file__).parents[3]
@@ -31,5 +31,5 @@ def test_every_attribute_has_the_default_of_the_root_module(tmp_path: Path) -> N
     state = json.loads((tmp_path / "terraform.tfstate.d" / ACCOUNT / "terraform.tfstate").read_text(encoding="utf-8"))
     assert {name: output["value"] for name, output in state["outputs"].items()} == {
         **defaults,
-        "deployment_role": DeploymentRole(name="Deploy").model_dump(exclude={"in_management_account"}),
+        "deployment_role": AccountRole(name="Deploy").model_dump(exclude={"in_management_account"}),
     }

@@ -1,5 +1,6 @@
 """Settings, organization, regions and credentials checked against each other."""
 
+import datetime
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -275,18 +276,19 @@ def test_the_external_id_is_sent_only_if_there_is_one(monkeypatch: pytest.Monkey
     asked: list[dict[str, str]] = []
 
     class Sts:
-        def assume_role(self, **arguments: str) -> dict[str, dict[str, str]]:
+        def assume_role(self, **arguments: str) -> dict[str, dict[str, object]]:
             asked.append(arguments)
-            return {"Credentials": {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}}
+            keys = {"AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c"}
+            return {"Credentials": {**keys, "Expiration": datetime.datetime.now(datetime.UTC)}}
 
     monkeypatch.setattr(boto3.Session, "client", lambda *_, **__: Sts())
 
     for external_id in (None, "handshake"):
-        assume_role(boto3.Session(), "arn", HOME, session_name="me", external_id=external_id)
+        assume_role(boto3.Session(), "arn", HOME, sts_region=HOME, session_name="me", external_id=external_id)
 
     assert asked == [
-        {"RoleArn": "arn", "RoleSessionName": "me"},
-        {"RoleArn": "arn", "RoleSessionName": "me", "ExternalId": "handshake"},
+        {"RoleArn": "arn", "RoleSessionName": "me", "DurationSeconds": 3600},
+        {"RoleArn": "arn", "RoleSessionName": "me", "DurationSeconds": 3600, "ExternalId": "handshake"},
     ]
 
 

@@ -18,7 +18,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.hcl import hcl, quote
 from session_manager_fleet.settings.layers import EffectiveSettings, Settings
 from session_manager_fleet.settings.parsed import load_settings
-from session_manager_fleet.settings.schema import DeploymentRole
+from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
@@ -26,7 +26,8 @@ from session_manager_fleet.targets.tfvars_files import renderer_of
 from session_manager_fleet.targets.variables import variables_of
 
 ROOT = Path(__file__).parents[3]
-ROLE = DeploymentRole(name="Deploy")
+ROLE = AccountRole(name="Deploy")
+ROLES = Roles(ROLE)
 HOME = "eu-west-1"
 PLAIN = EffectiveSettings(TargetSettings(), {}, frozenset())
 
@@ -193,7 +194,7 @@ def test_the_root_module_reads_back_what_was_set(tmp_path: Path, make_settings: 
     )
 
     home = target(region=HOME)
-    outputs = read_back(tmp_path, TfvarsRenderer("organization.yaml").render(home, effective, ROLE))
+    outputs = read_back(tmp_path, TfvarsRenderer("organization.yaml").render(home, effective, ROLES))
 
     assert outputs == {
         "account_id": "111122223333",
@@ -235,7 +236,7 @@ def test_what_stands_in_the_settings_arrives_whatever_the_account_is_called(
     account = Account("111122223333", name)
     loaded = Settings.of(load_settings(path), Organization.of(None, [account], []), HOME)
 
-    rendered = renderer_of(loaded).render(Target(account, HOME, HOME), loaded.effective(account, HOME), ROLE)
+    rendered = renderer_of(loaded).render(Target(account, HOME, HOME), loaded.effective(account, HOME), ROLES)
 
     outputs = read_back(root_variables, rendered)
     assert outputs["tags"] == tags
@@ -249,7 +250,7 @@ def test_a_rendered_file_is_formatted(tmp_path: Path, make_settings: Callable[[s
           tags: {a: b, "cost centre": c, Größe: d, managed-by: e, "1st": f, "${x}": g}
         """).effective(Account("111122223333", "Payments"), HOME)
 
-    assert_formatted(tmp_path, TfvarsRenderer("organization.yaml").render(target(), effective, ROLE))
+    assert_formatted(tmp_path, TfvarsRenderer("organization.yaml").render(target(), effective, ROLES))
 
 
 def test_equal_settings_give_equal_bytes(make_settings: Callable[[str], Settings]) -> None:
@@ -261,7 +262,7 @@ def test_equal_settings_give_equal_bytes(make_settings: Callable[[str], Settings
     )
 
     rendered = {
-        TfvarsRenderer("organization.yaml").render(target(), effective, ROLE) for effective in (first, second, first)
+        TfvarsRenderer("organization.yaml").render(target(), effective, ROLES) for effective in (first, second, first)
     }
 
     assert len(rendered) == 1
@@ -272,14 +273,14 @@ def test_equal_settings_give_equal_bytes(make_settings: Callable[[str], Settings
 def test_a_hostile_account_name_stays_within_its_comment(name: str) -> None:
     renderer = TfvarsRenderer("organization.yaml")
 
-    lines = renderer.render(target(name), PLAIN, ROLE).splitlines()
+    lines = renderer.render(target(name), PLAIN, ROLES).splitlines()
 
-    assert lines[1:] == renderer.render(target("plain"), PLAIN, ROLE).splitlines()[1:]
+    assert lines[1:] == renderer.render(target("plain"), PLAIN, ROLES).splitlines()[1:]
     assert lines[0].startswith("# Rendered from organization.yaml for account 111122223333 ")
 
 
 def test_nothing_of_the_machine_and_no_time_is_rendered(tmp_path: Path) -> None:
-    text = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLE)
+    text = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLES)
 
     assert str(tmp_path.parent) not in text
     assert str(ROOT) not in text
@@ -292,7 +293,7 @@ def test_skipped_components_are_switched_off(make_settings: Callable[[str], Sett
           - {match: {}, skip: [preferences, config_rule], owner: a, reason: b, expires: 2027-01-01}
         """).effective(target().account, HOME)
 
-    variables = variables_of(target(), effective, ROLE)
+    variables = variables_of(target(), effective, ROLES)
 
     assert not variables["preferences"]["enabled"]
     assert not variables["config_rule"]["enabled"]
@@ -316,10 +317,10 @@ def own(tmp_path: Path) -> Callable[[str], TfvarsRenderer]:
 
 
 def test_a_template_of_ones_own_may_extend_the_built_in_one(own: Callable[[str], TfvarsRenderer]) -> None:
-    built_in = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLE)
+    built_in = TfvarsRenderer("organization.yaml").render(target(), PLAIN, ROLES)
     renderer = own('{% include "built-in/terraform.tfvars.j2" %}\n\ncost_centre = {{ target.account.ou | hcl }}\n')
 
-    assert renderer.render(target(), PLAIN, ROLE) == f'{built_in}\ncost_centre = "Root"\n'
+    assert renderer.render(target(), PLAIN, ROLES) == f'{built_in}\ncost_centre = "Root"\n'
 
 
 @pytest.mark.parametrize(
@@ -341,7 +342,7 @@ def test_what_is_wrong_with_a_template_is_reported_with_its_line(
     (tmp_path / "secret.j2").write_text("secret", encoding="utf-8")
 
     with pytest.raises(InputError) as caught:
-        own(template).render(target(), PLAIN, ROLE)
+        own(template).render(target(), PLAIN, ROLES)
 
     [problem] = caught.value.problems
     place = tmp_path / "templates"
@@ -364,9 +365,9 @@ def test_a_folder_without_the_template_is_refused(tmp_path: Path) -> None:
 def test_the_management_account_is_entered_without_the_role(
     account_role: str, in_management_account: bool, uses_role: bool
 ) -> None:
-    role = DeploymentRole(name="Deploy", external_id="secret-handshake", in_management_account=in_management_account)
+    role = AccountRole(name="Deploy", external_id="secret-handshake", in_management_account=in_management_account)
 
-    variables = variables_of(target(role=account_role), PLAIN, role)
+    variables = variables_of(target(role=account_role), PLAIN, Roles(role))
 
     expected = {
         "name": "Deploy",
@@ -378,4 +379,4 @@ def test_the_management_account_is_entered_without_the_role(
 
 
 def test_an_external_id_that_is_not_set_is_left_out() -> None:
-    assert "external_id" not in variables_of(target(), PLAIN, ROLE)["deployment_role"]
+    assert "external_id" not in variables_of(target(), PLAIN, ROLES)["deployment_role"]

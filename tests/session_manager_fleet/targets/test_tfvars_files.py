@@ -24,7 +24,7 @@ def render_all(tmp_path: Path, make_settings: Callable[[str], Settings], organiz
         return render(
             renderer_of(settings),
             lambda target: settings.effective(target.account, target.region),
-            settings.organization.deployment_role,
+            settings.organization.roles,
             targets(settings, organization, name),
             tmp_path / "out",
             find_stale=True,

@@ -137,7 +137,8 @@ def _can_assume(account: Account, name: str, region: str) -> bool:
     try:
         with translated_errors("use the AWS credentials"):
             session = new_session(region)
-        assume_role(session, role_arn(account.id, name, region), region, session_name="session-manager-init")
+        arn = role_arn(account.id, name, region)
+        assume_role(session, arn, region, sts_region=region, session_name="session-manager-init")
     except AccessError:
         return False
     return True

@@ -53,8 +53,8 @@ def render(
         effective = inventory.settings.effective(target.account, target.region)
         return with_retry_token(effective, retry_tokens.get(target.key, 0))
 
-    role = inventory.settings.organization.deployment_role
-    files = render_files(renderer, settings_of, role, selected.targets, folder, find_stale=selection.whole)
+    roles = inventory.settings.organization.roles
+    files = render_files(renderer, settings_of, roles, selected.targets, folder, find_stale=selection.whole)
     differing = [file for file in files if file.differs]
     if check:
         for file in differing:

@@ -32,7 +32,8 @@ from session_manager_fleet.run.options import THREADS, RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
 from session_manager_fleet.run.saved_plan import FILES, MANIFEST, Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
-from session_manager_fleet.settings.schema import DeploymentRole, Wave
+from session_manager_fleet.settings.roles import AccountRole, Roles
+from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
@@ -113,7 +114,7 @@ def job_settings(root: Path | None = None) -> JobSettings:
     digest = RootModule(root).digest() if root else ""
     tools = Toolchain("1.11.4", "5.100.0", "0.1.0", digest)
     backend = StateBackend("states", HOME, "session-manager")
-    return JobSettings(tools, DeploymentRole(name="Deployment"), backend)
+    return JobSettings(tools, Roles(AccountRole(name="Deployment")), backend)
 
 
 @dataclass
