@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
+.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -20,6 +20,8 @@ LAMBDA_PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}
 	"$$python" -c 'import venv' 2>/dev/null && echo "$$python" && break; done)
 JUDGES := tests/judges/node_modules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# What is installed here is not compiled: without its bytecode, each of the hundreds of processes would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9.-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -36,7 +38,11 @@ prepare-lambda-3.13: $(if $(LAMBDA_PYTHON),$(LAMBDA_VENV)/.ready)
 browser: $(VENV)/.ready
 	@$(BIN)/python tools/browser.py
 
-test: $(VENV)/.ready $(JUDGES)/.ready browser test-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
+# Both suites at once: the function's one needs one core, and shows nothing until it has ended.
+test: $(VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
+	@$(MAKE) --no-print-directory --jobs=2 test-python test-lambda-3.13
+
+test-python: $(VENV)/.ready $(JUDGES)/.ready browser
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
@@ -45,7 +51,8 @@ test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
 # Without the fixtures of the other suites, which need the whole environment.
 test-lambda-3.13: prepare-lambda-3.13 ## Run the function's suite on Python 3.13, its runtime in AWS
 ifneq ($(LAMBDA_PYTHON),)
-	MODEL_STEPS=200 $(LAMBDA_VENV)/bin/python -m pytest --quiet --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences
+	MODEL_STEPS=200 $(LAMBDA_VENV)/bin/python -m pytest --quiet --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences > $(LAMBDA_VENV)/suite.log 2>&1 || { cat $(LAMBDA_VENV)/suite.log; exit 1; }
+	@echo "The function's suite on Python 3.13: $$(tail -n 1 $(LAMBDA_VENV)/suite.log)"
 else ifeq ($(CI),true)
 	@echo "The function's suite needs Python 3.13, its runtime in AWS: install it, or set LAMBDA_PYTHON=…" >&2; exit 1
 else
