@@ -162,6 +162,35 @@ def test_there_is_one_guard_whatever_is_started(tmp_path: Path) -> None:
     assert len(guards(os.environ[processes.MARKER].split(":")[-1])) == 1
 
 
+def test_the_guard_runs_no_code_of_the_folder_in_which_the_command_is_typed(tmp_path: Path) -> None:
+    for module in ("psutil", "uuid", "contextlib", "session_manager_fleet/__init__"):
+        file = tmp_path / f"{module}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write('{module}')")
+    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from session_manager_fleet.terraform import processes\n"
+    )
+    program += "processes.guard_children(); print(processes.os.environ[processes.MARKER], flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        # Safe itself (-P): what is tested is the child.
+        [sys.executable, "-P", "-c", program, str(SCRIPTS)],
+        env={**environment, "PYTHONPATH": ""},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        marker = parent.stdout.readline().strip()
+        wait_for(lambda: any(guard.cmdline()[1] == "-I" for guard in guards(marker)))
+        parent.stdin.close()
+        wait_for(lambda: not guards(marker))
+
+    assert not (tmp_path / "executed").exists()
+
+
 # Guards its children, starts one that does the same and ends, and reports whether its first child still runs.
 NESTED_PARENT = """
 import os, subprocess, sys, time
