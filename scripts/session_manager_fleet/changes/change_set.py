@@ -9,14 +9,15 @@ are settings.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from pydantic import JsonValue
 
-from session_manager_fleet.changes.differences import Inside, JsonText, Path, differences, marked
+from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
+from session_manager_fleet.changes.known_input import with_known_input
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Placeholders
 from session_manager_fleet.targets import Target
 
@@ -55,12 +56,21 @@ class AttributeChange:
         before: Current value, None if there is none; UNKNOWN, SENSITIVE or SET_BY_AWS in place of some.
         after: Planned value, in the same form.
         forces_replacement: This attribute is a reason to replace the resource.
+        hidden_sha256: First 16 digits of the digest of the values that SENSITIVE stands for, so that different secrets
+            are different changes; empty if nothing is hidden.
     """
 
     path: str
     before: JsonValue
     after: JsonValue
     forces_replacement: bool = False
+    hidden_sha256: str = ""
+
+    @property
+    def content(self) -> list[JsonValue]:
+        """Everything that distinguishes this change from another one."""
+        hidden: list[JsonValue] = [self.hidden_sha256] if self.hidden_sha256 else []
+        return [self.path, self.before, self.after, self.forces_replacement, *hidden]
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class ChangeSet:
     def fingerprint(self) -> str:
         """16 hexadecimal digits, equal for equal changes in any account and region.
 
-        Attributes that stay do not count; of sensitive values only the fact that they change does.
+        Attributes that stay do not count; sensitive values count with their digest.
         """
         content = [
             [
@@ -114,7 +124,7 @@ class ChangeSet:
                     change.action,
                     change.address,
                     change.reason,
-                    [[each.path, each.before, each.after, each.forces_replacement] for each in change.attributes],
+                    [each.content for each in change.attributes],
                 ]
                 for change in self.changes
             ],
@@ -144,7 +154,7 @@ def change_set_of(plan: Mapping[str, Any], target: Target) -> ChangeSet:
         plan: The plan; https://developer.hashicorp.com/terraform/internals/json-format describes it.
         target: The target of the plan; its account and regions become placeholders.
     """
-    entries = plan.get("resource_changes", [])
+    entries = [with_known_input(entry, plan) for entry in plan.get("resource_changes", [])]
     names = Placeholders(target.account.id, target.region, target.home_region, entries)
     found = [(action, names.text(entry["address"]), entry) for entry in entries if (action := _action(entry))]
     rank = {action: number for number, action in enumerate(ACTIONS)}
@@ -186,23 +196,30 @@ def _attributes(entry: Mapping[str, Any], names: Placeholders) -> Iterator[Attri
     set_by_aws = _SET_BY_AWS.get(str(entry.get("type")), frozenset())
     forcing = [tuple(path) for path in change.get("replace_paths", [])]
     for path, old, new in differences((), before or None, after or None, names.text):
-        hidden = path[:1] and path[0] in set_by_aws and old is not None
+        computed = path[:1] and path[0] in set_by_aws and old is not None
+        secrets = [_secret(path, value) for value in (old, new)]
         yield AttributeChange(
             names.with_ids(_path_text(path, names)),
-            SET_BY_AWS if hidden else _shown(path, old, names),
-            _shown(path, new, names),
+            SET_BY_AWS if computed else names.value(old) if secrets[0] is None else SENSITIVE,
+            names.value(new) if secrets[1] is None else SENSITIVE,
             any(path[: len(start)] == start for start in forcing),
+            _digest(secrets, names) if secrets != [None, None] else "",
         )
 
 
-def _shown(path: Path, value: Any, names: Placeholders) -> JsonValue:  # noqa: ANN401
-    """Return a value as it may be shown; a shell profile is hidden."""
+def _secret(path: Path, value: Any) -> str | None:  # noqa: ANN401
+    """Return a value that must not be shown as text; None if it may be shown. A shell profile may hold secrets."""
+    if isinstance(value, Mark):
+        return value.hidden if value.kind == "sensitive" else None
     text = value.text if isinstance(value, JsonText) else value
     if _SHELL_PROFILE in path and text not in (None, {}):
-        return SENSITIVE
-    if isinstance(text, str) and _SHELL_PROFILE in text:
-        return SENSITIVE
-    return names.value(value)
+        return json.dumps(text, sort_keys=True)
+    return text if isinstance(text, str) and _SHELL_PROFILE in text else None
+
+
+def _digest(secrets: Sequence[str | None], names: Placeholders) -> str:
+    content = [names.value(text) for text in secrets]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _path_text(path: Path, names: Placeholders) -> str:

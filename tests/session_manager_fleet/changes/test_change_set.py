@@ -42,10 +42,14 @@ def one(entry: dict[str, Any], for_target: Target | None = None) -> tuple[Attrib
     return only.attributes
 
 
+def shown(changes: tuple[AttributeChange, ...]) -> list[tuple[str, object, object]]:
+    return [(each.path, each.before, each.after) for each in changes]
+
+
 def differences(before: object, after: object, **details: object) -> list[tuple[str, object, object]]:
     """The differences in one attribute `x`."""
     entry = change("a.b", "update", before={"x": before}, after={"x": after}, **details)
-    return [(each.path, each.before, each.after) for each in one(entry)]
+    return shown(one(entry))
 
 
 def fingerprint(entry: dict[str, Any], for_target: Target | None = None) -> str:
@@ -328,12 +332,12 @@ def test_secrets_do_not_reach_the_change_set() -> None:
         )
     )
 
-    assert changes == (
-        AttributeChange("all", SENSITIVE, SENSITIVE),
-        AttributeChange("list[0]", "open", "shut"),
-        AttributeChange("list[1]", SENSITIVE, SENSITIVE),
-        AttributeChange("password", SENSITIVE, SENSITIVE),
-    )
+    assert shown(changes) == [
+        ("all", SENSITIVE, SENSITIVE),
+        ("list[0]", "open", "shut"),
+        ("list[1]", SENSITIVE, SENSITIVE),
+        ("password", SENSITIVE, SENSITIVE),
+    ]
 
 
 def preferences(profile: str | None, idle: int = 20) -> str:
@@ -353,16 +357,110 @@ def preferences(profile: str | None, idle: int = 20) -> str:
 def test_a_shell_profile_is_a_secret_whose_change_counts(kind: str, attribute: str, path: str) -> None:
     template = "" if attribute == "input" else '{"cause": <cause>, '  # no JSON before AWS has filled it in
 
-    def shown(before: str, after: str) -> list[tuple[str, object, object]]:
+    def of(before: str, after: str) -> tuple[AttributeChange, ...]:
         old, new = ({attribute: template + preferences(text)} if text else None for text in (before, after))
         entry = change(f"{kind}.b", "update", before=old, after=new)
-        return [(each.path, each.before, each.after) for each in one({**entry, "type": kind})]
+        return one({**entry, "type": kind})
 
-    assert shown("old canary", "old canary") == []
-    assert shown("old canary", "new canary") == [(path, SENSITIVE, SENSITIVE)]
-    assert "canary" not in str(shown("", "new canary"))
-    assert (path, None, SENSITIVE) in shown("", "new canary")
-    assert (path, SENSITIVE, None) in shown("old canary", "")
+    assert of("old canary", "old canary") == ()
+    assert shown(of("old canary", "new canary")) == [(path, SENSITIVE, SENSITIVE)]
+    assert "canary" not in str(of("", "new canary"))
+    assert (path, None, SENSITIVE) in shown(of("", "new canary"))
+    assert (path, SENSITIVE, None) in shown(of("old canary", ""))
+    assert of("old canary", "new canary") != of("old canary", "newer canary"), (
+        "different profiles are different changes"
+    )
+
+
+# Each preference of a target, with a value other than that of WANTED.
+OTHER_VALUES = {
+    "s3BucketName": "other-logs",
+    "s3KeyPrefix": "other/111122223333/eu-west-1",
+    "s3EncryptionEnabled": False,
+    "cloudWatchLogGroupName": "other-group",
+    "cloudWatchEncryptionEnabled": False,
+    "cloudWatchStreamingEnabled": False,
+    "runAsEnabled": True,
+    "runAsDefaultUser": "root2",
+    "idleSessionTimeout": 60,
+    "maxSessionDuration": 1440,
+}
+WANTED: dict[str, Any] = {
+    "document": "SSM-SessionManagerRunShell",
+    "preferences": {
+        **dict.fromkeys(OTHER_VALUES),
+        "idleSessionTimeout": 20,
+        "shellProfile": {"linux": None, "windows": None},
+    },
+    "adopt": "replace",
+    "waive": [],
+}
+
+
+def first_plan(wanted: dict[str, Any], before: str | None = None, **settings: object) -> dict[str, Any]:
+    """A plan whose key is new: the ARN makes all of the input unknown."""
+    old = {"input": before} if before else None
+    actions = ["update"] if before else ["create"]
+    invocation = change("aws_lambda_invocation.this", *actions, before=old, after={}, after_unknown={"input": True})
+    output = {"actions": ["create"], "after": wanted, "after_unknown": {"preferences": {"kmsKeyId": True}}}
+    variables = {"preferences": {"value": {"on_destroy": "restore", "revision": "1", **settings}}}
+    return {**plan(invocation, preferences=output), "variables": variables}
+
+
+def with_preference(**values: object) -> dict[str, Any]:
+    return {**WANTED, "preferences": {**WANTED["preferences"], **values}}
+
+
+def test_the_first_plan_shows_every_preference_and_only_the_new_key_as_unknown() -> None:
+    wanted = with_preference(**OTHER_VALUES, shellProfile={"linux": "canary", "windows": None})
+
+    [only] = change_set_of(first_plan(wanted), target()).changes
+
+    assert {path.rpartition(".")[2]: after for path, _, after in shown(only.attributes)} == {
+        **OTHER_VALUES,
+        "s3KeyPrefix": "other/<account>/<region>",
+        "kmsKeyId": UNKNOWN,
+        "linux": SENSITIVE,
+        "document": "SSM-SessionManagerRunShell",
+        "adopt": "replace",
+        "waive": [],
+        "on_destroy": "restore",
+        "revision": "1",
+    }
+    assert "canary" not in str(only)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *(first_plan(with_preference(**{name: value})) for name, value in OTHER_VALUES.items()),
+        first_plan(with_preference(shellProfile={"linux": "a", "windows": None})),
+        first_plan(with_preference(shellProfile={"linux": "b", "windows": None})),
+        first_plan(with_preference(shellProfile={"linux": None, "windows": "a"})),
+        first_plan({**WANTED, "document": "Other"}),
+        first_plan({**WANTED, "adopt": "merge"}),
+        first_plan({**WANTED, "waive": ["log_group"]}),
+        first_plan(WANTED, on_destroy="retain"),
+        first_plan(WANTED, revision="2"),
+    ],
+)
+def test_plans_that_differ_in_one_setting_never_share_a_fingerprint(other: dict[str, Any]) -> None:
+    profile = first_plan(with_preference(shellProfile={"linux": "c", "windows": None}))
+
+    fingerprints = {change_set_of(each, target()).fingerprint for each in (first_plan(WANTED), profile, other)}
+
+    assert len(fingerprints) == 3
+
+
+def test_a_new_key_shows_what_else_changes_and_nothing_else() -> None:
+    before = json.dumps({**WANTED, "on_destroy": "restore", "revision": "1"})
+
+    [only] = change_set_of(first_plan(with_preference(idleSessionTimeout=15), before), target()).changes
+
+    assert shown(only.attributes) == [
+        ("input.preferences.idleSessionTimeout", 20, 15),
+        ("input.preferences.kmsKeyId", None, UNKNOWN),
+    ]
 
 
 def test_what_stands_beside_a_shell_profile_is_shown() -> None:
@@ -376,13 +474,13 @@ def test_what_stands_beside_a_shell_profile_is_shown() -> None:
 def test_a_whole_resource_may_be_a_secret() -> None:
     changes = one(change("a.b", "create", after={"token": "secret"}, before_sensitive=False, after_sensitive=True))
 
-    assert changes == (AttributeChange("(all attributes)", None, SENSITIVE),)
+    assert shown(changes) == [("(all attributes)", None, SENSITIVE)]
 
 
 def test_a_secret_that_is_not_known_yet_stays_a_secret() -> None:
     changes = one(change("a.b", "create", after={}, after_unknown={"token": True}, after_sensitive={"token": True}))
 
-    assert changes == (AttributeChange("token", None, SENSITIVE),)
+    assert shown(changes) == [("token", None, SENSITIVE)]
 
 
 def test_a_secret_policy_is_not_looked_into() -> None:
@@ -390,7 +488,7 @@ def test_a_secret_policy_is_not_looked_into() -> None:
         "a.b", "create", after={"policy": '{"secret": 1}'}, after_sensitive={"policy": True}, before_sensitive=False
     )
 
-    assert one(entry) == (AttributeChange("policy", None, SENSITIVE),)
+    assert shown(one(entry)) == [("policy", None, SENSITIVE)]
 
 
 def test_values_that_are_not_known_yet_are_marked() -> None:

@@ -56,6 +56,8 @@ _TARGETS = 50
 _NAMES = 12
 _ATTRIBUTES = 40
 _ATTRIBUTES_OF_WHOLE = 4
+# Its input holds the preferences, which decide what sessions are: all of them are shown.
+_PREFERENCES_TYPE = "aws_lambda_invocation"
 _WIDTH_WITH_WORKSPACES = 110
 
 
@@ -156,7 +158,8 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
     text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}{reason}"
     console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
     attributes = telling_attributes(change)
-    shown = attributes[: _ATTRIBUTES if change.action in {"update", "replace"} else _ATTRIBUTES_OF_WHOLE]
+    in_detail = change.action in {"update", "replace"} or change.type == _PREFERENCES_TYPE
+    shown = attributes[: _ATTRIBUTES if in_detail else _ATTRIBUTES_OF_WHOLE]
     for line in (line for attribute in shown for line in diff_lines(attribute)):
         console.print(Text(f"        {line.symbol} {line.text}", style=_LINE_STYLES[line.symbol]), soft_wrap=True)
     if more := len(attributes) - len(shown):
