@@ -77,8 +77,7 @@ class AppliedSettings:
     def refuse_late(self, request: Request) -> None:
         """Raise LateEventError for a copy of an event that a later apply has superseded.
 
-        An event that continues from the stored input is new though an equal one came before: preferences may go back
-        to what they were.
+        One that continues from the stored input is new: preferences may go back to what they were.
         """
         continues = request.previous_digest == self.input
         if request.event_digest in self.superseded and request.event_digest != self.event and not continues:

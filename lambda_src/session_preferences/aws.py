@@ -49,9 +49,9 @@ class Budget:
 
     def pause(self, attempt: int) -> None:
         """Wait longer with each attempt, with jitter; raise OutOfTimeError when the pause does not fit."""
-        import random  # noqa: PLC0415 - slow to import, and needed only here
+        import random  # noqa: PLC0415 - slow to import
 
-        seconds = min(0.5 * 2**attempt, 10) * random.uniform(0.5, 1)  # noqa: S311 - jitter, not a secret
+        seconds = min(0.5 * 2**attempt, 10) * random.uniform(0.5, 1)  # noqa: S311 - jitter
         if self._clock() + seconds > self._end:
             raise OutOfTimeError(_OUT_OF_TIME)
         self._sleep(seconds)

@@ -31,10 +31,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class DesiredDocument:
-    """A text to reach, which texts count as reached, and its form when SSM refuses to repeat an earlier version.
-
-    `shared_with` are the accounts that may read the document in the end.
-    """
+    """A text to reach, which texts count as reached, and its form when SSM refuses to repeat an earlier version."""
 
     text: str
     document_format: str

@@ -1,6 +1,6 @@
 """The preferences document: meaning, validity, difference, without any AWS call.
 
-Documents are compared as flat values, path (`inputs.idleSessionTimeout`) to value. Sources: Systems Manager User Guide,
+Documents are compared as flat values, by path (`inputs.idleSessionTimeout`). Sources: Systems Manager User Guide,
 "Session document schema"; amazon-ssm-agent, `agent/contracts/model.go` and `agent/framework/docparser`.
 """
 
@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .errors import InvalidPreferencesError, UnreadableDocumentError
@@ -35,17 +35,22 @@ _LONGEST_VALUE, _MOST_ACCOUNTS = 300, 50  # that a difference shows
 _FIXED = {"schemaVersion": "1.0", "sessionType": "Standard_Stream"}
 _KEY_ARN = r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:"
 _KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-# Patterns of valid values (a leading | allows an empty one) and their descriptions.
+_USER = "runAsDefaultUser"
+# Patterns of valid values (a leading | allows an empty one), described.
 _RULES = {
     "s3BucketName": (r"|[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", "3 to 63 lower-case letters, digits, hyphens, without dots"),
-    # The agent normalizes the path: what is written elsewhere than named here would be neither allowed nor found.
+    # The agent normalizes the path, so logs would go elsewhere.
     "s3KeyPrefix": (
         r"|(?!.*(\.\.|{{))(?!(.*/)?\.(/|$))[^/\x00-\x1f\x7f]+(/[^/\x00-\x1f\x7f]+)*",
         "a text that neither begins with '/' nor has '..' or '{{', nor parts that are empty or '.'",
     ),
-    "cloudWatchLogGroupName": (r"|[.\-_/#A-Za-z0-9]{1,512}", "a name that CloudWatch Logs accepts"),
+    "cloudWatchLogGroupName": (r"|(?!(?i:aws)/)[.\-_/#A-Za-z0-9]{1,512}", "a name that CloudWatch Logs accepts"),
     "kmsKeyId": (rf"|({_KEY_ARN}key/)?{_KEY_ID}|({_KEY_ARN})?alias/[a-zA-Z0-9/_-]+", "a key ARN (best), id or alias"),
-    "runAsDefaultUser": (r"|(?!root$)[a-z_][a-z0-9_.-]{0,31}\$?", "an operating system user other than root"),
+    # The agent puts it into a shell command, and `id 0` is root, too (shell_unix.go).
+    _USER: (
+        r"|(?!root$)[A-Za-z_][A-Za-z0-9_.-]{0,63}(\$|@[A-Za-z0-9][A-Za-z0-9.-]{0,252})?",
+        "a user other than root, such as ops or ops@example.com",
+    ),
     "idleSessionTimeout": (r"[1-9]|[1-5][0-9]|60", "from 1 to 60 minutes"),
     "maxSessionDuration": (r"|[1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440", "from 1 to 1440 minutes, or empty"),
 }
@@ -63,15 +68,15 @@ def _real_flag(value: object) -> bool:
     raise ValueError("must be true or false")
 
 
-# What Go's strconv.ParseBool, with which the agent reads texts, takes for true and for false.
-_PARSE_BOOL = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
-}
-
-
 def _flag(value: object) -> bool:
-    return _real_flag(_PARSE_BOOL.get(value, value) if isinstance(value, str) else value)
+    # A text as Go's strconv.ParseBool reads it, which the agent uses.
+    if isinstance(value, str) and re.fullmatch("[01tTfF]|TRUE|[tT]rue|FALSE|[fF]alse", value):
+        return value[0] in "1tT"
+    return _real_flag(value)
+
+
+def _strict(read: Callable[[object], object]) -> Callable[[object], object]:
+    return _real_flag if read is _flag else read
 
 
 def _minutes(value: object, missing: str = "") -> str:
@@ -93,7 +98,7 @@ def _input(name: str, read: Callable[[object], object] = _text) -> Any:  # noqa:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Hold all inputs as the document does: minutes are text, "" is none. The defaults are neutral: no logs."""
+    """All inputs as the document has them: minutes are text, "" is none. The defaults are neutral: no logs."""
 
     s3_bucket_name: str = _input("s3BucketName")
     s3_key_prefix: str = _input("s3KeyPrefix")
@@ -171,9 +176,9 @@ def shown_path(path: str) -> str:
 def parse(text: str) -> dict[str, object]:
     """Return the flat values of a live document; raise UnreadableDocumentError if it is not a JSON object.
 
-    Missing, null and empty are one, and texts are flags as the agent reads them. Values that its readers may refuse
-    stay raw, and keys that the schema lacks stay beside them, as do repeated keys and `parameters`, with which users
-    override preferences: all of that differs from any wanted document. The description means nothing.
+    Missing, null and empty are one, but for the idle timeout. Values that a reader may refuse stay raw, and keys that
+    the schema lacks stay beside them, as do repeated keys and `parameters`, with which users override preferences: all
+    of that differs from any wanted document. The description means nothing.
     """
     try:
         content = json.loads(
@@ -192,10 +197,12 @@ def parse(text: str) -> dict[str, object]:
         if not values.get(path):
             values.pop(path, None)
     for path, (_, read) in _INPUTS.items():
-        if isinstance(values.get(path), int | float) and read in {_minutes, _idle}:
-            continue  # the schema has texts here
+        value = values.get(path)
+        # The agent reads these, AWS's console may not.
+        if (read in {_minutes, _idle} and isinstance(value, int | float)) or (read is _idle and not value):
+            continue
         try:
-            values[path] = read(values.get(path))
+            values[path] = _strict(read)(value)
         except ValueError:
             continue
     return values
@@ -241,22 +248,25 @@ def build(preferences: Mapping[str, object], keep: Mapping[str, object] | None =
     for path, (name, read) in _INPUTS.items():
         try:
             if path in given:
-                chosen[name] = (_real_flag if read is _flag else read)(given[path])
+                chosen[name] = _strict(read)(given[path])
             elif keep is not None:
                 chosen[name] = read(keep.get(path))
         except ValueError as error:
             whose = "" if path in given else " of the live document cannot be kept, so set it: it"
             wrong.append(f"{path}{whose} {error}.")
     _refuse(wrong)
-    return Document(**chosen)
+    document = Document(**chosen)
+    if f"inputs.{_USER}" in given or document.run_as_enabled or _fits(_USER, document.run_as_default_user):
+        return document
+    return replace(document, run_as_default_user="")  # a kept user that no session runs as
 
 
 def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
     """Return what makes the document unfit to be written, a sentence each."""
     values, found = document.values(), []
-    for name, (pattern, rule) in _RULES.items():
+    for name, (_, rule) in _RULES.items():
         value = str(values[f"inputs.{name}"])
-        if not re.fullmatch(pattern, value):
+        if not _fits(name, value):
             found.append(f"{name} {value[:_LONGEST_VALUE]!r} must be {rule}.")
     idle, longest = document.idle_session_timeout, document.max_session_duration
     if not found and longest and int(longest) <= int(idle):
@@ -274,16 +284,20 @@ def problems(document: Document, waived: Collection[str] = ()) -> list[str]:
     return found
 
 
+def _fits(name: str, value: str) -> bool:
+    return re.fullmatch(_RULES[name][0], value) is not None
+
+
 def _shell_problems(linux: str, windows: str) -> Iterator[str]:
     if len((linux + windows).encode(errors="surrogatepass")) > _MAX_SHELL_BYTES:
         yield f"shellProfile must have at most {_MAX_SHELL_BYTES} bytes, linux and windows together."
     elif max(len(line.encode(errors="surrogatepass")) for line in re.split("[\r\n]", linux)) > _MAX_LINE_BYTES:
         yield f"shellProfile.linux must have lines of at most {_MAX_LINE_BYTES} bytes: the terminal cuts longer ones."
-    # The agent replaces references to parameters in every input before a session, and refuses it when it cannot.
+    # The agent replaces references in every input before a session, and refuses it when it cannot.
     if re.search(r"{{\s*ssm", linux + "\n" + windows, re.IGNORECASE):
         yield (
-            "shellProfile must not have references such as {{ssm:name}}: any principal that may write the parameter "
-            "could run commands in every session."
+            "shellProfile must not have references such as {{ssm:name}}: who may write the parameter could run "
+            "commands in every session."
         )
 
 

@@ -12,7 +12,7 @@ from .request import Request, parse_event
 
 _DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 300 s
 _RESERVE = 10  # seconds, to raise and log before Lambda ends the process
-# Seconds in which permissions that Terraform has just given to the role reach every AWS service.
+# Seconds in which new permissions of the role reach every AWS service.
 _PROPAGATION = 30
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def _report(request: Request, call: Call, result: dict[str, Any], fields: dict[s
     # Lambda's JSON format makes a field of each.
     fields |= {"event": request.action, **summary(result, request.cause)}
     logger.info("%s %s", result["document"], result["outcome"], extra=fields)
-    # An API call is reported though another run has undone it: else a repeated run would hide a failed message.
+    # An API call is reported though another run has undone it: a repeated run must not hide a failed message.
     worth = request.action == "reconcile" and (result["outcome"] != "unchanged" or request.cause)
     if worth and request.notify_topic_arn:
         notify(call, request.notify_topic_arn, fields)

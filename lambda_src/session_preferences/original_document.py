@@ -26,8 +26,7 @@ _LARGEST_CONTENT = 128 * 1024  # bytes, so that a forged record cannot fill the 
 class Original:
     """The document before it was managed: the text of its default version, in its own format and as JSON.
 
-    `existed` is False if there was none, and None if that is not known. `shared_with` are the accounts it was shared
-    with; "all" is everybody.
+    `existed` is False if there was none, and None if that is not known. In `shared_with`, "all" is everybody.
     """
 
     document: str

@@ -1,7 +1,6 @@
 """Check, before a document takes effect, whether sessions would start and their logs arrive.
 
-The rules are the agent's (amazon-ssm-agent, `agent/session/shell/shell.go` and `agent/s3util/s3util.go`). What
-cannot be checked counts as failed.
+The rules are the agent's (`agent/session/shell/shell.go`, `agent/s3util/s3util.go`). What cannot be checked has failed.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,7 +14,7 @@ _GROUP, _BUCKET, _KEY = "inputs.cloudWatchLogGroupName", "inputs.s3BucketName", 
 # The paths that name what is checked.
 DESTINATIONS = (_GROUP, _BUCKET, _KEY)
 _LOCKOUT = "would lock everybody out"
-# Of the classes of log groups those that keep logs for the retention that is set; DELIVERY keeps them for a day.
+# DELIVERY, the third class, keeps logs for a day.
 _KEEPING_CLASSES = {"STANDARD", "INFREQUENT_ACCESS"}
 
 
@@ -61,8 +60,8 @@ def find_problems(
                 problems.append(
                     Problem(
                         path,
-                        f"{name} could not be checked: {permission} is denied ({error.code}). Allow it to the "
-                        f"function's role (and in the resource's policy), or waive {PREFLIGHT_PERMISSIONS}.",
+                        f"{name} could not be checked: {permission} is denied. {error} The resource's policy may "
+                        f"have to allow it, too; or waive {PREFLIGHT_PERMISSIONS}.",
                     )
                 )
     return problems
@@ -93,8 +92,8 @@ def _log_group(document: Document, groups: _Groups, region: str | None) -> Itera
         return
     if group.get("logGroupClass", "STANDARD") not in _KEEPING_CLASSES:
         yield (
-            f"cloudWatchLogGroupName would lose logs: {name} is of class {group['logGroupClass']}, which does not keep "
-            "them. Use a group of class STANDARD or INFREQUENT_ACCESS."
+            f"cloudWatchLogGroupName would lose logs: {name} is of class {group['logGroupClass']}. Use one of class "
+            "STANDARD or INFREQUENT_ACCESS."
         )
     if document.cloud_watch_encryption_enabled and not group.get("kmsKeyId"):
         yield f"cloudWatchEncryptionEnabled {_LOCKOUT}: {name} has no KMS key. Associate one, or turn the flag off."
@@ -145,19 +144,20 @@ def _bucket(document: Document, groups: _Groups, _region: str | None) -> Iterato
 
 def _session_key(document: Document, groups: _Groups, region: str | None) -> Iterator[str]:
     key = document.kms_key_id
+    said = f"kmsKeyId {_LOCKOUT}: {key}"
     if key.startswith("arn:") and region not in {None, key.split(":")[3]}:
-        yield f"kmsKeyId {_LOCKOUT}: {key} is not of {region}. Use a key of this region."
+        yield f"{said} is not of {region}. Use a key of this region."
         return
     try:
         found = groups.call("kms", "DescribeKey", KeyId=key)["KeyMetadata"]
     except AwsError as error:
         if error.code != "NotFoundException":
             raise
-        yield f"kmsKeyId {_LOCKOUT}: {key} does not exist. Create it, or correct kmsKeyId."
+        yield f"{said} does not exist. Create it, or correct kmsKeyId."
         return
     if found["KeyState"] != "Enabled":
-        yield f"kmsKeyId {_LOCKOUT}: {key} is {found['KeyState']}. Enable it, or use another key."
+        yield f"{said} is {found['KeyState']}. Enable it, or use another key."
     if found["KeySpec"] != "SYMMETRIC_DEFAULT":
-        yield f"kmsKeyId {_LOCKOUT}: {key} is not a symmetric encryption key. Use one that is."
-    if found.get("KeyManager") == "AWS":  # its policy allows use through AWS services only
-        yield f"kmsKeyId {_LOCKOUT}: {key} is an AWS managed key. Use a customer managed key."
+        yield f"{said} is not a symmetric encryption key. Use one that is."
+    if found.get("KeyManager") == "AWS":  # for use through AWS services only
+        yield f"{said} is an AWS managed key. Use a customer managed key."

@@ -38,7 +38,7 @@ def reconcile(request: Request, call: Call, budget: Budget, region: str | None) 
     """Carry out a request; return the function's result, raise the PreferencesError that says what is wrong."""
     store = Store(call, budget, request.document)
     if request.action == "delete":
-        from .on_destroy import leave  # noqa: PLC0415 - the only use, so other runs start without it
+        from .on_destroy import leave  # noqa: PLC0415 - seldom needed
 
         return leave(request, store, call)
     if request.action == "reconcile":
@@ -179,8 +179,8 @@ def _keeps_destination(request: Request, wanted: Document) -> bool:
 class _Repair:
     """A reconcile: brings the document back to the stored settings, whatever the event says.
 
-    A destination that has become unusable since the apply does not keep the document from being repaired, because a
-    tampered one is no safer; it makes the run fail afterwards.
+    An unusable destination does not keep the document from being repaired, because a tampered one is no safer; it
+    makes the run fail afterwards.
     """
 
     def __init__(self, request: Request, store: Store, call: Call, region: str | None) -> None:

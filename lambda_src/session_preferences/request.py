@@ -25,10 +25,10 @@ _CAUSE = {"event_name", "principal", "time", "event_id"}
 class Request:
     """One event; `action` is create, update, delete (Terraform's), reconcile or diff.
 
-    `previous` are the preferences before an update. `cause` is the API call that made EventBridge send a reconcile,
-    from CloudTrail: event_name, principal (an ARN), time (ISO 8601) and event_id. `notify_topic_arn` is the SNS topic
-    to notify of repairs, "" for none. `destinations` asks a reconcile to check the destinations of logs and the keys
-    though nothing differs. The digests identify the whole event, its input (without `tf`) and the previous input.
+    `previous` are the preferences before an update. `cause` is the API call, from CloudTrail, that EventBridge reports:
+    event_name, principal (an ARN), time (ISO 8601) and event_id. `notify_topic_arn` is the SNS topic for repairs, "" is
+    none. `destinations` asks a reconcile to check destinations and keys though nothing differs. The digests identify
+    the whole event, its input (without `tf`) and the previous input.
     """
 
     action: str
@@ -89,7 +89,7 @@ def parse_event(event: object) -> Request:
 
 def sha256(text: str) -> str:
     """Return the digest of a text, in hexadecimal digits."""
-    import hashlib  # noqa: PLC0415 - slow to import, and boto3 needs it later anyway
+    import hashlib  # noqa: PLC0415 - slow to import
 
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 

@@ -103,8 +103,8 @@ variable "log_archive" {
   }
 
   validation {
-    condition     = try(var.log_archive.key_prefix, null) == null || can(regex("^[\\w.=-]+(/[\\w.=-]+)*$", var.log_archive.key_prefix))
-    error_message = "The log_archive.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end; null protects the whole bucket."
+    condition     = try(var.log_archive.key_prefix, null) == null || (can(regex("^[\\w.=-]+(/[\\w.=-]+)*$", var.log_archive.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", var.log_archive.key_prefix)))
+    error_message = "The log_archive.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part; null protects the whole bucket."
   }
 
   validation {

@@ -29,8 +29,8 @@ variable "log_group_name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[\\w./#-]{0,512}$", var.log_group_name))
-    error_message = "The log_group_name must have at most 512 letters, digits or characters of _-/.#."
+    condition     = can(regex("^[\\w./#-]{0,512}$", var.log_group_name)) && !can(regex("^(?i:aws)/", var.log_group_name))
+    error_message = "The log_group_name must have at most 512 letters, digits or characters of _-/.#, and not begin with aws/."
   }
 }
 
@@ -70,8 +70,8 @@ variable "s3" {
   }
 
   validation {
-    condition     = var.s3 == null || can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !can(regex("[.][.]", var.s3.key_prefix))
-    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+    condition     = var.s3 == null || can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", var.s3.key_prefix))
+    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part."
   }
 
   validation {

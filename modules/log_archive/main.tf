@@ -36,8 +36,9 @@ data "aws_s3_bucket" "existing" {
 
   lifecycle {
     postcondition {
-      condition     = self.region == local.region
-      error_message = "The bucket ${var.existing_bucket_name} is in ${self.region}, and its key must be there, too: use this module with a provider of that region."
+      # Since version 6 of the provider, `region` is the provider's and `bucket_region` the bucket's.
+      condition     = lookup(self, "bucket_region", self.region) == local.region
+      error_message = "The bucket ${var.existing_bucket_name} is in ${lookup(self, "bucket_region", self.region)}, and its key must be there, too: use this module with a provider of that region."
     }
   }
 }

@@ -81,8 +81,8 @@ variable "key_prefix" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.key_prefix)) && !strcontains(var.key_prefix, "..")
-    error_message = "The key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+    condition     = can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", var.key_prefix))
+    error_message = "The key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part."
   }
 
   validation {
@@ -169,6 +169,24 @@ variable "retention" {
       < index(["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"], var.retention.transitions[number + 1].storage_class)
     ]), true)
     error_message = "The retention.transitions must go down from STANDARD_IA over INTELLIGENT_TIERING, ONEZONE_IA, GLACIER_IR and GLACIER to DEEP_ARCHIVE."
+  }
+
+  validation {
+    condition = alltrue([
+      for number in range(max(0, length(var.retention.transitions) - 1)) :
+      var.retention.transitions[number].storage_class != "ONEZONE_IA" || var.retention.transitions[number + 1].storage_class != "GLACIER_IR"
+    ])
+    error_message = "The retention.transitions must not go from ONEZONE_IA to GLACIER_IR: S3 does not support this transition."
+  }
+
+  # S3 charges for 30 days in these classes, and refuses a rule that moves objects on earlier.
+  validation {
+    condition = alltrue([
+      for number in range(max(0, length(var.retention.transitions) - 1)) :
+      var.retention.transitions[number + 1].days - var.retention.transitions[number].days >= 30
+      if endswith(var.retention.transitions[number].storage_class, "_IA")
+    ])
+    error_message = "The retention.transitions must leave logs in STANDARD_IA and ONEZONE_IA for at least 30 days before the next class."
   }
 
   validation {

@@ -37,8 +37,8 @@ variable "names" {
   }
 
   validation {
-    condition     = can(regex("^[\\w.-]{3,128}$", var.names.document))
-    error_message = "The names.document must have 3 to 128 letters, digits or characters of _.-."
+    condition     = can(regex("^[\\w.-]{3,128}$", var.names.document)) && !can(regex("^(?i:aws|amazon|amzn)", var.names.document))
+    error_message = "The names.document must have 3 to 128 letters, digits or characters of _.-, and not begin with aws, amazon or amzn."
   }
 
   validation {
@@ -47,8 +47,8 @@ variable "names" {
   }
 
   validation {
-    condition     = can(regex("^[\\w./#-]{1,512}$", var.names.log_group))
-    error_message = "The names.log_group must have 1 to 512 letters, digits or characters of _-/.#."
+    condition     = can(regex("^[\\w./#-]{1,512}$", var.names.log_group)) && !can(regex("^(?i:aws)/", var.names.log_group))
+    error_message = "The names.log_group must have 1 to 512 letters, digits or characters of _-/.#, and not begin with aws/."
   }
 }
 
@@ -128,8 +128,8 @@ variable "s3" {
   }
 
   validation {
-    condition     = var.s3 == null || can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !can(regex("[.][.]", var.s3.key_prefix))
-    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end and without \"..\"."
+    condition     = var.s3 == null || can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", var.s3.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", var.s3.key_prefix))
+    error_message = "The s3.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part."
   }
 
   validation {

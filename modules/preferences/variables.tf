@@ -45,8 +45,8 @@ variable "cloudwatch" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[\\w./#-]{0,512}$", var.cloudwatch.log_group_name))
-    error_message = "The cloudwatch.log_group_name must have at most 512 letters, digits or characters of _-/.#."
+    condition     = can(regex("^[\\w./#-]{0,512}$", var.cloudwatch.log_group_name)) && !can(regex("^(?i:aws)/", var.cloudwatch.log_group_name))
+    error_message = "The cloudwatch.log_group_name must have at most 512 letters, digits or characters of _-/.#, and not begin with aws/."
   }
 
   validation {
@@ -153,8 +153,8 @@ variable "names" {
   nullable = false
 
   validation {
-    condition     = can(regex("^[\\w.-]{3,128}$", var.names.document))
-    error_message = "The names.document must have 3 to 128 letters, digits or characters of _.-."
+    condition     = can(regex("^[\\w.-]{3,128}$", var.names.document)) && !can(regex("^(?i:aws|amazon|amzn)", var.names.document))
+    error_message = "The names.document must have 3 to 128 letters, digits or characters of _.-, and not begin with aws, amazon or amzn."
   }
 
   validation {
@@ -202,10 +202,10 @@ variable "run_as" {
   default  = {}
   nullable = false
 
-  # The agent passes the name to a shell unquoted.
+  # The agent passes the name to a shell unquoted, and `id 0` is root.
   validation {
-    condition     = var.run_as.default_user == "" || can(regex("^[a-z_][a-z0-9_.-]{0,31}[$]?$", var.run_as.default_user))
-    error_message = "The run_as.default_user must be an operating system user: lower-case letters, digits and _.-, at most 32, beginning with a letter or _."
+    condition     = var.run_as.default_user == "" || can(regex("^[A-Za-z_][A-Za-z0-9_.-]{0,63}([$]|@[A-Za-z0-9][A-Za-z0-9.-]{0,252})?$", var.run_as.default_user))
+    error_message = "The run_as.default_user must be an operating system user, beginning with a letter or _, of letters, digits and _.-, with $ or @ and a domain behind it or nothing."
   }
 
   validation {

@@ -38,7 +38,7 @@ def call(name: str, arguments: str) -> str:
 def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
     caller: Terraform, member: boto3.Session
 ) -> None:
-    s3 = member.client("s3")
+    s3, far = member.client("s3"), member.client("s3", region_name="eu-central-1")
     location = {"LocationConstraint": member.region_name}
     s3.create_bucket(Bucket="shared-archive", CreateBucketConfiguration=location)  # type: ignore[arg-type]
     arguments = f"""
@@ -55,10 +55,17 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
     try:
         caller.apply()
         archive = caller.outputs()["archive"]
-        (caller.folder / "main.tf").write_text(call("archive", arguments.replace("shared-a", "no-a")), encoding="utf-8")
-        (missing,) = caller.refusals()
+        far.create_bucket(
+            Bucket="far-archive",
+            CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
+        )
+        calls = [call(name, arguments.replace("shared-a", f"{name}-a")) for name in ("no", "far")]
+        (caller.folder / "main.tf").write_text("".join(calls), encoding="utf-8")
+        caller.init()
+        elsewhere, missing = sorted(caller.refusals(), key=lambda error: "far-archive" not in error)
     finally:
         s3.delete_bucket(Bucket="shared-archive")
+        far.delete_bucket(Bucket="far-archive")
 
     assert json.loads((caller.folder / "terraform.tfstate").read_text(encoding="utf-8"))["resources"]
     assert not [
@@ -93,6 +100,7 @@ def test_a_bucket_that_exists_is_left_alone_and_gets_statements_to_merge(
         "LookAtTheSessionKey",
     }
     assert "no-archive" in missing
+    assert "The bucket far-archive is in eu-central-1, and its key must be there, too" in elsewhere
 
 
 def test_log_archive(

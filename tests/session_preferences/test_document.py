@@ -22,12 +22,14 @@ def valid_documents(draw: st.DrawFn) -> Document:
         s3_bucket_name=draw(st.sampled_from(["", "central-session-logs"])),
         s3_key_prefix=draw(st.sampled_from(["", "sessionmanager/111122223333/eu-west-1"])),
         s3_encryption_enabled=draw(st.booleans()),
-        cloud_watch_log_group_name=draw(st.from_regex(r"[.\-_/#A-Za-z0-9]{1,20}", fullmatch=True)),
+        cloud_watch_log_group_name=draw(st.from_regex(r"/?[.\-_#B-Zb-z0-9]{1,20}", fullmatch=True)),
         cloud_watch_encryption_enabled=draw(st.booleans()),
         cloud_watch_streaming_enabled=draw(st.booleans()),
         kms_key_id=draw(st.sampled_from(["", KEY, "alias/session-manager/data"])),
         run_as_enabled=draw(st.booleans()),
-        run_as_default_user=draw(st.from_regex(r"[a-z_][a-z0-9_.-]{0,31}\$?", fullmatch=True).filter("root".__ne__)),
+        run_as_default_user=draw(
+            st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}(\$|@[a-z0-9]{1,9})?", fullmatch=True).filter("root".__ne__)
+        ),
         idle_session_timeout=str(idle),
         max_session_duration=draw(st.one_of(st.just(""), st.integers(idle + 1, 1440).map(str))),
         shell_profile_windows=draw(st.text(max_size=50)),
@@ -80,7 +82,7 @@ def test_any_object_can_be_compared_and_what_is_not_normal_differs(top: dict[str
 
 
 def live(**inputs: object) -> dict[str, object]:
-    inputs = {"cloudWatchLogGroupName": "logs", **inputs}
+    inputs = {"cloudWatchLogGroupName": "logs", "idleSessionTimeout": "20", **inputs}
     return parse(json.dumps({"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": inputs}))
 
 
@@ -89,11 +91,7 @@ def live(**inputs: object) -> dict[str, object]:
     [
         {},
         {"s3BucketName": None, "kmsKeyId": "", "maxSessionDuration": None, "shellProfile": None},
-        {"idleSessionTimeout": "20"},
         {"idleSessionTimeout": "020"},
-        {"idleSessionTimeout": ""},
-        {"runAsEnabled": "false", "s3EncryptionEnabled": "False"},
-        {"runAsEnabled": "f", "s3EncryptionEnabled": "0"},
         {"shellProfile": {"linux": ""}},
     ],
 )
@@ -112,6 +110,12 @@ def test_ways_to_write_the_same_thing_do_not_differ(inputs: dict[str, object]) -
         ({"cloudWatchStreamingEnabled": "false"}, "inputs.cloudWatchStreamingEnabled", "false", False),
         ({"idleSessionTimeout": 20}, "inputs.idleSessionTimeout", 20, "20"),
         ({"maxSessionDuration": 0}, "inputs.maxSessionDuration", 0, ""),
+        # The agent reads these; by bridgecrewio/terraform-aws-session-manager#26 AWS's console does not.
+        ({"idleSessionTimeout": ""}, "inputs.idleSessionTimeout", "", "20"),
+        ({"idleSessionTimeout": None}, "inputs.idleSessionTimeout", None, "20"),
+        ({"runAsEnabled": "false"}, "inputs.runAsEnabled", "false", False),
+        ({"s3EncryptionEnabled": "0"}, "inputs.s3EncryptionEnabled", "0", False),
+        ({"cloudWatchEncryptionEnabled": "f"}, "inputs.cloudWatchEncryptionEnabled", "f", False),
         ({"runAsEnabled": "fAlSe"}, "inputs.runAsEnabled", "fAlSe", False),
         ({"runAsEnabled": "no"}, "inputs.runAsEnabled", "no", False),
         ({"runAsEnabled": ""}, "inputs.runAsEnabled", "", False),
@@ -230,12 +234,18 @@ def test_the_canonical_text() -> None:
         ({"s3_key_prefix": "a\nb"}, "must be a text"),
         ({"cloud_watch_log_group_name": "two words"}, "a name that CloudWatch Logs accepts"),
         ({"cloud_watch_log_group_name": "{{logGroup}}"}, "a name that CloudWatch Logs accepts"),
+        ({"cloud_watch_log_group_name": "aws/ssm/x"}, "a name that CloudWatch Logs accepts"),
+        ({"cloud_watch_log_group_name": "AwS/sessions"}, "a name that CloudWatch Logs accepts"),
         ({"idle_session_timeout": ""}, "idleSessionTimeout '' must be from 1 to 60"),
         ({"run_as_default_user": "ops\n"}, "other than root"),
         ({"kms_key_id": "session key"}, "kmsKeyId 'session key' must be a key ARN"),
         ({"kms_key_id": "key/11111111-2222-3333-4444-555555555555"}, "must be a key ARN"),
         ({"run_as_default_user": "root"}, "other than root"),
-        ({"run_as_default_user": "x; reboot"}, "other than root"),
+        *(
+            ({"run_as_enabled": enabled, "run_as_default_user": user}, "other than root")
+            for enabled in (False, True)
+            for user in ("x; reboot", "$(id)", "a$b", "$@", "-u", "0", "CORP\\ops", "a@", "@b", "a@b@c", "a@b c", "é")
+        ),
         ({"run_as_enabled": True}, "needs runAsDefaultUser"),
         ({"cloud_watch_log_group_name": ""}, "No logs"),
         ({"shell_profile_linux": "x" * 60_001}, "shellProfile must have at most 60000 bytes"),
@@ -268,6 +278,26 @@ def test_what_must_not_be_written_is_refused_in_one_sentence(changes: dict[str, 
 )
 def test_a_key_may_be_named_in_every_way_that_kms_accepts(key: str) -> None:
     assert problems(replace(LOGGED, kms_key_id=key)) == []
+
+
+@pytest.mark.parametrize(
+    "user", ["DevRoleLogin", "MyDefaultRunAsUser", "ops@corp.example.com", "svc_app$", "a.b@ad", "_x"]
+)
+def test_a_session_may_run_as_every_user_that_aws_documents(user: str) -> None:
+    """Systems Manager User Guide, "Turn on Run As support"; CloudFormation reference of AWS::SSM::Document."""
+    assert problems(replace(LOGGED, run_as_enabled=True, run_as_default_user=user)) == []
+
+
+def test_a_log_group_may_begin_with_a_slash_and_aws() -> None:
+    assert problems(replace(LOGGED, cloud_watch_log_group_name="/aws/ssm/x")) == []
+    assert problems(replace(LOGGED, cloud_watch_log_group_name="awslogs/x")) == []
+
+
+def test_merging_drops_a_user_that_no_session_runs_as_and_refuses_one_that_sessions_would_run_as() -> None:
+    assert build({}, live(runAsEnabled=False, runAsDefaultUser="CORP\\ops")).run_as_default_user == ""
+    assert build({}, live(runAsEnabled=False, runAsDefaultUser="ops")).run_as_default_user == "ops"
+    assert build({}, live(runAsEnabled="true", runAsDefaultUser="CORP\\ops")).run_as_default_user == "CORP\\ops"
+    assert build({"runAsDefaultUser": "a;b"}, live()).run_as_default_user == "a;b"  # `problems` refuses these
 
 
 def test_a_waiver_lifts_exactly_its_own_rule() -> None:

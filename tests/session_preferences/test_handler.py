@@ -253,7 +253,7 @@ def unfit(text: str, waived: object) -> list[str]:
         "idle": 1 <= idle <= 60,
         "max": idle < longest <= 1441,
         "flags": all(isinstance(value, bool) for name, value in inputs.items() if name.endswith("Enabled")),
-        "user": re.fullmatch(r"([a-z_][a-z0-9_.-]{0,31}\$?)?", inputs["runAsDefaultUser"]) is not None,
+        "user": re.fullmatch(r"([A-Za-z_][\w.-]*(\$|@[\w.-]+)?)?", inputs["runAsDefaultUser"]) is not None,
         "root": inputs["runAsDefaultUser"] != "root",
         "run as": bool(inputs["runAsDefaultUser"]) or not inputs["runAsEnabled"] or "run_as_by_tag" in waived,
         "bucket": "." not in inputs["s3BucketName"],

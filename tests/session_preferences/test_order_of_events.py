@@ -420,7 +420,7 @@ def test_only_log_groups_that_keep_logs_are_accepted(account: Account, group_cla
     if accepted:
         assert account.run(account.event(), watch).outcome == "created"
     else:
-        with pytest.raises(PreflightError, match="is of class DELIVERY, which does not keep them"):
+        with pytest.raises(PreflightError, match=r"is of class DELIVERY\. Use one of class STANDARD"):
             account.run(account.event(), watch)
 
 

@@ -83,7 +83,7 @@ def test_a_document_of_somebody_else_is_replaced_and_every_difference_is_told(
     assert result.outcome == "updated"
     assert changed(result) == {
         "inputs.cloudWatchLogGroupName": ("team-logs", LOG_GROUP),
-        "inputs.cloudWatchEncryptionEnabled": (False, True),
+        "inputs.cloudWatchEncryptionEnabled": ("false", True),
         "inputs.kmsKeyId": ("", account.key_arn),
         "inputs.runAsEnabled": (True, False),
         "inputs.runAsDefaultUser": ("ops", ""),
@@ -1031,10 +1031,11 @@ def test_every_problem_is_said_at_once(account: Account) -> None:
 )
 def test_what_cannot_be_checked_is_refused_unless_waived(account: Account, operation: str, permission: str) -> None:
     def denied(*_: object, **__: object) -> dict[str, Any]:
-        raise AwsError("AccessDeniedException", "denied")
+        raise AwsError("AccessDeniedException", "with an explicit deny in a service control policy.")
 
     preferences = {**account.preferences, **bucket(account, "AES256")}
-    with pytest.raises(PreflightError, match=f"{permission} is denied"):
+    # AWS's own reason says which kind of policy denies it.
+    with pytest.raises(PreflightError, match=f"{permission} is denied. with an explicit deny in a service control"):
         account.run(account.event(preferences=preferences), account.watch(answers={operation: denied}))
     assert account.text() is None
     event = account.event(preferences=preferences, waive=["preflight_permissions"])

@@ -43,8 +43,9 @@ def from_lza(folder: Path, directory: Directory | None = None) -> Organization:
     """Read a Landing Zone Accelerator configuration folder.
 
     Accounts come from `accounts-config.yaml` (`mandatoryAccounts`, `workloadAccounts`, `accountIds`), organizational
-    units from `organization-config.yaml`, regions from `global-config.yaml`. Accounts in or below a unit with
-    `ignore: true` are kept and marked. `!include` and `{{ placeholders }}` are resolved.
+    units from `organization-config.yaml`, regions from `global-config.yaml`. Accounts in a unit with `ignore: true` are
+    kept and marked; those below it are not, as the accelerator compares the unit's full name only. `!include` and
+    `{{ placeholders }}` are resolved.
 
     Args:
         folder: The folder.
@@ -59,7 +60,7 @@ def from_lza(folder: Path, directory: Directory | None = None) -> Organization:
     units = _units(files.organization, problems)
     home_region, regions = _regions(files.global_, problems)
     ask = None if directory is None else partial(directory.accounts, region=home_region)
-    accounts = _accounts(files.accounts, units, ask, problems)
+    accounts, unlisted = _accounts(files.accounts, units, ask, problems)
     if problems:
         raise InputError(problems)
     organization = replace(
@@ -68,7 +69,11 @@ def from_lza(folder: Path, directory: Directory | None = None) -> Organization:
         regions=regions,
         has_tags=any(account.tags for account in accounts),
     )
-    warnings = [*_session_manager_warnings(files.global_, organization), *_govcloud_warnings(files.accounts)]
+    warnings = [
+        *_session_manager_warnings(files.global_, organization),
+        *_govcloud_warnings(files.accounts),
+        *_unlisted_warnings(files.accounts, unlisted),
+    ]
     return replace(organization, warnings=tuple(str(warning) for warning in warnings))
 
 
@@ -85,14 +90,16 @@ def deployment_role(folder: Path) -> str:
     return role
 
 
-def _units(document: YamlDocument, problems: list[Problem]) -> dict[str, str]:
-    """Return every organizational unit path with the ignored unit that it is or is below, or with an empty text."""
+def _units(document: YamlDocument, problems: list[Problem]) -> dict[str, bool]:
+    """Return every organizational unit path with whether the accelerator ignores accounts directly in it.
+
+    `OrganizationConfig.isIgnored` and `AccountsConfig.getActiveAccounts` compare the full name of the unit.
+    """
     own = {
         entry["name"].strip().strip("/"): entry.get("ignore") is True
         for _, entry in entries_of(document, "organizationalUnits", problems, ("name",))
     }
-    paths = {parent for path in own for parent in ancestry(path)}
-    return {path: next((parent for parent in ancestry(path) if own.get(parent)), "") for path in paths}
+    return {path: own.get(path, False) for name in own for path in ancestry(name)}
 
 
 def _regions(document: YamlDocument, problems: list[Problem]) -> tuple[str | None, tuple[str, ...]]:
@@ -128,11 +135,11 @@ def _identities(document: YamlDocument, problems: list[Problem]) -> dict[str, Ac
 
 def _accounts(
     document: YamlDocument,
-    units: Mapping[str, str],
+    units: Mapping[str, bool],
     ask: Callable[[Collection[str]], Iterable[Account]] | None,
     problems: list[Problem],
-) -> list[Account]:
-    """Return the accounts of the configuration.
+) -> tuple[list[Account], list[Account]]:
+    """Return the accounts of the configuration, and those that are known and that it does not list.
 
     Args:
         document: accounts-config.yaml.
@@ -164,16 +171,16 @@ def _accounts(
         elif ou not in units and ou != ROOT:
             message = f'The organizational unit "{ou}" is not in organization-config.yaml{nearest(ou, units)}.'
         else:
-            accounts.append(_account(entry, identity, ou, units.get(ou, ""), mandatory=where[0] == ACCOUNT_LISTS[0]))
+            accounts.append(_account(entry, identity, ou, units.get(ou, False), where[0] == ACCOUNT_LISTS[0]))
         if message:
             problems.append(Problem(message, document.where(where)))
         seen.add(email)
     if not entries and not problems:
         problems.append(Problem("The configuration holds no accounts.", document.where()))
-    return accounts
+    return accounts, [account for email, account in known.items() if email not in seen]
 
 
-def _account(entry: Mapping[str, Any], identity: Account, ou: str, ignored_unit: str, *, mandatory: bool) -> Account:
+def _account(entry: Mapping[str, Any], identity: Account, ou: str, ignored: bool, mandatory: bool) -> Account:
     tags = [tag for tag in entry.get("tags") or [] if isinstance(tag, dict)]
     return Account(
         id=identity.id,
@@ -183,7 +190,7 @@ def _account(entry: Mapping[str, Any], identity: Account, ou: str, ignored_unit:
         state=identity.state,
         tags={str(tag.get("key")): str(tag.get("value")) for tag in tags},
         role=_ROLES.get(entry["name"], "") if mandatory else "",
-        ignored=f"Landing Zone Accelerator ignores the organizational unit {ignored_unit}" if ignored_unit else "",
+        ignored=f"Landing Zone Accelerator ignores the organizational unit {ou}" if ignored else "",
     )
 
 
@@ -228,6 +235,17 @@ def _govcloud_warnings(document: YamlDocument) -> Iterator[Problem]:
                 "needs a separate organization.yaml."
             )
             yield Problem(message, document.where((*where, "enableGovCloud")))
+
+
+def _unlisted_warnings(document: YamlDocument, unlisted: Iterable[Account]) -> Iterator[Problem]:
+    """Warn of accounts that the configuration does not list: the accelerator refuses those of units that it ignores."""
+    names = sorted(account.name or account.email for account in unlisted if account.state == ACTIVE)
+    if names:
+        message = (
+            f"{len(names)} active accounts of the organization are not in the configuration and no targets: "
+            f"{_listed(names)}."
+        )
+        yield Problem(message, document.where())
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -38,7 +38,7 @@ class DocumentChange:
 
 
 class VerificationError(FleetError):
-    """The live preferences differ from the applied ones, or cannot be compared with them.
+    """The live preferences differ from the expected ones, or cannot be compared with them.
 
     Attributes:
         diagnostics: The differences, a sentence each.
@@ -63,10 +63,7 @@ def verify_preferences(session: boto3.Session, region: str, expected: Mapping[st
             return
         if attempt < _ATTEMPTS - 1:
             budget.pause(attempt)
-    message = (
-        f"Document {expected['document']} in {region} differs from the applied preferences; it was changed outside "
-        "Terraform."
-    )
+    message = f"The document {expected['document']} in {region} is not what the settings want."
     raise VerificationError(message, [str(change) for change in changes])
 
 

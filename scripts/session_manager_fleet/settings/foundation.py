@@ -25,7 +25,7 @@ from session_manager_fleet.settings.types import (
 # S3 can move objects only down this list (S3 user guide, "Transitioning objects").
 StorageClass = Literal["STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"]
 _STORAGE_CLASSES: tuple[StorageClass, ...] = get_args(StorageClass)
-_DAYS_BEFORE_INFREQUENT_ACCESS = 30
+_DAYS_BEFORE_INFREQUENT_ACCESS = _DAYS_IN_INFREQUENT_ACCESS = 30
 
 # Reserved by S3 (S3 user guide, "Bucket naming rules").
 _RESERVED_BUCKET_NAME = re.compile(r"^(xn--|sthree-|amzn-s3-demo-)|(-s3alias|--ol-s3|--x-s3|--table-s3)$")
@@ -63,6 +63,13 @@ class LogRetention(StrictModel):
                 raise ValueError("transitions must be ordered by days")
             if _STORAGE_CLASSES.index(first.storage_class) >= _STORAGE_CLASSES.index(second.storage_class):
                 raise ValueError(f"S3 cannot move logs from {first.storage_class} to {second.storage_class}")
+            if (first.storage_class, second.storage_class) == ("ONEZONE_IA", "GLACIER_IR"):
+                raise ValueError("S3 cannot move logs from ONEZONE_IA to GLACIER_IR")
+            if first.storage_class.endswith("_IA") and second.days - first.days < _DAYS_IN_INFREQUENT_ACCESS:
+                raise ValueError(
+                    f"logs must stay in {first.storage_class} for at least {_DAYS_IN_INFREQUENT_ACCESS} days before "
+                    f"they are moved to {second.storage_class}"
+                )
         if self.days and any(transition.days >= self.days for transition in self.transitions):
             raise ValueError(f"transitions must come before the deletion after {self.days} days")
         return self

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from session_manager_fleet.settings.types import (
     AccountId,
     BucketName,
     Conflict,
+    DocumentName,
     KeyAlias,
     KeyPrefix,
     KmsKeyArn,
+    LogGroupName,
     OrganizationId,
+    OsUser,
     Region,
     RetentionDays,
     RoleName,
@@ -25,11 +28,10 @@ from session_manager_fleet.settings.types import (
     StrictModel,
     Tags,
     is_partial,
+    own_name,
+    possible_log_group,
     refuse,
 )
-
-# The agent runs `id <user>` in a shell as root (amazon-ssm-agent, shell_unix.go), so only plain names are safe.
-RUN_AS_USER = r"^[a-z_][a-z0-9_.-]{0,31}\$?$"
 
 # The limit of the whole preferences document is 64 KB.
 SHELL_PROFILE_BYTES = 60_000
@@ -42,7 +44,7 @@ SCHEDULE = r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|day
 class Names(StrictModel):
     """Names of the resources in every account, for all components."""
 
-    log_group: str = Field("ssm-sessionmanager-logs", pattern=r"^[A-Za-z0-9_./#-]{1,512}$")
+    log_group: LogGroupName = "ssm-sessionmanager-logs"
     """Log group of session logs."""
     policy: str = Field("SessionManagerLogPolicy", pattern=r"^[A-Za-z0-9+=,.@_-]{1,128}$")
     """Managed policy of the instances."""
@@ -56,7 +58,7 @@ class Names(StrictModel):
         "/session-manager/session-data-key", pattern=r"^(/[A-Za-z0-9_.-]+)+$", max_length=1011
     )
     """SSM parameter with the id of the session-data key."""
-    document: str = Field("SSM-SessionManagerRunShell", pattern=r"^[A-Za-z0-9_.-]{3,128}$")
+    document: DocumentName = "SSM-SessionManagerRunShell"
     """Preferences document; Session Manager reads only the one with the default name."""
     config_rule: str = Field("iam-ec2-role-has-required-policy", pattern=r"^[A-Za-z0-9_-]{1,128}$")
     """Config rule."""
@@ -66,12 +68,17 @@ class Names(StrictModel):
     function: str = Field("session-manager-preferences", pattern=r"^[A-Za-z0-9_-]{1,49}$")
     """Lambda function that manages the preferences document."""
 
-    @field_validator("data_key_parameter", "automation_document")
+    @field_validator("data_key_parameter")
     @classmethod
     def _not_reserved(cls, name: str) -> str:
-        if re.match(r"/(?i:aws|ssm)|(?i:aws|amazon|amzn)", name):
+        if re.match(r"(?i)/(aws|ssm)", name):
             raise ValueError(f'the name "{name}" is reserved for AWS; use another prefix')
         return name
+
+    @field_validator("automation_document")
+    @classmethod
+    def _not_of_aws(cls, name: str) -> str:
+        return own_name(name)
 
     @model_validator(mode="after")
     def _keys_apart(self, info: ValidationInfo) -> Self:
@@ -148,7 +155,9 @@ class CloudWatchLogging(StrictModel):
 
     create_log_group: bool = True
     """Whether the log group is created; otherwise it must exist."""
-    log_group_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$")
+    log_group_name: Annotated[str, AfterValidator(possible_log_group)] | None = Field(
+        None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$"
+    )
     """Another log group than names.log_group; empty turns CloudWatch logging off."""
     encryption_enabled: bool = True
     """Whether the agent refuses sessions unless the log group is encrypted."""
@@ -176,15 +185,8 @@ class RunAs(StrictModel):
 
     enabled: bool = False
     """Whether sessions run as another user than ssm-user."""
-    default_user: str = Field("", pattern=rf"^$|{RUN_AS_USER}")
-    """Name of the user; sessions fail on instances without it."""
-
-    @field_validator("default_user")
-    @classmethod
-    def _not_root(cls, user: str) -> str:
-        if user == "root":
-            raise ValueError('the agent refuses sessions as "root"; use another user')
-        return user
+    default_user: OsUser = ""
+    """Name of the user, or user@domain; sessions fail on instances without it, and with the group id 0."""
 
 
 class ShellProfile(StrictModel):

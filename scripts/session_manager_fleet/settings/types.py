@@ -30,6 +30,9 @@ RETENTION_DAYS = frozenset(
 _PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov"})
 
 ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
+# The agent runs `id <user>` in a shell as root (amazon-ssm-agent, shell_unix.go), so only plain names are safe, and no
+# number, as 0 is root. AWS documents users in any case and of a domain (Systems Manager user guide, "Run As support").
+_OS_USER = r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}(\$|@[A-Za-z0-9][A-Za-z0-9.-]{0,252})?$"
 _BUCKET_NAME = r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
 
 
@@ -141,6 +144,31 @@ def _key_prefix(prefix: str) -> str:
     return prefix
 
 
+def possible_log_group(name: str) -> str:
+    """Refuse names that CloudWatch Logs refuses (API reference, CreateLogGroup)."""
+    if name.lower().startswith("aws/"):
+        raise ValueError(f'CloudWatch Logs refuses "{name}": names of log groups cannot begin with aws/')
+    return name
+
+
+def own_name(name: str) -> str:
+    """Refuse prefixes that Systems Manager reserves for documents of AWS (API reference, CreateDocument)."""
+    if re.match(r"(?i)aws|amazon|amzn", name):
+        raise ValueError(f'the name "{name}" is reserved for AWS; use another prefix')
+    return name
+
+
+def _os_user(user: object) -> object:
+    if user == "root":
+        raise ValueError('the agent refuses sessions as "root"; use another user')
+    if isinstance(user, str) and not re.search(rf"^$|{_OS_USER}", user):
+        raise ValueError(
+            f'"{user}" is not a user that can be given to the agent: begin with a letter or _, and use letters, digits '
+            "and _.- only; $ may be last, and @ with a domain may follow, as in ops@corp.example.com"
+        )
+    return user
+
+
 def _not_blank(text: str) -> str:
     if not any(letter.isprintable() and not letter.isspace() for letter in text):
         raise ValueError("this must not be blank")
@@ -211,6 +239,10 @@ OrganizationId = Annotated[str, Field(pattern=ORGANIZATION_ID), BeforeValidator(
 # Dots break TLS host names; AWS advises against them (session-manager-schema).
 BucketName = Annotated[str, Field(pattern=_BUCKET_NAME), BeforeValidator(_bucket_name)]
 KeyPrefix = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.=-]+(/[A-Za-z0-9_.=-]+)*)?$"), AfterValidator(_key_prefix)]
+LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./#-]{1,512}$"), AfterValidator(possible_log_group)]
+DocumentName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$"), AfterValidator(own_name)]
+# The user that sessions run as, or empty.
+OsUser = Annotated[str, Field(pattern=rf"^$|{_OS_USER}"), BeforeValidator(_os_user)]
 KeyAlias = Annotated[str, Field(pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$"), AfterValidator(_own_alias)]
 # Text for people, not blank.
 Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]

@@ -45,7 +45,7 @@ workloadAccounts:
     enableGovCloud: true
   - name: Closed
     email: closed@example.com
-    organizationalUnit: Suspended/Old
+    organizationalUnit: Suspended
   - {<<: *web, name: Management, email: other@example.com}
 accountIds:
   - {email: management@example.com, accountId: "100000000001"}
@@ -110,7 +110,7 @@ def test_a_folder_of_the_accelerator(lza: Callable[..., Path]) -> None:
         ("100000000003", "Audit", "Security", AUDIT),
         ("111122223333", "Web", "Workloads/Prod/EU", ""),
         ("111122224444", "Gov", "Workloads", ""),
-        ("111122225555", "Closed", "Suspended/Old", ""),
+        ("111122225555", "Closed", "Suspended", ""),
     ]
     assert organization.organizational_units == (
         "Security",
@@ -124,7 +124,13 @@ def test_a_folder_of_the_accelerator(lza: Callable[..., Path]) -> None:
     assert (organization.id, organization.home_region, organization.regions) == (None, REGION, (REGION, "us-east-1"))
 
 
-def test_accounts_below_an_ignored_unit_are_kept_and_marked(lza: Callable[..., Path]) -> None:
+def test_only_accounts_directly_in_an_ignored_unit_are_marked(lza: Callable[..., Path]) -> None:
+    """As in the accelerator: `OrganizationConfig.isIgnored` compares the unit's full name."""
+    folder = lza(accounts=("organizationalUnit: Suspended", "organizationalUnit: Suspended/Old"))
+    assert not any(account.skip_reason for account in from_lza(folder).accounts)
+
+
+def test_accounts_in_an_ignored_unit_are_kept_and_marked(lza: Callable[..., Path]) -> None:
     marked = {account.name: account.skip_reason for account in from_lza(lza()).accounts if account.skip_reason}
 
     assert marked == {"Closed": "Landing Zone Accelerator ignores the organizational unit Suspended"}
@@ -453,6 +459,25 @@ def test_missing_ids_are_found_by_address(lza: Callable[..., Path]) -> None:
     assert (found["Gov"].id, found["Gov"].skip_reason) == ("999999999999", "the account is suspended")
     assert (found["Closed"].id, found["Web"].id) == ("888888888888", "111122223333")
     assert directory.asked == [("closed@example.com, gov@example.com", REGION)]
+
+
+def test_active_accounts_that_the_configuration_does_not_list_are_mentioned(lza: Callable[..., Path]) -> None:
+    folder = lza(('  - {email: gov@example.com, accountId: "111122224444"}\n', ""))
+    directory = FakeDirectory(
+        [
+            Account("999999999999", "Gov", email="gov@example.com"),
+            Account("888888888888", "pool-017", email="pool-017@example.com"),
+            Account("777777777777", "gone", email="gone@example.com", state="SUSPENDED"),
+        ]
+    )
+
+    organization = from_lza(folder, directory)
+
+    assert "pool-017" not in {account.name for account in organization.accounts}
+    assert organization.warnings[-1].endswith(
+        ": 2 active accounts of the organization are not in the configuration and no targets: "
+        "other@example.com, pool-017."
+    )
 
 
 def test_the_api_is_not_asked_for_what_the_configuration_holds(lza: Callable[..., Path]) -> None:

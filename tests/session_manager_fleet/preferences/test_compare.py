@@ -77,12 +77,22 @@ def test_what_was_applied_is_there(session: boto3.Session) -> None:
 
 def test_the_same_meaning_in_another_form_is_there(session: boto3.Session) -> None:
     document = json.loads(text())
-    document["inputs"]["cloudWatchEncryptionEnabled"] = "true"
     document["description"] = "Made by hand"
     del document["inputs"]["s3KeyPrefix"]
     write(session, json.dumps(document))
 
     verify_preferences(session, REGION, WANTED)
+
+
+def test_a_flag_that_only_the_agent_reads_is_reported(session: boto3.Session) -> None:
+    document = json.loads(text())
+    document["inputs"]["cloudWatchEncryptionEnabled"] = "true"
+    write(session, json.dumps(document))
+
+    with pytest.raises(VerificationError) as caught:
+        verify_preferences(session, REGION, WANTED)
+
+    assert caught.value.diagnostics == ('inputs.cloudWatchEncryptionEnabled ("true" to true)',)
 
 
 def test_changed_contents_are_reported(session: boto3.Session) -> None:
@@ -91,9 +101,7 @@ def test_changed_contents_are_reported(session: boto3.Session) -> None:
     with pytest.raises(VerificationError) as caught:
         verify_preferences(session, REGION, WANTED)
 
-    assert str(caught.value) == (
-        f"Document {DOCUMENT} in {REGION} differs from the applied preferences; it was changed outside Terraform."
-    )
+    assert str(caught.value) == f"The document {DOCUMENT} in {REGION} is not what the settings want."
     assert set(caught.value.diagnostics) == {
         'inputs.idleSessionTimeout ("60" to "20")',
         'inputs.maxSessionDuration ("" to "60")',
