@@ -242,7 +242,7 @@ def _unlisted_warnings(document: YamlDocument, unlisted: Iterable[Account]) -> I
     names = sorted(account.name or account.email for account in unlisted if account.state == ACTIVE)
     if names:
         message = (
-            f"{len(names)} active accounts of the organization are not in the configuration and no targets: "
+            f"Active accounts of the organization that are not in the configuration are no targets ({len(names)}): "
             f"{_listed(names)}."
         )
         yield Problem(message, document.where())

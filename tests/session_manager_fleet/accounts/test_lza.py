@@ -475,8 +475,7 @@ def test_active_accounts_that_the_configuration_does_not_list_are_mentioned(lza:
 
     assert "pool-017" not in {account.name for account in organization.accounts}
     assert organization.warnings[-1].endswith(
-        ": 2 active accounts of the organization are not in the configuration and no targets: "
-        "other@example.com, pool-017."
+        "Active accounts of the organization that are not in the configuration are no targets (1): pool-017."
     )
 
 
