@@ -25,7 +25,15 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
-from aws_sandbox import documents, log_groups, managed_instances, messages, resource_policies, strict
+from aws_sandbox import (
+    documents,
+    log_groups,
+    managed_instances,
+    messages,
+    policy_entities,
+    resource_policies,
+    strict,
+)
 from aws_sandbox.automation import Automations
 from aws_sandbox.background import Background
 from aws_sandbox.compliance import Compliance
@@ -157,6 +165,7 @@ def _gateway(
             rules.check,
         ),
         operations={
+            ("iam", "ListEntitiesForPolicy"): policy_entities.list_entities_for_policy,
             ("lambda", "Invoke"): functions.invoke,
             ("logs", "AssociateKmsKey"): log_groups.associate_kms_key,
             ("logs", "DisassociateKmsKey"): log_groups.disassociate_kms_key,
