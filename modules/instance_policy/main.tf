@@ -172,6 +172,9 @@ resource "aws_iam_policy" "this" {
     # IAM cannot change it, and another one would replace the policy with all its attachments.
     ignore_changes = [description]
 
+    # Under a new name: roles get the new policy, from whoever attached the old one, before the old one is deleted.
+    create_before_destroy = true
+
     precondition {
       condition     = local.logs_to_cloudwatch || var.s3 != null || var.session_key_alias != null || length(var.session_key_arns) > 0
       error_message = "The policy ${var.name} would grant nothing: give it a log_group_name, an s3 bucket or a session key."

@@ -123,9 +123,10 @@ def measure(targets: list[Target], folder: Path) -> Measured:
         environment=child_environment({"PATH": os.environ["PATH"]}, folder),
     )
 
-    def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
+    def job(step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
+        sha256 = planned.plan_sha256 if planned else None
         text = renderer.render(target, settings.effective(target.account, target.region), roles)
-        return Job(step, target, text, job_settings, plan_sha256, verify=again)
+        return Job(step, target, text, job_settings, sha256, verify=again)
 
     begun, begun_cpu = time.monotonic(), time.process_time()
     run = RunFolder.create(folder / "runs")

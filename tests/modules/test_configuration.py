@@ -7,9 +7,12 @@ every example applied as it stands.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -354,6 +357,15 @@ def seed(account: boto3.Session) -> None:
     )
 
 
+def by_hand(commands: str, credentials: Mapping[str, str]) -> None:
+    """Run shell commands with the AWS CLI, which has to be installed, as people do."""
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+    given = {name: credentials[name] for name in names if name in credentials}
+    environment = {**os.environ, **given, "AWS_DEFAULT_REGION": HOME, "AWS_PAGER": ""}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", commands], env=environment, check=True)
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="the commands of the README need the AWS CLI")
 def test_what_exists_already_is_left_alone_until_it_is_taken_over(
     sandbox: Sandbox, in_account: Callable[[str], Terraform], caller: Terraform
 ) -> None:
@@ -383,7 +395,20 @@ def test_what_exists_already_is_left_alone_until_it_is_taken_over(
     assert "4 imported" in applied
     assert " 0 destroyed" in applied
     assert rule() == "Roles that EC2 instances use must have the Session Manager policy attached."
+
+    # What the remediation attached is not Terraform's: the README has the commands that detach it.
+    iam, policy = account.client("iam"), f"arn:aws:iam::{account_id}:policy/SessionManagerLogPolicy"
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    trust_policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName="WebServer", AssumeRolePolicyDocument=trust_policy)
+    iam.attach_role_policy(RoleName="WebServer", PolicyArn=policy)
+    assert any("DeleteConflict" in error for error in there.refusals("destroy", "-auto-approve"))
+    assert account.client("config").describe_config_rules()["ConfigRules"] == []
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", readmes[0], re.DOTALL | re.MULTILINE)
+    by_hand(commands.replace("111122223333", account_id), there.environment)
     there.destroy()
+    iam.delete_role(RoleName="WebServer")
+    assert iam.list_policies(Scope="Local")["Policies"] == []
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,11 @@ MaxPlanAgeOption = Annotated[
     str, typer.Option("--max-plan-age", metavar="24h|90m", help="Maximum age of a saved plan when it is applied.")
 ]
 AllowDestroyOption = Annotated[
-    bool, typer.Option("--allow-destroy", help="Allow keys, log groups and buckets to be deleted or replaced.")
+    bool,
+    typer.Option(
+        "--allow-destroy",
+        help="Allow keys, log groups and buckets to be deleted or replaced, and policies to be detached.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show only failures and the result.")]
 ConfirmWavesOption = Annotated[bool, typer.Option("--confirm-waves", help="Ask before each wave after the first.")]

@@ -24,7 +24,7 @@ from session_manager_fleet.reports.causes import Cause
 from session_manager_fleet.run import FailureKind, Status, Summary, TargetResult
 from session_manager_fleet.targets import PolicyException
 
-PREVIEWS_HEADING = "Existing preferences that adoption would change"
+PREVIEWS_HEADING = "Existing preferences and attachments that change"
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "access denied",
     "terraform": "terraform failed",
@@ -194,27 +194,36 @@ def failure_heading(entry: TargetResult | Cause) -> str:
 
 
 def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange, ...], list[TargetResult]]]:
-    """Return each distinct adoption preview once, with its targets; largest group first.
+    """Return each distinct preview once, with its targets; largest group first.
 
-    Values that name a target are replaced by placeholders, as in change sets.
+    A preview has what an existing document loses or changes, and what policies are detached from. Values that name a
+    target are replaced by placeholders, as in change sets.
     """
     grouped: dict[str, tuple[tuple[DocumentChange, ...], list[TargetResult]]] = {}
     for entry in entries:
-        if entry.preview:
-            preview = _with_placeholders(entry)
+        if preview := _with_placeholders(entry):
             key = json.dumps([asdict(change) for change in preview])
             grouped.setdefault(key, (preview, []))[1].append(entry)
     return sorted(grouped.values(), key=lambda group: -len(group[1]))
 
 
 def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
-    content = [[change.before, change.after] for change in entry.preview]
+    changes = (*entry.preview, *_detachments(entry))
+    content = [[change.before, change.after] for change in changes]
     names = Placeholders(entry.account_id, entry.region, entry.home_region, content)
 
     def shown(value: JsonValue) -> JsonValue:
         return value if value in MARKS else names.value(value)
 
-    return tuple(replace(change, before=shown(change.before), after=shown(change.after)) for change in entry.preview)
+    return tuple(replace(change, before=shown(change.before), after=shown(change.after)) for change in changes)
+
+
+def _detachments(entry: TargetResult) -> Iterator[DocumentChange]:
+    for attachment in dict.fromkeys((*entry.detached, *entry.attachments)):
+        by = f", in favour of {attachment.successor_arn}" if attachment.successor_arn else ""
+        state = "detached" if attachment in entry.detached else "will be detached"
+        path = f"{attachment}, attached outside of Terraform"
+        yield DocumentChange(path, f"has {attachment.policy_arn}", state + by)
 
 
 def preview_line(change: DocumentChange) -> str:

@@ -25,6 +25,13 @@ from session_manager_fleet.preferences import (
     verify_preferences,
     writes_preferences,
 )
+from session_manager_fleet.run.attachments import (
+    Attachment,
+    detach,
+    find_attachments,
+    refuse_unreviewed,
+    removes_policy,
+)
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
@@ -34,6 +41,7 @@ from session_manager_fleet.run.saved_plan import (
     VARIABLES,
     Origin,
     PlanConstraints,
+    SavedPlanError,
     Toolchain,
     check,
     save_manifest,
@@ -108,6 +116,7 @@ class Job:
         settings: Settings that all jobs of the run share.
         plan_sha256: For an apply, the digest of the saved plan to apply.
         destroy: For a plan, whether to destroy everything.
+        attachments: For an apply and a detachment, what the plan found its deleted policies attached to.
         retry_token: The target's retry token, which is part of the tfvars; 0 for none.
         verify: For a plan, whether to verify the preferences even without changes, as the last apply may be partial.
     """
@@ -118,6 +127,7 @@ class Job:
     settings: JobSettings
     plan_sha256: str | None = None
     destroy: bool = False
+    attachments: tuple[Attachment, ...] = ()
     retry_token: int = 0
     verify: bool = False
 
@@ -148,7 +158,7 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     begun = time.monotonic()
     try:
         _refuse_unsaved_state(job, folder, terraform)
-        result = {Step.PLAN: _plan, Step.APPLY: _apply}[job.step](job, folder, terraform)
+        result = {Step.PLAN: _plan, Step.DETACH: _detach, Step.APPLY: _apply}[job.step](job, folder, terraform)
     except (FleetError, OSError) as error:
         result = failed(job.target, job.step, error, folder)
     return replace(result, seconds=round(time.monotonic() - begun, 2))
@@ -185,6 +195,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     if buckets := created_buckets(shown):
         refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
     changes = change_set_of(shown, job.target)
+    attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
     protected = [change.address for change in protected_destructions(changes)]
     sha256 = save_manifest(folder, terraform.root, job.origin, protected=protected, created_at=_now())
     return TargetResult.build(
@@ -195,6 +206,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         changes,
         plan_sha256=sha256,
         preview=_preview(job, shown),
+        attachments=attachments,
     )
 
 
@@ -206,7 +218,12 @@ def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     return preview_adoption(_session(job), job.target.region, wanted) if wanted else ()
 
 
-def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
+def _check_plan(job: Job, folder: Path) -> None:
+    """Refuse a saved plan that does not belong to the job, or does what the run does not allow.
+
+    Raises:
+        SavedPlanError: See `check`; or policies would be detached, and this is not confirmed.
+    """
     constraints = PlanConstraints(
         sha256=job.plan_sha256 or "",
         origin=job.origin,
@@ -216,6 +233,20 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         allow_destroy=job.settings.options.allow_destroy,
     )
     check(folder, constraints)
+    if job.attachments and not job.settings.options.allow_destroy:
+        names = ", ".join(str(attachment) for attachment in job.attachments)
+        policy = job.attachments[0].policy_name
+        raise SavedPlanError(
+            f"The plan would detach the policy {policy} from {names}, attached outside of Terraform. Pass "
+            "--allow-destroy to confirm."
+        )
+
+
+def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
+    _check_plan(job, folder)
+    planned = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
+    if removes_policy(planned):
+        refuse_unreviewed(find_attachments(_session(job), planned), job.attachments)
     try:
         outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG)
     except (StateLockedError, StalePlanError):
@@ -232,6 +263,13 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     return TargetResult.build(
         job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT))
     )
+
+
+def _detach(job: Job, folder: Path, _terraform: Terraform) -> TargetResult:
+    """Detach what keeps policies from being deleted; the target is not done before they are."""
+    _check_plan(job, folder)
+    detach(_session(job), job.attachments)
+    return TargetResult.build(job.target, Status.UNFINISHED, Step.DETACH, detached=job.attachments)
 
 
 def _may_have_called(error: TerraformError) -> bool:

@@ -161,7 +161,8 @@ class RunState:
             result = RESULT.validate_python(event["result"])
             planned = self._results[result.key]
             result = replace(result, change_set=self._change_sets.get(result.fingerprint or ""))
-            self._results[result.key] = result.after_plan(planned) if result.step is Step.APPLY else result
+            follows = result.step is not Step.PLAN
+            self._results[result.key] = result.after_plan(planned) if follows else result.after_detaching(planned)
         elif kind == "end":
             self.finished_at, self.exit_code = datetime.datetime.fromisoformat(event["at"]), event["exit_code"]
 

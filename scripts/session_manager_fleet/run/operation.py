@@ -197,7 +197,7 @@ class Operation:
                 options=self.job_settings.options,
             )
 
-    def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
+    def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
         account = self._current(target).account
         indeterminate = again or target.key in self.indeterminate
         if indeterminate:
@@ -213,8 +213,9 @@ class Operation:
             target,
             text,
             self.job_settings,
-            plan_sha256,
+            planned.plan_sha256 if planned else None,
             destroy=self.destroys,
+            attachments=planned.attachments if planned else (),
             retry_token=retry_token,
             verify=indeterminate and not self.destroys,
         )

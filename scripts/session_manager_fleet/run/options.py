@@ -20,7 +20,8 @@ class RunOptions:
         max_failures: Failed targets that are tolerated in all; None for any number.
         wave_pause_seconds: Pause between two waves.
         max_plan_age: Maximum age of a saved plan when it is applied.
-        allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
+        allow_destroy: Whether keys, log groups and buckets may be deleted or replaced, and policies detached from roles
+            that Terraform does not manage.
     """
 
     workers: int | None = None

@@ -11,6 +11,7 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.changes import ChangeSet, PlanOutcome
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences import DocumentChange
+from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.targets import Target
 
 
@@ -30,6 +31,8 @@ class Step(StrEnum):
     """Step of a target, in the order of work."""
 
     PLAN = "plan"
+    # Between two applies: what keeps a policy from being deleted is detached.
+    DETACH = "detach"
     APPLY = "apply"
 
 
@@ -119,6 +122,10 @@ class TargetResult(TargetKey):
     """Values that an existing document would lose or change when it is adopted."""
     verified: bool | None = None
     """Whether the live preferences were read back and match what was applied; null if they were not read."""
+    attachments: tuple[Attachment, ...] = ()
+    """Roles, users and groups that the plan's deleted or replaced policies are attached to outside of Terraform."""
+    detached: tuple[Attachment, ...] = ()
+    """Those that were detached."""
     # Journals and summaries hold each change set once, under its fingerprint.
     change_set: Annotated[ChangeSet | None, Field(exclude=True)] = field(default=None, compare=False)
 
@@ -138,6 +145,8 @@ class TargetResult(TargetKey):
         plan_sha256: str | None = None,
         preview: tuple[DocumentChange, ...] = (),
         verified: bool | None = None,
+        attachments: tuple[Attachment, ...] = (),
+        detached: tuple[Attachment, ...] = (),
     ) -> Self:
         """Return the result of a target."""
         return cls(
@@ -155,13 +164,16 @@ class TargetResult(TargetKey):
             log=None,
             preview=preview,
             verified=verified,
+            attachments=attachments,
+            detached=detached,
             change_set=change_set,
         )
 
     def after_plan(self, planned: Self) -> Self:
-        """Add the findings of the plan to the result of its apply."""
+        """Add the findings of the plan to the result of its apply, or of a step between the two."""
         return replace(
-            self,
+            self.after_detaching(planned),
+            attachments=self.attachments or planned.attachments,
             changes=self.changes or planned.changes,
             fingerprint=self.fingerprint or planned.fingerprint,
             change_set=self.change_set or planned.change_set,
@@ -169,6 +181,10 @@ class TargetResult(TargetKey):
             preview=self.preview or planned.preview,
             seconds=round(planned.seconds + self.seconds, 2),
         )
+
+    def after_detaching(self, earlier: Self) -> Self:
+        """Add what was detached earlier in the run."""
+        return replace(self, detached=tuple(dict.fromkeys((*earlier.detached, *self.detached))))
 
 
 def is_pending(result: TargetResult) -> bool:

@@ -21,6 +21,9 @@ _TRANSIENT = re.compile(
 # The state no longer matches the resources: it has to be pushed by hand before a retry.
 _STATE_LOST = re.compile(r"failed to (save|persist|upload) state|errored\.tfstate", re.IGNORECASE)
 
+# IAM's error code for the deletion of a policy that is attached.
+_IN_USE = re.compile(r"\bDeleteConflict\b")
+
 ATTEMPTS = 4
 # "Full jitter" (AWS Architecture Blog, "Exponential Backoff And Jitter") spreads targets that were throttled together.
 _WAIT = tenacity.wait_random_exponential(multiplier=2, max=60)
@@ -28,10 +31,19 @@ _WAIT = tenacity.wait_random_exponential(multiplier=2, max=60)
 
 def is_transient(result: TargetResult) -> bool:
     """Tell whether a result is a transient failure."""
+    return _failed_for(result, _TRANSIENT)
+
+
+def is_in_use(result: TargetResult) -> bool:
+    """Tell whether a policy could not be deleted because it is attached."""
+    return _failed_for(result, _IN_USE)
+
+
+def _failed_for(result: TargetResult, pattern: re.Pattern[str]) -> bool:
     if result.failure is None:
         return False
     text = "\n".join((result.failure.message, *result.failure.diagnostics))
-    return bool(_TRANSIENT.search(text)) and not _STATE_LOST.search(text)
+    return bool(pattern.search(text)) and not _STATE_LOST.search(text)
 
 
 def backoff_seconds(attempt: int) -> float:

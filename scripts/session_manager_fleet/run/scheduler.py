@@ -18,7 +18,7 @@ from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, Performed, failed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
-from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
+from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_in_use, is_transient
 from session_manager_fleet.settings import Wave
 from session_manager_fleet.targets import Target
 
@@ -44,13 +44,13 @@ class Observer(Protocol):
 class MakeJob(Protocol):
     """Makes the job of a step of a target."""
 
-    def __call__(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
+    def __call__(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
         """Return a job.
 
         Args:
             step: What to do.
             target: The target.
-            plan_sha256: For an apply, the digest of the saved plan.
+            planned: For other steps than a plan, the result of the plan.
             again: An apply of this target has failed before.
 
         Raises:
@@ -80,7 +80,7 @@ class _Task:
 
     step: Step
     target: Target
-    plan_sha256: str | None = None
+    planned: TargetResult | None = None
     attempt: int = 1
     delay_seconds: float = 0.0
     again: bool = False
@@ -223,13 +223,22 @@ class Scheduler:
             self._settle((yield from self._applied(planned)))
 
     def _applied(self, planned: TargetResult) -> Generator[_Task, TargetResult, TargetResult]:
-        """Apply a saved plan; after a transient failure, plan again and apply the rest."""
+        """Apply a saved plan; after a transient failure, plan again and apply the rest.
+
+        Policies are deleted last. What they are attached to outside of Terraform is detached only then, so that roles
+        keep their permissions until the document needs them no more and no remediation attaches the policy again. The
+        apply stops at the policy, and the rest is applied after the detachment.
+        """
         target = planned.target
-        result = yield _Task(Step.APPLY, target, planned.plan_sha256)
+        if planned.attachments and _deletes_policies_only(planned.change_set):
+            detached = yield _Task(Step.DETACH, target, planned)
+            if detached.status is not Status.UNFINISHED:
+                return detached
+        result = yield _Task(Step.APPLY, target, planned)
         for attempt in range(2, ATTEMPTS + 1):
-            if not is_transient(result):
+            delay, result = yield from self._before_retry(planned, result, attempt)
+            if delay is None:
                 break
-            delay = backoff_seconds(attempt)
             rest = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=delay, again=True)
             if rest.status is Status.NOT_STARTED:
                 break
@@ -240,11 +249,24 @@ class Scheduler:
             elif not _is_rest(rest.change_set, planned.change_set):
                 return self._done(_refused(result, attempt))
             else:
-                again = yield _Task(Step.APPLY, target, rest.plan_sha256, attempt=attempt, again=True)
+                # What was reviewed may be attached again by the time of the apply.
+                reviewed = replace(rest, attachments=planned.attachments)
+                again = yield _Task(Step.APPLY, target, reviewed, attempt=attempt, again=True)
                 if again.status is Status.NOT_STARTED:
                     break
                 result = again
         return result
+
+    def _before_retry(
+        self, planned: TargetResult, result: TargetResult, attempt: int
+    ) -> Generator[_Task, TargetResult, tuple[float | None, TargetResult]]:
+        """Return the wait before the rest of a failed apply, or None for no retry, with the result if it ends here."""
+        if planned.attachments and is_in_use(result):
+            detached = yield _Task(Step.DETACH, planned.target, planned, attempt=attempt, again=True)
+            if detached.status is Status.UNFINISHED:
+                return 0.0, result
+            return None, detached if detached.status is Status.FAILED else result
+        return (backoff_seconds(attempt), result) if is_transient(result) else (None, result)
 
     def _done(self, result: TargetResult) -> TargetResult:
         """Record a result that differs from that of the last attempt."""
@@ -293,7 +315,7 @@ class Scheduler:
         self._observer.started(target, step)
         future: Future[Performed] = Future()
         try:
-            job = self._make_job(step, target, task.plan_sha256, again=task.again)
+            job = self._make_job(step, target, task.planned, again=task.again)
             return self._workers.submit(job)
         except (FleetError, OSError) as error:
             future.set_result(Performed(failed(target, step, error, self._run.path)))
@@ -352,7 +374,7 @@ class _Queue:
 
 def _lost(task: _Task, error: BaseException) -> TargetResult:
     """Return the result of a job whose worker was lost. The apply may be partial, so it is not retried."""
-    doing = {Step.PLAN: "planning", Step.APPLY: "applying"}[task.step]
+    doing = {Step.PLAN: "planning", Step.DETACH: "detaching", Step.APPLY: "applying"}[task.step]
     message = f"The worker was lost while {doing} ({type(error).__name__}); `resume` plans the target again."
     return TargetResult.build(task.target, Status.FAILED, task.step, failure=Failure("terraform", message))
 
@@ -369,7 +391,15 @@ def _is_rest(rest: ChangeSet | None, planned: ChangeSet | None) -> bool:
     if rest is None or planned is None:
         return False
     left, meant = ({(change.action, change.address) for change in changes.changes} for changes in (rest, planned))
-    return left <= meant
+    # One half of a replacement may be done.
+    replaced = {(action, address) for kind, address in meant if kind == "replace" for action in ("create", "delete")}
+    return left <= meant | replaced
+
+
+def _deletes_policies_only(changes: ChangeSet | None) -> bool:
+    """Tell whether nothing is done before the policies are deleted, so that they can be detached at once."""
+    types = {(change.action, change.type) for change in changes.changes} if changes else set()
+    return types == {("delete", "aws_iam_policy")}
 
 
 def _failures(results: Iterable[TargetResult]) -> int:

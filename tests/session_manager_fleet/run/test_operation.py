@@ -18,6 +18,7 @@ from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run import beginnings
+from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.beginnings import begin_run, continue_run
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.folder import JournalError, RunFolder
@@ -42,6 +43,7 @@ from session_manager_fleet.targets.model import EVERYTHING, Selection, Shard, Ta
 HOME, OTHER = "eu-west-1", "us-east-1"
 PAYMENTS, DEV = Account("111122223333", "Payments"), Account("222233334444", "Dev")
 BUCKET = "session-manager-state-123456789012"
+ATTACHED = (Attachment("arn:aws:iam::222233334444:policy/Sessions", "role", "WebServer"),)
 
 
 @pytest.fixture
@@ -320,9 +322,11 @@ def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> No
     operation.retry_tokens[target.key] = 3
     operation.allow_destroy()
 
-    job = operation._job(Step.APPLY, target, "ab", again=False)
+    planned = TargetResult.build(target, Status.CHANGES, Step.PLAN, plan_sha256="ab", attachments=ATTACHED)
+    job = operation._job(Step.APPLY, target, planned, again=False)
 
     assert (job.destroy, job.retry_token, job.plan_sha256, job.verify) == (True, 3, "ab", False)
+    assert job.attachments == ATTACHED
     assert job.settings.options.allow_destroy is True
     assert '+3"' in job.variables
 
@@ -336,7 +340,7 @@ def test_an_indeterminate_target_is_verified_with_its_current_retry_token(
     key = f"session-manager/revisions/{target.key}/7"
     boto3.client("s3", region_name="us-east-1").put_object(Bucket=BUCKET, Key=key, Body=b"{}")
 
-    job = operation._job(Step.PLAN, target, "", again=False)
+    job = operation._job(Step.PLAN, target, None, again=False)
 
     assert (job.verify, job.retry_token) == (True, 7)
 

@@ -17,13 +17,14 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
+from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import JournalError, RunFolder
 from session_manager_fleet.run.job import Job, JobSettings, Performed, failed
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
-from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
+from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.roles import AccountRole, Roles
@@ -70,6 +71,8 @@ class ObedientWork:
         if error is not None:
             raise error
         self.ended.append(workspace)
+        if job.step is Step.DETACH:
+            return Performed(TargetResult.build(job.target, Status.UNFINISHED, job.step, detached=job.attachments))
         if job.step is Step.APPLY:
             return Performed(TargetResult.build(job.target, Status.APPLIED, Step.APPLY))
         if workspace in self.unchanged:
@@ -150,10 +153,12 @@ class Stage:
                 options=self.options,
             )
 
-    def _job(self, step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
+    def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
+        sha256 = planned.plan_sha256 if planned else None
         if error := self.impossible.get(target.workspace):
             raise error
-        return Job(step, target, "", SETTINGS, plan_sha256, verify=again)
+        attachments = planned.attachments if planned else ()
+        return Job(step, target, "", SETTINGS, sha256, attachments=attachments, verify=again)
 
     def journal(self) -> list[dict[str, Any]]:
         """The events of the targets, without what begins and ends the run."""
@@ -634,6 +639,64 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
         assert steps[2:] == [(Step.APPLY, "plan 2")]
     last = stage.journal()[-1]["result"]
     assert (last["status"], last["step"]) == (status, Step.APPLY)
+
+
+IN_USE = TerraformError("failed", ["api error DeleteConflict: Cannot delete a policy attached to entities."])
+ATTACHED = (Attachment("arn:aws:iam::000000000001:policy/Sessions", "role", "WebServer"),)
+POLICY = "module.instance_policy[0].aws_iam_policy.this"
+DESTRUCTION = ChangeSet((ResourceChange("delete", "a.b"), ResourceChange("delete", POLICY)))
+RENAMING = ChangeSet((ResourceChange("replace", POLICY), ResourceChange("update", "a.b")))
+LEFT = ChangeSet((ResourceChange("delete", POLICY),))
+
+
+@pytest.mark.parametrize("changes", [DESTRUCTION, RENAMING], ids=["destroy", "rename"])
+def test_policies_are_detached_last_and_then_the_rest_is_applied(stage: Stage, changes: ChangeSet) -> None:
+    stage.work.changes = {target(1).workspace: changes}
+    [planned] = stage.plan(target(1))
+    fails(stage, IN_USE)
+    stage.work.changes = {target(1).workspace: LEFT}
+
+    [result] = stage.apply([replace(planned, attachments=ATTACHED)])
+
+    steps = [Step.APPLY, Step.DETACH, Step.PLAN, Step.APPLY]
+    assert [job.step for job in stage.work.jobs] == steps
+    assert [job.attachments for job in stage.work.jobs] == [ATTACHED, ATTACHED, (), ATTACHED]
+    assert result.status is Status.APPLIED
+    state = stage.run.read()
+    assert [entry["step"] for entry in stage.journal() if entry["event"] == "started"][1:] == steps
+    assert [(entry.status, entry.detached) for entry in state.results] == [(Status.APPLIED, ATTACHED)]
+
+
+def test_policies_are_detached_at_once_if_nothing_comes_before(stage: Stage) -> None:
+    stage.work.changes = {target(1).workspace: LEFT}
+    [planned] = stage.plan(target(1))
+
+    [result] = stage.apply([replace(planned, attachments=ATTACHED)])
+
+    assert [job.step for job in stage.work.jobs] == [Step.DETACH, Step.APPLY]
+    assert result.status is Status.APPLIED
+
+
+def test_a_detachment_that_fails_ends_the_target_and_is_planned_again_by_resume(stage: Stage) -> None:
+    stage.work.changes = {target(1).workspace: DESTRUCTION}
+    [planned] = stage.plan(target(1))
+    fails(stage, IN_USE, InputError("The policy was attached to role Other after the plan was made."))
+
+    [result] = stage.apply([replace(planned, attachments=ATTACHED)])
+
+    assert (result.status, result.step) == (Status.FAILED, Step.DETACH)
+    assert [job.step for job in stage.work.jobs] == [Step.APPLY, Step.DETACH]
+    assert [entry.key for entry in unfinished(stage.run.read().results)] == [target(1).key]
+
+
+def test_a_policy_in_use_that_no_plan_listed_is_not_detached(stage: Stage) -> None:
+    stage.work.changes = {target(1).workspace: DESTRUCTION}
+    [planned] = stage.plan(target(1))
+    fails(stage, IN_USE)
+
+    [result] = stage.apply([planned])
+
+    assert (result.status, [job.step for job in stage.work.jobs]) == (Status.FAILED, [Step.APPLY])
 
 
 @pytest.mark.usefixtures("_no_delay")

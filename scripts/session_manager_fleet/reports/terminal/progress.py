@@ -12,7 +12,7 @@ from session_manager_fleet.reports.text import change_counts, counted, visible
 from session_manager_fleet.run import Status, Step, TargetResult
 from session_manager_fleet.targets import Target
 
-_STEP_NAMES = {Step.PLAN: "Planning", Step.APPLY: "Applying"}
+_STEP_NAMES = {Step.PLAN: "Planning", Step.DETACH: "Detaching", Step.APPLY: "Applying"}
 _RUNNING = 16
 
 

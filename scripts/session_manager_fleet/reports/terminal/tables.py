@@ -138,7 +138,7 @@ def print_change_sets(console: Console, summary: Summary, report: str = "") -> N
 
 
 def print_recap(console: Console, summary: Summary) -> None:
-    """Repeat what decides about planned changes: how many there are, and each destructive one."""
+    """Repeat what decides about planned changes: how many there are, each destructive one, and what is detached."""
     console.print(Text(f"\n{action_totals(summary)}, in {counted(_changed(summary), 'target')}.", style="bold"))
     for group in summary.change_sets:
         for change in group.change_set.changes:
@@ -146,6 +146,11 @@ def print_recap(console: Console, summary: Summary) -> None:
                 where = counted(len(group.targets), "target")
                 text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}, in {where}: {change.action}"
                 console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
+    for entry in summary.targets:
+        for attachment in entry.attachments:
+            where = visible(f"{entry.account_id} {entry.account_name}")
+            text = f"    - {attachment.policy_name} of {visible(str(attachment))}, in {where}: detach"
+            console.print(Text(text, style=_ACTION_STYLES["delete"]), soft_wrap=True)
 
 
 def _changed(summary: Summary) -> int:
@@ -168,7 +173,7 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
 
 
 def print_notes(console: Console, summary: Summary) -> None:
-    """Show adoption previews, exceptions and warnings."""
+    """Show what changes of what exists, exceptions and warnings."""
     for differences, targets in previews(summary.targets):
         names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
         console.print(Text(f"\n{PREVIEWS_HEADING} in {names}:", style="bold yellow"))

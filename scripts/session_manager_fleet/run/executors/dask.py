@@ -123,7 +123,7 @@ class _RootModule(distributed.WorkerPlugin):
 
 def _inputs(job: Job, folder: Path) -> Mapping[str, bytes]:
     """Return the files that a job needs: its saved plan, and a state that an earlier apply could not save."""
-    paths = [folder / name for name in (*FILES, MANIFEST)] if job.step is Step.APPLY else []
+    paths = [folder / name for name in (*FILES, MANIFEST)] if job.step is not Step.PLAN else []
     if unsaved := unsaved_state(folder):
         paths.append(unsaved)
     return {path.name: path.read_bytes() for path in paths if path.is_file()}

@@ -199,8 +199,9 @@ def root(tmp_path: Path) -> Path:
 
 @contextmanager
 def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
-    def job(step: Step, target: Target, plan_sha256: str | None, *, again: bool) -> Job:
-        return Job(step, target, f"account_id = {target.account.id}\n", job_settings(root), plan_sha256, verify=again)
+    def job(step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
+        sha256 = planned.plan_sha256 if planned else None
+        return Job(step, target, f"account_id = {target.account.id}\n", job_settings(root), sha256, verify=again)
 
     yield Scheduler(
         run=run,
