@@ -309,7 +309,7 @@ def _call_again(job: Job, error: FleetError) -> None:
 
 def _session(job: Job) -> boto3.Session:
     roles, target = job.settings.roles, job.target
-    role = roles.deployment if job.step is Step.APPLY else roles.reader
+    role = roles.reader if job.step is Step.PLAN else roles.deployment
     return account_session(target.account, target.region, target.home_region, role)
 
 
