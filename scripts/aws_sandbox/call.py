@@ -132,11 +132,21 @@ class Call:
     def unknown_credentials(self) -> AwsError:
         """Return the service's error for an unknown access key."""
         message = "The security token included in the request is invalid."
+        if self.service == "ec2":
+            return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials")
         if self.service == "s3":
             return AwsError("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
         if self._protocol == "query":
             return AwsError("InvalidClientTokenId", message)
         return AwsError("UnrecognizedClientException", message)
+
+    def expired_credentials(self) -> AwsError:
+        """Return the service's error for the credentials of a session that has ended."""
+        if self.service == "ec2":
+            return AwsError("RequestExpired", "Request has expired.")
+        plain = self.service == "s3" or self._protocol == "query"
+        message = "The security token included in the request is expired"
+        return AwsError("ExpiredToken" if plain else "ExpiredTokenException", message)
 
     def invalid_signature(self, message: str) -> AwsError:
         """Return the service's error for a request that its access key did not sign."""

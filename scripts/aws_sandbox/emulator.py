@@ -195,6 +195,14 @@ class Sandbox:
         }
         self._control("POST", "faults", fault)
 
+    def expire_credentials(self, access_key_id: str) -> None:
+        """End the session that an access key belongs to, as if its time were over.
+
+        Raises:
+            SandboxError: There is no such session.
+        """
+        self._control("POST", "expire", {"access_key_id": access_key_id})
+
     def clear_faults(self) -> None:
         """Remove all injected faults."""
         self._control("DELETE", "faults")

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from moto.core.utils import utcnow
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role, User, iam_backends
-from moto.sts.models import sts_backends
+from moto.sts.models import AssumedRole, sts_backends
 
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.organizations import Organizations
@@ -58,7 +59,7 @@ class Identity:
         self._organizations = organizations
         self._organization_id = organization_id
         self._accounts: dict[str, str] = {}
-        self._tokens: dict[str, str] = {}
+        self._sessions: dict[str, AssumedRole | None] = {}
 
     def account_of(self, access_key: str) -> str:
         """Return the account of an access key; an empty string if the key is unknown."""
@@ -77,10 +78,35 @@ class Identity:
         key = iam_backends[call.account_id]["aws"].access_keys.get(call.access_key)
         if key is None:
             raise call.unknown_credentials()
-        if call.access_key not in self._tokens:
-            session = sts_backends[call.account_id]["aws"].get_assumed_role_from_access_key(call.access_key)
-            self._tokens[call.access_key] = session.session_token if session else ""
-        return Secret(key.secret_access_key, self._tokens[call.access_key])
+        session = self._session(call)
+        return Secret(key.secret_access_key, session.session_token if session else "")
+
+    def _session(self, call: Call) -> AssumedRole | None:
+        """Return the session of the access key of a call; None for the key of a user."""
+        if call.access_key not in self._sessions:
+            backend = sts_backends[call.account_id]["aws"]
+            self._sessions[call.access_key] = backend.get_assumed_role_from_access_key(call.access_key)
+        return self._sessions[call.access_key]
+
+    def check_expiry(self, call: Call) -> None:
+        """Reject the credentials of a session that has ended.
+
+        Raises:
+            AwsError: The service's error for expired credentials.
+        """
+        session = self._session(call)
+        if session and session.expiration <= utcnow():
+            raise call.expired_credentials()
+
+    def expire(self, access_key_id: str) -> None:
+        """End the session that an access key belongs to.
+
+        Raises:
+            KeyError: There is no such session.
+        """
+        sessions = [each for backends in list(sts_backends.values()) for each in backends["aws"].assumed_roles]
+        by_key = {session.access_key_id: session for session in sessions}
+        by_key[access_key_id].expiration = utcnow()
 
     def caller(self, call: Call) -> Caller:
         """Return the caller of a call."""

@@ -36,6 +36,8 @@ class SandboxAccount:
         ou: Path of organizational unit names (`Workloads/Prod`); empty = directly under the root.
         tags: Tags of the account in Organizations.
         status: `ACTIVE` or `SUSPENDED`.
+        disabled_regions: Opt-in regions of the organization that are not enabled in the account.
+        sts_inactive_regions: Regions in which the account has deactivated STS.
     """
 
     id: str
@@ -44,6 +46,14 @@ class SandboxAccount:
     ou: str
     tags: Mapping[str, str] = field(default_factory=dict)
     status: str = ACTIVE
+    disabled_regions: tuple[str, ...] = ()
+    sts_inactive_regions: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SandboxAccount:
+        """Build the account from the result of `dataclasses.asdict`, as JSON keeps it."""
+        values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -132,7 +142,7 @@ class SandboxOrganization:
         return cls(
             **{
                 **data,
-                "accounts": tuple(SandboxAccount(**account) for account in data["accounts"]),
+                "accounts": tuple(SandboxAccount.from_dict(account) for account in data["accounts"]),
                 "organizational_units": tuple(data["organizational_units"]),
                 "regions": tuple(data["regions"]),
             }

@@ -50,6 +50,7 @@ from aws_sandbox.lock import CallLock
 from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
+from aws_sandbox.regions import Regions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
 
@@ -137,7 +138,7 @@ def _gateway(
     documents.install()
     resource_policies.install()
     messages.release_while_waiting(lock)
-    organizations = Organizations(organization)
+    organizations, regions = Organizations(organization), Regions(organization)
     identity = Identity(organizations, organization.id)
     permissions = Permissions(identity, enforced=enforced)
     functions = Functions(identity, permissions, processes, lock, background, endpoint_url, folder)
@@ -157,6 +158,8 @@ def _gateway(
         secret_of=identity.secret_of,
         checks=(
             faults.check,
+            identity.check_expiry,
+            regions.check,
             organizations.check,
             permissions.check,
             resource_policies.check_owner,
@@ -165,6 +168,8 @@ def _gateway(
             rules.check,
         ),
         operations={
+            ("account", "ListRegions"): regions.list_regions,
+            ("ec2", "DescribeRegions"): regions.describe_regions,
             ("iam", "ListEntitiesForPolicy"): policy_entities.list_entities_for_policy,
             ("lambda", "Invoke"): functions.invoke,
             ("logs", "AssociateKmsKey"): log_groups.associate_kms_key,
@@ -185,6 +190,7 @@ def _gateway(
         controls={
             ("POST", "faults"): lambda fault: faults.add(Fault(**fault)),
             ("DELETE", "faults"): lambda _: faults.clear(),
+            ("POST", "expire"): lambda body: identity.expire(body["access_key_id"]),
             ("POST", "idle"): lambda body: background.wait_until_idle(body["seconds"]),
             ("POST", "instance"): lambda body: identity.instance_credentials(body["role_arn"], body["region"]),
             ("POST", "schedule"): lambda body: event_bus.fire_schedules(body["account"], body["region"]),
