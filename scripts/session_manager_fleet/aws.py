@@ -41,7 +41,7 @@ _ENABLED_BY_DEFAULT = frozenset(
     | {"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"}
     | {"ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2"}
 )
-_SCP_DENIES = "explicit deny in a service control policy"
+SCP_DENIES = "explicit deny in a service control policy"
 _EXPIRATION = "AWS_CREDENTIAL_EXPIRATION"
 
 
@@ -68,12 +68,14 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
     Raises:
         BotoCoreError: AWS_PROFILE names a profile that does not exist, or AWS_CONFIG_FILE cannot be read (see
             `translated_errors`).
+        AccessError: AWS_CREDENTIAL_EXPIRATION is no time.
     """
     return boto3.Session(botocore_session=_core_session(), region_name=region, **credentials)
 
 
 def _core_session(role_arn: str = "") -> botocore.session.Session:
     """Return a session of botocore, whose errors name the region, and the role that it is for."""
+    _given_end()  # botocore fails on what is no time
     session = botocore.session.Session()
     session.get_scoped_config()
     session.register_component("data_loader", _LOADER)
@@ -167,7 +169,7 @@ def _described(error: botocore.exceptions.ClientError) -> str:
             f"{message}. Activate STS for the region in the IAM console of that account, under Account settings, or "
             "use a home region where it is active."
         )
-    elif _SCP_DENIES in message:
+    elif SCP_DENIES in message:
         advice = f"{message}. {service_control_policy(region)}"
     else:
         advice = f"{message}."

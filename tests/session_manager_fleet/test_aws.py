@@ -1,18 +1,23 @@
 """Sessions: what they are given reaches their clients, and many of them cost little."""
 
+import datetime
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import boto3
+import botocore.exceptions
 import pytest
 
 from session_manager_fleet import aws
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
-from session_manager_fleet.aws import new_session, partitions
+from session_manager_fleet.aws import SCP_DENIES, is_opt_in, new_session, partitions, translated_errors, validity
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings.roles import AccountRole
 from session_manager_fleet.targets.session import account_session
 
+ROLE = "arn:aws:iam::111122223333:role/Deploy"
 KEYS = {"aws_access_key_id": "AKIAEXAMPLE", "aws_secret_access_key": "secret", "aws_session_token": "token"}
 
 
@@ -80,3 +85,64 @@ def test_the_partitions_are_known_whatever_the_aws_configuration_is(
     known = partitions.__wrapped__()
 
     assert (known["eu-west-1"], known["cn-north-1"], known["us-gov-west-1"]) == ("aws", "aws-cn", "aws-us-gov")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "place", "said"),
+    [
+        ("InvalidClientTokenId", "x", {"Region": "eu-west-1"}, "check AWS_PROFILE or the access key"),
+        ("InvalidClientTokenId", "x", {"Region": "me-central-1"}, "or the region me-central-1 is not enabled in their"),
+        ("AuthFailure", "x", {"Region": "me-central-1", "RoleArn": ROLE}, "me-central-1: the region is not enabled in"),
+        ("UnrecognizedClientException", "x", {"Region": "ap-south-2", "RoleArn": ROLE}, "--region-name ap-south-2"),
+        ("RegionDisabledException", "STS is not activated.", {"Region": "eu-west-1"}, "Activate STS for the region in"),
+        (
+            "AccessDenied",
+            f"No, {SCP_DENIES}.",
+            {"Region": "us-east-1"},
+            "policy. A service control policy denies this in",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do(code: str, message: str, place: dict[str, str], said: str) -> None:
+    response: Any = {"Error": {"Code": code, "Message": message, **place}}
+
+    with pytest.raises(AccessError) as refused, translated_errors("look"):
+        raise botocore.exceptions.ClientError(response, "Look")
+
+    assert str(refused.value).startswith(f"Cannot look: {code}. ")
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("region", "opt_in"),
+    [("eu-west-1", False), ("ap-south-2", True), ("af-south-1", True), ("cn-north-1", False), ("nowhere-1", False)],
+)
+def test_opt_in_regions(region: str, opt_in: bool) -> None:
+    assert is_opt_in(region) is opt_in
+
+
+@pytest.mark.usefixtures("credentials")
+def test_the_end_of_the_credentials_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert validity().ends is None
+
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "2099-03-31T16:30:00+02:00")
+    assert validity().ends == datetime.datetime(2099, 3, 31, 14, 30, tzinfo=datetime.UTC)
+    assert str(validity()) == "valid until 14:30 UTC"
+
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", "soon")
+    with pytest.raises(AccessError, match="AWS_CREDENTIAL_EXPIRATION"):
+        validity()
+
+
+def test_credentials_of_a_profile_with_a_process_are_renewed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer = {"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "Expiration": "2099-01-01T00:00:00Z"}
+    (tmp_path / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
+    (tmp_path / "config").write_text(
+        f"[profile p]\ncredential_process = cat {tmp_path}/answer.json\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+
+    assert validity().renewed
+    assert str(validity()) == "renewed automatically (custom-process)"

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from session_manager_fleet.run.attachments import (
     removes_policy,
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.diagnosis import is_refusal, why_refused
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import (
@@ -61,12 +61,6 @@ from session_manager_fleet.terraform import (
 
 LOG = "terraform.log"
 
-# Errors of terraform's S3 backend and of the AWS provider when the role in the account cannot be assumed.
-_ACCESS = re.compile(
-    r"Cannot assume IAM Role|No valid credential sources|sts:AssumeRole|ExpiredToken|InvalidClientTokenId"
-    r"|UnrecognizedClientException|SignatureDoesNotMatch|AWS account ID not allowed"
-    r"|The credentials are those of account"
-)
 _INVOCATION = "aws_lambda_invocation."
 _PUSH_STATE = (
     "This file is the only record of what was created. Push it with the commands below, in the folder of the root "
@@ -323,7 +317,7 @@ def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path
     kind = _kind_of(error)
     message = str(error)
     if kind == "access" and isinstance(error, TerraformError):
-        message = "The role in the account could not be assumed."
+        message = why_refused(target, diagnostics)
     elif isinstance(error, OSError):
         what = error.strerror or error
         message = f"{error.filename or folder} cannot be used ({what}). Fix this, then `resume` plans the target again."
@@ -344,5 +338,5 @@ def _kind_of(error: FleetError | OSError) -> FailureKind:
     if isinstance(error, AccessError):
         return "access"
     if isinstance(error, TerraformError) and not isinstance(error, StalePlanError):
-        return "access" if any(_ACCESS.search(text) for text in error.diagnostics) else "terraform"
+        return "access" if is_refusal(error.diagnostics) else "terraform"
     return "machine" if isinstance(error, OSError) else "input"

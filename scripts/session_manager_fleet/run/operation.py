@@ -12,7 +12,9 @@ from types import FrameType
 from typing import Self
 
 from session_manager_fleet.accounts import Organization, save
+from session_manager_fleet.aws import validity
 from session_manager_fleet.errors import ExitCode, InputError
+from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
 from session_manager_fleet.run.executors.choose import dask_address, dask_opener
@@ -62,6 +64,7 @@ class Operation:
         missing_shards: Shards that were missing when the run was merged.
         indeterminate: Keys of the targets whose apply an earlier command started and did not finish.
         stop: Set when the user asks to stop.
+        credentials: End of the caller's credentials.
     """
 
     inventory: Inventory
@@ -75,6 +78,7 @@ class Operation:
     missing_shards: tuple[str, ...] = ()
     indeterminate: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
+    credentials: CredentialsEnd = field(default_factory=CredentialsEnd)
     _interrupt: Callable[[], None] = lambda: None
 
     @classmethod
@@ -150,6 +154,8 @@ class Operation:
             retry_tokens,
             destroys=beginning.command == DESTROY,
             missing_shards=beginning.missing_shards,
+            # The workers of a cluster have credentials of their own.
+            credentials=CredentialsEnd(validity().ends if address is None else None, options.timeout_seconds),
         )
 
     def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
@@ -195,6 +201,7 @@ class Operation:
                 stop=self.stop,
                 capacity=capacity,
                 options=self.job_settings.options,
+                credentials=self.credentials,
             )
 
     def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:

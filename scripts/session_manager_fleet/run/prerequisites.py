@@ -11,6 +11,8 @@ from pathlib import Path
 
 from session_manager_fleet.aws import caller_identity, new_session, translated_errors, validity
 from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
+from session_manager_fleet.run.credentials import CredentialsEnd
+from session_manager_fleet.run.results import Step
 from session_manager_fleet.settings import CHAINED_SECONDS, AccountRole
 from session_manager_fleet.targets import Inventory, Target, account_session
 from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
@@ -195,7 +197,10 @@ def _credentials(inventory: Inventory) -> str:
     caller = caller_identity(session, inventory.home_region)
     if caller.is_role:
         _refuse_long_sessions(inventory, caller.arn)
-    return f"{caller.arn}, {validity()}"
+    valid = validity()
+    if too_late := CredentialsEnd(valid.ends).reason(Step.PLAN):
+        raise AccessError(f"{too_late[0].upper()}{too_late[1:]}: sign in again.")
+    return f"{caller.arn}, {valid}"
 
 
 def _refuse_long_sessions(inventory: Inventory, arn: str) -> None:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import FleetError
+from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import RunFolder
@@ -107,6 +108,7 @@ class Scheduler:
         stop: threading.Event,
         capacity: Capacity,
         options: RunOptions,
+        credentials: CredentialsEnd | None = None,
     ) -> None:
         self._run = run
         self._workers = workers
@@ -115,6 +117,8 @@ class Scheduler:
         self._stop = stop
         self._capacity = capacity
         self._options = options
+        self._credentials = credentials or CredentialsEnd()
+        self._step = Step.PLAN
         self._results: dict[str, TargetResult] = {}
         self._change_sets: dict[str, ChangeSet] = {}
         self._failures = 0
@@ -149,6 +153,7 @@ class Scheduler:
             between: Called with the names of the finished and of the next wave; returns whether to continue.
             reverse: From the last wave to the first, home region last, as for destroy.
         """
+        self._step = Step.APPLY
         entries = {entry.target: entry for entry in planned}
         self._begin(targets=len(entries), failures=_failures(planned))
         tolerance = {wave.name: wave for wave in waves}
@@ -191,7 +196,10 @@ class Scheduler:
         tolerance = self._options.max_failures
         if tolerance is not None and tolerance.exceeded_by(self._failures, self._targets):
             return f"{self._failures} of all {self._targets} targets failed (tolerated: {tolerance})"
-        return self._wave.exceeded if self._wave else ""
+        if self._wave and self._wave.exceeded:
+            return self._wave.exceeded
+        ending = self._credentials.reason(self._step)
+        return f"{ending}: sign in again, and resume the run" if ending else ""
 
     def _settle(self, result: TargetResult) -> None:
         """Keep the final result of a target."""
@@ -277,6 +285,7 @@ class Scheduler:
 
     def _run_steps(self, step: Step, sequences: Sequence[_Steps], targets: int, workers: int) -> None:
         """Run sequences of tasks to their end with a limited number of concurrent tasks, the first sequences first."""
+        self._step = step
         tasks = _Queue(sequences)
         running: dict[Future[Performed], tuple[int, _Task]] = {}
         ended: queue.SimpleQueue[Future[Performed]] = queue.SimpleQueue()
@@ -334,6 +343,7 @@ class Scheduler:
             # Share equal change sets: thousands of targets have only a few.
             changes = self._change_sets.setdefault(changes.fingerprint, changes)
         result = replace(performed.result, attempts=task.attempt, change_set=changes)
+        self._credentials.observe(result)
         if performed.artifacts is not None:
             self._run.keep(task.target, performed.artifacts)
         self._run.finished(result)

@@ -1,5 +1,6 @@
 """Scheduling: order, concurrency, waves, failures, retries and interruption, with work that does as it is told."""
 
+import datetime
 import json
 import os
 import threading
@@ -18,13 +19,14 @@ from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, Res
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
 from session_manager_fleet.run.attachments import Attachment
+from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import JournalError, RunFolder
 from session_manager_fleet.run.job import Job, JobSettings, Performed, failed
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
-from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished
+from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished, with_changes
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.roles import AccountRole, Roles
@@ -116,6 +118,7 @@ class Stage:
         self.observer = Watcher()
         self.stop = threading.Event()
         self.options = RunOptions()
+        self.credentials = CredentialsEnd()
         self.lost: tuple[type[BaseException], ...] = ()
         self.impossible: dict[str, FleetError] = {}
 
@@ -151,6 +154,7 @@ class Stage:
                 stop=self.stop,
                 capacity=Capacity(count, count),
                 options=self.options,
+                credentials=self.credentials,
             )
 
     def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
@@ -211,7 +215,7 @@ def test_results_come_in_the_order_of_the_targets_whoever_is_first(stage: Stage)
             "The role in the account could not be assumed.",
         ),
         (
-            TerraformError("failed", ["api error ExpiredToken: The security token is expired"]),
+            TerraformError("failed", ["UnrecognizedClientException: The security token is invalid"]),
             "access",
             "The role in the account could not be assumed.",
         ),
@@ -786,3 +790,46 @@ def test_a_journal_that_cannot_be_written_stops_the_run_with_a_sentence(
     monkeypatch.undo()
     assert stage.work.begun == [target(1).workspace]
     assert [result.status for result in stage.run.read().results][1] is Status.NOT_STARTED
+
+
+# --- The end of the credentials ----------------------------------------------------------------------------------
+
+
+def test_nothing_starts_after_the_credentials_have_expired(stage: Stage) -> None:
+    stage.work.errors = {target(1).workspace: TerraformError("failed", ["ExpiredToken: The token is expired"])}
+
+    failed, *others = stage.plan(target(1), target(2), target(3), workers=1)
+
+    assert failed.failure is not None
+    assert failed.failure.message == "The AWS credentials have expired; sign in again, and resume the run."
+    assert statuses(others) == [Status.NOT_STARTED] * 2
+    assert {other.reason for other in others} == {"the AWS credentials have expired: sign in again, and resume the run"}
+
+
+def test_what_cannot_finish_before_the_credentials_end_is_not_started(stage: Stage) -> None:
+    now = datetime.datetime(2027, 3, 31, 14, 0, tzinfo=datetime.UTC)
+    stage.credentials = CredentialsEnd(now + datetime.timedelta(minutes=9), now=lambda: now)
+
+    planned = stage.plan(target(1), target(2))
+    applied = stage.apply(planned)
+
+    assert statuses(planned) == [Status.CHANGES] * 2
+    assert statuses(applied) == [Status.NOT_STARTED] * 2
+    assert applied[0].reason == (
+        "the AWS credentials are valid until 14:09 UTC, and an apply may take 10 minutes: sign in again, and resume "
+        "the run"
+    )
+    assert with_changes(applied) == applied
+
+
+def test_a_target_that_took_long_makes_the_next_one_need_longer() -> None:
+    now = datetime.datetime(2027, 3, 31, 14, 0, tzinfo=datetime.UTC)
+    credentials = CredentialsEnd(now + datetime.timedelta(minutes=15), now=lambda: now)
+    assert credentials.reason(Step.APPLY) == ""
+
+    credentials.observe(TargetResult.build(target(1), Status.APPLIED, Step.APPLY, seconds=600))
+
+    assert "an apply may take 20 minutes" in credentials.reason(Step.APPLY)
+    assert credentials.reason(Step.PLAN) == ""
+    assert replace(credentials, most_seconds=60.0).reason(Step.APPLY) == ""
+    assert CredentialsEnd().reason(Step.APPLY) == ""
