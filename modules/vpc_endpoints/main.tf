@@ -66,7 +66,7 @@ data "aws_vpc_endpoint" "existing" {
     }
 
     postcondition {
-      condition     = self.service_name == "com.amazonaws.${local.region}.${each.key}"
+      condition     = can(regex("^([a-z]+[.])*amazonaws[.]${local.region}[.]${each.key}$", self.service_name))
       error_message = "The endpoint ${each.value} of existing_endpoints is for ${self.service_name}, not for ${each.key} in ${local.region}."
     }
 
@@ -86,6 +86,10 @@ locals {
   interfaces      = toset([for service, type in local.created : service if type == "interface"])
   gateways        = toset([for service, type in local.created : service if type == "gateway"])
 
+  # In China some services have names of their own, S3 only for its interface endpoint: the list of describe-vpc-endpoint-services
+  # in aws-cdk, packages/aws-cdk-lib/aws-ec2/lib/vpc-endpoint.ts.
+  services_with_prefix = startswith(local.region, "cn-") ? ["ec2", "s3"] : []
+
   creates_security_group = length(local.interfaces) > 0 && length(var.security_group_ids) == 0
   security_group_ids     = local.creates_security_group ? aws_security_group.this[*].id : var.security_group_ids
 
@@ -100,7 +104,7 @@ resource "aws_vpc_endpoint" "interface" {
   for_each = local.interfaces
 
   vpc_id              = var.vpc_id
-  service_name        = "com.amazonaws.${local.region}.${each.key}"
+  service_name        = "${contains(local.services_with_prefix, each.key) ? "cn." : ""}com.amazonaws.${local.region}.${each.key}"
   vpc_endpoint_type   = "Interface"
   subnet_ids          = var.subnet_ids
   security_group_ids  = local.security_group_ids

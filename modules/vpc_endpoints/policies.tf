@@ -2,19 +2,6 @@ locals {
   # Where data could be carried out of the organization: by an upload to a bucket of others, or encrypted with a key of others.
   # The other services have no cross-account resources, or have AWS-owned ones that the agent needs.
   services_with_own_resources_only = ["kms", "s3"]
-
-  # https://docs.aws.amazon.com/systems-manager/latest/userguide/ssm-agent-technical-details.html#ssm-agent-minimum-s3-permissions
-  # and the package repositories of Amazon Linux 2 and 2023.
-  aws_bucket_names = coalesce(var.aws_bucket_names, [
-    "al2023-repos-${local.region}-de612dc2",
-    "amazon-ssm-${local.region}",
-    "amazonlinux-2-repos-${local.region}",
-    "aws-ssm-${local.region}",
-    "aws-ssm-document-attachments-${local.region}",
-    "aws-windows-downloads-${local.region}",
-    "patch-baseline-snapshot-${local.region}",
-    "${local.region}-birdwatcher-prod",
-  ])
 }
 
 data "aws_iam_policy_document" "this" {

@@ -33,7 +33,7 @@ variable "allowed_cidr_blocks" {
 }
 
 variable "aws_bucket_names" {
-  description = "Buckets of AWS from which anybody in the VPC may read through the S3 endpoint. `null` is those that the agent and the packages of Amazon Linux need in most regions; some regions have longer names."
+  description = "Buckets of AWS from which anybody in the VPC may read through the S3 endpoint. `null` is those that the agent, Patch Manager and the packages of Amazon Linux need in the region."
   type        = list(string)
   default     = null
 

@@ -125,6 +125,20 @@ def test_attaches_the_policy_and_says_so(
     assert config.asked == [{"resourceType": "AWS::IAM::Role", "resourceId": role_id, "limit": 1}]
 
 
+def test_says_that_a_permissions_boundary_limits_the_policy(
+    script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str
+) -> None:
+    """KiroCrew#10229: sessions fail at the handshake, though the policy is attached."""
+    boundary = iam.create_policy(PolicyName="Boundary", PolicyDocument=POLICY)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName="web", PermissionsBoundary=boundary)
+
+    for outcome in ("attached", "already attached"):
+        assert run(script, role_id, policy_arn)["Outcome"] == (
+            f"{outcome}, limited by the permissions boundary {boundary}: sessions fail unless it allows what the "
+            "policy allows"
+        )
+
+
 def test_an_attached_policy_is_left_alone(
     script: ModuleType, iam: IAMClient, role_id: str, policy_arn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -171,6 +172,13 @@ def test_s3_can_have_an_interface_in_security_groups_that_exist(caller: Terrafor
     (options,) = endpoint["dns_options"]
     assert options["private_dns_only_for_inbound_resolver_endpoint"] is False
     assert [statement["Sid"] for statement in json.loads(endpoint["policy"])["Statement"]] == ["OrganizationOnly"]
+
+
+def test_the_names_of_the_services_in_china(caller: Terraform) -> None:
+    test = Path(__file__).with_name("vpc_endpoints_in_china.tftest.hcl")
+    (caller.folder / test.name).write_text(test.read_text(encoding="utf-8"), encoding="utf-8")
+    caller.init()
+    assert "2 passed, 0 failed" in caller.succeed("test")
 
 
 def test_vpc_endpoints(applied: Callable[..., dict[str, Any]], member: boto3.Session) -> None:

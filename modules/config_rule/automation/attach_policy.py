@@ -53,7 +53,8 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
     Roles whose name matches one of `ExcludedRoleNames` (`*` any text, `?` one character) or whose path begins
     with one of `ExcludedRolePaths` are refused; spaces separate them. So are roles that EC2 may not assume.
 
-    Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached".
+    Returns the role's name, the policy's ARN and the outcome: "attached" or "already attached", and which permissions
+    boundary limits the role.
     Raises RemediationError when the role cannot be found, must not be touched, stays without the policy, or is replaced
     by another role of the same name while this runs.
     """
@@ -70,10 +71,19 @@ def attach_policy(events: dict[str, str], _context: object) -> dict[str, str]:
             wait_until_attached(iam, role_name, policy_arn)
             outcome = "attached"
         # IAM attaches by name: a role recreated since the check was not checked.
-        check_id(iam.get_role(RoleName=role_name)["Role"], resource_id)
+        role = iam.get_role(RoleName=role_name)["Role"]
+        check_id(role, resource_id)
     except ClientError as error:
         raise RemediationError(explain(error, resource_id, policy_arn)) from error
-    return {"RoleName": role_name, "PolicyArn": policy_arn, "Outcome": outcome}
+    return {"RoleName": role_name, "PolicyArn": policy_arn, "Outcome": outcome + boundary_note(role)}
+
+
+def boundary_note(role: RoleTypeDef) -> str:
+    """Return what the role's permissions boundary means for the policy, or an empty text without a boundary."""
+    if "PermissionsBoundary" not in role:
+        return ""
+    arn = role["PermissionsBoundary"].get("PermissionsBoundaryArn", "")
+    return f", limited by the permissions boundary {arn}: sessions fail unless it allows what the policy allows"
 
 
 def find_role_name(config: ConfigServiceClient, resource_id: str) -> str:

@@ -12,6 +12,7 @@ from session_manager_fleet.demo.agent import upload_log
 from session_manager_fleet.targets import Target
 
 _LOG = "$ whoami\nssm-user\n"
+_LONG_LOG = _LOG * 300_000  # more than the agent uploads in one call
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def try_uploads(sandbox: Sandbox, targets: Sequence[Target], bucket: str, prefix
     who = f"{INSTANCE_ROLE} of {one.account.name}"
     return [
         _attempt(who, own, lambda: upload_log(instance, bucket, own, _LOG), expected=True),
+        _attempt(f"{who}, in parts", own, lambda: upload_log(instance, bucket, own, _LONG_LOG), expected=True),
+        _attempt(f"{who}, without naming a key", own, lambda: _upload_plainly(instance, bucket, own), expected=True),
         _attempt(who, foreign, lambda: upload_log(instance, bucket, foreign, _LOG), expected=False),
         _attempt(
             f"{who}, with another KMS key", own, lambda: _upload_with_another_key(instance, bucket, own), expected=False
@@ -63,6 +66,11 @@ def try_uploads(sandbox: Sandbox, targets: Sequence[Target], bucket: str, prefix
             expected=False,
         ),
     ]
+
+
+def _upload_plainly(session: boto3.Session, bucket: str, key: str) -> None:
+    """Upload a log as an agent that may not read the bucket's encryption; S3 encrypts it with the bucket's key."""
+    session.client("s3").put_object(Bucket=bucket, Key=key, Body=_LOG.encode(), ACL="bucket-owner-full-control")
 
 
 def _upload_with_another_key(session: boto3.Session, bucket: str, key: str) -> None:

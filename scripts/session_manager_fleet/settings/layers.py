@@ -124,7 +124,7 @@ class Settings(ParsedSettings):
 
     def warnings(self, organization: Organization, home_region: str, regions: Sequence[str]) -> list[Problem]:
         """Return settings that are valid, but probably not intended."""
-        problems = [*self._foundation_warnings(), *self._name_warnings(organization)]
+        problems = [*self._foundation_warnings(), *self._name_warnings(organization), *self._user_warnings()]
         for key_path, matcher in self.matchers():
             for key, value in matcher.tags.items():
                 if not any(account.tags.get(key) == value for account in organization.accounts):
@@ -174,6 +174,17 @@ class Settings(ParsedSettings):
             if len(ids) > 1:
                 message = f'The accounts {", ".join(ids)} are all called "{name}", which selects all of them; use ids.'
                 yield Problem(message, self.document.where(("organization", "accounts")))
+
+    def _user_warnings(self) -> Iterator[Problem]:
+        """Warn of ssm-user as the user that sessions run as (amazon-ssm-agent#217, #431)."""
+        for layer in self.layers:
+            run_as = (layer.values.get("preferences") or {}).get("run_as") or {}
+            if run_as.get("default_user") == "ssm-user" and run_as.get("enabled") is not False:
+                message = (
+                    "With run_as, the agent does not create ssm-user, so sessions fail on every node on which it does "
+                    "not exist yet: set run_as.enabled to false to use ssm-user, or name a user that the nodes have."
+                )
+                yield Problem(message, self.document.where((*layer.key_path, "preferences", "run_as", "default_user")))
 
     def effective(self, account: Account, region: str) -> EffectiveSettings:
         """Return the settings of a target: defaults < overrides in order < exceptions.

@@ -19,6 +19,8 @@ _WAYS_OUT = (
     "NetworkInterfaceId",
     "VpcPeeringConnectionId",
 )
+# Services that only some documents of Systems Manager use, such as VSS snapshots: the agent has no client for them.
+_OF_SOME_DOCUMENTS = ("ec2",)
 # The agent calls IPv4 endpoints, unless its configuration sets UseDualStackEndpoint.
 _EVERYWHERE = "0.0.0.0/0"
 
@@ -28,7 +30,8 @@ def needed_services(
 ) -> dict[str, str]:
     """Return the services that an instance must reach for sessions and their logs, by their names in endpoints.
 
-    https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/setup-create-vpc.html. The agent calls KMS for the
+    session key only (amazon-ssm-agent, agent/session/crypto/kmsservice.go); S3 and CloudWatch Logs call it themselves.
 
     Args:
         preferences: The configured preferences.
@@ -39,8 +42,8 @@ def needed_services(
     Returns:
         The region of each service.
     """
-    needed = dict.fromkeys(["ssm", "ssmmessages", "ec2"], region)
-    if preferences.session_key.enabled or preferences.s3.enabled:
+    needed = dict.fromkeys(["ssm", "ssmmessages"], region)
+    if preferences.session_key.enabled:
         needed["kms"] = region
     if preferences.s3.enabled:
         needed["s3"] = bucket_region
@@ -71,7 +74,7 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
             by_vpc[instance["VpcId"]].append(instance)
     if not by_vpc:
         return not_needed("endpoints", "There are no managed instances.")
-    closed = []
+    closed, without_documents = [], []
     for vpc, inside in sorted(by_vpc.items()):
         of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
         tables = list(reader.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=of_vpc))
@@ -84,6 +87,8 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
         if missing:
             named = [service if needed[service] == region else f"{service} of {needed[service]}" for service in missing]
             closed.append(f"{vpc} lacks {', '.join(named)}")
+        if missing_services(found, dict.fromkeys(_OF_SOME_DOCUMENTS, region), inward):
+            without_documents.append(vpc)
     if closed:
         return finding(
             "endpoints",
@@ -92,7 +97,9 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
             "S3 gateway endpoint needs the instances' route tables. A bucket in another region needs internet access.",
         )
     count = sum(map(len, by_vpc.values()))
-    return ok("endpoints", f"{count} managed instances in {len(by_vpc)} VPCs can reach all services.")
+    note = f" Documents that use EC2, such as VSS snapshots, fail in {', '.join(without_documents)}."
+    message = f"{count} managed instances in {len(by_vpc)} VPCs can reach all services of sessions and their logs."
+    return ok("endpoints", message + (note if without_documents else ""))
 
 
 def _described(reader: Reader, region: str, instances: Sequence[str]) -> Iterator[Mapping[str, Any]]:

@@ -1,4 +1,8 @@
-"""Check that session logs arrive in the bucket, below the prefix of each account and region."""
+"""Check that session logs arrive: in the bucket, below the prefix of each account and region, or in the log group.
+
+Only what has arrived is a proof: the agent reports success, and the session history names the bucket or the log group,
+also when nothing could be written (amazon-ssm-agent, agent/session/shell/shell.go).
+"""
 
 import datetime
 from collections.abc import Iterable, Mapping
@@ -96,14 +100,48 @@ def logs(reader: Reader, location: LogLocation, instances: int, max_age: datetim
     if newest.at is None:
         if not instances:
             return not_needed("logs", f"No log in {location}, and no managed instances.")
-        return finding(
-            "logs",
-            f"No log has ever arrived in {location}, although there are {instances} managed instances.",
-            "Start and end a session. If no log arrives, check the instance's role and the SSM agent's log.",
-        )
-    log = _log(newest.key, newest.at)
+        return _nothing_arrived(str(location), instances)
     seen = "" if newest.complete else f" among the first {_MAX_OBJECTS:,} objects"
-    message = f"The newest log in {location}{seen} is {age_text(log.age_seconds)} old."
+    return _judged(_log(newest.key, newest.at), f"{location}{seen}", max_age)
+
+
+def streams(reader: Reader, region: str, group: str, instances: int, max_age: datetime.timedelta | None) -> Check:
+    """Check that logs have arrived in a log group; CloudWatch Logs may tell the time of an event an hour late.
+
+    Args:
+        reader: In the account of the log group.
+        region: Its region.
+        group: Its name.
+        instances: Number of managed instances of the target; without any, no log is expected.
+        max_age: Maximum age of the newest log, or None for any age.
+    """
+    where = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 1}
+    try:
+        found = reader.call("logs", region, "describe_log_streams", **where)["logStreams"]
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        return not_needed("logs", f"Skipped: the log group {group} does not exist.")
+    newest = found[0] if found else {}
+    milliseconds = max(newest.get("lastEventTimestamp", 0), newest.get("lastIngestionTime", 0))
+    if milliseconds:
+        at = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
+        return _judged(_log(newest["logStreamName"], at), group, max_age)
+    if not instances:
+        return not_needed("logs", f"No log in {group}, and no managed instances.")
+    return _nothing_arrived(group, instances)
+
+
+def _nothing_arrived(place: str, instances: int) -> Check:
+    return finding(
+        "logs",
+        f"No log has ever arrived in {place}, although there are {instances} managed instances.",
+        "Start and end a session. If no log arrives, check the instance's role and the SSM agent's log.",
+    )
+
+
+def _judged(log: NewestLog, place: str, max_age: datetime.timedelta | None) -> Check:
+    message = f"The newest log in {place} is {age_text(log.age_seconds)} old."
     if max_age is not None and log.age_seconds > max_age.total_seconds():
         fix = "Run verify with --watch 60, and start and end a session meanwhile."
         return Check("logs", Verdict.FINDING, message, fix, log)

@@ -18,7 +18,7 @@ from session_manager_fleet.verify.bucket_policy import bucket_policy
 from session_manager_fleet.verify.instance_policy import instance_policy
 from session_manager_fleet.verify.keys import Key, find_key, session_key
 from session_manager_fleet.verify.log_group import log_group
-from session_manager_fleet.verify.logs import log_location, logs
+from session_manager_fleet.verify.logs import log_location, logs, streams
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, finding, not_needed, ok
 from session_manager_fleet.verify.preferences import preferences, without_key
 from session_manager_fleet.verify.reading import Reader, run_check
@@ -173,6 +173,8 @@ class Verifier:
         checks.append(run_check("endpoints", ways_to_services))
         if s3.enabled:
             checks.append(run_check("logs", lambda: self._logs(target, reader, len(instances))))
+        elif group:
+            checks.append(run_check("logs", lambda: streams(reader, region, group, len(instances), self._max_log_age)))
         return checks
 
     def _logs(self, target: Target, reader: Reader, instances: int) -> Check:

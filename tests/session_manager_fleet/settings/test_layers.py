@@ -665,6 +665,20 @@ def test_a_session_key_of_one_region_is_warned_of_unless_the_instance_policy_all
     ]
 
 
+def test_ssm_user_as_the_user_of_run_as_is_warned_of(make_settings: MakeSettings, organization: Organization) -> None:
+    settings = make_settings("""
+        defaults: {preferences: {run_as: {enabled: true, default_user: ssm-user}}}
+        overrides:
+          - {match: {regions: [eu-west-1]}, set: {preferences: {run_as: {default_user: ops}}}}
+          - {match: {regions: [eu-west-1]}, set: {preferences: {run_as: {enabled: false, default_user: ssm-user}}}}
+        """)
+
+    (warning,) = settings.warnings(organization, HOME, [HOME])
+
+    assert "the agent does not create ssm-user" in str(warning)
+    assert warning.location.endswith("(defaults.preferences.run_as.default_user)")
+
+
 @pytest.mark.parametrize("written", ["2027-03-31", '"2027-03-31"'])
 def test_dates_may_be_quoted(make_settings: MakeSettings, written: str) -> None:
     settings = make_settings(f"exceptions: [{{match: {{}}, owner: a, reason: b, expires: {written}}}]")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from session_manager_fleet.verify.endpoints import endpoints, has_way_out, missing_services
+from session_manager_fleet.settings import Preferences
+from session_manager_fleet.verify.endpoints import endpoints, has_way_out, missing_services, needed_services
 from session_manager_fleet.verify.reading import Reader
 
 REGION = "eu-west-1"
@@ -36,6 +37,29 @@ def gateway(*tables: str, **more: object) -> dict[str, Any]:
 )
 def test_what_the_endpoints_of_a_vpc_serve(found: list[dict[str, Any]], missing: list[str]) -> None:
     assert missing_services(found, NEEDED, {"rtb-1", "rtb-2"}) == missing
+
+
+KEY = {"session_key": {"enabled": True}}
+NO_KEY = {"session_key": {"enabled": False}}
+S3 = {"s3": {"enabled": True, "bucket_name": "session-logs"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "to_cloudwatch", "needed"),
+    [
+        (KEY, True, {"ssm", "ssmmessages", "kms", "logs"}),
+        (NO_KEY, True, {"ssm", "ssmmessages", "logs"}),
+        ({**NO_KEY, **S3}, False, {"ssm", "ssmmessages", "s3"}),
+        ({**KEY, **S3}, True, {"ssm", "ssmmessages", "kms", "s3", "logs"}),
+    ],
+)
+def test_only_what_sessions_and_their_logs_use_is_needed(
+    settings: dict[str, Any], needed: set[str], *, to_cloudwatch: bool
+) -> None:
+    """The calls of the agent: it has no client for EC2, and calls KMS for the session key only."""
+    preferences = Preferences.model_validate(settings)
+    found = needed_services(preferences, REGION, logs_to_cloudwatch=to_cloudwatch, bucket_region=REGION)
+    assert found.keys() == needed
 
 
 def test_no_endpoint_of_this_region_leads_to_a_bucket_of_another() -> None:
@@ -94,6 +118,7 @@ def test_the_gateway_must_be_in_the_tables_of_those_that_have_no_other_way() -> 
     )
     check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
     assert check.verdict == "ok", check.message
+    assert check.message.endswith("Documents that use EC2, such as VSS snapshots, fail in vpc-1.")
     reader.answers["describe_vpc_endpoints"] = [interface("ssm"), gateway("rtb-2")]
     check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
     assert "vpc-1 lacks s3." in check.message
