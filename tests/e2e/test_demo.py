@@ -86,7 +86,7 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     assert roles.count("succeeded") >= 5
     assert all("non-compliant" not in line.rsplit("│", 2)[1] for line in roles.splitlines() if line.startswith("│"))
     _, _, uploads = roles.partition("Log sessions")
-    assert uploads.count("stored") == 1
+    assert uploads.count("stored") == 3
     assert uploads.count("refused: AccessDenied") == 3
     [run] = {path.parent for path in (tmp_path / "runs" / "demo").glob("2*/report.*")}
     for name in ("report.md", "report.junit.xml", "report.html"):
