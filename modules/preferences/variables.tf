@@ -71,7 +71,7 @@ variable "cloudwatch" {
 }
 
 variable "drift_repair" {
-  description = "Repair of the document after changes, deletion or sharing outside Terraform: at once, for which the account needs a CloudTrail trail with management events, and on a `schedule` (empty for none), which also checks that the destinations of the logs and the keys are usable. The SNS topic `notify_topic_arn` is notified of repairs; the key policy of an encrypted topic must allow CloudWatch to use the key for the alarm on failed repairs."
+  description = "Repair of the document after changes, deletion or sharing outside Terraform: some minutes after a change, for which the account needs a CloudTrail trail with write management events, and on a `schedule` (empty for none), which also checks that the destinations of the logs and the keys are usable. The SNS topic `notify_topic_arn` is notified of repairs; the key policy of an encrypted topic must allow CloudWatch to use the key for the alarm on failed repairs."
   type = object({
     enabled          = optional(bool, true)
     schedule         = optional(string, "rate(1 hour)")
@@ -194,7 +194,7 @@ variable "revision" {
 }
 
 variable "run_as" {
-  description = "Run sessions on Linux and macOS as `default_user` instead of ssm-user. A session fails on instances that do not have the user."
+  description = "Run sessions on Linux and macOS as `default_user` (or `user@domain`) instead of ssm-user. A session fails on instances that do not have the user, where it has the group id 0, and for ssm-user itself where the agent has not created it yet."
   type = object({
     enabled      = optional(bool, false)
     default_user = optional(string, "")
