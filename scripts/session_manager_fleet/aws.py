@@ -26,6 +26,9 @@ CLIENT_CONFIG = Config(
     user_agent_extra="session-manager-fleet",
 )
 
+# The form of a region's name; a journal may name one that this version of botocore does not know.
+REGION_FORM = r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[0-9]{1,2}"
+
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 # AWS's message for a wrong signature repeats the signed headers, the session token among them: it is not shown.
 _INVALID = {

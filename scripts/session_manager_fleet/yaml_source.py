@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.files import is_below, read_regular
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 # Rewrites the text of a file before it is parsed, and keeps its lines; the path is that of the file.
@@ -19,6 +20,10 @@ Prepare: TypeAlias = Callable[[str, Path], str]
 # An account id is text, even without quotes: 012345670123 is not octal.
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _MAX_DEPTH = 100
+# Longer words are compared with no other.
+_LONGEST_WORD = 200
+# A file of 10,000 accounts has 2 MB.
+_LARGEST_MEGABYTES = 8
 
 # Limits of values repeated by aliases, and of included files: a few lines of nested aliases expand to billions.
 _MAX_REPEATED = 100_000
@@ -38,6 +43,8 @@ def format_key_path(key_path: KeyPath) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean "x"?)` for the closest known word, or an empty text."""
+    if len(word) > _LONGEST_WORD:
+        return ""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f' (did you mean "{matches[0]}"?)' if matches else ""
 
@@ -92,21 +99,31 @@ class YamlDocument:
         return key_path
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, megabytes: int = _LARGEST_MEGABYTES) -> str:
     """Read a text file with its line ends, but without a byte order mark.
 
     Raises:
-        InputError: The file is missing, unreadable or not UTF-8.
+        InputError: The file is missing, unreadable, too large, not a regular file or not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_regular(path, megabytes=megabytes, follow_links=True).decode("utf-8-sig")
     except FileNotFoundError:
         raise InputError("The file does not exist.", str(path)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise InputError("This line is not UTF-8; save the file in that encoding.", f"{path}:{line}") from error
     except OSError as error:
-        raise InputError(f"The file cannot be read: {error}.", str(path)) from error
+        raise InputError(f"The file cannot be read: {error.strerror or error}.", str(path)) from error
+
+
+def refuse_links_out(path: Path, folder: Path) -> None:
+    """Refuse a file or folder that a link leads out of the folder that it is named in.
+
+    Raises:
+        InputError: It is elsewhere.
+    """
+    if not is_below(path, folder):
+        raise InputError(f"A link leads out of the folder {folder}; use a file in it.", str(path))
 
 
 def read_yaml(
@@ -181,8 +198,10 @@ class _Builder:
             mark = error.problem_mark or error.context_mark
             problem = " ".join(part for part in (error.context, error.problem) if part)
             raise InputError(f"This is not valid YAML: {problem}.", f"{path}:{mark.line + 1 if mark else 1}") from error
-        except yaml.YAMLError as error:
-            raise InputError(f"This is not valid YAML: {error}.", str(path)) from error
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            message = f"This is not valid YAML: the character U+{error.character:04X} is not allowed."
+            raise InputError(message, f"{path}:{line}") from error
         except RecursionError:
             raise InputError("The values are nested too deeply.", str(path)) from None
         finally:
@@ -226,7 +245,7 @@ class _Builder:
         elif target in (file.resolve() for file in self._files):
             self._report(node, key_path, f'The included file "{node.value}" includes itself.')
         elif not target.is_file():
-            self._report(node, key_path, f'The included file "{node.value}" does not exist.')
+            self._report(node, key_path, f'The included file "{node.value}" does not exist or is not a file.')
         else:
             self.included[key_path] = path
             # From here on, lines are those of the included file.

@@ -4,6 +4,7 @@ Where the provider does not matter, a root module without one stands in for the 
 backend, the emulated AWS and all of the rollout are real, and a step takes a fraction of a second.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -244,14 +245,22 @@ def test_a_terraform_that_the_kernel_kills_is_a_failure(workshop: Workshop, tmp_
     assert result.failure.diagnostics == ("terraform was ended by signal 9; the kernel does so when memory runs out.",)
 
 
-def test_a_log_on_a_full_disk_does_not_stop_an_apply(workshop: Workshop) -> None:
+def test_a_log_on_a_full_disk_does_not_stop_an_apply(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     workshop.write_document()
     planned = workshop.plan()
-    log = workshop.folder / "terraform.log"
-    log.unlink()
-    log.symlink_to("/dev/full")
+    log, write = (workshop.folder / "terraform.log").stat(), os.write
+    refused: list[bytes] = []
+
+    def on_a_full_disk(handle: int, content: bytes) -> int:
+        if os.path.samestat(os.fstat(handle), log):
+            refused.append(content)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, content)
+
+    monkeypatch.setattr(os, "write", on_a_full_disk)
 
     assert workshop.apply(planned).status is Status.APPLIED
+    assert refused
 
 
 # A resource whose creation takes until the test creates the file `go`.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ _TEXTS = ("name", "email", "ou", "state", "role")
 _KEYS = ("id", *_TEXTS, "tags")
 _COLUMNS = ("id", *_TEXTS)
 _TAG = "tag:"
+_MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,21 @@ def _check_header(header: list[str], location: str) -> None:
         InputError: With every problem.
     """
     problems: list[str] = []
-    for column in header:
+    for number, column in enumerate(header, 1):
         if column not in _COLUMNS and not (column.startswith(_TAG) and column != _TAG):
             known = f"the columns are {', '.join(_COLUMNS)} and {_TAG}KEY, separated by commas"
-            problems.append(f'Unknown column "{column}"{nearest(column, _COLUMNS)}; {known}.')
-    problems.extend(f'Duplicate column "{column}".' for column in header if header.count(column) > 1)
+            problems.append(f"Unknown column {_named(column, number)}; {known}.")
+    counts = Counter(column for column in header if column in _COLUMNS or column.startswith(_TAG))
+    problems.extend(f'Duplicate column "{column}".' for column, count in counts.items() if count > 1)
     problems.extend(f'The column "{column}" is missing.' for column in ("id", "name") if column not in header)
     if problems:
-        raise InputError([Problem(message, location) for message in dict.fromkeys(problems)])
+        raise InputError([Problem(message, location) for message in list(dict.fromkeys(problems))[:_MAX_PROBLEMS]])
+
+
+def _named(column: str, number: int) -> str:
+    """Return a column as it is written if that looks like one of ours, else its number: the file may be any other."""
+    hint = nearest(column, _COLUMNS)
+    return f'"{column}"{hint}' if hint or column == _TAG else str(number)
 
 
 class _Checker:

@@ -10,7 +10,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.accounts.organizations_api import list_accounts
 from session_manager_fleet.aws import CLIENT_CONFIG, new_session, translated_errors
 from session_manager_fleet.errors import AccessError, InputError, Problem
-from session_manager_fleet.yaml_source import KeyPath, YamlDocument, read_yaml
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, read_yaml, refuse_links_out
 
 ACCOUNT_LISTS = ("mandatoryAccounts", "workloadAccounts")
 SESSION_MANAGER = ("logging", "sessionManager")
@@ -152,6 +152,7 @@ class Files:
 
 
 def _read(folder: Path, name: str, replacements: Replacements) -> YamlDocument:
+    refuse_links_out(folder / name, folder)
     return read_yaml(folder / name, include_below=folder, prepare=replacements.prepare)
 
 

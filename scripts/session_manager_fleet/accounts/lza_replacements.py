@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml
+from session_manager_fleet.yaml_source import KeyPath, YamlDocument, nearest, read_yaml, refuse_links_out
 
 FILE_NAME = "replacements-config.yaml"
 
 # Excludes dynamic references of CloudFormation, `{{resolve:ssm:/name}}`.
-_PLACEHOLDER = re.compile(r"\{\{(?!resolve:)\{?[ \t]*([^{}\n]*?)[ \t]*\}?\}\}")
+_PLACEHOLDER = re.compile(r"\{\{(?!resolve:)\{?([^{}\n]*)\}?\}\}")
 
 # Marks a placeholder without a value (yet): its name in hexadecimal digits, which YAML reads as plain text, between
 # private-use characters, which no configuration contains.
@@ -45,6 +45,7 @@ class Replacements:
         path = folder / FILE_NAME
         if not path.is_file():
             return cls()
+        refuse_links_out(path, folder)
         document = read_yaml(path, include_below=folder)
         entries = (document.data or {}).get("globalReplacements") if isinstance(document.data or {}, dict) else None
         problems: list[Problem] = []
@@ -75,8 +76,9 @@ class Replacements:
         return _PLACEHOLDER.sub(self._replacement, text)
 
     def _replacement(self, found: re.Match[str]) -> str:
-        value = self.values.get(found[1])
-        return f"\ue000{found[1].encode().hex()}\ue001" if value is None else value
+        key = found[1].strip(" \t")
+        value = self.values.get(key)
+        return f"\ue000{key.encode().hex()}\ue001" if value is None else value
 
     def problem(self, placeholder: str, location: str) -> Problem:
         """Return why a placeholder has no value."""

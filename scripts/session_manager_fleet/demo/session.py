@@ -17,7 +17,7 @@ from aws_sandbox.emulator import Sandbox
 from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
 from session_manager_fleet.accounts import MANAGEMENT, ROOT, Account, deployment_role, from_lza
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
-from session_manager_fleet.files import write_private
+from session_manager_fleet.files import make_private_folder, write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import load_settings
 from session_manager_fleet.terraform import ROOT_MODULE, StateBackend, child_environment, processes
@@ -78,7 +78,7 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     organization = default_organization() if lza is None else _organization_of(lza)
     processes.guard_children(_INTERRUPT_SECONDS)
     folder = runs / f"sandbox-{secrets.token_hex(3)}"
-    folder.mkdir(parents=True, mode=0o700)
+    make_private_folder(folder)
     tell(f"Starting an emulated organization with {len(organization.accounts)} accounts…")
     try:
         with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -15,7 +16,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from session_manager_fleet.errors import FleetError, InputError
-from session_manager_fleet.files import write_private
+from session_manager_fleet.files import make_private_folder, open_private, refuse_links, write_private
 from session_manager_fleet.run import journal
 from session_manager_fleet.run.journal import Beginning, RunState
 from session_manager_fleet.run.results import Step, TargetKey, TargetResult
@@ -24,6 +25,15 @@ from session_manager_fleet.targets import Target
 
 JOURNAL = "journal.jsonl"
 SUMMARY = "summary.json"
+
+
+# Links that terraform and an apply make: to the provider of a plugin mirror, to the files of the root module.
+_LINKS = (
+    re.compile(r"[.]terraform/[^/]+/providers/([^/]+/){4}[^/]+"),
+    re.compile(r"[^/]+/[^/]+/apply-[^/]+/(?!errored[.]tfstate)[^/]+"),
+)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ROOT_USER = 0
 
 
 class JournalError(FleetError):
@@ -51,7 +61,8 @@ class RunFolder:
         now = datetime.datetime.now(datetime.UTC)
         run = cls(parent / f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}")
         with run.writing():
-            run.path.mkdir(parents=True, mode=0o700)
+            make_private_folder(parent)
+            run.path.mkdir(mode=0o700)
         return run
 
     def discard(self, *, with_logs: bool = False) -> None:
@@ -64,16 +75,17 @@ class RunFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def tighten(self) -> None:
-        """Remove the permissions of everybody but the owner, which a copy may have added; links are not followed.
+        """Remove the permissions of everybody but the owner, which a copy may have added.
 
         Raises:
+            InputError: A file or folder is a link, neither file nor folder, or belongs to another user.
             JournalError: The permissions of a file cannot be changed.
         """
         try:
-            _tighten(self.path)
+            self._tighten(self.path)
             for folder, folders, files in os.walk(self.path):
                 for name in (*folders, *files):
-                    _tighten(Path(folder, name))
+                    self._tighten(Path(folder, name))
         except OSError as error:
             message = f"Cannot restrict access to {error.filename}, which holds configurations ({error.strerror})"
             raise JournalError(f"{message}. Copy the run to a folder you own.") from error
@@ -86,21 +98,23 @@ class RunFolder:
     def target_folder(self, target: Target | TargetKey) -> Path:
         """Create the private folder of a target if it is missing, and return it."""
         folder = self.path / target.key
-        folder.parent.mkdir(exist_ok=True, mode=0o700)
-        folder.mkdir(exist_ok=True, mode=0o700)
+        refuse_links(folder, below=self.path)
+        make_private_folder(folder)
         return folder
 
     def keep(self, target: Target, artifacts: Mapping[str, bytes]) -> None:
         """Write the files that a job made on another machine; logs are continued.
 
         Raises:
-            JournalError: The folder cannot be written.
+            JournalError: The folder cannot be written, or a name is not that of a file in it.
         """
+        if any(not _PLAIN_NAME.fullmatch(name) for name in artifacts):
+            raise JournalError(f"The worker of {target.key} returned a file with a path for a name; nothing was kept.")
         for name, content in artifacts.items():
             how = os.O_APPEND if name.endswith(".log") else os.O_TRUNC
             with self.writing():
                 path = self.target_folder(target) / name
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600), "wb") as file:
+                with os.fdopen(open_private(path, os.O_WRONLY | how), "wb") as file:
                     file.write(content)
 
     # --- Writing -----------------------------------------------------------------------------------------------
@@ -197,12 +211,9 @@ class RunFolder:
         path = self.path / JOURNAL
         try:
             self.refuse_if_absent()
-            return RunState.replay(journal.read(path))
+            return journal.load(path)
         except OSError as error:
-            raise InputError(f"The journal cannot be read: {error}.", str(path)) from error
-        except (StopIteration, LookupError, TypeError, ValueError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(f"The journal is damaged ({reason}); plan again.", str(path)) from error
+            raise InputError(f"The journal cannot be read: {error.strerror or error}.", str(path)) from error
 
     def summarize(self, state: RunState, results: Sequence[TargetResult] | None = None) -> Summary:
         """Return the summary of the run, or of some of its results.
@@ -233,14 +244,33 @@ class RunFolder:
         log = f"{result.key}/terraform.log"
         return replace(result, log=log if (self.path / log).exists() else None)
 
+    def _tighten(self, path: Path) -> None:
+        found = path.lstat()
+        if problem := self._problem(path, found):
+            message = f"{problem}. Copy what you trust of the run to a folder of your own, without links."
+            raise InputError(message, str(path))
+        if not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o077:
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
 
-def _tighten(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if not stat.S_ISLNK(mode) and mode & 0o077:
-        path.chmod(stat.S_IMODE(mode) & 0o700)
+    def _problem(self, path: Path, found: os.stat_result) -> str:
+        """Return why a command must not work on a file or folder of the run, or an empty text."""
+        if found.st_uid not in {os.geteuid(), _ROOT_USER}:
+            return "This belongs to another user"
+        if stat.S_ISLNK(found.st_mode):
+            name = path.relative_to(self.path).as_posix()
+            return "" if any(form.fullmatch(name) for form in _LINKS) else "This is a link, which would be followed"
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            return "This is neither a file nor a folder"
+        return ""
 
 
 def find_run(run: str, runs: Path) -> RunFolder:
-    """Return the folder of a run by its id or its path."""
+    """Return the folder of a run by its id or its path.
+
+    Raises:
+        InputError: It is a link.
+    """
     path = Path(run) if Path(run).is_dir() else runs / run
+    if path.is_symlink():
+        raise InputError(f"This is a link, which is not followed; name the folder itself, {path.resolve()}.", str(path))
     return RunFolder(path.resolve())

@@ -4,6 +4,7 @@ import datetime
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,19 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from session_manager_fleet.changes import ChangeSet
-from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.files import MEGABYTE, open_private, open_regular
+from session_manager_fleet.run.results import (
+    CommandName,
+    OrganizationId,
+    Sha256,
+    ShardName,
+    Status,
+    Step,
+    TargetKey,
+    TargetResult,
+    WaveName,
+)
 from session_manager_fleet.settings import ToleranceField
 from session_manager_fleet.targets import PolicyException, Shard, SkippedAccount
 
@@ -21,7 +34,12 @@ SCHEMA_VERSION = 1
 
 CHANGE_SET = pydantic.TypeAdapter(ChangeSet)
 RESULT = pydantic.TypeAdapter(TargetResult)
+_VERSIONS = 1000
+_FIELD = re.compile(r"[a-z_]{1,30}[0-9]{0,3}")
+_LONGEST_REASON = 80
 _NEVER_STARTED = "the run ended before"
+# The first line names all targets: 100,000 of them need 25 MiB.
+_LONGEST_LINE = 64 * MEGABYTE
 
 
 class Beginning(BaseModel):
@@ -29,21 +47,21 @@ class Beginning(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    command: str
+    command: CommandName
     """`plan`, `apply`, `destroy`, `demo` or `merge`; `resume` continues the one before."""
-    organization_id: str
+    organization_id: OrganizationId
     """As `o-exampleorgid`."""
-    configuration_sha256: str
+    configuration_sha256: Sha256
     """SHA-256 digest of organization.yaml."""
-    shard: str | None = None
+    shard: ShardName | None = None
     """Shard of the run, as `2/5`."""
     shards: tuple[int, ...] = ()
     """Numbers of the shards that hold any target."""
-    wave: str | None = None
+    wave: WaveName | None = None
     """The only wave of the command."""
     selection: tuple[str, ...] = ()
     """Options that select the targets, except for the shard, as `--region eu-west-1`."""
-    tolerances: Mapping[str, ToleranceField] = {}
+    tolerances: Mapping[WaveName, ToleranceField] = {}
     """Tolerance of each wave, in the order of the waves."""
     targets: tuple[TargetKey, ...] = ()
     """In the order of work."""
@@ -53,7 +71,7 @@ class Beginning(BaseModel):
     """Exceptions that apply."""
     warnings: tuple[str, ...] = ()
     """Sentences about problems that stop nothing."""
-    missing_shards: tuple[str, ...] = ()
+    missing_shards: tuple[ShardName, ...] = ()
     """Shards, as `2/5`, that hold targets and whose runs were missing in the merge."""
 
     def covers(self, target: TargetKey) -> bool:
@@ -149,7 +167,10 @@ class RunState:
             self.beginning = self.beginning.model_copy(update={name: getattr(now, name) for name in kept})
             self.finished_at, self.exit_code = None, None
         elif kind == "change_set":
-            self._change_sets[event["fingerprint"]] = CHANGE_SET.validate_python(event["change_set"])
+            change_set = CHANGE_SET.validate_python(event["change_set"])
+            if change_set.fingerprint != event["fingerprint"]:
+                raise ValueError("a change set does not have its fingerprint")
+            self._change_sets[change_set.fingerprint] = change_set
         elif kind == "started":
             key, step = event["target"], Step(event["step"])
             if step is Step.APPLY:
@@ -176,7 +197,7 @@ def append(path: Path, event: str, details: Mapping[str, JsonValue]) -> None:
     at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
     entry = {"schema_version": SCHEMA_VERSION, "at": at, "event": event, **details}
     line = (json.dumps(entry, separators=(",", ":")) + "\n").encode()
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    handle = open_private(path, os.O_RDWR | os.O_APPEND)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         size = os.fstat(handle).st_size
@@ -197,19 +218,59 @@ def append(path: Path, event: str, details: Mapping[str, JsonValue]) -> None:
         os.close(handle)
 
 
-def read(path: Path) -> Iterator[Mapping[str, Any] | None]:
-    """Yield the events of a journal, None for each incomplete line; the last line may still be being written."""
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                event = json.loads(line)
-            except ValueError:
-                # Left by a crash or a full disk. Its event was not acted on: events are on the disk before the run
-                # goes on.
-                yield None
-                continue
-            if event["schema_version"] != SCHEMA_VERSION:
-                raise ValueError(f"schema version {event['schema_version']}; {SCHEMA_VERSION} is supported")
-            yield event
+def load(path: Path) -> RunState:
+    """Return the state of a run according to its journal; the last line may still be being written.
+
+    Raises:
+        InputError: The journal is damaged, with the line; nothing of its content is repeated.
+        OSError: It cannot be read, or is a link or not a regular file.
+    """
+    number = 0
+
+    def events() -> Iterator[Mapping[str, Any] | None]:
+        nonlocal number
+        with open_regular(path) as file:
+            while line := file.readline(_LONGEST_LINE + 1):
+                number += 1
+                if len(line) > _LONGEST_LINE:
+                    raise ValueError("the line is too long")
+                if not line.endswith(b"\n"):
+                    return
+                yield _event(line)
+
+    try:
+        return RunState.replay(events())
+    except (StopIteration, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        message = f"The journal is damaged ({_what_is_wrong(error)}); plan again."
+        raise InputError(message, f"{path}:{number or 1}") from error
+
+
+def _event(line: bytes) -> Mapping[str, Any] | None:
+    """Return the event of a line, or None for an incomplete one.
+
+    Raises:
+        LookupError, TypeError, ValueError, RecursionError: The line is something else.
+    """
+    try:
+        event: Mapping[str, Any] = json.loads(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        # Left by a crash or a full disk. Its event was not acted on: events are on the disk before the run goes on.
+        return None
+    version = event["schema_version"]
+    if version != SCHEMA_VERSION:
+        shown = f"schema version {version}" if isinstance(version, int) and abs(version) < _VERSIONS else "the version"
+        raise ValueError(f"{shown}; {SCHEMA_VERSION} is supported")
+    return event
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """Return what is wrong with an event, without its values: they may be anything."""
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        fields = [str(part) for part in first["loc"] if isinstance(part, int) or _FIELD.fullmatch(part)]
+        return f"{'.'.join(fields) or error.title} is not valid"
+    if isinstance(error, LookupError):
+        return "it names a target or a key that is not there"
+    if isinstance(error, ValueError) and error.args and not isinstance(error, UnicodeError):
+        return str(error)[:_LONGEST_REASON]
+    return "the event has another form"

@@ -1,5 +1,6 @@
 """Merge the runs of all shards into one run that can be reported, applied and resumed like any other."""
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.folder import RunFolder
+from session_manager_fleet.files import open_private, open_regular
+from session_manager_fleet.run.folder import RunFolder, find_run
 from session_manager_fleet.run.journal import Beginning, RunState
 from session_manager_fleet.run.results import Status, TargetResult
 from session_manager_fleet.settings import Tolerance
@@ -26,12 +28,15 @@ class Part:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read the run of a shard.
+        """Read the run of a shard, and make it private.
 
         Raises:
-            InputError: There is no run, or it is not that of a shard.
+            InputError: There is no run, it is not that of a shard, or holds links or files of another user.
+            JournalError: Access to it cannot be restricted.
         """
-        folder = RunFolder(path.resolve())
+        folder = find_run(str(path), path.parent)
+        folder.refuse_if_absent()
+        folder.tighten()
         state = folder.read()
         if state.beginning.shard is None:
             raise InputError("This is not the run of a shard: it was made without --shard I/N.", str(path))
@@ -90,10 +95,8 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
     """Create one run from the runs of all shards, with their plans and logs; the caller ends it.
 
     Raises:
-        JournalError: The folder of the run cannot be written, or access to that of a shard cannot be restricted.
+        JournalError: The folder of the run cannot be written.
     """
-    for part in parts:
-        part.folder.tighten()
     first = parts[0].state.beginning
     run = RunFolder.create(runs)
     rank = {name: number for number, name in enumerate(first.tolerances)}
@@ -125,10 +128,9 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
 def _copy(source: Path, folder: Path) -> None:
     """Copy the files of a target as private files: artifacts of a CI system have lost their permissions."""
     for path in source.iterdir() if source.is_dir() else ():
-        if path.is_file() and not path.is_symlink():
-            copy = folder / path.name
-            copy.touch(mode=0o600)
-            shutil.copyfile(path, copy)
+        if path.is_file():
+            with open_regular(path) as file, os.fdopen(open_private(folder / path.name, os.O_WRONLY), "wb") as copy:
+                shutil.copyfileobj(file, copy)
 
 
 def _distinct(entries: Iterable[T]) -> tuple[T, ...]:

@@ -1,13 +1,15 @@
 """The result of a target: the one shape that jobs, scheduler, journal, summary and reports share."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from session_manager_fleet.accounts import Account
+from session_manager_fleet.aws import REGION_FORM
 from session_manager_fleet.changes import ChangeSet, PlanOutcome
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences import DocumentChange
@@ -36,6 +38,32 @@ class Step(StrEnum):
     APPLY = "apply"
 
 
+def _written_as(form: str) -> AfterValidator:
+    """Return a check of texts against a form; it is no part of the JSON Schema, which describes what we write."""
+    pattern = re.compile(form)
+
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError("it does not have the form of this value")
+        return text
+
+    return AfterValidator(check)
+
+
+# What these values are, where a journal or a summary comes from elsewhere: some of them become paths.
+AccountId = Annotated[str, _written_as("[0-9]{12}")]
+Region = Annotated[str, _written_as(REGION_FORM)]
+WaveName = Annotated[str, _written_as("[A-Za-z0-9_-]{1,64}")]
+TargetName = Annotated[str, _written_as(f"[0-9]{{12}}/{REGION_FORM}")]
+Fingerprint = Annotated[str, _written_as("[0-9a-f]{16}")]
+Sha256 = Annotated[str, _written_as("[0-9a-f]{64}")]
+ShardName = Annotated[str, _written_as("[1-9][0-9]{0,5}/[1-9][0-9]{0,5}")]
+CommandName = Annotated[str, _written_as("[a-z]{1,32}")]
+OrganizationId = Annotated[str, _written_as("o-[a-z0-9]{10,32}")]
+_AccountRole = Annotated[str, _written_as("(management|log-archive|audit)?")]
+_Workspace = Annotated[str, _written_as(f"[0-9]{{12}}(-{REGION_FORM})?")]
+_Log = Annotated[str, _written_as(f"[0-9]{{12}}/{REGION_FORM}/terraform[.]log")]
+
 FailureKind = Literal["access", "terraform", "verification", "input", "machine"]
 
 
@@ -60,13 +88,13 @@ class Failure:
 class TargetKey:
     """A target as journals and summaries hold it."""
 
-    account_id: Annotated[str, Field(description="Twelve digits.")]
+    account_id: Annotated[AccountId, Field(description="Twelve digits.")]
     account_name: Annotated[str, Field(description="As in AWS Organizations; not unique.")]
     ou: Annotated[str, Field(description="Path of the organizational unit, as `Workloads/Prod`.")]
-    account_role: Annotated[str, Field(description="`management`, `log-archive`, `audit`, or empty.")]
-    region: Annotated[str, Field(description="Region of the target.")]
-    home_region: Annotated[str, Field(description="The account's region for resources that exist once per account.")]
-    wave: Annotated[str, Field(description="Name of its wave.")]
+    account_role: Annotated[_AccountRole, Field(description="`management`, `log-archive`, `audit`, or empty.")]
+    region: Annotated[Region, Field(description="Region of the target.")]
+    home_region: Annotated[Region, Field(description="The account's region for resources that exist once per account.")]
+    wave: Annotated[WaveName, Field(description="Name of its wave.")]
 
     @classmethod
     def of(cls, target: Target) -> "TargetKey":
@@ -96,7 +124,7 @@ class TargetResult(TargetKey):
 
     __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
-    workspace: str
+    workspace: _Workspace
     """Terraform workspace."""
     status: Status
     """Status of the target."""
@@ -104,7 +132,7 @@ class TargetResult(TargetKey):
     """The last step that was started."""
     changes: PlanOutcome | None
     """Counts of the plan."""
-    fingerprint: str | None
+    fingerprint: Fingerprint | None
     """Fingerprint of its change set."""
     failure: Failure | None
     """Reason of the failure."""
@@ -114,9 +142,9 @@ class TargetResult(TargetKey):
     """Wall time of its steps."""
     attempts: int = 1
     """Attempts at the last step."""
-    plan_sha256: str | None = field(kw_only=True)
+    plan_sha256: Sha256 | None = field(kw_only=True)
     """SHA-256 digest of the manifest of its saved plan."""
-    log: str | None = field(kw_only=True)
+    log: _Log | None = field(kw_only=True)
     """Terraform's output, relative to the folder of the run."""
     preview: tuple[DocumentChange, ...] = ()
     """Values that an existing document would lose or change when it is adopted."""

@@ -16,11 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.files import MEGABYTE, make_private_folder, open_private, open_regular, refuse_links
 
 FOLDER = ".active"
 _MUTEX = "mutex"
 _SHOWN = 3
+_LARGEST = 64 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """Content of the file of a run lock."""
+
+    pid: int
+    host: str
+    since: str
+    targets: tuple[str, ...]
+
+
+_HOLDER = TypeAdapter(_Holder)
 
 
 @dataclass
@@ -42,12 +59,13 @@ class RunLock(AbstractContextManager["RunLock"]):
             InputError: Another run has locked one of them, or another process the run.
         """
         folder = runs / FOLDER
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder)
+        refuse_links(folder, below=folder)
         path = folder / f"{run_id}.json"
         with _locked(folder / _MUTEX):
             for other in folder.glob("*.json"):
                 _refuse_overlap(other, run_id, set(targets))
-            lock = cls(path, os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            lock = cls(path, open_private(path, os.O_RDWR))
             try:
                 fcntl.flock(lock._handle, fcntl.LOCK_EX)
                 lock._write(targets)
@@ -91,20 +109,21 @@ class RunLock(AbstractContextManager["RunLock"]):
 def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
     """Refuse targets that another run has locked; the file of an ended process is removed."""
     try:
-        file = path.open("rb")
+        with open_regular(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = _HOLDER.validate_json(file.read(_LARGEST))
+            else:
+                path.unlink(missing_ok=True)
+                return
     except FileNotFoundError:
         return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held = json.loads(file.read())
-        else:
-            path.unlink(missing_ok=True)
-            return
-    common = sorted(targets & set(held["targets"]))
+    except ValidationError as error:
+        raise InputError("This is not the lock of a run; stop what holds it, and remove it.", str(path)) from error
+    common = sorted(targets & set(held.targets))
     if common or path.stem == run_id:
-        who = f"process {held['pid']} on {held['host']} since {held['since']}"
+        who = f"process {held.pid} on {held.host} since {held.since}"
         some = ", ".join(common[:_SHOWN]) + (f" and {len(common) - _SHOWN} more" if len(common) > _SHOWN else "")
         what = f" (targets {some})" if common else ""
         raise InputError(f"Run {path.stem} is locked by {who}{what}. Wait for it, or stop it.")
@@ -112,7 +131,7 @@ def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = open_private(path, os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -5,6 +5,7 @@ origin of the plan. The digest of the manifest is in the journal and in the summ
 """
 
 import datetime
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -16,7 +17,7 @@ from typing import Self
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
-from session_manager_fleet.files import sha256_of, sha256_of_text, write_private
+from session_manager_fleet.files import read_regular, sha256_of, sha256_of_text, write_private
 from session_manager_fleet.terraform import RootModule
 
 SCHEMA_VERSION = 1
@@ -192,16 +193,18 @@ def _verified_manifest(folder: Path, sha256: str) -> PlanManifest:
     """Read the manifest and compare every file with it."""
     path = folder / MANIFEST
     try:
-        text = path.read_bytes()
+        text = read_regular(path, megabytes=1)
         if hashlib.sha256(text).hexdigest() != sha256:
             raise SavedPlanError(f"The manifest ({path}) was changed after the plan was made. Plan again.")
         manifest = _read(text, path)
         for name, digest in manifest.files.items():
-            if sha256_of(folder / name) != digest:
+            if sha256_of(folder / name, follow_links=False) != digest:
                 raise SavedPlanError(f"{folder / name} was changed after the plan was made. Plan again.")
     except FileNotFoundError as error:
         raise SavedPlanError(f"The saved plan is incomplete: {error.filename} is missing. Plan again.") from error
-    except IsADirectoryError as error:
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ELOOP, errno.EFBIG}:
+            raise
         raise SavedPlanError(f"The saved plan is incomplete: {error.filename} is not a file. Plan again.") from error
     return manifest
 

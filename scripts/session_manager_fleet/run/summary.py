@@ -13,8 +13,20 @@ from pydantic_core import PydanticSerializationError
 
 from session_manager_fleet.changes import ChangeSet, ResourceChange
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.results import Status, TargetResult
+from session_manager_fleet.files import read_regular
+from session_manager_fleet.run.results import (
+    CommandName,
+    Fingerprint,
+    OrganizationId,
+    ShardName,
+    Status,
+    TargetName,
+    TargetResult,
+)
 from session_manager_fleet.targets import PolicyException, SkippedAccount
+
+_LARGEST_MEGABYTES = 512
+_LONGEST_NAME = 40
 
 
 class _Entry(BaseModel):
@@ -26,9 +38,9 @@ class _Entry(BaseModel):
 class ChangeSetEntry(_Entry):
     """A distinct change set and the targets that have it."""
 
-    fingerprint: str
+    fingerprint: Fingerprint
     """Equal for change sets that do the same, whatever the account and the region."""
-    targets: tuple[str, ...]
+    targets: tuple[TargetName, ...]
     """`account/region` of each target, in the order of work."""
     changes: tuple[ResourceChange, ...]
     """Destructive ones first, then by address."""
@@ -68,7 +80,7 @@ class Summary(_Entry):
     """Another number means another layout; fields may be added under the same number."""
     run_id: str
     """Name of the run's folder."""
-    command: str
+    command: CommandName
     """Command of the run: `plan`, `apply`, `destroy`, `merge`…"""
     started_at: datetime.datetime
     """When the run began; UTC."""
@@ -76,11 +88,11 @@ class Summary(_Entry):
     """Null while the run is at work, and if it died."""
     exit_code: int | None
     """Exit code of the process; null like finished_at."""
-    organization_id: str
+    organization_id: OrganizationId
     """As `o-exampleorgid`."""
-    shard: str | None = None
+    shard: ShardName | None = None
     """Shard of the run, as `2/5`."""
-    missing_shards: tuple[str, ...] = ()
+    missing_shards: tuple[ShardName, ...] = ()
     """Shards, as `2/5`, whose runs were missing in the merge."""
     totals: Totals
     """Number of targets with each status."""
@@ -129,15 +141,21 @@ class Summary(_Entry):
             InputError: There is no summary, or it is damaged.
         """
         try:
-            content = path.read_bytes()
+            content = read_regular(path, megabytes=_LARGEST_MEGABYTES)
         except FileNotFoundError:
             raise InputError("This run has no summary: it does not exist, or it was not finished.", str(path)) from None
         except OSError as error:
-            raise InputError(f"The summary cannot be read: {error}.", str(path)) from error
+            raise InputError(f"The summary cannot be read: {error.strerror}.", str(path)) from error
         try:
-            return cls.model_validate_json(content)
+            summary = cls.model_validate_json(content)
         except pydantic.ValidationError as error:
             raise InputError(_what_is_wrong(error), str(path)) from error
+        known = {entry.key for entry in summary.targets}
+        if any(not known.issuperset(group.targets) for group in summary.change_sets):
+            raise InputError(
+                "The summary is damaged (a change set names another target); run the command again.", str(path)
+            )
+        return summary
 
 
 def _spelled_out(value: JsonValue) -> JsonValue:
@@ -179,7 +197,7 @@ def _grouped(targets: Sequence[TargetResult], known: Mapping[str, ChangeSet]) ->
 
 def _what_is_wrong(error: pydantic.ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part)[:_LONGEST_NAME] for part in first["loc"])
     if where == "schema_version":
-        return f"The summary has schema version {first['input']!r}; 1 is supported."
+        return f"The summary has schema version {repr(first['input'])[:_LONGEST_NAME]}; 1 is supported."
     return f"The summary is damaged ({f'{where}: ' if where else ''}{first['msg']}); run the command again."

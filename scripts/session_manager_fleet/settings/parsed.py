@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from session_manager_fleet.accounts import Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.files import is_below
 from session_manager_fleet.settings.findings import findings, known_path
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.settings.schema import (
@@ -125,6 +126,16 @@ class ParsedSettings:
             raise InputError(problems)
 
 
+def _templates_elsewhere(document: YamlDocument) -> Iterator[Problem]:
+    """Yield a problem if the folder of templates is not below that of the file."""
+    templates = document.value(("rendering", "templates"))
+    if isinstance(templates, str) and "\0" not in templates:
+        folder = document.path.parent
+        if not is_below(folder / templates, folder):
+            message = "The folder of templates must be below that of this file; render --templates takes any other."
+            yield Problem(message, document.where(("rendering", "templates")))
+
+
 def load_settings(path: Path) -> ParsedSettings:
     """Read organization.yaml.
 
@@ -141,6 +152,7 @@ def load_settings(path: Path) -> ParsedSettings:
         if section in document.data and document.data[section] is None and (section,) not in unread:
             message = f'The section is empty: write "{section}: {{}}" for its defaults, or remove it to do without.'
             problems.append(Problem(message, document.where((section,))))
+    problems.extend(_templates_elsewhere(document))
     try:
         parsed = SettingsFile.model_validate(document.data, context={"partial": True})
     except ValidationError as error:

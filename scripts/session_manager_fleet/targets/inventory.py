@@ -22,6 +22,7 @@ from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings import ParsedSettings, Settings, load_settings, region_problem
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
 from session_manager_fleet.targets.session import account_session
+from session_manager_fleet.yaml_source import refuse_links_out
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:
             session = new_session(region)
         return from_organizations(session, region, with_tags=with_tags)
     path = settings.folder / (source.path or "")
+    written = Path(source.path or "")
+    refuse_links_out(path, path.parent if written.is_absolute() or ".." in written.parts else settings.folder)
     return from_lza(path, AwsDirectory(region)) if source.source == "lza" else from_file(path)
 
 

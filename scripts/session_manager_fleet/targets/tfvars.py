@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from session_manager_fleet.hcl import hcl
 from session_manager_fleet.settings import EffectiveSettings, Roles
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.variables import variables_of
+from session_manager_fleet.yaml_source import read_text, refuse_links_out
 
 TEMPLATE = "terraform.tfvars.j2"
 # First words of the built-in template. Files that start with them are generated and may be overwritten.
@@ -42,7 +43,7 @@ class TfvarsRenderer:
         self._templates = templates
         self._written: dict[int, tuple[Mapping[str, Any], str]] = {}
         built_in = jinja2.PackageLoader("session_manager_fleet.targets", "templates")
-        own = [jinja2.FileSystemLoader(templates), jinja2.PrefixLoader({"built-in": built_in})] if templates else []
+        own = [_OwnTemplates(templates), jinja2.PrefixLoader({"built-in": built_in})] if templates else []
         environment = SandboxedEnvironment(
             loader=jinja2.ChoiceLoader(own) if own else built_in,
             undefined=jinja2.StrictUndefined,
@@ -87,6 +88,8 @@ class TfvarsRenderer:
             return
         try:
             yield
+        except InputError:
+            raise
         except jinja2.TemplateNotFound as error:
             raise InputError(f"The template {error.name} does not exist.", str(self._templates)) from error
         except jinja2.TemplateSyntaxError as error:
@@ -97,6 +100,26 @@ class TfvarsRenderer:
             lines = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_below(frame, self._templates)]
             where = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else str(self._templates)
             raise InputError(f"The template fails: {error}.", where) from error
+
+
+class _OwnTemplates(jinja2.BaseLoader):
+    """Load the user's templates: regular files in one folder, which no link leads out of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002
+        """Return the text of a template, its path, and that it stays as it is.
+
+        Raises:
+            jinja2.TemplateNotFound: There is no such file.
+            InputError: It is elsewhere, too large, or no regular file.
+        """
+        path = self._folder.joinpath(*jinja2.loaders.split_template_path(template))
+        if not path.exists():
+            raise jinja2.TemplateNotFound(template)
+        refuse_links_out(path, self._folder)
+        return read_text(path), str(path), lambda: True
 
 
 def _is_below(frame: traceback.FrameSummary, folder: Path) -> bool:

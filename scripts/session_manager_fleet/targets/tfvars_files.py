@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from session_manager_fleet.aws import partitions
-from session_manager_fleet.files import write_private
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.files import read_regular, refuse_links, write_private
 from session_manager_fleet.settings import EffectiveSettings, Roles, Settings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import HEADER, TfvarsRenderer
+
+_LARGEST_MEGABYTES = 16
 
 
 def renderer_of(settings: Settings, templates: Path | None = None) -> TfvarsRenderer:
@@ -79,18 +82,29 @@ def render(
         find_stale: Also return files of targets that no longer exist.
 
     Raises:
-        InputError: The settings of a target conflict, or the user's template fails.
+        InputError: The settings of a target conflict, the user's template fails, or a link is in the way.
     """
     rendered = []
     for target in targets:
         path = folder / f"{target.key}.tfvars"
+        _refuse_links(path, folder)
         text = renderer.render(target, settings_of(target), roles)
         rendered.append(RenderedFile(path, text, _read(path) if path.is_file() else None))
     if find_stale:
         expected = {file.path for file in rendered}
         found = sorted(set(folder.glob("[0-9]" * 12 + "/*.tfvars")) - expected)
+        for path in found:
+            _refuse_links(path, folder)
         rendered.extend(RenderedFile(path, "", _read(path), stale=True) for path in found if _is_rendered(path))
     return rendered
+
+
+def _refuse_links(path: Path, folder: Path) -> None:
+    try:
+        refuse_links(path, below=folder)
+    except OSError as error:
+        message = f"Nothing is read or written here: {error.strerror}. Name the folder itself with --output."
+        raise InputError(message, str(error.filename)) from error
 
 
 def _is_rendered(path: Path) -> bool:
@@ -99,8 +113,7 @@ def _is_rendered(path: Path) -> bool:
 
 
 def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return file.read()
+    return read_regular(path, megabytes=_LARGEST_MEGABYTES).decode("utf-8", errors="replace")
 
 
 def write_rendered(files: Sequence[RenderedFile], *, prune: bool) -> None:

@@ -20,6 +20,7 @@ import python_terraform
 
 from session_manager_fleet.changes import PlanOutcome
 from session_manager_fleet.errors import TerraformError
+from session_manager_fleet.files import open_private
 from session_manager_fleet.terraform import processes
 from session_manager_fleet.terraform.output import Messages, StoppedError, failure, plain_errors, redactor
 from session_manager_fleet.terraform.provider_process import AttachedProvider, NotAttachableError, attached_provider
@@ -377,7 +378,7 @@ def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
     if log is None:
         yield lambda _: None
         return
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    handle = open_private(log, os.O_WRONLY | os.O_APPEND)
     try:
 
         def write(line: str) -> None:

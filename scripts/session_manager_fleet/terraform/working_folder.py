@@ -38,7 +38,7 @@ def unsaved_state(place: Path) -> Path | None:
     """
     kept = place / UNSAVED_STATE
     for left in place.glob(f"{_PREFIX}*/{UNSAVED_STATE}"):
-        if not kept.exists():
+        if not kept.exists() and not left.is_symlink() and not left.parent.is_symlink():
             left.chmod(0o600)
             left.replace(kept)
     return kept if kept.exists() else None

@@ -313,9 +313,6 @@ def test_a_run_that_comes_from_elsewhere_is_made_private(command: Command, tmp_p
     command("plan", "--all")
     (tmp_path / f"fail-plan-{PROD}").unlink()
     folder = run_folder(tmp_path)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.touch(mode=0o644)
-    (folder / "link").symlink_to(elsewhere)
     program = folder / ".terraform" / "eu-west-1" / "provider"
     program.parent.mkdir(parents=True, exist_ok=True)
     program.touch()
@@ -328,7 +325,44 @@ def test_a_run_that_comes_from_elsewhere_is_made_private(command: Command, tmp_p
     modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
     assert {path: mode for path, mode in modes.items() if mode & 0o077} == {}
     assert modes[program] == 0o700
-    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("verb", ["apply", "resume"])
+@pytest.mark.parametrize("name", ["journal.jsonl", f"{PROD}/eu-west-1/terraform.log", f"{PROD}/eu-west-1", "run"])
+def test_a_run_with_a_link_is_refused_and_nothing_is_written_through_it(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str, name: str
+) -> None:
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    link = folder if name == "run" else folder / name
+    moved = tmp_path / "moved"
+    if link.exists():
+        link.rename(moved)
+    else:
+        moved.touch()
+    link.symlink_to(moved)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and "bin" not in path.parts}
+
+    assert command(verb, folder.name, "--yes") == 64
+
+    assert "This is a link, which " in capsys.readouterr().err
+    after = {path: path.read_bytes() for path in before}
+    assert after == before
+
+
+def test_a_run_of_another_user_is_refused(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root could change such a folder, and its owner could go on changing it, too."""
+    command("plan", "--all")
+    folder = run_folder(tmp_path)
+    owner = folder.stat().st_uid
+    monkeypatch.setattr("session_manager_fleet.run.folder._ROOT_USER", owner + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+
+    assert command("apply", folder.name, "--yes") == 64
+
+    assert "This belongs to another user" in capsys.readouterr().err
 
 
 def test_targets_that_another_run_works_on_are_refused(

@@ -1,5 +1,6 @@
 """The runs of shards become one run; what does not belong together, or is missing, is told."""
 
+import json
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
@@ -102,15 +103,67 @@ def test_the_runs_of_shards_are_made_private(shards: list[Path], tmp_path: Path)
         assert {stat.S_IMODE(each.stat().st_mode) & 0o077 for each in (path, *path.rglob("*"))} == {0}
 
 
-def test_links_are_not_followed(shards: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", ["file", "folder of the region", "folder of the account", "journal", "shard"])
+def test_a_link_in_a_shard_is_refused_at_every_level(shards: list[Path], tmp_path: Path, level: str) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("secret")
-    target = part_of(1)[0]
-    (shards[1] / target.key / "terraform.log").symlink_to(secret)
+    (secret / HOME).mkdir(parents=True)
+    (secret / HOME / "credentials").write_text("secret")
+    folder = shards[1] / part_of(1)[0].account.id
+    if level == "file":
+        (folder / HOME / "terraform.log").symlink_to(secret / HOME / "credentials")
+    else:
+        replaced = {
+            "folder of the region": folder / HOME,
+            "folder of the account": folder,
+            "journal": shards[1] / "journal.jsonl",
+            "shard": shards[1],
+        }[level]
+        replaced.rename(tmp_path / "moved")
+        replaced.symlink_to(tmp_path / "moved" if level in {"journal", "shard"} else secret)
 
-    run = merge(read_parts(shards), tmp_path / "runs")
+    with pytest.raises(InputError, match="This is a link, which "):
+        read_parts(shards)
 
-    assert [path.name for path in run.target_folder(target).iterdir()] == ["tfplan"]
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("account_id", ".."),
+        ("account_id", "../payload"),
+        ("account_id", "../../../../../secretdir"),
+        ("account_id", "/etc"),
+        ("account_id", "111122223333\n"),
+        ("region", "REVIEWED"),
+        ("region", "../../../esc/a/x"),
+        ("region", "eu-west-1/"),
+        ("home_region", "/etc"),
+        ("wave", "evil name/.."),
+        ("account_role", "\u001b[31m"),
+    ],
+)
+def test_a_target_with_another_name_than_targets_have_damages_the_journal(
+    shards: list[Path], tmp_path: Path, what: str, value: str
+) -> None:
+    """Ids of a shard become folders of the merged run."""
+    reviewed = tmp_path / "runs" / "REVIEWED" / "journal.jsonl"
+    reviewed.parent.mkdir(parents=True)
+    reviewed.write_text("reviewed")
+    journal = shards[1] / "journal.jsonl"
+    lines = journal.read_text().splitlines()
+    first = json.loads(lines[0])
+    first["targets"][0][what] = value
+    journal.write_text("\n".join([json.dumps(first), *lines[1:]]) + "\n")
+
+    assert command(["merge", *map(str, shards), "--runs", str(tmp_path / "runs")]) == 64
+
+    assert reviewed.read_text() == "reviewed"
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["REVIEWED"]
+    with pytest.raises(InputError) as caught:
+        read_parts(shards)
+    assert caught.value.problems[0].location == f"{journal}:1"
+    assert caught.value.problems[0].message == f"The journal is damaged (targets.0.{what} is not valid); plan again."
 
 
 def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> None:
@@ -122,8 +175,8 @@ def test_a_part_of_which_no_account_exists_is_not_missing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("difference", "message"),
     [
-        ({"configuration_sha256": "00"}, "The organization.yaml differs from that of the run in "),
-        ({"organization_id": "o-other"}, "The organization differs from that of the run in "),
+        ({"configuration_sha256": "00" * 32}, "The organization.yaml differs from that of the run in "),
+        ({"organization_id": "o-anotherorgid"}, "The organization differs from that of the run in "),
         ({"command": "apply"}, "The command differs from that of the run in "),
         ({"selection": ("--region eu-west-1",)}, "The selection of targets differs from that of the run in "),
         ({"wave": "canary"}, "The wave differs from that of the run in "),
@@ -148,7 +201,9 @@ def test_an_apply_of_a_shard_counts_with_its_own_targets(tmp_path: Path) -> None
     for number in range(1, COUNT + 1):
         run = RunFolder.create(tmp_path / str(number))
         whole = {"shard": None, "shards": (), "targets": everything}
-        first = Beginning(command="plan", organization_id="o-1", configuration_sha256="", tolerances={"canary": 0})
+        first = Beginning(
+            command="plan", organization_id="o-exampleorgid", configuration_sha256="ef" * 32, tolerances={"canary": 0}
+        )
         run.begin(first.model_copy(update=whole))
         for target in TARGETS:
             run.finished(planned(target))
@@ -169,7 +224,10 @@ def test_an_apply_of_a_shard_counts_with_its_own_targets(tmp_path: Path) -> None
 
 def test_tolerance_counts_over_all_shards() -> None:
     beginning = Beginning(
-        command="plan", organization_id="o", configuration_sha256="", tolerances={"canary": 0, "rest": "10%"}
+        command="plan",
+        organization_id="o-exampleorgid",
+        configuration_sha256="ef" * 32,
+        tolerances={"canary": 0, "rest": "10%"},
     )
     rest = [target for target in TARGETS if target.wave == "rest"]
     canary = [target for target in TARGETS if target.wave == "canary"]

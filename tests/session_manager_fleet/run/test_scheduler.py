@@ -82,7 +82,7 @@ class ObedientWork:
         outcome, changes = PlanOutcome(changed=True, add=1), self.changes.get(workspace, CHANGES)
         return Performed(
             TargetResult.build(
-                job.target, Status.CHANGES, Step.PLAN, outcome, changes, plan_sha256=f"plan {len(self.jobs)}"
+                job.target, Status.CHANGES, Step.PLAN, outcome, changes, plan_sha256=f"{len(self.jobs):064x}"
             )
         )
 
@@ -125,7 +125,7 @@ class Stage:
     def plan(self, *targets: Target, workers: int = 4) -> list[TargetResult]:
         keys = tuple(TargetKey.of(target) for target in targets)
         self.run.begin(
-            Beginning(command="plan", organization_id="o-exampleorgid", configuration_sha256="", targets=keys)
+            Beginning(command="plan", organization_id="o-exampleorgid", configuration_sha256="ef" * 32, targets=keys)
         )
         with self._rollout(workers) as rollout:
             return rollout.plan(targets)
@@ -640,7 +640,7 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
         assert result.failure.diagnostics == THROTTLED.diagnostics
         assert steps[2:] == []
     elif rest is not None:
-        assert steps[2:] == [(Step.APPLY, "plan 2")]
+        assert steps[2:] == [(Step.APPLY, f"{2:064x}")]
     last = stage.journal()[-1]["result"]
     assert (last["status"], last["step"]) == (status, Step.APPLY)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from session_manager_fleet.errors import FleetError, InputError
+from session_manager_fleet.files import open_private
 from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.job import Job, Performed, failed, perform
@@ -80,7 +81,7 @@ def perform_remotely(site: Site, job: Job, inputs: Mapping[str, bytes], home: Pa
         terraform = _terraform(site, job.target.region)
         folder = Path(tempfile.mkdtemp(dir=_place.base(), prefix=_JOB_PREFIX))
         for name, content in inputs.items():
-            with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            with os.fdopen(open_private(folder / name, os.O_WRONLY), "wb") as file:
                 file.write(content)
         result = perform(job, folder, terraform)
         artifacts = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

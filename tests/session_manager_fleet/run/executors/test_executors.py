@@ -221,7 +221,9 @@ def test_a_lost_worker_is_reported_and_nothing_is_done_twice(
     run = RunFolder.create(tmp_path / "runs")
     targets = [target(number) for number in range(1, 7)]
     keys = tuple(TargetKey.of(each) for each in targets)
-    run.begin(Beginning(command="apply", organization_id="o-exampleorgid", configuration_sha256="", targets=keys))
+    run.begin(
+        Beginning(command="apply", organization_id="o-exampleorgid", configuration_sha256="ef" * 32, targets=keys)
+    )
     site = Site(RootModule(root).digest(), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
     wait_for(lambda: workers_of(cluster) == 2)
 
