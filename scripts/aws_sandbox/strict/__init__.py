@@ -9,9 +9,9 @@ from collections import defaultdict
 
 from aws_sandbox.call import Call
 from aws_sandbox.gateway import Check
-from aws_sandbox.strict import iam, sts
+from aws_sandbox.strict import iam, names, s3, sts
 
-_MODULES = (iam, sts)
+_MODULES = (iam, names, s3, sts)
 
 _REFUSALS: dict[str, list[Check]] = defaultdict(list)
 for _module in _MODULES:
