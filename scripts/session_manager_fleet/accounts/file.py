@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from session_manager_fleet.accounts.model import ACCOUNT_ID, ACTIVE, ROLES, ROOT, STATES, Account, Organization
+from session_manager_fleet.aws import partitions
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.yaml_source import nearest, read_text, read_yaml
 
 _TEXTS = ("name", "email", "ou", "state", "role")
-_KEYS = ("id", *_TEXTS, "tags")
-_COLUMNS = ("id", *_TEXTS)
+_KEYS = ("id", *_TEXTS, "regions", "tags")
+_COLUMNS = ("id", *_TEXTS, "regions")
 _TAG = "tag:"
 _MAX_PROBLEMS = 20
 
@@ -37,9 +38,9 @@ class _Entry:
 def from_file(path: Path) -> Organization:
     """Read accounts from a file.
 
-    YAML holds `accounts: [{id, name, email, ou, state, tags, role}]`. A file `*.csv` has the columns
-    `id,name,email,ou,state,role` in any order, of which only the first two are required, and `tag:KEY` for tags. An
-    empty cell is the same as a missing key.
+    YAML holds `accounts: [{id, name, email, ou, state, tags, role, regions}]`. A file `*.csv` has the columns
+    `id,name,email,ou,state,role,regions` in any order, of which only the first two are required, and `tag:KEY` for
+    tags; regions are separated by spaces. An empty cell is the same as a missing key.
 
     Raises:
         InputError: With every problem of the file, each with its line.
@@ -87,6 +88,8 @@ def _csv_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
             continue
         filled = {column: cell for column, cell in zip(header, row, strict=True) if cell}
         values: dict[str, Any] = {key: cell for key, cell in filled.items() if not key.startswith(_TAG)}
+        if "regions" in values:
+            values["regions"] = values["regions"].split()
         values["tags"] = {key.removeprefix(_TAG): cell for key, cell in filled.items() if key.startswith(_TAG)}
         yield _Entry(values, line, where(line))
     if line == number:
@@ -149,6 +152,8 @@ class _Checker:
                 self._report(entry, key, f'Unknown key "{key}"{nearest(key, _KEYS)}.')
         account_id = self._account_id(entry, str(values.get("id", "")))
         self._check_texts(entry, values)
+        if "regions" in values:
+            self._check_regions(entry, values["regions"])
         tags = values.get("tags", {})
         if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
             self._report(entry, "tags", "Tags must be a mapping of strings to strings; quote numbers and booleans.")
@@ -162,6 +167,7 @@ class _Checker:
             state=values.get("state", ACTIVE).upper(),
             tags=dict(tags),
             role=values.get("role", ""),
+            regions=tuple(values.get("regions", ())),
         )
 
     def _account_id(self, entry: _Entry, account_id: str) -> str:
@@ -186,6 +192,16 @@ class _Checker:
         state = values.get("state", ACTIVE)
         if isinstance(state, str) and state.upper() not in STATES:
             self._report(entry, "state", f'Unknown state "{state}"; use one of {", ".join(STATES)}.')
+
+    def _check_regions(self, entry: _Entry, regions: object) -> None:
+        if not isinstance(regions, list) or not regions or not all(isinstance(region, str) for region in regions):
+            self._report(entry, "regions", "Regions must be a list with at least one region; leave it out for all.")
+            return
+        for region in regions:
+            if region not in partitions():
+                self._report(entry, "regions", f'"{region}" is not an AWS region{nearest(region, partitions())}.')
+        if len(set(regions)) < len(regions):
+            self._report(entry, "regions", "A region is listed twice.")
 
     def _report(self, entry: _Entry, key: str | None, message: str) -> None:
         self._problems.append(Problem(message, entry.where(key)))

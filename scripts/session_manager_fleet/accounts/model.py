@@ -42,6 +42,7 @@ class Account:
         tags: Tags of the account in AWS Organizations; empty where they were not read.
         role: `management`, `log-archive`, `audit`, or empty for every other account.
         ignored: Why the source excludes the account, or empty.
+        regions: Regions to configure if the source limits them, else empty.
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
@@ -52,6 +53,7 @@ class Account:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     role: Annotated[str, Field(pattern=rf"^({'|'.join(ROLES)})?$")] = ""
     ignored: str = ""
+    regions: tuple[str, ...] = ()
 
     @property
     def skip_reason(self) -> str:

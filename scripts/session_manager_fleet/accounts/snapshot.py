@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,8 +30,17 @@ _SNAPSHOT = TypeAdapter(_Snapshot)
 
 def save(organization: Organization, path: Path) -> None:
     """Write an organization to a JSON file that only its owner can read, all or nothing."""
-    document = {"schema_version": SCHEMA_VERSION, **asdict(organization)}
+    document = {"schema_version": SCHEMA_VERSION, **_without_empty_regions(asdict(organization))}
     write_private(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def _without_empty_regions(organization: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the regions of accounts that have none of their own, which earlier versions do not know."""
+    accounts = [
+        {key: value for key, value in account.items() if key != "regions" or value}
+        for account in organization["accounts"]
+    ]
+    return {**organization, "accounts": accounts}
 
 
 def from_saved(path: Path) -> Organization:
@@ -51,7 +60,7 @@ def from_saved(path: Path) -> Organization:
             ]
         ) from error
     # The attributes have defaults, so pydantic does not miss their keys.
-    if _SNAPSHOT.dump_python(saved, mode="json") != json.loads(text):
+    if _without_empty_regions(_SNAPSHOT.dump_python(saved, mode="json")) != json.loads(text):
         raise InputError(f"Keys are missing. {_ADVICE}", str(path))
     if not saved.accounts:
         raise InputError("The file holds no accounts.", str(path))

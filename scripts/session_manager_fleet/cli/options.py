@@ -16,7 +16,15 @@ from session_manager_fleet.accounts import Matcher, ou_matches
 from session_manager_fleet.cli import hints
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import counted, terminal, visible
-from session_manager_fleet.targets import Inventory, Selection, Shard, TargetList, exceptions as register, parse_tag
+from session_manager_fleet.targets import (
+    Inventory,
+    Selection,
+    Shard,
+    TargetList,
+    exceptions as register,
+    parse_tag,
+    without_disabled_regions,
+)
 
 AccountOption = Annotated[
     list[str] | None,
@@ -43,8 +51,8 @@ ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
-        metavar="ID|NAME-GLOB|ou=GLOB|tag=K=V|region=R|role=ROLE",
-        help="Exclude accounts or regions from the selection; can be repeated.",
+        metavar="ID|NAME-GLOB|ACCOUNT/REGION|ou=GLOB|tag=K=V|region=R|role=ROLE",
+        help="Exclude accounts, regions or single targets from the selection; can be repeated.",
     ),
 ]
 WaveOption = Annotated[str | None, typer.Option("--wave", metavar="NAME", help="Select one wave.")]
@@ -195,6 +203,7 @@ def load(
     *,
     refuse_expired: bool = False,
     empty_when_whole: bool = False,
+    ask_regions: bool = False,
 ) -> tuple[Inventory, TargetList]:
     """Load the inventory and select targets.
 
@@ -204,6 +213,7 @@ def load(
         console: Where to print skipped accounts.
         refuse_expired: Refuse expired exceptions instead of warning.
         empty_when_whole: Accept --all for an organization without targets.
+        ask_regions: Skip opt-in regions that an account has not enabled, as the account itself says.
 
     Raises:
         InputError: No selection was given, the selection is empty, or an exception has expired.
@@ -214,6 +224,8 @@ def load(
         terminal.print_targets(console, targets.targets)
         these = counted(len(targets.targets), "target")
         raise InputError(f"No targets selected. Use --account, --ou, … or --all (these {these}).")
+    if ask_regions:
+        targets = without_disabled_regions(inventory, targets)
     terminal.print_skipped(console, targets.skipped)
     if not targets.targets and selection.shard is None and not (empty_when_whole and selection.whole):
         message = "No target matches the selection; check --account, --ou, --tag, --region and --exclude."

@@ -47,7 +47,7 @@ def load_for_run(
     """
     shown = Console(quiet=True) if running.quiet else console
     try:
-        return load(context.obj, selection, shown, refuse_expired=refuse_expired)
+        return load(context.obj, selection, shown, refuse_expired=refuse_expired, ask_regions=True)
     except FleetError as error:
         prerequisites.refuse_missing(prerequisites.examine(_of_machine(running)), error)
         raise

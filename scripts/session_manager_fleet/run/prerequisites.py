@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from session_manager_fleet.aws import caller_identity, new_session, translated_errors, validity
+from session_manager_fleet.aws import caller_identity, new_session, partitions, translated_errors, validity
 from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.results import Step
-from session_manager_fleet.settings import CHAINED_SECONDS, AccountRole
+from session_manager_fleet.settings import CHAINED_SECONDS, SOVEREIGN_PARTITION, AccountRole
 from session_manager_fleet.targets import Inventory, Target, account_session
 from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
 
@@ -103,6 +103,7 @@ def of_organization(inventory: Inventory, targets: Sequence[Target], *, changes:
     if changes and roles.read:
         needed["deployment_role"] = (roles.deployment, "organization.deployment_role")
     return [
+        *([Prerequisite("partition", _refuse_partition)] if _is_sovereign(inventory) else []),
         Prerequisite("credentials", lambda: _credentials(inventory)),
         Prerequisite("state_bucket", lambda: _state_bucket(inventory), after="credentials"),
         *(
@@ -189,6 +190,19 @@ def _disk(environment: Mapping[str, str], runs: Path, regions: int) -> str:
         )
         raise InputError(message, "--runs")
     return f"{free // _MIB} MiB free in {there}, {needed // _MIB} MiB needed"
+
+
+def _is_sovereign(inventory: Inventory) -> bool:
+    return partitions()[inventory.home_region] == SOVEREIGN_PARTITION
+
+
+def _refuse_partition() -> str:
+    message = (
+        "Terraform cannot work in the European Sovereign Cloud (aws-eusc) yet: the S3 backend of Terraform 1.11 does "
+        "not accept its regions, and hashicorp/aws 5.100 calls amazonaws.com there instead of amazonaws.eu. targets, "
+        "explain and render can be used."
+    )
+    raise InputError(message, "organization.home_region")
 
 
 def _credentials(inventory: Inventory) -> str:

@@ -30,4 +30,7 @@ from session_manager_fleet.settings.target import (
     TargetSettings as TargetSettings,
 )
 from session_manager_fleet.settings.tolerance import Tolerance as Tolerance, ToleranceField as ToleranceField
-from session_manager_fleet.settings.types import region_problem as region_problem
+from session_manager_fleet.settings.types import (
+    SOVEREIGN_PARTITION as SOVEREIGN_PARTITION,
+    region_problem as region_problem,
+)

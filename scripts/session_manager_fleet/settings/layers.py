@@ -186,6 +186,17 @@ class Settings(ParsedSettings):
                 )
                 yield Problem(message, self.document.where((*layer.key_path, "preferences", "run_as", "default_user")))
 
+    def regions_of(self, account: Account, regions: Sequence[str]) -> tuple[str, ...]:
+        """Return the regions to configure in an account, out of those of the organization.
+
+        The last override or exception that sets them wins over the source of the accounts.
+        """
+        chosen: Sequence[str] = account.regions
+        for layer in self.layers:
+            if layer.regions is not None and layer.matcher.matches_account(account):
+                chosen = layer.regions
+        return tuple(region for region in regions if not chosen or region in chosen)
+
     def effective(self, account: Account, region: str) -> EffectiveSettings:
         """Return the settings of a target: defaults < overrides in order < exceptions.
 

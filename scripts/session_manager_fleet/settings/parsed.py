@@ -33,6 +33,8 @@ class Layer:
         matcher: Conditions on the target.
         skipped: Components that an exception leaves out.
         owner: Owner of an exception.
+        regions: Regions to configure in the accounts that match; empty for all of the organization, None if the layer
+            says nothing about them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Layer:
     matcher: Matcher = field(default_factory=Matcher)
     skipped: frozenset[Component] = frozenset()
     owner: str = ""
+    regions: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,15 +104,17 @@ class ParsedSettings:
         for kind, entries in conditional.items():
             for index, entry in enumerate(entries):
                 key_path = (kind, index, "set")
-                values = self.document.value(key_path) or {}
-                layer = Layer(f"{kind}[{index}]", key_path, values, entry.match.matcher)
+                values = dict(self.document.value(key_path) or {})
+                # Which targets there are is no setting of a target.
+                regions = tuple(values.pop("regions") or ()) if "regions" in values else None
+                layer = Layer(f"{kind}[{index}]", key_path, values, entry.match.matcher, regions=regions)
                 if isinstance(entry, ExceptionEntry):
                     layer = replace(layer, skipped=frozenset(entry.skip), owner=entry.owner)
                 layers.append(layer)
         return layers
 
-    def check_against(self, organization: Organization, regions: Sequence[str]) -> None:
-        """Refuse the credentials of another organization, and matchers that can match nothing.
+    def check_against(self, organization: Organization, home_region: str, regions: Sequence[str]) -> None:
+        """Refuse the credentials of another organization, matchers that match nothing, and regions that cannot be.
 
         Raises:
             InputError: With every problem and its line.
@@ -119,11 +124,31 @@ class ParsedSettings:
             for attribute, index, message in matcher.dead_ends(organization, regions):
                 key = "ou" if attribute == "ous" else attribute
                 problems.append(Problem(message, self.document.where((*key_path, key, index))))
+        problems += self._regions_problems(home_region, regions)
         if self.organization.id and organization.id and organization.id != self.organization.id:
             message = f"The credentials belong to another organization, {organization.id}."
             problems.append(Problem(message, self.document.where(("organization", "id"))))
         if problems:
             raise InputError(problems)
+
+    def _regions_problems(self, home_region: str, regions: Sequence[str]) -> Iterator[Problem]:
+        """Yield the problems of regions that overrides and exceptions set."""
+        for layer in self.file_layers():
+            if layer.regions is None:
+                continue
+            where = (*layer.key_path, "regions")
+            for index, region in enumerate(layer.regions):
+                if region not in regions:
+                    message = f'The organization does not use the region "{region}"; it uses {", ".join(regions)}.'
+                    yield Problem(message, self.document.where((*where, index)))
+            if layer.regions and home_region not in layer.regions:
+                message = (
+                    f"The home region {home_region} must be one of the regions: it has what exists once per account."
+                )
+                yield Problem(message, self.document.where(where))
+            if layer.matcher.regions:
+                message = "Accounts get regions, so the condition cannot name regions; remove match.regions."
+                yield Problem(message, self.document.where(where))
 
 
 def _templates_elsewhere(document: YamlDocument) -> Iterator[Problem]:

@@ -153,11 +153,25 @@ class Match(StrictModel):
         return Matcher(accounts=self.accounts, ous=ous, tags=self.tags, regions=self.regions, roles=self.roles)
 
 
+class SomeTargetSettings(TargetSettings):
+    """Settings of some targets."""
+
+    regions: list[Region] | None = Field(None, min_length=1)
+    """Regions to configure in these accounts, the home region among them; by default all of the organization."""
+
+    @field_validator("regions")
+    @classmethod
+    def _listed_once(cls, regions: list[str] | None) -> list[str] | None:
+        if regions is not None and len(set(regions)) < len(regions):
+            raise ValueError("a region is listed twice")
+        return regions
+
+
 class Override(StrictModel):
     """Values for some targets; later overrides win."""
 
     match: Match
-    set: TargetSettings
+    set: SomeTargetSettings
 
 
 class ExceptionEntry(StrictModel):
@@ -166,7 +180,7 @@ class ExceptionEntry(StrictModel):
     match: Match
     skip: list[Component] = Field([])
     """Components to leave out."""
-    set: TargetSettings = TargetSettings()
+    set: SomeTargetSettings = SomeTargetSettings()
     owner: Text
     """Person or team that is responsible for it."""
     reason: Text

@@ -26,8 +26,11 @@ RETENTION_DAYS = frozenset(
     | {1096, 1827, 2192, 2557, 2922, 3288, 3653}
 )  # fmt: skip
 
-# Terraform's S3 backend (1.11) supports no regions of other partitions.
-_PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov"})
+# The European Sovereign Cloud.
+SOVEREIGN_PARTITION = "aws-eusc"
+
+# Terraform's S3 backend (1.11) supports no regions of other partitions; the sovereign cloud can be described already.
+_PARTITIONS = frozenset({"aws", "aws-cn", "aws-us-gov", SOVEREIGN_PARTITION})
 
 ORGANIZATION_ID = r"^o-[a-z0-9]{10,32}$"
 # The agent runs `id <user>` in a shell as root (amazon-ssm-agent, shell_unix.go), so only plain names are safe, and no

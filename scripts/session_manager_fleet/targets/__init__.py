@@ -18,6 +18,7 @@ from session_manager_fleet.targets.model import (
     occupied_shards as occupied_shards,
     parse_tag as parse_tag,
 )
+from session_manager_fleet.targets.opt_in import without_disabled_regions as without_disabled_regions
 from session_manager_fleet.targets.session import account_session as account_session
 from session_manager_fleet.targets.tfvars import TfvarsRenderer as TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import (

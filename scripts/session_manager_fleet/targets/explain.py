@@ -75,14 +75,13 @@ def explain(context: Inventory, account: Account, region: str | None, today: dat
     Raises:
         InputError: The organization does not use the region, or the settings conflict.
     """
-    if region is not None and region not in context.regions:
-        known = ", ".join(context.regions)
-        message = (
-            f'The organization does not use the region "{region}"{nearest(region, context.regions)}; it uses {known}.'
-        )
+    used = context.regions_of(account)
+    if region is not None and region not in used:
+        who = f"account {account.id}" if region in context.regions else "organization"
+        message = f'The {who} does not use the region "{region}"{nearest(region, used)}; it uses {", ".join(used)}.'
         raise InputError(message, "REGION")
     settings = context.settings
-    found = targets_of(account, home_region=context.home_region, regions=context.regions, waves=settings.waves)
+    found = targets_of(account, home_region=context.home_region, regions=used, waves=settings.waves)
     return [
         Explanation(
             target,

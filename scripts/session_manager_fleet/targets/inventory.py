@@ -78,7 +78,8 @@ class Inventory:
             where = parsed.document.where(("organization", "regions"))
             raise InputError("The regions belong to different AWS partitions; use regions of one partition.", where)
         settings = Settings.of(parsed, organization, home_region)
-        settings.check_against(organization, regions)
+        settings.check_against(organization, home_region, regions)
+        _check_account_regions(organization, home_region, regions, source)
         return cls(settings, organization, home_region, regions)
 
     def select(self, selection: Selection) -> TargetList:
@@ -93,7 +94,12 @@ class Inventory:
             regions=self.regions,
             waves=self.settings.waves,
             selection=selection,
+            regions_of=self.regions_of,
         )
+
+    def regions_of(self, account: Account) -> tuple[str, ...]:
+        """Return the regions to configure in an account."""
+        return self.settings.regions_of(account, self.regions)
 
     def check_settings(self, targets: TargetList) -> None:
         """Refuse settings that conflict for any of the targets.
@@ -132,6 +138,27 @@ def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:
     written = Path(source.path or "")
     refuse_links_out(path, path.parent if written.is_absolute() or ".." in written.parts else settings.folder)
     return from_lza(path, AwsDirectory(region)) if source.source == "lza" else from_file(path)
+
+
+def _check_account_regions(organization: Organization, home_region: str, regions: tuple[str, ...], source: str) -> None:
+    """Refuse regions of accounts that the organization does not use, or that lack the home region.
+
+    Raises:
+        InputError: With every problem.
+    """
+    problems: list[str] = []
+    for account in organization.accounts:
+        named = f"the account {account.id} ({account.name})"
+        if unknown := [region for region in account.regions if region not in regions]:
+            problems.append(
+                f"The regions of {named} are not all used: {', '.join(unknown)}; add them to organization.regions."
+            )
+        if account.regions and home_region not in account.regions:
+            problems.append(
+                f"The regions of {named} lack the home region {home_region}, which has what exists once per account."
+            )
+    if problems:
+        raise InputError([Problem(problem, source) for problem in problems])
 
 
 def _with_roles(organization: Organization, settings: ParsedSettings) -> Organization:

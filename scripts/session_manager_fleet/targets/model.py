@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import ConfigDict
@@ -82,7 +82,8 @@ class Selection:
 
     Attributes:
         include: Conditions on the targets.
-        exclude: Account ids, name globs, or `ou=GLOB`, `tag=KEY=VALUE`, `region=NAME`, `role=ROLE`; exclusion wins.
+        exclude: Account ids, name globs, `ACCOUNT/REGION`, or `ou=GLOB`, `tag=KEY=VALUE`, `region=NAME`, `role=ROLE`;
+            exclusion wins.
         wave: Only this wave.
         shard: Only this part of the accounts.
         everything: All targets are selected explicitly (`--all`).
@@ -112,7 +113,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class SkippedAccount:
-    """A selected account of which no target may be made."""
+    """A selected account of which no target may be made, or not in the region that the reason names."""
 
     __pydantic_config__ = ConfigDict(use_attribute_docstrings=True)
 
@@ -139,8 +140,17 @@ def select_targets(
     regions: Sequence[str],
     waves: Sequence[Wave],
     selection: Selection,
+    regions_of: Callable[[Account], Sequence[str]] | None = None,
 ) -> TargetList:
     """Select targets in order: by wave, then by account, the home region before the others.
+
+    Args:
+        organization: All accounts.
+        home_region: Region of what exists once per account.
+        regions: All regions of the organization.
+        waves: The waves in order.
+        selection: Targets to select.
+        regions_of: Returns the regions of an account; by default all of the organization.
 
     Raises:
         InputError: A pattern matches nothing, an exclusion is malformed, or there is no such wave.
@@ -171,7 +181,9 @@ def select_targets(
             continue
         matching = [
             target
-            for target in targets_of(account, home_region=home_region, regions=regions, waves=waves)
+            for target in targets_of(
+                account, home_region=home_region, regions=regions_of(account) if regions_of else regions, waves=waves
+            )
             if selection.include.matches(account, target.region)
             and not any(exclusion.matches(account, target.region) for exclusion in exclusions)
             and selection.wave in {None, target.wave}
@@ -216,13 +228,22 @@ def _exclusion(text: str, organization: Organization, regions: Sequence[str]) ->
         "region": lambda: Matcher(regions=[value]),
         "role": lambda: Matcher(roles=[value]),
         "tag": lambda: Matcher(tags=dict([parse_tag(value, "--exclude")])),
-    }.get(kind, lambda: Matcher(accounts=[text]))()
+    }.get(kind, lambda: _named(text, organization, regions))()
     for _, _, message in matcher.dead_ends(organization, regions):
         raise InputError(message, "--exclude")
     for key, expected in matcher.tags.items():
         if not any(account.tags.get(key) == expected for account in organization.accounts):
             raise InputError(f'No account has the tag "{key}" with the value "{expected}".', "--exclude")
     return matcher
+
+
+def _named(text: str, organization: Organization, regions: Sequence[str]) -> Matcher:
+    """Read an account, or `ACCOUNT/REGION`; names of accounts may hold slashes, too."""
+    account, slash, region = text.rpartition("/")
+    whole = Matcher(accounts=[text])
+    if not slash or (region not in regions and not list(whole.dead_ends(organization, regions))):
+        return whole
+    return Matcher(accounts=[account], regions=[region])
 
 
 def parse_tag(text: str, option: str = "--tag") -> tuple[str, str]:

@@ -78,6 +78,13 @@ def test_a_file_of_accounts(write: Write) -> None:
         ("{id: 111122223333, name: a, state: ACTIVATED}", '2 (accounts[0].state): Unknown state "ACTIVATED"; use one'),
         ("{id: 111122223333, name: a, role: logs}", '2 (accounts[0].role): Unknown role "logs"; use one of management'),
         ("{id: 111122223333, name: a, role: []}", '2 (accounts[0].role): "role" must be a string.'),
+        ("{id: 111122223333, name: a, regions: eu-west-1}", "2 (accounts[0].regions): Regions must be a list"),
+        ("{id: 111122223333, name: a, regions: []}", "2 (accounts[0].regions): Regions must be a list"),
+        (
+            "{id: 111122223333, name: a, regions: [eu-wst-1]}",
+            '2 (accounts[0].regions): "eu-wst-1" is not an AWS region',
+        ),
+        ("{id: 111122223333, name: a, regions: [eu-west-1, eu-west-1]}", "2 (accounts[0].regions): A region is listed"),
         (
             "{id: 111122223333, name: a, tags: [b]}",
             "2 (accounts[0].tags): Tags must be a mapping of strings",
@@ -255,3 +262,16 @@ def test_no_text_whatever_ends_in_anything_but_accounts_or_a_refusal(
         path.write_bytes(content.encode("utf-8", "replace"))
         with contextlib.suppress(InputError):
             assert from_file(path).accounts
+
+
+def test_the_regions_of_an_account(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text(
+        "id,name,regions\n111122223333,a,eu-west-1 ap-south-2\n222233334444,b,\n", encoding="utf-8"
+    )
+    text = (
+        "accounts:\n  - {id: 111122223333, name: a, regions: [eu-west-1, ap-south-2]}\n"
+        "  - {id: 222233334444, name: b}\n"
+    )
+
+    for path in (tmp_path / "accounts.csv", write("accounts.yaml", text)):
+        assert [account.regions for account in from_file(path).accounts] == [("eu-west-1", "ap-south-2"), ()]

@@ -582,7 +582,7 @@ def test_matchers_that_match_nothing_are_refused_with_their_lines(
         """)
 
     with pytest.raises(InputError) as caught:
-        settings.check_against(organization, [HOME, OTHER])
+        settings.check_against(organization, HOME, [HOME, OTHER])
 
     prefix = f"{settings.document.path}:"
     assert [problem.location.removeprefix(prefix) for problem in caught.value.problems] == [
@@ -605,7 +605,7 @@ def test_credentials_of_another_organization_are_refused(make_settings: MakeSett
     other = Organization("o-somebodyelse", (), ())
 
     with pytest.raises(InputError, match=r"organization\.yaml:3 \(organization\.id\): .* o-somebodyelse\."):
-        make_settings("").check_against(other, [HOME])
+        make_settings("").check_against(other, HOME, [HOME])
 
 
 def test_what_is_allowed_but_does_hardly_what_was_meant_is_told(
@@ -718,7 +718,7 @@ def test_roles_are_matched(make_settings: MakeSettings, organization: Organizati
 
     assert tagged == {"Management", "Log Archive"}
     with pytest.raises(InputError, match=r"yaml:10 \(overrides\[1\]\.match\.roles\[0\]\): No account has the role"):
-        settings.check_against(organization, [HOME])
+        settings.check_against(organization, HOME, [HOME])
 
 
 def test_tags_are_asked_for_only_where_a_matcher_needs_them(make_settings: MakeSettings) -> None:

@@ -14,6 +14,7 @@ from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT,
 from session_manager_fleet.accounts.snapshot import save
 from session_manager_fleet.aws import assume_role, role_arn, translated_errors
 from session_manager_fleet.errors import AccessError, InputError
+from session_manager_fleet.run.prerequisites import examine, of_organization
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection
 
@@ -114,8 +115,8 @@ def test_regions_come_from_the_accelerator_unless_the_settings_name_them(load_lz
         (HOME, "[eu-central-1]", "The home region eu-west-1 must be one of eu-central-1"),
         (
             HOME,
-            "[eu-west-1, eusc-de-east-1, eu-west-8]",
-            r'"eusc-de-east-1" is in the partition aws-eusc, which Terraform.s S3 backend.*\n.*"eu-west-8" is not an',
+            "[eu-west-1, us-iso-east-1, eu-west-8]",
+            r'"us-iso-east-1" is in the partition aws-iso, which Terraform.s S3 backend.*\n.*"eu-west-8" is not an',
         ),
         (HOME, "[eu-west-1, cn-north-1]", "The regions belong to different AWS partitions"),
     ],
@@ -331,3 +332,97 @@ def test_what_botocore_raises_becomes_one_sentence(error: Exception, message: st
 
     assert str(caught.value).startswith(message)
     assert "token" not in str(caught.value)
+
+
+REGIONAL = """\
+overrides:
+  - {match: {accounts: ["Pay*"]}, set: {regions: [eu-west-1], preferences: {idle_session_timeout: 5}}}
+  - {match: {ou: Sandbox}, set: {regions: [eu-west-1]}}
+  - {match: {accounts: [Late]}, set: {regions: null}}
+exceptions:
+  - {match: {accounts: [Legacy]}, set: {regions: [eu-west-1]}, owner: x, reason: y, expires: 2099-01-01}
+"""
+
+
+def test_regions_differ_from_account_to_account(write: Write, load: Callable[[str], Inventory], tmp_path: Path) -> None:
+    write(
+        "accounts.yaml",
+        """\
+        accounts:
+          - {id: "111122223331", name: Everywhere}
+          - {id: "111122223332", name: Payments}
+          - {id: "111122223333", name: Trial, ou: Sandbox}
+          - {id: "111122223334", name: Late, ou: Sandbox}
+          - {id: "111122223335", name: Legacy}
+          - {id: "111122223336", name: Here, regions: [eu-west-1]}
+        """,
+    )
+    inventory = load(REGIONAL)
+
+    targets = inventory.select(Selection(everything=True)).targets
+
+    assert [target.account.name for target in targets if target.region == "us-east-1"] == ["Everywhere", "Late"]
+    assert len([target for target in targets if target.is_home]) == 6
+    # Regions are no setting of a target.
+    payments = next(target for target in targets if target.account.name == "Payments")
+    effective = inventory.settings.effective(payments.account, payments.region)
+    assert effective.values.preferences.idle_session_timeout == 5
+    assert "regions" not in effective.variables
+
+    saved = tmp_path / "saved.json"
+    save(inventory.organization, saved)
+    again = Inventory.load(inventory.settings.document.path, read_from=saved)
+    assert again.select(Selection(everything=True)) == inventory.select(Selection(everything=True))
+
+
+@pytest.mark.parametrize(
+    ("accounts", "rest", "message"),
+    [
+        ("", "{match: {}, set: {regions: [us-east-1]}}", r"set\.regions\): The home region eu-west-1 must be one of"),
+        (
+            "",
+            "{match: {}, set: {regions: [eu-west-1, eu-north-1]}}",
+            r'regions\[1\]\): .* not use the region "eu-north-1"',
+        ),
+        ("", "{match: {regions: [us-east-1]}, set: {regions: [eu-west-1]}}", r"remove match\.regions"),
+        ("", "{match: {}, set: {regions: []}}", r"set\.regions\)"),
+        ("", "{match: {}, set: {regions: [eu-west-1, eu-west-1]}}", "A region is listed twice"),
+        (", regions: [us-east-1]", "", "lack the home region eu-west-1"),
+        (", regions: [eu-west-1, eu-north-1]", "", "not all used: eu-north-1; add them to organization.regions"),
+    ],
+)
+def test_regions_that_an_account_cannot_have(
+    write: Write, load: Callable[[str], Inventory], accounts: str, rest: str, message: str
+) -> None:
+    write("accounts.yaml", f"accounts: [{{id: '111122223333', name: Payments{accounts}}}]")
+
+    with pytest.raises(InputError, match=message):
+        load(f"overrides: [{rest}]")
+
+
+def test_the_sovereign_cloud_can_be_described_and_is_refused_where_terraform_cannot(write: Write) -> None:
+    write("accounts.yaml", "accounts: [{id: '111122223333', name: Payments}]")
+    path = write(
+        "organization.yaml",
+        """\
+        schema_version: 1
+        organization:
+          id: o-exampleorgid
+          home_region: eusc-de-east-1
+          regions: [eusc-de-east-1]
+          deployment_role: {name: Deploy}
+          accounts: {source: file, path: accounts.yaml}
+        defaults:
+          preferences:
+            session_key:
+              kms_key_arn: "arn:aws-eusc:kms:eusc-de-east-1:111122223333:key/0f5f5b5c-cb57-4552-8153-0f5f5b5ccb57"
+        """,
+    )
+
+    inventory = Inventory.load(path)
+    (target,) = inventory.select(Selection(everything=True)).targets
+    outcomes = {one.name: one.error for one in examine(of_organization(inventory, [target])) if one.error}
+
+    assert inventory.settings.effective(target.account, target.region).values.preferences.session_key.kms_key_arn
+    assert role_arn("111122223333", "Deploy", target.region) == "arn:aws-eusc:iam::111122223333:role/Deploy"
+    assert "the S3 backend of Terraform 1.11 does not accept its regions" in str(outcomes["partition"])

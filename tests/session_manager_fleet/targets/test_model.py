@@ -124,6 +124,26 @@ def test_a_region_can_be_excluded(organization: Organization) -> None:
     assert {target.region for target in selected.targets} == {HOME}
 
 
+@pytest.mark.parametrize("account", ["payments-dev", "pay*dev", "222233334444"])
+def test_an_account_can_be_excluded_in_a_region(organization: Organization, account: str) -> None:
+    selected = select(organization, Selection(everything=True, exclude=[f"{account}/ap-southeast-2"]))
+
+    (dev,) = {target.account.id for target in selected.targets if target.account.name == "payments-dev"}
+    assert f"{dev}/ap-southeast-2" not in keys(selected)
+    assert f"{dev}/eu-west-1" in keys(selected)
+    assert len(selected.targets) == 4 * 3 - 1
+
+
+def test_a_name_with_a_slash_is_no_account_in_a_region() -> None:
+    named = Organization.of(None, [Account("111122223333", "R&D / eu"), Account("222233334444", "a/eu-west-1")], [])
+
+    assert len(select(named, Selection(everything=True, exclude=["R&D / eu"])).targets) == 3
+    assert keys(select(named, Selection(everything=True, exclude=["R&D / eu/eu-west-1", "222233334444"]))) == [
+        "111122223333/us-east-1",
+        "111122223333/ap-southeast-2",
+    ]
+
+
 def test_an_excluded_suspended_account_is_not_mentioned(organization: Organization) -> None:
     assert select(organization, Selection(everything=True, exclude=["Legacy"])).skipped == ()
 
@@ -132,6 +152,8 @@ def test_an_excluded_suspended_account_is_not_mentioned(organization: Organizati
     ("exclusion", "message"),
     [
         ("Nobody", 'No account matches "Nobody".'),
+        ("Nobody/eu-west-1", 'No account matches "Nobody".'),
+        ("Management/eu-wst-1", 'The organization does not use the region "eu-wst-1"'),
         ("ou=Nowhere/**", 'No organizational unit matches "Nowhere/**".'),
         ("ou=", 'No organizational unit matches "".'),
         ("region=eu-north-1", 'The organization does not use the region "eu-north-1"'),

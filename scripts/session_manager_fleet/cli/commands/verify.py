@@ -49,7 +49,7 @@ def verify(
         raise InputError(f"Logs can take {MIN_WATCH_SECONDS} seconds to arrive; use at least that.", "--watch")
     age = _age(max_log_age) if max_log_age else None
     errors = terminal.make_console(stderr=True)
-    inventory, selected = load(context.obj, selection, errors)
+    inventory, selected = load(context.obj, selection, errors, ask_regions=True)
     verifier, stop = Verifier(inventory, age), threading.Event()
     with (
         signals.handled_signals(lambda *_: stop.set()),
