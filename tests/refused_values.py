@@ -393,6 +393,7 @@ SETTINGS: Mapping[str, Rows] = {
     # All of a target.
     "target": {
         "defaults": ({}, ""),
+        "tags of AWS": ({"tags": {"Aws:owner": "security"}}, "The tags must not begin with aws:"),
         "tags": ({"tags": {"Owner": "${name}", "cost centre": "é 日本"}}, ""),
     },
     "log_archive": {

@@ -58,7 +58,13 @@ def _yaml_entries(path: Path, problems: list[Problem]) -> Iterator[_Entry]:
     document = read_yaml(path)
     entries = document.data.get("accounts") if isinstance(document.data, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise InputError('The file must have a list "accounts" with at least one account.', document.where())
+        message = 'The file must have a list "accounts" with at least one account.'
+        if isinstance(document.data, dict) and "Accounts" in document.data:
+            message += (
+                ' This one is an answer of the Organizations API, without organizational units: write "source: '
+                'organizations", which reads both.'
+            )
+        raise InputError(message, document.where())
 
     def where(index: int) -> Callable[[str | None], str]:
         return lambda key: document.where(("accounts", index) if key is None else ("accounts", index, key))

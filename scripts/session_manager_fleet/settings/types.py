@@ -172,6 +172,13 @@ def _os_user(user: object) -> object:
     return user
 
 
+def _own_tags(tags: dict[str, str]) -> dict[str, str]:
+    reserved = [key for key in tags if key.lower().startswith("aws:")]
+    if reserved:
+        raise ValueError(f'the tag "{reserved[0]}" is reserved for AWS; use another prefix than aws:')
+    return tags
+
+
 def _not_blank(text: str) -> str:
     if not any(letter.isprintable() and not letter.isspace() for letter in text):
         raise ValueError("this must not be blank")
@@ -210,6 +217,7 @@ Tags = Annotated[
             else tags
         )
     ),
+    AfterValidator(_own_tags),
     WithJsonSchema({"type": "object", "additionalProperties": {"type": ["string", "null"]}}),
 ]
 Date = Annotated[datetime.date, BeforeValidator(_date)]

@@ -127,6 +127,11 @@ def test_all_problems_of_a_file_are_told_at_once(write: Write) -> None:
     assert [problem.split(":")[1].split(" ")[0] for problem in refused(path)] == ["2", "3", "3", "4"]
 
 
+def test_an_answer_of_the_organizations_api_is_recognised(write: Write) -> None:
+    with pytest.raises(InputError, match='write "source: organizations", which reads both'):
+        from_file(write("accounts.yaml", '{"Accounts": [{"Id": "111122223333", "Name": "a"}]}'))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "accounts:", "accounts: []", "accounts: {a: b}", "acounts: [{id: 1}]", "5"])
 def test_a_file_without_accounts_is_refused(write: Write, text: str) -> None:
     with pytest.raises(InputError, match=r'accounts\.yaml:1: The file must have a list "accounts"'):
