@@ -8,6 +8,7 @@ from aws_sandbox.guard import GUARD_MISSING as GUARD_MISSING, find_guard_engine 
 from aws_sandbox.model import (
     SandboxAccount as SandboxAccount,
     SandboxError as SandboxError,
+    SandboxLimits as SandboxLimits,
     SandboxOrganization as SandboxOrganization,
     default_organization as default_organization,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from botocore.model import Shape
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.parse import PROTOCOL_PARSERS
@@ -87,6 +88,11 @@ class Call:
     def action(self) -> str:
         """Service and operation for messages: `ssm:GetDocument`."""
         return f"{self.service}:{self.operation or '?'}"
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of the call's input; None if the operation has no input or is unknown."""
+        return self._operation.input_shape if self.operation else None
 
     @cached_property
     def parameters(self) -> dict[str, Any]:

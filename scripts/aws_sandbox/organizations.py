@@ -41,6 +41,8 @@ class Organizations:
             patch.object(utils, "make_random_account_id", lambda: organization.management_account_id),
         ):
             backend.create_organization(region=organization.home_region, FeatureSet="ALL")
+        # As in every organization with a landing zone.
+        backend.enable_policy_type(RootId=organization.root_id(), PolicyType="SERVICE_CONTROL_POLICY")
 
         units = {"": organization.root_id()}
         for path in organization.unit_paths():

@@ -32,7 +32,6 @@ from aws_sandbox import (
     messages,
     policy_entities,
     resource_policies,
-    strict,
 )
 from aws_sandbox.automation import Automations
 from aws_sandbox.background import Background
@@ -47,12 +46,13 @@ from aws_sandbox.functions import Functions
 from aws_sandbox.gateway import Gateway
 from aws_sandbox.identity import Identity
 from aws_sandbox.lock import CallLock
-from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxOrganization
+from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxLimits, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
 from aws_sandbox.regions import Regions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
+from aws_sandbox.strict import Strictness
 
 ADMINISTRATOR = "sandbox-administrator"
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -126,6 +126,7 @@ def _create_administrator(account_id: str, region: str) -> dict[str, str]:
 
 def _gateway(
     organization: SandboxOrganization,
+    limits: SandboxLimits,
     processes: FunctionProcesses,
     endpoint_url: str,
     control_token: str,
@@ -164,7 +165,7 @@ def _gateway(
             permissions.check,
             resource_policies.check_owner,
             identity.check,
-            strict.check,
+            Strictness(limits, identity).check,
             rules.check,
         ),
         operations={
@@ -202,6 +203,7 @@ def serve(settings: dict[str, Any]) -> None:
     """Emulate the organization until stdin ends."""
     folder = Path(settings.pop("folder"))
     enforced = bool(settings.pop("enforce_iam"))
+    limits = SandboxLimits(**settings.pop("limits"))
     organization = SandboxOrganization.from_dict(settings)
     processes = FunctionProcesses()
     # Bind first: functions need the URL, which no client knows before it is reported.
@@ -211,7 +213,7 @@ def serve(settings: dict[str, Any]) -> None:
 
     control_token = secrets.token_urlsafe(32)
 
-    gateway = _gateway(organization, processes, endpoint_url, control_token, folder, enforced=enforced)
+    gateway = _gateway(organization, limits, processes, endpoint_url, control_token, folder, enforced=enforced)
     _create_deployment_roles(organization)
     credentials = {
         name: _create_administrator(account_id, organization.home_region)

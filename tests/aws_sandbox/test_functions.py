@@ -357,11 +357,18 @@ def test_invalid_requests(member: boto3.Session, make_function: MakeFunction) ->
 
 
 def test_a_role_that_does_not_trust_lambda(member: boto3.Session, make_function: MakeFunction) -> None:
-    role = member.client("iam").get_role(RoleName="app-server")["Role"]["Arn"]
-    name = make_function("def handle(event, context):\n    return 1", Role=role)
+    iam, source = member.client("iam"), "def handle(event, context):\n    return 1"
+    trust = iam.get_role(RoleName="report-function")["Role"]["AssumeRolePolicyDocument"]
+    role = iam.create_role(RoleName="untrusting", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    name = make_function(source, Role=role)
+    iam.update_assume_role_policy(RoleName="untrusting", PolicyDocument=json.dumps(trust).replace("lambda", "ec2"))
+    with pytest.raises(ClientError, match="cannot be assumed by Lambda") as refused:
+        make_function(source, Role=role)
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
     with pytest.raises(ClientError, match="cannot be assumed by Lambda") as refused:
         member.client("lambda").invoke(FunctionName=name)
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    iam.delete_role(RoleName="untrusting")
 
 
 def test_other_calls_are_answered_while_functions_run(member: boto3.Session, make_function: MakeFunction) -> None:

@@ -9,21 +9,50 @@ from collections import defaultdict
 
 from aws_sandbox.call import Call
 from aws_sandbox.gateway import Check
-from aws_sandbox.strict import iam, names, s3, sts
+from aws_sandbox.identity import Identity
+from aws_sandbox.model import SandboxLimits
+from aws_sandbox.strict import (
+    config,
+    events,
+    functions,
+    iam,
+    kms,
+    logs,
+    names,
+    principals,
+    s3,
+    shapes,
+    ssm,
+    sts,
+    tags,
+)
+from aws_sandbox.strict.organizations import Policies
 
-_MODULES = (iam, names, s3, sts)
-
-_REFUSALS: dict[str, list[Check]] = defaultdict(list)
-for _module in _MODULES:
-    for _action, _refuse in _module.REFUSALS:
-        _REFUSALS[_action].append(_refuse)
+_MODULES = (config, events, functions, iam, kms, logs, names, principals, s3, ssm, sts)
 
 
-def check(call: Call) -> None:
-    """Reject a call that AWS would refuse.
+class Strictness:
+    """The refusals of all services.
 
-    Raises:
-        AwsError: The error of the service.
+    Args:
+        limits: Quotas that differ from organization to organization.
+        identity: Resolves callers.
     """
-    for refuse in _REFUSALS.get(call.action, ()):
-        refuse(call)
+
+    def __init__(self, limits: SandboxLimits, identity: Identity) -> None:
+        self._refusals: dict[str, list[Check]] = defaultdict(list)
+        of_modules = (module.REFUSALS for module in _MODULES)
+        for refusals in (*of_modules, Policies(limits).refusals, kms.Lockout(identity).refusals):
+            for action, refuse in refusals:
+                self._refusals[action].append(refuse)
+
+    def check(self, call: Call) -> None:
+        """Reject a call that AWS would refuse.
+
+        Raises:
+            AwsError: The error of the service.
+        """
+        shapes.check(call)
+        tags.check(call)
+        for refuse in self._refusals.get(call.action, ()):
+            refuse(call)

@@ -6,14 +6,18 @@ API_CreatePolicy in https://docs.aws.amazon.com/IAM/latest/APIReference/.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from moto.iam.models import iam_backends
+from moto.iam.models import Role, iam_backends
 
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.policy_entities import bounded_by
 
 POLICIES_PER_ROLE = 10
+POLICY_CHARACTERS = 6144
+INLINE_CHARACTERS = 10_240
+TRUST_POLICY_CHARACTERS = 2048
 
 
 def policies_per_role(call: Call) -> None:
@@ -22,8 +26,7 @@ def policies_per_role(call: Call) -> None:
     Raises:
         AwsError: LimitExceeded.
     """
-    roles = iam_backends[call.account_id]["aws"].roles.values()
-    attached = [role.managed_policies for role in roles if role.name == call.parameters["RoleName"]]
+    attached = [role.managed_policies for role in _roles(call)]
     if any(len(arns) >= POLICIES_PER_ROLE and call.parameters["PolicyArn"] not in arns for arns in attached):
         raise AwsError("LimitExceeded", f"Cannot exceed quota for PoliciesPerRole: {POLICIES_PER_ROLE}")
 
@@ -80,9 +83,58 @@ def policy_name_taken(call: Call) -> None:
         raise AwsError("EntityAlreadyExists", message)
 
 
+def managed_policy_size(call: Call) -> None:
+    """Reject a managed policy that is too long; white space does not count.
+
+    Raises:
+        AwsError: LimitExceeded.
+    """
+    if _size(call.parameters["PolicyDocument"]) > POLICY_CHARACTERS:
+        raise AwsError("LimitExceeded", f"Cannot exceed quota for PolicySize: {POLICY_CHARACTERS}")
+
+
+def inline_policies_size(call: Call) -> None:
+    """Reject an inline policy with which the role's inline policies are too long together.
+
+    Raises:
+        AwsError: LimitExceeded.
+    """
+    for role in _roles(call):
+        policies = {**role.policies, call.parameters["PolicyName"]: call.parameters["PolicyDocument"]}
+        if sum(map(_size, policies.values())) > INLINE_CHARACTERS:
+            raise AwsError(
+                "LimitExceeded", f"Maximum policy size of {INLINE_CHARACTERS} bytes exceeded for role {role.name}"
+            )
+
+
+def trust_policy_size(call: Call) -> None:
+    """Reject a trust policy that is too long.
+
+    Raises:
+        AwsError: LimitExceeded.
+    """
+    document = call.parameters.get("AssumeRolePolicyDocument") or call.parameters.get("PolicyDocument", "")
+    if _size(document) > TRUST_POLICY_CHARACTERS:
+        raise AwsError("LimitExceeded", f"Cannot exceed quota for ACLSizePerRole: {TRUST_POLICY_CHARACTERS}")
+
+
+def _roles(call: Call) -> list[Role]:
+    roles = iam_backends[call.account_id]["aws"].roles.values()
+    return [role for role in roles if role.name == call.parameters["RoleName"]]
+
+
+def _size(document: str) -> int:
+    return len(re.sub(r"\s", "", document))
+
+
 REFUSALS = (
     ("iam:AttachRolePolicy", policies_per_role),
     ("iam:CreatePolicy", policy_name_taken),
     ("iam:DeleteGroup", group_in_use),
     ("iam:DeletePolicy", policy_in_use),
+    ("iam:CreatePolicy", managed_policy_size),
+    ("iam:CreatePolicyVersion", managed_policy_size),
+    ("iam:PutRolePolicy", inline_policies_size),
+    ("iam:CreateRole", trust_policy_size),
+    ("iam:UpdateAssumeRolePolicy", trust_policy_size),
 )
