@@ -17,8 +17,6 @@ from aws_sandbox.gateway import Operations
 from aws_sandbox.guard import GuardError, find_guard_engine
 
 OWNER = "CUSTOM_POLICY"
-_MAX_PARAMETERS = 25
-_MAX_POLICY_LENGTH = 10_000
 
 
 class PolicySource(Source):
@@ -38,11 +36,10 @@ class PolicySource(Source):
             return
         super(Source, self).__init__(capitalize_start=True, capitalize_arn=False)
         text = (custom_policy_details or {}).get("PolicyText", "")
-        if not custom_policy_details or not 0 < len(text) <= _MAX_POLICY_LENGTH:
+        if not text:
             raise AwsError(
                 "InvalidParameterValueException",
-                f"CustomPolicyDetails with a PolicyText of 1 to {_MAX_POLICY_LENGTH} characters is required "
-                f"when the owner is {OWNER}.",
+                f"CustomPolicyDetails with a PolicyText is required when the owner is {OWNER}.",
             )
         try:
             if engine := find_guard_engine():
@@ -140,12 +137,7 @@ class ConfigRules:
 
     def _validate(self, call: Call, configuration: dict[str, Any]) -> None:
         find_rule(call, configuration["ConfigRuleName"])
-        parameters = configuration.get("Parameters", {})
-        if len(parameters) > _MAX_PARAMETERS:
-            raise AwsError(
-                "InvalidParameterValueException", f"A remediation takes at most {_MAX_PARAMETERS} parameters."
-            )
-        if configuration.get("Automatic") and "AutomationAssumeRole" not in parameters:
+        if configuration.get("Automatic") and "AutomationAssumeRole" not in configuration.get("Parameters", {}):
             raise AwsError(
                 "InvalidParameterValueException",
                 "Automatic remediation needs the parameter AutomationAssumeRole.",

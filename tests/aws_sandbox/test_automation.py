@@ -262,7 +262,8 @@ def test_what_is_refused_before_it_starts(runner: Runner) -> None:
     for call, code in (
         (start(DocumentName="Missing"), "AutomationDefinitionNotFoundException"),
         (start(DocumentVersion="9"), "AutomationDefinitionVersionNotFoundException"),
-        (start(Parameters={}), "InvalidAutomationExecutionParametersException"),
+        (start(Parameters={}), "ValidationException"),
+        (start(Parameters={"Unknown": ["x"]}), "InvalidAutomationExecutionParametersException"),
         (
             start(Parameters={"AutomationAssumeRole": ["arn:aws:iam::111122223333:role/x"]}),
             "InvalidAutomationExecutionParametersException",
