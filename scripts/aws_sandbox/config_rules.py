@@ -35,7 +35,8 @@ class PolicySource(Source):
             super().__init__(account_id, region, owner, source_identifier, source_details)  # type: ignore[arg-type]
             return
         super(Source, self).__init__(capitalize_start=True, capitalize_arn=False)
-        text = (custom_policy_details or {}).get("PolicyText", "")
+        details = custom_policy_details or {}
+        text = details.get("PolicyText", "")
         if not text:
             raise AwsError(
                 "InvalidParameterValueException",
@@ -50,7 +51,7 @@ class PolicySource(Source):
         self.source_details = [
             models.SourceDetail(**models.convert_to_class_args(detail)) for detail in source_details or []
         ]
-        self.custom_policy_details = custom_policy_details
+        self.custom_policy_details = details
 
     def to_dict(self) -> dict[str, Any]:
         """Return the source as in DescribeConfigRules: without the policy text."""
