@@ -18,7 +18,7 @@ variable "after" {
 }
 
 variable "block_public_sharing" {
-  description = "Whether documents of Systems Manager, the preferences among them, are kept from being shared with everybody. It is a setting of the whole account in this region."
+  description = "Whether documents of Systems Manager, the preferences among them, are kept from being shared with everybody. It is a setting of the whole account in this region, which a destroy resets to AWS's default, public sharing allowed: leave it false where sharing is blocked already."
   type        = bool
   default     = false
   nullable    = false

@@ -24,7 +24,13 @@ from session_manager_fleet.reports.causes import Cause
 from session_manager_fleet.run import FailureKind, Status, Summary, TargetResult
 from session_manager_fleet.targets import PolicyException
 
-PREVIEWS_HEADING = "Existing preferences and attachments that change"
+PREVIEWS_HEADING = "What exists already, and what becomes of it"
+_ADOPTED: Mapping[str, str] = {
+    "log_group": "log group",
+    "logs_key": "key of the log group,",
+    "session_key": "key of session data,",
+    "public_sharing": "block of public sharing,",
+}
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "access denied",
     "terraform": "terraform failed",
@@ -196,8 +202,8 @@ def failure_heading(entry: TargetResult | Cause) -> str:
 def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange, ...], list[TargetResult]]]:
     """Return each distinct preview once, with its targets; largest group first.
 
-    A preview has what an existing document loses or changes, and what policies are detached from. Values that name a
-    target are replaced by placeholders, as in change sets.
+    A preview has what an existing document loses or changes, what is used as it is, and what policies are detached
+    from. Values that name a target are replaced by placeholders, as in change sets.
     """
     grouped: dict[str, tuple[tuple[DocumentChange, ...], list[TargetResult]]] = {}
     for entry in entries:
@@ -208,7 +214,7 @@ def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange
 
 
 def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
-    changes = (*entry.preview, *_detachments(entry))
+    changes = (*entry.preview, *_adoptions(entry), *_detachments(entry))
     content = [[change.before, change.after] for change in changes]
     names = Placeholders(entry.account_id, entry.region, entry.home_region, content)
 
@@ -216,6 +222,13 @@ def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
         return value if value in MARKS else names.value(value)
 
     return tuple(replace(change, before=shown(change.before), after=shown(change.after)) for change in changes)
+
+
+def _adoptions(entry: TargetResult) -> Iterator[DocumentChange]:
+    for adoption in entry.adopted if entry.change_set else ():
+        yield DocumentChange(
+            f"{_ADOPTED[adoption.kind]} {adoption.name}", adoption.key_arn or "exists", "used as it is, kept by destroy"
+        )
 
 
 def _detachments(entry: TargetResult) -> Iterator[DocumentChange]:

@@ -5,6 +5,7 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
-from session_manager_fleet.errors import AccessError, FleetError, TerraformError
+from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
@@ -33,6 +34,16 @@ from session_manager_fleet.run.attachments import (
 )
 from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.diagnosis import is_refusal, why_refused
+from session_manager_fleet.run.existing import (
+    Existing,
+    ExistingError,
+    adoptions_of,
+    creates_anything,
+    find_existing,
+    problem_of,
+    still_there,
+    unencrypted,
+)
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
 from session_manager_fleet.run.saved_plan import (
@@ -49,17 +60,22 @@ from session_manager_fleet.run.saved_plan import (
 from session_manager_fleet.settings import Roles
 from session_manager_fleet.targets import Target, account_session
 from session_manager_fleet.terraform import (
+    Adoption,
+    Kind,
     StalePlanError,
     StateBackend,
     StateLockedError,
     StoppedError,
     Terraform,
     commands_by_hand,
+    store_adoptions,
     store_retry_token,
     unsaved_state,
 )
 
 LOG = "terraform.log"
+# Reason of a plan whose tfvars have to be rendered again with what it adopts.
+PLANNED_AGAIN = "it is planned again with what exists already"
 
 _INVOCATION = "aws_lambda_invocation."
 _PUSH_STATE = (
@@ -111,6 +127,9 @@ class Job:
         plan_sha256: For an apply, the digest of the saved plan to apply.
         destroy: For a plan, whether to destroy everything.
         attachments: For an apply and a detachment, what the plan found its deleted policies attached to.
+        adopted: What is used as it exists; the tfvars are rendered with it.
+        adoptable: Kinds of what may be adopted.
+        remembered: The adopted as the last apply remembered them.
         retry_token: The target's retry token, which is part of the tfvars; 0 for none.
         verify: For a plan, whether to verify the preferences even without changes, as the last apply may be partial.
     """
@@ -122,6 +141,9 @@ class Job:
     plan_sha256: str | None = None
     destroy: bool = False
     attachments: tuple[Attachment, ...] = ()
+    adopted: tuple[Adoption, ...] = ()
+    adoptable: tuple[Kind, ...] = ()
+    remembered: tuple[Adoption, ...] = ()
     retry_token: int = 0
     verify: bool = False
 
@@ -177,17 +199,26 @@ def _push_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, 
 
 def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     variables, plan, log = folder / VARIABLES, folder / PLAN, folder / LOG
+    if job.adopted and (there := still_there(_session(job), job.adopted)) != job.adopted:
+        return _planned_again(job, there)
     write_private(variables, job.variables)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
         verified = _verify(job, planned_preferences(terraform.show(plan, log))) if job.verify else None
-        return TargetResult.build(job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified)
+        with suppress(AccessError):
+            # Only saves time: where it is not allowed, the next plan finds the same again.
+            _remember(job, job.adopted)
+        return TargetResult.build(
+            job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified, adopted=job.adopted
+        )
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
-    if buckets := created_buckets(shown):
-        refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
+    found = find_existing(_session(job), shown) if creates_anything(shown) else []
+    if more := adoptions_of(found, job.adoptable):
+        return _planned_again(job, (*job.adopted, *more))
+    _refuse_existing(job, shown, found, terraform, variables)
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
     protected = [change.address for change in protected_destructions(changes)]
@@ -201,7 +232,48 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         plan_sha256=sha256,
         preview=_preview(job, shown),
         attachments=attachments,
+        adopted=job.adopted,
     )
+
+
+def _planned_again(job: Job, adopted: tuple[Adoption, ...]) -> TargetResult:
+    """Return the result of a plan that has to be made again with other adoptions, for which the tfvars differ."""
+    return TargetResult.build(job.target, Status.NOT_STARTED, Step.PLAN, reason=PLANNED_AGAIN, adopted=adopted)
+
+
+def _refuse_existing(
+    job: Job, plan: Mapping[str, Any], found: Sequence[Existing], terraform: Terraform, variables: Path
+) -> None:
+    """Refuse a plan that creates what exists, or uses what it cannot.
+
+    Raises:
+        ExistingError: All of it.
+    """
+    problems = [problem_of(each) for each in found]
+    if buckets := created_buckets(plan):
+        try:
+            refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
+        except InputError as error:
+            problems.extend(error.problems)
+    wanted = planned_preferences(plan)
+    if job.adopted and wanted and wanted["preferences"].get("cloudWatchEncryptionEnabled"):
+        problems.extend(unencrypted(_session(job), job.adopted))
+    if problems:
+        option, commands = f"-var-file={variables}", dict[str, None]()
+        for address, import_id in (pair for each in found for pair in each.imports):
+            by_hand = commands_by_hand(terraform.backend, job.target.workspace, "import", option, address, import_id)
+            commands.update(dict.fromkeys(by_hand))
+        raise ExistingError(problems, tuple(commands))
+
+
+def _remember(job: Job, adopted: Sequence[Adoption]) -> None:
+    """Remember what is adopted, for the plans to come, unless it is remembered already.
+
+    Raises:
+        AccessError: The state bucket cannot be written to.
+    """
+    if set(adopted) != set(job.remembered):
+        store_adoptions(job.settings.backend, job.target.key, adopted)
 
 
 def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
@@ -241,6 +313,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     planned = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
     if removes_policy(planned):
         refuse_unreviewed(find_attachments(_session(job), planned), job.attachments)
+    _remember(job, job.adopted)
     try:
         outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG)
     except (StateLockedError, StalePlanError):
@@ -254,6 +327,8 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
             diagnostics = (*error.diagnostics, *_notes(error), *_push_commands(job, unsaved, terraform))
             raise UnsavedStateError(message, diagnostics, "terraform") from error
         raise
+    if job.destroy and job.adopted:
+        store_adoptions(job.settings.backend, job.target.key, ())
     return TargetResult.build(
         job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT))
     )

@@ -32,12 +32,16 @@ from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
 from session_manager_fleet.terraform import (
     ROOT_MODULE,
+    Adoption,
     StateBackend,
     Terraform,
+    adoptable_kinds,
     child_environment,
     find_terraform,
+    read_adoptions,
     read_retry_tokens,
     terraform_version,
+    with_adoptions,
     with_retry_token,
 )
 
@@ -60,6 +64,7 @@ class Operation:
         workers: Opens the executor of the jobs.
         job_settings: Settings that all jobs share, with the options of the run.
         retry_tokens: Retry tokens, by the key of the target.
+        adoptions: What targets use as it exists, by the key of the target.
         destroys: Whether plans destroy everything.
         missing_shards: Shards that were missing when the run was merged.
         indeterminate: Keys of the targets whose apply an earlier command started and did not finish.
@@ -74,6 +79,7 @@ class Operation:
     workers: Opener
     job_settings: JobSettings
     retry_tokens: dict[str, int]
+    adoptions: Mapping[str, tuple[Adoption, ...]] = field(default_factory=dict)
     destroys: bool = False
     missing_shards: tuple[str, ...] = ()
     indeterminate: set[str] = field(default_factory=set)
@@ -152,6 +158,7 @@ class Operation:
             workers,
             job_settings,
             retry_tokens,
+            read_adoptions(backend),
             destroys=beginning.command == DESTROY,
             missing_shards=beginning.missing_shards,
             # The workers of a cluster have credentials of their own.
@@ -214,6 +221,8 @@ class Operation:
         current, settings = replace(target, account=account), self.inventory.settings
         retry_token = self.retry_tokens.get(target.key, 0)
         effective = with_retry_token(settings.effective(account, target.region), retry_token)
+        remembered = self.adoptions.get(target.key, ())
+        effective, adopted = with_adoptions(effective, planned.adopted if planned else remembered)
         text = self._renderer.render(current, effective, settings.organization.roles)
         return Job(
             step,
@@ -223,6 +232,9 @@ class Operation:
             planned.plan_sha256 if planned else None,
             destroy=self.destroys,
             attachments=planned.attachments if planned else (),
+            adopted=adopted,
+            adoptable=adoptable_kinds(effective),
+            remembered=remembered,
             retry_token=retry_token,
             verify=indeterminate and not self.destroys,
         )

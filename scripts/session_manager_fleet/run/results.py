@@ -15,6 +15,7 @@ from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences import DocumentChange
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import Adoption
 
 
 class Status(StrEnum):
@@ -154,6 +155,8 @@ class TargetResult(TargetKey):
     """Roles, users and groups that the plan's deleted or replaced policies are attached to outside of Terraform."""
     detached: tuple[Attachment, ...] = ()
     """Those that were detached."""
+    adopted: tuple[Adoption, ...] = ()
+    """What the target uses as it exists instead of creating it; a destroy leaves it as it is."""
     # Journals and summaries hold each change set once, under its fingerprint.
     change_set: Annotated[ChangeSet | None, Field(exclude=True)] = field(default=None, compare=False)
 
@@ -175,6 +178,7 @@ class TargetResult(TargetKey):
         verified: bool | None = None,
         attachments: tuple[Attachment, ...] = (),
         detached: tuple[Attachment, ...] = (),
+        adopted: tuple[Adoption, ...] = (),
     ) -> Self:
         """Return the result of a target."""
         return cls(
@@ -194,6 +198,7 @@ class TargetResult(TargetKey):
             verified=verified,
             attachments=attachments,
             detached=detached,
+            adopted=adopted,
             change_set=change_set,
         )
 
@@ -202,6 +207,7 @@ class TargetResult(TargetKey):
         return replace(
             self.after_detaching(planned),
             attachments=self.attachments or planned.attachments,
+            adopted=self.adopted or planned.adopted,
             changes=self.changes or planned.changes,
             fingerprint=self.fingerprint or planned.fingerprint,
             change_set=self.change_set or planned.change_set,

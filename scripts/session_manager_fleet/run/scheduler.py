@@ -16,7 +16,7 @@ from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Performed, failed
+from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed, failed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_in_use, is_transient
@@ -51,7 +51,7 @@ class MakeJob(Protocol):
         Args:
             step: What to do.
             target: The target.
-            planned: For other steps than a plan, the result of the plan.
+            planned: The result of the plan; for another plan, of the one before, and None for the first one.
             again: An apply of this target has failed before.
 
         Raises:
@@ -218,10 +218,13 @@ class Scheduler:
     def _plans(self, target: Target) -> _Steps:
         result = yield _Task(Step.PLAN, target)
         for attempt in range(2, ATTEMPTS + 1):
-            if not is_transient(result):
+            if result.reason == PLANNED_AGAIN:
+                again = yield _Task(Step.PLAN, target, result, attempt=attempt)
+            elif is_transient(result):
+                again = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=backoff_seconds(attempt))
+            else:
                 break
-            again = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=backoff_seconds(attempt))
-            if again.status is Status.NOT_STARTED:
+            if again.status is Status.NOT_STARTED and again.reason != PLANNED_AGAIN:
                 break
             result = again
         self._settle(result)
@@ -247,7 +250,7 @@ class Scheduler:
             delay, result = yield from self._before_retry(planned, result, attempt)
             if delay is None:
                 break
-            rest = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=delay, again=True)
+            rest = yield _Task(Step.PLAN, target, planned, attempt=attempt, delay_seconds=delay, again=True)
             if rest.status is Status.NOT_STARTED:
                 break
             if rest.status is Status.FAILED:

@@ -15,7 +15,7 @@ from session_manager_fleet.settings.findings import Finding, finding_of, finding
 from session_manager_fleet.settings.foundation_targets import GUARDRAILS_SECTION, LOG_ARCHIVE_SECTION, FoundationTargets
 from session_manager_fleet.settings.parsed import Layer, ParsedSettings
 from session_manager_fleet.settings.schema import Component, Wave
-from session_manager_fleet.settings.target import TargetSettings
+from session_manager_fleet.settings.target import NOT_RENDERED, TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.yaml_source import KeyPath, format_key_path
 
@@ -75,7 +75,7 @@ class EffectiveSettings:
     @cached_property
     def variables(self) -> Mapping[str, Any]:
         """The values as plain data by root variable, without nulls."""
-        variables = self.values.model_dump(exclude_none=True)
+        variables = self.values.model_dump(exclude=NOT_RENDERED, exclude_none=True)
         return {**variables, **self.foundation, "tags": dict(sorted(variables["tags"].items()))}
 
     def origin(self, key_path: KeyPath) -> Origin | None:

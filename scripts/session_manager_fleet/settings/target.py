@@ -33,6 +33,10 @@ from session_manager_fleet.settings.types import (
     refuse,
 )
 
+# For the rollout alone: each target gets the variables that it comes to there.
+Existing = Literal["refuse", "adopt"]
+NOT_RENDERED = {"preferences": {"cloudwatch": {"existing"}, "session_key": {"existing"}}}
+
 # The limit of the whole preferences document is 64 KB.
 SHELL_PROFILE_BYTES = 60_000
 SHELL_PROFILE_LINE_BYTES = 4_095
@@ -155,6 +159,8 @@ class CloudWatchLogging(StrictModel):
 
     create_log_group: bool = True
     """Whether the log group is created; otherwise it must exist."""
+    existing: Existing = "refuse"
+    """Where log group or alias exist already: the plan refuses, or they are used as they are and survive destroy."""
     log_group_name: Annotated[str, AfterValidator(possible_log_group)] | None = Field(
         None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$"
     )
@@ -174,6 +180,8 @@ class SessionKey(StrictModel):
 
     enabled: bool = True
     """Whether session data is encrypted with a KMS key."""
+    existing: Existing = "refuse"
+    """Where a key with the alias exists already: the plan refuses, or it is used as it is and survives destroy."""
     kms_key_arn: SessionKeyArn | None = None
     """An existing key of the region; by default a key is created."""
     organization_id: OrganizationId | None = None

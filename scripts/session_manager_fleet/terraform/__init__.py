@@ -1,6 +1,14 @@
 """Terraform: the only package that runs it, and that knows the root module and the state backend."""
 
 from session_manager_fleet.terraform import processes as processes
+from session_manager_fleet.terraform.adoptions import (
+    Adoption as Adoption,
+    Kind as Kind,
+    adoptable_kinds as adoptable_kinds,
+    read_adoptions as read_adoptions,
+    store_adoptions as store_adoptions,
+    with_adoptions as with_adoptions,
+)
 from session_manager_fleet.terraform.backend import StateBackend as StateBackend, commands_by_hand as commands_by_hand
 from session_manager_fleet.terraform.command import Terraform as Terraform
 from session_manager_fleet.terraform.installation import (

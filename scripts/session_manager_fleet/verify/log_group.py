@@ -18,8 +18,11 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
     problems = []
     if expected.encryption_enabled and not group.get("kmsKeyId"):
         problems.append("it has no KMS key, so no session can start")
-    if expected.create_log_group and (
-        problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days)
+    # A group that existed already keeps its retention.
+    if (
+        expected.create_log_group
+        and expected.existing == "refuse"
+        and (problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days))
     ):
         problems.append(problem)
     if problems:

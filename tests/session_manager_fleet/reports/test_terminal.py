@@ -247,7 +247,7 @@ def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
 
     assert printed(console).splitlines() == [
         "",
-        "Existing preferences and attachments that change in A eu-west-1, B eu-west-1:",
+        "What exists already, and what becomes of it in A eu-west-1, B eu-west-1:",
         '  inputs.idleSessionTimeout: "30" → "20"',
         "  inputs.runAsEnabled: true → null",
         (
@@ -271,7 +271,7 @@ def test_equal_adoptions_are_told_once(console: Console) -> None:
     terminal.print_notes(console, summary(adopting(1), adopting(2)))
 
     assert printed(console).splitlines()[1:4] == [
-        "Existing preferences and attachments that change in A1 eu-west-1, A2 eu-west-1:",
+        "What exists already, and what becomes of it in A1 eu-west-1, A2 eu-west-1:",
         '  inputs.s3KeyPrefix: "shell" → "logs/<account>/<region>"',
         '  inputs.kmsKeyId: "" → "arn:aws:kms:<region>:<account>:key/<id 1>"',
     ]

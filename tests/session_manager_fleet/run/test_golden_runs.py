@@ -24,7 +24,7 @@ SHARDS = ["20261124T090000Z-a1b2", "20261124T090005Z-c3d4"]
 MERGED = "20261124T090010Z-e5f6"
 RUNS = [*SHARDS, MERGED]
 # Fields of a target that were added since.
-ADDED = ("attachments", "detached")
+ADDED = ("adopted", "attachments", "detached")
 
 
 def load(path: Path) -> Any:  # noqa: ANN401

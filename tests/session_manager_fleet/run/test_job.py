@@ -19,9 +19,10 @@ from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.preferences.compare import DocumentChange, VerificationError
 from session_manager_fleet.run import job as work
+from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
-from session_manager_fleet.run.job import Job, JobSettings, failed, perform
+from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, failed, perform
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient
@@ -29,6 +30,7 @@ from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
 from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.session import account_session
+from session_manager_fleet.terraform.adoptions import Adoption, read_adoptions
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
@@ -213,6 +215,133 @@ def test_a_document_that_cannot_be_read_fails_the_plan(
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, "access")
+
+
+# --- What exists already -----------------------------------------------------------------------------------------
+
+GROUP = {
+    "mode": "managed",
+    "type": "aws_cloudwatch_log_group",
+    "address": "module.preferences[0].aws_cloudwatch_log_group.sessions[0]",
+    "change": {"actions": ["create"], "before": None, "after": {"name": "logs"}},
+}
+CREATION = {**PLAN, "resource_changes": [INVOCATION, GROUP]}
+ADOPTED = (Adoption("log_group", "logs"),)
+
+
+def make_log_group() -> None:
+    logs = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("logs")
+    logs.create_log_group(logGroupName="logs")
+
+
+def test_what_exists_is_refused_with_the_commands_that_import_it(make: Make, folder: Path) -> None:
+    assert planned(make, folder, plan=CREATION).adopted == ()
+    make_log_group()
+
+    result = perform(job(Step.PLAN), folder, make(plan=CREATION))
+
+    assert result.failure is not None
+    assert (result.status, result.failure.kind) == (Status.FAILED, "input")
+    assert "log group logs (kept forever) exists already" in result.failure.message
+    *_, command = result.failure.diagnostics
+    assert command.startswith(f"TF_WORKSPACE={TARGET.workspace} terraform import -var-file={folder}/terraform.tfvars ")
+    assert command.endswith("'module.preferences[0].aws_cloudwatch_log_group.sessions[0]' logs")
+
+
+def test_what_may_be_adopted_is_planned_again(make: Make, folder: Path) -> None:
+    make_log_group()
+
+    result = perform(job(Step.PLAN, adoptable=("log_group",)), folder, make(plan=CREATION))
+
+    assert (result.status, result.reason, result.adopted) == (Status.NOT_STARTED, PLANNED_AGAIN, ADOPTED)
+
+
+def test_what_is_adopted_no_longer_is_planned_again_without(
+    make: Make, folder: Path, trace: Callable[[], list[str]]
+) -> None:
+    result = perform(job(Step.PLAN, adopted=ADOPTED), folder, make())
+
+    assert (result.reason, result.adopted, trace()) == (PLANNED_AGAIN, (), [])
+
+
+def test_what_is_adopted_is_remembered_by_the_apply_and_forgotten_by_the_destruction(make: Make, folder: Path) -> None:
+    make_log_group()
+    adopting = job(Step.PLAN, adopted=ADOPTED)
+    result = perform(adopting, folder, make())
+    assert (result.status, result.adopted) == (Status.CHANGES, ADOPTED), result.failure
+    assert read_adoptions(SETTINGS.backend) == {}
+
+    applying = replace(adopting, step=Step.APPLY, plan_sha256=result.plan_sha256)
+    assert perform(applying, folder, make()).status is Status.APPLIED
+    assert read_adoptions(SETTINGS.backend) == {TARGET.key: ADOPTED}
+
+    assert perform(replace(applying, destroy=True, remembered=ADOPTED), folder, make()).status is Status.APPLIED
+    assert read_adoptions(SETTINGS.backend) == {}
+
+
+def test_a_plan_without_changes_remembers_what_it_adopts(make: Make, folder: Path) -> None:
+    make_log_group()
+
+    result = perform(job(Step.PLAN, adopted=ADOPTED), folder, make(code=0))
+
+    assert (result.status, result.adopted) == (Status.NO_CHANGES, ADOPTED)
+    assert read_adoptions(SETTINGS.backend) == {TARGET.key: ADOPTED}
+
+
+def test_an_adopted_log_group_without_a_key_is_refused_where_it_has_to_be_encrypted(make: Make, folder: Path) -> None:
+    make_log_group()
+    wanted = {**WANTED, "preferences": {**PREFERENCES, "cloudWatchEncryptionEnabled": True}}
+    output = {"actions": ["create"], "after": wanted, "after_unknown": False}
+
+    result = perform(
+        job(Step.PLAN, adopted=ADOPTED), folder, make(plan={**PLAN, "output_changes": {"preferences": output}})
+    )
+
+    assert result.failure is not None
+    assert "The log group logs, which is used as it is, has no KMS key" in result.failure.message
+
+
+# --- Attachments -------------------------------------------------------------------------------------------------
+
+ATTACHED = (Attachment("arn:aws:iam::111122223333:policy/Sessions", "role", "WebServer"),)
+REMOVAL = {
+    "resource_changes": [
+        {
+            "mode": "managed",
+            "type": "aws_iam_policy",
+            "address": "module.instance_policy[0].aws_iam_policy.this",
+            "change": {"actions": ["delete"], "before": {"arn": ATTACHED[0].policy_arn}, "after": None},
+        }
+    ]
+}
+
+
+def test_what_a_policy_is_attached_to_is_listed_detached_and_needs_consent(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached, done = list(ATTACHED), []
+    monkeypatch.setattr(work, "find_attachments", lambda *_: tuple(attached))
+    monkeypatch.setattr(work, "detach", lambda _, attachments: done.extend(attachments))
+    result = planned(make, folder, plan=REMOVAL)
+    assert result.attachments == ATTACHED
+    consent = replace(SETTINGS, options=RunOptions(allow_destroy=True))
+    applying = job(Step.APPLY, plan_sha256=result.plan_sha256, attachments=ATTACHED)
+
+    for step in (Step.DETACH, Step.APPLY):
+        refused = perform(replace(applying, step=step), folder, make())
+        assert refused.failure is not None
+        assert "would detach the policy Sessions from role WebServer" in refused.failure.message
+    assert done == []
+
+    detached = perform(replace(applying, step=Step.DETACH, settings=consent), folder, make())
+    assert (detached.status, detached.step, detached.detached) == (Status.UNFINISHED, Step.DETACH, ATTACHED)
+    assert tuple(done) == ATTACHED
+    assert perform(replace(applying, settings=consent), folder, make()).status is Status.APPLIED
+
+    attached.append(replace(ATTACHED[0], name="Late"))
+    late = perform(replace(applying, settings=consent), folder, make())
+    assert late.failure is not None
+    assert "was attached to role Late after the plan was made" in late.failure.message
 
 
 # --- Apply -------------------------------------------------------------------------------------------------------

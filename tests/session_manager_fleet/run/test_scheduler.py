@@ -23,7 +23,7 @@ from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.folder import JournalError, RunFolder
-from session_manager_fleet.run.job import Job, JobSettings, Performed, failed
+from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, Performed, failed
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished, with_changes
@@ -33,6 +33,7 @@ from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.settings.schema import Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.adoptions import Adoption
 from session_manager_fleet.terraform.backend import StateBackend
 
 HOME, OTHER = "eu-west-1", "us-east-1"
@@ -158,11 +159,11 @@ class Stage:
             )
 
     def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
-        sha256 = planned.plan_sha256 if planned else None
+        sha256 = planned.plan_sha256 if planned and step is not Step.PLAN else None
         if error := self.impossible.get(target.workspace):
             raise error
-        attachments = planned.attachments if planned else ()
-        return Job(step, target, "", SETTINGS, sha256, attachments=attachments, verify=again)
+        attachments, adopted = (planned.attachments, planned.adopted) if planned else ((), ())
+        return Job(step, target, "", SETTINGS, sha256, attachments=attachments, adopted=adopted, verify=again)
 
     def journal(self) -> list[dict[str, Any]]:
         """The events of the targets, without what begins and ends the run."""
@@ -645,6 +646,26 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
     assert (last["status"], last["step"]) == (status, Step.APPLY)
 
 
+def test_a_plan_that_adopts_is_made_again_with_what_it_adopts(stage: Stage) -> None:
+    adopted = (Adoption("log_group", "logs"),)
+    jobs: list[tuple[Adoption, ...]] = []
+    perform = stage.work.__call__
+
+    def work(job: Job) -> Performed:
+        jobs.append(job.adopted)
+        if job.adopted:
+            return perform(job)
+        again = TargetResult.build(job.target, Status.NOT_STARTED, job.step, reason=PLANNED_AGAIN, adopted=adopted)
+        return Performed(again)
+
+    stage.work = work  # type: ignore[assignment]
+    [result] = stage.plan(target(1))
+
+    assert jobs == [(), adopted]
+    assert result.status is Status.CHANGES
+    assert [entry["event"] for entry in stage.journal()].count("started") == 2
+
+
 IN_USE = TerraformError("failed", ["api error DeleteConflict: Cannot delete a policy attached to entities."])
 ATTACHED = (Attachment("arn:aws:iam::000000000001:policy/Sessions", "role", "WebServer"),)
 POLICY = "module.instance_policy[0].aws_iam_policy.this"
@@ -664,7 +685,7 @@ def test_policies_are_detached_last_and_then_the_rest_is_applied(stage: Stage, c
 
     steps = [Step.APPLY, Step.DETACH, Step.PLAN, Step.APPLY]
     assert [job.step for job in stage.work.jobs] == steps
-    assert [job.attachments for job in stage.work.jobs] == [ATTACHED, ATTACHED, (), ATTACHED]
+    assert [job.attachments for job in stage.work.jobs] == [ATTACHED] * 4
     assert result.status is Status.APPLIED
     state = stage.run.read()
     assert [entry["step"] for entry in stage.journal() if entry["event"] == "started"][1:] == steps

@@ -112,6 +112,7 @@ def test_a_target_is_described() -> None:
         "log": "111122223333/eu-west-1/terraform.log",
         "preview": [{"path": "inputs.idleSessionTimeout", "from": "30", "to": "20"}],
         "verified": None,
+        "adopted": [],
         "attachments": [],
         "detached": [],
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from session_manager_fleet.hcl import hcl
 from session_manager_fleet.settings import AccountRole, TargetSettings
+from session_manager_fleet.settings.target import NOT_RENDERED
 from session_manager_fleet.terraform.installation import find_terraform
 
 REPOSITORY = Path(__file__).parents[3]
@@ -14,7 +15,7 @@ ACCOUNT, REGION = "111122223333", "eu-west-1"
 
 
 def test_every_attribute_has_the_default_of_the_root_module(tmp_path: Path) -> None:
-    defaults = TargetSettings().model_dump()
+    defaults = TargetSettings().model_dump(exclude=NOT_RENDERED)
     target = {"account_id": ACCOUNT, "region": REGION, "home_region": REGION, "deployment_role": {"name": "Deploy"}}
     # The variables without the resources, so that no provider is needed.
     variables = (REPOSITORY / "variables.tf").read_text(encoding="utf-8")

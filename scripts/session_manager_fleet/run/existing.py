@@ -1,0 +1,383 @@
+"""Look for what a plan creates and AWS has already: terraform plan does not, and some of it would be overwritten.
+
+Only names that a plan creates are asked for, so a plan without new resources costs nothing.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.terraform import Adoption, Kind
+
+PUBLIC_SHARING = "aws_ssm_service_setting"
+LOG_GROUP, ALIAS = "aws_cloudwatch_log_group", "aws_kms_alias"
+_KEY = "aws_kms_key"
+_BLOCKED, _ENABLED = "Disable", "Enabled"
+_INDEX = re.compile(r"\[[^\]]*\]")
+
+# Errors that say that there is no such thing.
+_MISSING = frozenset(
+    {
+        *("NoSuchEntity", "NoSuchConfigRuleException", "NotFoundException", "ParameterNotFound", "InvalidDocument"),
+        *("ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A resource that a plan creates although it exists.
+
+    Attributes:
+        type: Terraform's type, as `aws_kms_alias`.
+        address: Terraform's address.
+        name: Name of the resource.
+        import_id: Its id for `terraform import`.
+        key_arn: ARN of the KMS key of a log group or an alias; empty for none.
+        detail: What else is to be known about it, as `retention 90 days`; may be empty.
+        key_address: Address of the key that the plan creates for an alias; empty for none.
+    """
+
+    type: str
+    address: str
+    name: str
+    import_id: str
+    key_arn: str = ""
+    detail: str = ""
+    key_address: str = ""
+
+    @property
+    def imports(self) -> tuple[tuple[str, str], ...]:
+        """Address and id of everything to import: of an alias also its key, from which it would move otherwise."""
+        key = ((self.key_address, self.key_arn.rpartition("/")[2]),) if self.key_address else ()
+        return (*key, (self.address, self.import_id))
+
+    @property
+    def unusable(self) -> bool:
+        """Whether it cannot be used as it is: the key of an alias is disabled or will be deleted."""
+        return self.type == ALIAS and bool(self.detail)
+
+    def __str__(self) -> str:
+        details = ", ".join(text for text in (f"key {self.key_arn}" if self.key_arn else "", self.detail) if text)
+        return f"{_KINDS[self.type].noun} {self.name}" + (f" ({details})" if details else "")
+
+
+# Returns the import id, the ARN of the key and a detail of a resource; None if there is no such resource.
+_Found = tuple[str, str, str] | None
+_Look = Callable[[boto3.Session, Mapping[str, Any]], _Found]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How to look for a type of resources.
+
+    Attributes:
+        noun: As it reads before the name.
+        look: Looks for one, given its planned values.
+        name: Attribute with its name.
+    """
+
+    noun: str
+    look: _Look
+    name: str = "name"
+
+
+def find_existing(session: boto3.Session, plan: Mapping[str, Any]) -> list[Existing]:
+    """Return what a plan (`terraform show -json`) creates although it exists, in the order of the plan.
+
+    Raises:
+        AccessError: AWS refuses to answer.
+    """
+    created = [
+        entry
+        for entry in plan.get("resource_changes", [])
+        if entry.get("mode") == "managed" and entry["change"]["actions"] == ["create"]
+    ]
+    addresses = {entry["address"] for entry in created}
+    return [found for entry in created if (found := _look(session, entry, addresses))]
+
+
+def creates_anything(plan: Mapping[str, Any]) -> bool:
+    """Tell whether a plan creates anything that may exist already."""
+    changes = (entry for entry in plan.get("resource_changes", []) if entry.get("mode") == "managed")
+    return any(entry["type"] in _KINDS and entry["change"]["actions"] == ["create"] for entry in changes)
+
+
+def adoptions_of(found: Iterable[Existing], allowed: Collection[Kind]) -> tuple[Adoption, ...]:
+    """Return what is to be used as it is, of the allowed kinds."""
+    by_address = {_place(each.address): each for each in found}
+    adoptions: list[Adoption] = []
+    for place, kind in _ADOPTABLE.items():
+        each = by_address.get(place)
+        if each is None or kind not in allowed or each.unusable:
+            continue
+        # The log group brings its own key.
+        if kind != "logs_key" or not any(adoption.kind == "log_group" for adoption in adoptions):
+            adoptions.append(Adoption(kind, each.name, each.key_arn if each.type == ALIAS else ""))
+    return tuple(adoptions)
+
+
+def still_there(session: boto3.Session, adoptions: Iterable[Adoption]) -> tuple[Adoption, ...]:
+    """Return those adoptions whose resources are still there; a key may be another one by now.
+
+    Raises:
+        AccessError: AWS refuses to answer.
+    """
+    found = []
+    for adoption in adoptions:
+        with translated_errors(f"ask whether {adoption.name} is still there"):
+            if adoption.kind == "log_group":
+                there: Adoption | None = adoption if log_group(session, adoption.name) else None
+            elif adoption.kind == "public_sharing":
+                there = adoption if is_sharing_blocked(session, adoption.name) else None
+            else:
+                there = _key_still_there(session, adoption)
+        if there is not None:
+            found.append(there)
+    return tuple(found)
+
+
+def _key_still_there(session: boto3.Session, adoption: Adoption) -> Adoption | None:
+    try:
+        arn, state = key_of_alias(session, adoption.name)
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in _MISSING:
+            raise
+        return None
+    return replace(adoption, key_arn=arn) if state == _ENABLED else None
+
+
+def unencrypted(session: boto3.Session, adoptions: Iterable[Adoption]) -> list[Problem]:
+    """Return adopted log groups without a KMS key as problems: the agent would refuse every session.
+
+    Raises:
+        AccessError: AWS refuses to answer.
+    """
+    problems = []
+    for name in (adoption.name for adoption in adoptions if adoption.kind == "log_group"):
+        with translated_errors(f"read the log group {name}"):
+            group = log_group(session, name)
+        if group is not None and not group.get("kmsKeyId"):
+            problems.append(
+                Problem(
+                    f"The log group {name}, which is used as it is, has no KMS key, and "
+                    "preferences.cloudwatch.encryption_enabled makes the agent refuse sessions then: give it one "
+                    f"(aws logs associate-kms-key --log-group-name {name} --kms-key-id KEY_ARN), or set "
+                    "preferences.cloudwatch.encryption_enabled: false."
+                )
+            )
+    return problems
+
+
+class ExistingError(InputError):
+    """A plan would create what exists.
+
+    Attributes:
+        diagnostics: The commands that import what exists.
+    """
+
+    def __init__(self, problems: Sequence[Problem], diagnostics: Sequence[str] = ()) -> None:
+        super().__init__(problems)
+        self.diagnostics = tuple(diagnostics)
+
+
+def problem_of(found: Existing) -> Problem:
+    """Return what exists as a problem, with the ways out."""
+    ways_out = _WAYS_OUT.get(_place(found.address), _OTHER_WAYS_OUT)
+    return Problem(
+        f"The {found} exists already, but not in this Terraform state: {ways_out}, import it with the "
+        "commands below (a destroy then deletes it), or delete it."
+    )
+
+
+def _look(session: boto3.Session, entry: Mapping[str, Any], created: set[str]) -> Existing | None:
+    kind = _KINDS.get(entry["type"])
+    planned = entry["change"]["after"]
+    if kind is None or not planned.get(kind.name):
+        return None
+    name = str(planned[kind.name])
+    with translated_errors(f"ask whether the {kind.noun} {name} exists"):
+        try:
+            answer = kind.look(session, planned)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _MISSING:
+                raise
+            return None
+    if answer is None:
+        return None
+    key_address = entry["address"].replace(ALIAS, _KEY) if entry["type"] == ALIAS else ""
+    return Existing(
+        entry["type"], entry["address"], name, *answer, key_address=key_address if key_address in created else ""
+    )
+
+
+def _client(session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - a client of any service
+    return session.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+
+
+def log_group(session: boto3.Session, name: str) -> Mapping[str, Any] | None:
+    """Return a log group as CloudWatch Logs describes it; None if there is none."""
+    pages = _client(session, "logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    return next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
+
+
+def key_of_alias(session: boto3.Session, name: str) -> tuple[str, str]:
+    """Return ARN and state of the key behind an alias.
+
+    Raises:
+        ClientError: There is no such alias.
+    """
+    key = _client(session, "kms").describe_key(KeyId=name)["KeyMetadata"]
+    return key["Arn"], key["KeyState"]
+
+
+def is_sharing_blocked(session: boto3.Session, setting_id: str) -> bool:
+    """Tell whether the public sharing of documents is blocked; `setting_id` is the id or the ARN of the setting."""
+    setting = _client(session, "ssm").get_service_setting(SettingId=setting_id)["ServiceSetting"]
+    return bool(setting["SettingValue"] == _BLOCKED)
+
+
+def _log_group(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    group = log_group(session, planned["name"])
+    if group is None:
+        return None
+    days = group.get("retentionInDays")
+    return planned["name"], group.get("kmsKeyId", ""), f"retention {days} days" if days else "kept forever"
+
+
+def _alias(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    arn, state = key_of_alias(session, planned["name"])
+    return planned["name"], arn, "" if state == _ENABLED else f"which is {state}"
+
+
+def _setting(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    blocked = planned["setting_value"] == _BLOCKED and is_sharing_blocked(session, planned["setting_id"])
+    return (planned["setting_id"], "", _BLOCKED) if blocked else None
+
+
+def _parameter(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    _client(session, "ssm").get_parameter(Name=planned["name"])
+    return planned["name"], "", ""
+
+
+def _function(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    _client(session, "lambda").get_function_configuration(FunctionName=planned["function_name"])
+    return planned["function_name"], "", ""
+
+
+def _queue(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    return _client(session, "sqs").get_queue_url(QueueName=planned["name"])["QueueUrl"], "", ""
+
+
+def _alarm(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    name = planned["alarm_name"]
+    found = _client(session, "cloudwatch").describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
+    return (name, "", "") if found["MetricAlarms"] else None
+
+
+def _event_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    _client(session, "events").describe_rule(Name=planned["name"])
+    return planned["name"], "", ""
+
+
+def _config_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    found = _client(session, "config").describe_config_rules(ConfigRuleNames=[planned["name"]])
+    return (planned["name"], "", "") if found["ConfigRules"] else None
+
+
+def _remediation(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    name = planned["config_rule_name"]
+    found = _client(session, "config").describe_remediation_configurations(ConfigRuleNames=[name])
+    return (name, "", "") if found["RemediationConfigurations"] else None
+
+
+def _document(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    _client(session, "ssm").describe_document(Name=planned["name"])
+    return planned["name"], "", ""
+
+
+def _role(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    _client(session, "iam").get_role(RoleName=planned["name"])
+    return planned["name"], "", ""
+
+
+def _policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    """Look for a policy under any path: IAM knows a name once, whatever its path and case."""
+    pages = _client(session, "iam").get_paginator("list_policies").paginate(Scope="Local")
+    for page in pages:
+        for policy in page["Policies"]:
+            if policy["PolicyName"].casefold() == planned["name"].casefold():
+                return policy["Arn"], "", "" if policy["Path"] == planned["path"] else f"path {policy['Path']}"
+    return None
+
+
+def _organization_policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    pages = _client(session, "organizations").get_paginator("list_policies").paginate(Filter=planned["type"])
+    found = (policy for page in pages for policy in page["Policies"] if policy["Name"] == planned["name"])
+    return next(((policy["Id"], "", "") for policy in found), None)
+
+
+_KINDS: Mapping[str, _Kind] = {
+    LOG_GROUP: _Kind("log group", _log_group),
+    ALIAS: _Kind("KMS alias", _alias),
+    "aws_ssm_parameter": _Kind("SSM parameter", _parameter),
+    "aws_lambda_function": _Kind("Lambda function", _function, "function_name"),
+    "aws_sqs_queue": _Kind("SQS queue", _queue),
+    "aws_cloudwatch_metric_alarm": _Kind("CloudWatch alarm", _alarm, "alarm_name"),
+    "aws_cloudwatch_event_rule": _Kind("EventBridge rule", _event_rule),
+    "aws_config_config_rule": _Kind("Config rule", _config_rule),
+    "aws_config_remediation_configuration": _Kind("remediation of the Config rule", _remediation, "config_rule_name"),
+    "aws_ssm_document": _Kind("Automation document", _document),
+    "aws_iam_role": _Kind("IAM role", _role),
+    "aws_iam_policy": _Kind("IAM policy", _policy),
+    "aws_organizations_policy": _Kind("service control policy", _organization_policy),
+    PUBLIC_SHARING: _Kind("public sharing setting", _setting, "setting_id"),
+}
+
+# Settings that help, by the address without modules' indexes; most names follow from the name of the function.
+_NAME = "choose another {}"
+_WAYS_OUT: Mapping[str, str] = {
+    "preferences.aws_cloudwatch_log_group.sessions": (
+        "keep it as it is with preferences.cloudwatch.existing: adopt, choose another names.log_group"
+    ),
+    "preferences.aws_kms_alias.logs": (
+        "keep it and encrypt the log group with its key with preferences.cloudwatch.existing: adopt, choose another "
+        "names.logs_key_alias"
+    ),
+    "preferences.aws_kms_alias.session_data": (
+        "keep it and encrypt session data with its key with preferences.session_key.existing: adopt, choose another "
+        "names.data_key_alias"
+    ),
+    "preferences.aws_ssm_parameter.session_key": _NAME.format("names.data_key_parameter"),
+    "instance_policy.aws_iam_policy.this": (
+        "use it as it is with instance_policy.enabled: false, choose another names.policy"
+    ),
+    "config_rule.aws_config_config_rule.this": _NAME.format("names.config_rule"),
+    "config_rule.aws_config_remediation_configuration.this": _NAME.format("names.config_rule"),
+    "config_rule.aws_ssm_document.this": _NAME.format("names.automation_document"),
+    "config_rule.aws_iam_role.this": _NAME.format("names.automation_document"),
+    "log_archive.aws_kms_alias.bucket": _NAME.format("log_archive.bucket_key.alias"),
+    "log_archive.aws_kms_alias.session_data": _NAME.format("log_archive.session_key.alias"),
+    "guardrails.aws_organizations_policy.this": _NAME.format("guardrails.name"),
+}
+_OTHER_WAYS_OUT = _NAME.format("names.function")
+
+
+# What can be used as it is, the log group before its key.
+_ADOPTABLE: Mapping[str, Kind] = {
+    "preferences.aws_cloudwatch_log_group.sessions": "log_group",
+    "preferences.aws_kms_alias.logs": "logs_key",
+    "preferences.aws_kms_alias.session_data": "session_key",
+    "preferences.aws_ssm_service_setting.public_sharing": "public_sharing",
+}
+
+
+def _place(address: str) -> str:
+    """Return an address without indexes and the first `module.`."""
+    return _INDEX.sub("", address).removeprefix("module.")
