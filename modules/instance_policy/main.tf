@@ -172,7 +172,7 @@ resource "aws_iam_policy" "this" {
     # IAM cannot change it, and another one would replace the policy with all its attachments.
     ignore_changes = [description]
 
-    # Under a new name: roles get the new policy, from whoever attached the old one, before the old one is deleted.
+    # Under a new name: roles can get the new policy before the old one is deleted.
     create_before_destroy = true
 
     precondition {
