@@ -1,12 +1,14 @@
 """Output formats that several commands share."""
 
 import json
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.reports import json_for_logs, log_text, writes_log
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
 
@@ -23,4 +25,9 @@ def check_format(output: str, *formats: str) -> None:
 
 def write_json(value: object, *, indent: int | None = 2) -> None:
     """Write a value to standard output as JSON."""
-    sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+    sys.stdout.write(json_for_logs(json.dumps(value, indent=indent)) + "\n")
+
+
+def write_text(text: str) -> None:
+    """Write a text to standard output; in the log of a CI system, no part of it is a command."""
+    sys.stdout.write(log_text(text) if writes_log(os.environ) else text)

@@ -1,13 +1,17 @@
 """Reports: one module for each format, all of them made from the summary of a run only."""
 
 from session_manager_fleet.reports import terminal as terminal
+from session_manager_fleet.reports.csv import csv_table as csv_table
 from session_manager_fleet.reports.formats import FILES as FILES, REPORTS as REPORTS
+from session_manager_fleet.reports.safe_text import (
+    json_for_logs as json_for_logs,
+    log_text as log_text,
+    visible as visible,
+    visible_lines as visible_lines,
+    writes_log as writes_log,
+)
 from session_manager_fleet.reports.terminal import (
     VerificationProgress as VerificationProgress,
     print_verification as print_verification,
 )
-from session_manager_fleet.reports.text import (
-    counted as counted,
-    visible as visible,
-    visible_lines as visible_lines,
-)
+from session_manager_fleet.reports.text import counted as counted

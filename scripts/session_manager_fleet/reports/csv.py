@@ -2,9 +2,9 @@
 
 import csv as standard
 import io
-import re
+from collections.abc import Iterable, Sequence
 
-from session_manager_fleet.reports.text import visible, visible_lines
+from session_manager_fleet.reports.safe_text import cell, cell_of_lines
 from session_manager_fleet.run import Summary, TargetResult
 
 # In the order of the file; docs/reports.md describes them. New columns are added at the end.
@@ -14,8 +14,17 @@ COLUMNS = (
     *("seconds", "failure_kind", "failure_message", "diagnostics", "reason", "log"),
 )
 
-# Spreadsheets calculate cells that begin with these signs, in some locales also what follows a semicolon.
-_FORMULA = re.compile(r"(^\s*|;\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - spreadsheets take wide signs too
+# Columns that may have several lines.
+_LINES = frozenset({"failure_message", "diagnostics"})
+
+
+def csv_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a header and rows as CSV; every cell is on one line, and none is a formula."""
+    content = io.StringIO()
+    writer = standard.writer(content, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([value if isinstance(value, int | float) else cell(str(value)) for value in row] for row in rows)
+    return content.getvalue()
 
 
 def csv(summary: Summary) -> str:
@@ -26,7 +35,7 @@ def csv(summary: Summary) -> str:
     destructive = {group.fingerprint: group.change_set.destructive for group in summary.change_sets}
     for entry in summary.targets:
         row = _row(summary, entry, destructive)
-        writer.writerow([_cell(row[column]) for column in COLUMNS])
+        writer.writerow([_cell(row[column], lines=column in _LINES) for column in COLUMNS])
     for shard in summary.missing_shards:
         missing = {"run_id": summary.run_id, "command": summary.command, "status": "failed"}
         missing["reason"] = f"Shard {shard} is missing from this merged run."
@@ -65,11 +74,11 @@ def _row(summary: Summary, entry: TargetResult, destructive: dict[str, bool]) ->
     }
 
 
-def _cell(value: object) -> str | int | float:
+def _cell(value: object, *, lines: bool = False) -> str | int | float:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return value
-    return _FORMULA.sub(r"\1'", "\n".join(map(visible, visible_lines(str(value)))))
+    return cell_of_lines(str(value)) if lines else cell(str(value))

@@ -12,6 +12,7 @@ from session_manager_fleet.changes import ACTIONS, ResourceChange
 from session_manager_fleet.reports import text
 from session_manager_fleet.reports.causes import causes
 from session_manager_fleet.reports.next_steps import next_steps
+from session_manager_fleet.reports.safe_text import markup_for_logs, visible, visible_lines
 from session_manager_fleet.reports.text import DiffLine
 from session_manager_fleet.run import Status, Summary, TargetResult
 
@@ -34,7 +35,7 @@ def html(summary: Summary) -> str:
     found = causes(summary.targets)
     statuses = [status for status in _SEVERITY if getattr(summary.totals, status.value)]
     template = _environment().get_template("report.html.j2")
-    return template.render(
+    page = template.render(
         summary=summary,
         outcome=_outcome(summary, statuses),
         verdict=(statuses or [Status.NO_CHANGES])[0],
@@ -55,6 +56,7 @@ def html(summary: Summary) -> str:
         style_digest=_digest(style),
         script_digest=_digest(script),
     )
+    return markup_for_logs(page)
 
 
 def _outcome(summary: Summary, statuses: Sequence[Status]) -> str:
@@ -84,7 +86,7 @@ def _choices(entries: Sequence[TargetResult]) -> dict[str, list[str]]:
         "Region": [entry.region for entry in entries],
         "Wave": [entry.wave for entry in entries],
     }
-    distinct = {name: list(dict.fromkeys(map(text.visible, each))) for name, each in values.items()}
+    distinct = {name: list(dict.fromkeys(map(visible, each))) for name, each in values.items()}
     distinct["Unit"].sort()
     return {name: each for name, each in distinct.items() if len(each) > 1}
 
@@ -95,7 +97,7 @@ def _by_action(changes: Sequence[ResourceChange]) -> dict[str, list[ResourceChan
 
 def _address_parts(address: str) -> tuple[str, str]:
     """Return the modules of a resource's address, and the rest."""
-    shown = text.visible(address)
+    shown = visible(address)
     modules = _MODULES.match(shown)
     return (shown[: modules.end()], shown[modules.end() :]) if modules else ("", shown)
 
@@ -118,8 +120,8 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     filters: Mapping[str, object] = {
-        "visible": text.visible,
-        "visible_lines": text.visible_lines,
+        "visible": visible,
+        "visible_lines": visible_lines,
         "diff_lines": _lines,
         "by_action": _by_action,
         "address_parts": _address_parts,

@@ -6,7 +6,8 @@ import re
 from junitparser import Attr, Error, Failure as FailedTest, IntAttr, JUnitXml, Skipped, TestCase, TestSuite
 
 from session_manager_fleet.reports.causes import without_local_paths
-from session_manager_fleet.reports.text import change_counts, failure_heading, outcome, visible_lines
+from session_manager_fleet.reports.safe_text import markup_for_logs, xml_text
+from session_manager_fleet.reports.text import change_counts, failure_heading, outcome
 from session_manager_fleet.run import Status, Summary, TargetResult
 
 # Kinds of failures that say nothing about the target itself, so they are errors and not failures.
@@ -30,12 +31,12 @@ def junit(summary: Summary) -> str:
     Pending changes are listed in the output and are not a failure. Shards that are missing from a merged run are errors
     in the suite "shards". Paths are relative to the folder of the run.
     """
-    document = JUnitXml(_text(f"{summary.command} {summary.run_id}"))
+    document = JUnitXml(xml_text(f"{summary.command} {summary.run_id}"))
     for wave in dict.fromkeys(entry.wave for entry in summary.targets):
-        suite = TestSuite(_text(wave))
+        suite = TestSuite(xml_text(wave))
         suite.timestamp = summary.started_at.isoformat()
-        suite.add_property("run_id", _text(summary.run_id))
-        suite.add_property("organization_id", _text(summary.organization_id))
+        suite.add_property("run_id", xml_text(summary.run_id))
+        suite.add_property("organization_id", xml_text(summary.organization_id))
         suite.add_testcases([_test_case(entry, summary.run_id) for entry in summary.targets if entry.wave == wave])
         document.add_testsuite(suite)
     if summary.missing_shards:
@@ -45,26 +46,26 @@ def junit(summary: Summary) -> str:
     document.update_statistics()  # type: ignore[no-untyped-call]  # the package types the rest
     content = io.BytesIO()
     document.write(content)
-    return content.getvalue().decode() + "\n"
+    return markup_for_logs(content.getvalue().decode()) + "\n"
 
 
 def _missing(shard: str) -> TestCase:
-    case = TestCase(name=_text(f"shard {shard}"), classname="shards")
+    case = TestCase(name=xml_text(f"shard {shard}"), classname="shards")
     case.result = [Error("The run of this shard was missing when the runs were merged.", "missing")]
     return case
 
 
 def _test_case(entry: TargetResult, run_id: str) -> TestCase:
     case = _Case(
-        name=_text(f"{entry.account_id} {entry.region}"),
-        classname=_text("/".join(part for part in (entry.ou, entry.account_name) if part)),
+        name=xml_text(f"{entry.account_id} {entry.region}"),
+        classname=xml_text("/".join(part for part in (entry.ou, entry.account_name) if part)),
         time=entry.seconds,
     )
     if entry.failure is not None:
         kind = Error if entry.failure.kind in _ERRORS else FailedTest
-        result = kind(_text(failure_heading(entry)), entry.failure.kind)
+        result = kind(xml_text(failure_heading(entry)), entry.failure.kind)
         lines = "\n".join((entry.failure.message, *entry.failure.diagnostics))
-        result.text = _text(without_local_paths(lines, run_id))
+        result.text = xml_text(without_local_paths(lines, run_id))
         case.result = [result]
         if place := _PLACE.search("\n".join(entry.failure.diagnostics)):
             case.file, case.line = place[1], int(place[2])
@@ -73,8 +74,8 @@ def _test_case(entry: TargetResult, run_id: str) -> TestCase:
             Error("The target was started and has no result: the run is still going on, or crashed.", "unfinished")
         ]
     elif entry.status is Status.NOT_STARTED:
-        case.result = [Skipped(_text(entry.reason or ""))]
-    case.system_out = _text("\n".join(_output(entry)))
+        case.result = [Skipped(xml_text(entry.reason or ""))]
+    case.system_out = xml_text("\n".join(_output(entry)))
     return case
 
 
@@ -85,8 +86,3 @@ def _output(entry: TargetResult) -> list[str]:
     if entry.log:
         lines.append(f"Log: {entry.log}")
     return lines
-
-
-def _text(text: str) -> str:
-    """Return a text without characters that XML does not allow."""
-    return "\n".join(visible_lines(text))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from session_manager_fleet.changes import ResourceChange
 from session_manager_fleet.reports.causes import Cause, causes, without_local_paths
+from session_manager_fleet.reports.safe_text import code, escape, visible, visible_lines
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
     action_counts,
@@ -23,8 +24,6 @@ from session_manager_fleet.reports.text import (
     status_words,
     telling_attributes,
     totals_line,
-    visible,
-    visible_lines,
 )
 from session_manager_fleet.run import ChangeSetEntry, Status, Summary, TargetResult
 
@@ -36,7 +35,6 @@ _ROWS = 100
 _FAILURES_SHARE = 0.6
 _LINES = 400
 # GitHub colours the lines of a difference by their first character.
-_SPECIAL = re.compile(r"[&<>*_`\[\]\\|~#@$!]|:(?=/)|(?<=www)\.")
 _RESOURCE_SIGNS = {"create": "+", "update": "!", "move": " ", "delete": "-", "replace": "-/+", "forget": "-"}
 _DIFF_SIGNS = {"+": "+", "-": "-", "~": "!", " ": " "}
 
@@ -240,13 +238,3 @@ def _fence(language: str, lines: Sequence[str]) -> str:
 
 def _indented(text: str) -> str:
     return "".join(f"  {line}\n" if line else "\n" for line in text.splitlines())
-
-
-def escape(text: str) -> str:
-    """Escape all Markdown and HTML in a text."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)
-
-
-def code(text: str) -> str:
-    """Return an untrusted text in code style, in which GitHub does not link names and numbers either."""
-    return f"<code>{escape(visible(text))}</code>"

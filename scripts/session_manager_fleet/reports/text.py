@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +20,7 @@ from session_manager_fleet.changes import (
 )
 from session_manager_fleet.preferences import DocumentChange
 from session_manager_fleet.reports.causes import Cause
+from session_manager_fleet.reports.safe_text import visible, visible_lines
 from session_manager_fleet.run import FailureKind, Status, Summary, TargetResult
 from session_manager_fleet.targets import PolicyException
 
@@ -45,23 +45,6 @@ _LONG = 160
 _SHORT = 100
 _CONTEXT_LINES = 2
 _NOT_TELLING: tuple[JsonValue, ...] = (UNKNOWN, SET_BY_AWS, "", [], {})
-
-
-def visible(text: str) -> str:
-    r"""Escape invisible characters and control characters: ESC becomes `\x1b`, U+202E `\u202e`, a newline `\n`."""
-    return text if text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(letter: str) -> str:
-    # Cc: control characters; Cf: joiners and direction marks; Cs, Co, Cn: surrogates, private use, unassigned.
-    if unicodedata.category(letter) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        return letter
-    return letter.encode("unicode_escape").decode()
-
-
-def visible_lines(text: str) -> list[str]:
-    """Return the lines of a text, escaped by `visible`."""
-    return [visible(line) for line in text.replace("\r\n", "\n").split("\n")]
 
 
 def status_words(status: Status) -> str:

@@ -29,8 +29,9 @@ from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences.compare import DocumentChange
 from session_manager_fleet.reports.formats import REPORTS
-from session_manager_fleet.reports.markdown import LIMIT, code, markdown
-from session_manager_fleet.reports.text import diff_lines, listed, value_text, visible
+from session_manager_fleet.reports.markdown import LIMIT, markdown
+from session_manager_fleet.reports.safe_text import code, visible
+from session_manager_fleet.reports.text import diff_lines, listed, value_text
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Failure, Status, Step, TargetKey, TargetResult

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.text import Text
 
 from session_manager_fleet.accounts import save
 from session_manager_fleet.cli.options import load_inventory
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import counted, terminal, visible
+from session_manager_fleet.reports import counted, terminal
 
 
 def discover(
@@ -29,8 +28,7 @@ def discover(
         return ExitCode.DONE
     table = terminal.table_of("Account", "Name", "Organizational unit", "Role", "Skipped because")
     for account in organization.accounts:
-        shown = (Text(visible(text)) for text in (account.name, account.ou, account.role, account.skip_reason))
-        table.add_row(account.id, *shown)
+        terminal.add_row(table, account.id, account.name, account.ou, account.role, account.skip_reason)
     console.print(table)
     console.print(counted(len(organization.accounts), "account"))
     return ExitCode.DONE

@@ -1,8 +1,6 @@
 """`exceptions`: list the exception register."""
 
-import csv
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from session_manager_fleet.cli.options import load_inventory, selecting, today
-from session_manager_fleet.cli.output import check_format, write_json
+from session_manager_fleet.cli.output import check_format, write_json, write_text
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.reports import counted, terminal, visible
+from session_manager_fleet.reports import counted, csv_table, terminal, visible
 from session_manager_fleet.targets import PolicyException, Selection, register
 
 _COLUMNS = ("owner", "reason", "expires", "days_left", "expired", "skip", "set", "targets", "where")
@@ -43,14 +41,14 @@ def exceptions(
 
 
 def _write_csv(entries: Sequence[PolicyException]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for entry in entries:
-        values = entry.as_dict()
-        writer.writerow(
+    rows = (
+        [
             " ".join(value) if isinstance(value, tuple) else json.dumps(value) if isinstance(value, bool) else value
             for value in (values[column] for column in _COLUMNS)
-        )
+        ]
+        for values in (entry.as_dict() for entry in entries)
+    )
+    write_text(csv_table(_COLUMNS, rows))
 
 
 def _print_table(console: Console, entries: Sequence[PolicyException]) -> None:
@@ -66,9 +64,9 @@ def _print_table(console: Console, entries: Sequence[PolicyException]) -> None:
             Text(visible(", ".join(entry.set))),
             str(len(entry.targets)),
             Text(visible(entry.reason)),
-            Text(entry.where),
+            Text(visible(entry.where)),
         )
     console.print(table)
     for entry in entries:
-        console.print(Text(f"{entry.where}: {', '.join(entry.targets) or 'matches no target'}", style="dim"))
+        console.print(Text(visible(f"{entry.where}: {', '.join(entry.targets) or 'matches no target'}"), style="dim"))
     console.print(f"{counted(len(entries), 'exception')}, {sum(entry.expired for entry in entries)} expired")

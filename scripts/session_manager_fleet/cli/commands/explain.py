@@ -73,7 +73,9 @@ def _print_explanations(console: Console, account: Account, explanations: list[E
                 origin += f", placed by role {value.placed_by}"
             style = "dim" if value.layer == explaining.BUILT_IN else ""
             shown = visible(json.dumps(value.value, ensure_ascii=False))
-            table.add_row(Text(visible(value.key)), Text(shown), Text(visible(origin)), Text(value.where), style=style)
+            table.add_row(
+                Text(visible(value.key)), Text(shown), Text(visible(origin)), Text(visible(value.where)), style=style
+            )
         console.print(table)
         for entry in group[0].exceptions:
             console.print(Text(_sentence(entry), style="yellow"))

@@ -1,6 +1,5 @@
 """`render`: write the tfvars files of targets."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.cli.options import load, selecting
+from session_manager_fleet.cli.output import write_text
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import counted, terminal, visible
 from session_manager_fleet.settings import EffectiveSettings
@@ -58,7 +58,7 @@ def render(
     differing = [file for file in files if file.differs]
     if check:
         for file in differing:
-            sys.stdout.writelines(f"{visible(line)}\n" for line in file.diff())
+            write_text("".join(f"{visible(line)}\n" for line in file.diff()))
         console.print(
             f"{len(differing)} of {counted(len(files), 'file')} {'differs' if len(differing) == 1 else 'differ'}"
         )

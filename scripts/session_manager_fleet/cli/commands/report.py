@@ -8,6 +8,7 @@ import typer
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, RunsOption
+from session_manager_fleet.cli.output import write_text
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.reports import FILES, REPORTS, terminal
@@ -40,7 +41,7 @@ def report(
         terminal.print_summary(terminal.make_console(), summary, report_command)
     else:
         try:
-            sys.stdout.write(REPORTS[output_format](summary))
+            write_text(REPORTS[output_format](summary))
             sys.stdout.flush()
         except BrokenPipeError:
             terminal.discard_output(sys.stdout)

@@ -1,8 +1,6 @@
 """`targets`: list the selected targets."""
 
-import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Annotated, Any
@@ -10,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from session_manager_fleet.cli.options import load, selecting
-from session_manager_fleet.cli.output import check_format, write_json
+from session_manager_fleet.cli.output import check_format, write_json, write_text
 from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.reports import counted, terminal
+from session_manager_fleet.reports import counted, csv_table, terminal
 from session_manager_fleet.targets import Selection, Target, occupied_shards
 
 # GitHub runs at most 256 jobs of one matrix (workflow syntax, jobs.<job_id>.strategy.matrix).
@@ -49,9 +47,8 @@ def targets(
         skipped = [asdict(entry) for entry in selected.skipped]
         write_json({"targets": listed, "skipped": skipped})
     elif output == "csv":
-        writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**_row(target), "home": json.dumps(target.is_home)} for target in selected.targets)
+        rows = ({**_row(target), "home": json.dumps(target.is_home)} for target in selected.targets)
+        write_text(csv_table(_COLUMNS, ([row[column] for column in _COLUMNS] for row in rows)))
     elif output == "github-matrix":
         write_json({"include": _matrix(selected.targets, shards or MATRIX_SHARDS)}, indent=None)
     else:

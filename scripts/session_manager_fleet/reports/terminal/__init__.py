@@ -6,6 +6,7 @@ from session_manager_fleet.reports.terminal.console import (
 )
 from session_manager_fleet.reports.terminal.progress import TerminalProgress as TerminalProgress
 from session_manager_fleet.reports.terminal.tables import (
+    add_row as add_row,
     print_change_sets as print_change_sets,
     print_notes as print_notes,
     print_recap as print_recap,

@@ -7,8 +7,9 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from session_manager_fleet.reports.safe_text import visible
 from session_manager_fleet.reports.terminal.tables import status_text
-from session_manager_fleet.reports.text import change_counts, counted, visible
+from session_manager_fleet.reports.text import change_counts, counted
 from session_manager_fleet.run import Status, Step, TargetResult
 from session_manager_fleet.targets import Target
 
@@ -75,7 +76,7 @@ class TerminalProgress:
 
     def _line(self, entry: TargetResult) -> Text:
         return Text.assemble(
-            f"[{self._done:>{len(str(self._total))}}/{self._total}] {entry.account_id} {entry.region:<14} ",
+            visible(f"[{self._done:>{len(str(self._total))}}/{self._total}] {entry.account_id} {entry.region:<14} "),
             status_text(entry),
             f" {change_counts(entry)} {entry.seconds:.1f} s  {visible(entry.account_name)}",
         )

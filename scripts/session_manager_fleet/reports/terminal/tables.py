@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.changes import ACTIONS, ResourceChange
+from session_manager_fleet.reports.safe_text import visible, visible_lines
 from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
@@ -28,8 +29,6 @@ from session_manager_fleet.reports.text import (
     status_words,
     telling_attributes,
     totals_line,
-    visible,
-    visible_lines,
 )
 from session_manager_fleet.run import Status, Summary, TargetResult
 from session_manager_fleet.targets import WARNING_DAYS, SkippedAccount, Target
@@ -75,6 +74,11 @@ def table_of(*headings: str, whole: Collection[str] = ("Account", "Region")) -> 
     return table
 
 
+def add_row(table: Table, *cells: str | Text, style: str = "") -> None:
+    """Add a row to a table; texts are escaped, as they may be anyone's, and hold no markup."""
+    table.add_row(*(each if isinstance(each, Text) else Text(visible(each)) for each in cells), style=style)
+
+
 def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
     """Print which accounts are skipped, in one line for each reason."""
     by_reason: dict[str, list[SkippedAccount]] = {}
@@ -82,7 +86,7 @@ def print_skipped(console: Console, skipped: Iterable[SkippedAccount]) -> None:
         by_reason.setdefault(entry.reason, []).append(entry)
     for reason, entries in by_reason.items():
         if len(entries) == 1:
-            text = f"Skipped {entries[0].account_id} {visible(entries[0].account_name)}: {visible(reason)}."
+            text = visible(f"Skipped {entries[0].account_id} {entries[0].account_name}: {reason}.")
         else:
             names = listed([visible(entry.account_name) for entry in entries], _NAMES)
             text = f"Skipped {counted(len(entries), 'account')} ({visible(reason)}): {names}."
@@ -97,15 +101,9 @@ def print_targets(console: Console, targets: Sequence[Target]) -> None:
     table = table_of(*headings, whole=("Account", "Region", "Workspace"))
     for target in targets:
         account = target.account
-        cells = (
-            account.id,
-            Text(visible(account.name)),
-            Text(visible(account.ou)),
-            f"{target.region} (home)" if target.is_home else target.region,
-            Text(visible(target.wave)),
-            target.workspace,
-        )
-        table.add_row(*cells[: len(headings)])
+        region = f"{target.region} (home)" if target.is_home else target.region
+        cells = (account.id, account.name, account.ou, region, target.wave, target.workspace)
+        add_row(table, *cells[: len(headings)])
     console.print(table)
 
 
@@ -127,7 +125,7 @@ def print_change_sets(console: Console, summary: Summary, report: str = "") -> N
         )
         console.print(Text(f"\n{title}", style="bold red" if change_set.destructive else "bold"))
         for region, names in names_by_region(entries[key] for key in group.targets).items():
-            console.print(Text(f"  {region}: {listed(names, _NAMES)}", style="cyan"))
+            console.print(Text(f"  {visible(region)}: {listed(names, _NAMES)}", style="cyan"))
         for change in change_set.changes:
             cut |= _print_change(console, change)
         if change_set.outputs:
@@ -226,9 +224,10 @@ def _print_targets_table(console: Console, targets: Sequence[TargetResult]) -> N
         "Account", "Name", "Region", "Status", "Changes", "Seconds", whole=("Account", "Region", "Seconds")
     )
     for entry in targets:
-        table.add_row(
+        add_row(
+            table,
             entry.account_id,
-            Text(visible(entry.account_name)),
+            entry.account_name,
             entry.region,
             status_text(entry),
             change_counts(entry),
@@ -244,14 +243,14 @@ def _print_waves_table(console: Console, targets: Sequence[TargetResult]) -> Non
         table.add_column(status_words(status), justify="right", style=_STATUS_STYLES[status])
     for wave in dict.fromkeys(entry.wave for entry in targets):
         counts = Counter(entry.status for entry in targets if entry.wave == wave)
-        table.add_row(Text(visible(wave)), f"{counts.total():,}", *(f"{counts[status]:,}" for status in present))
+        add_row(table, wave, f"{counts.total():,}", *(f"{counts[status]:,}" for status in present))
     console.print(table)
 
 
 def _print_failure(console: Console, entry: TargetResult) -> None:
     """Show a failed target with the step and Terraform's errors."""
     assert entry.failure is not None  # noqa: S101 - called for failed targets only
-    heading = f"{entry.account_id} {visible(entry.account_name)} {entry.region}: {failure_heading(entry)}"
+    heading = visible(f"{entry.account_id} {entry.account_name} {entry.region}: {failure_heading(entry)}")
     console.print(Text(heading, style="bold red"))
     for line in visible_lines(entry.failure.message):
         console.print(Text(f"  {line}"))

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from session_manager_fleet.reports.safe_text import visible
 from session_manager_fleet.reports.terminal.tables import table_of
-from session_manager_fleet.reports.text import counted, visible
+from session_manager_fleet.reports.text import counted
 from session_manager_fleet.verify import TargetVerification, Verdict, age_text
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
