@@ -23,11 +23,14 @@ _MAX_DEPTH = 100
 # Longer words are compared with no other.
 _LONGEST_WORD = 200
 # A file of 10,000 accounts has 2 MB.
-_LARGEST_MEGABYTES = 8
+_LARGEST_MEGABYTES = 4
 
 # Limits of values repeated by aliases, and of included files: a few lines of nested aliases expand to billions.
 _MAX_REPEATED = 100_000
 _MAX_INCLUDED = 10_000
+
+_NUMBERS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+_LONGEST_NUMBER = 40
 
 _INCLUDE = "!include"
 _MERGE = "tag:yaml.org,2002:merge"
@@ -223,6 +226,9 @@ class _Builder:
         try:
             if not _is_text(node):
                 raise ValueError("it contains an unpaired surrogate")  # noqa: TRY301 - reported like errors of PyYAML
+            if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+                # Reading numbers to the base 60 takes time that grows with the square of their length.
+                raise ValueError("it is too long for a number; quote a text")  # noqa: TRY301
             return self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             problem = getattr(error, "problem", None) or str(error)
@@ -231,8 +237,11 @@ class _Builder:
 
     def _count(self, node: yaml.Node) -> None:
         """Refuse a file whose aliases repeat too many values."""
-        self._repeated += id(node) in self._built
+        self._repeat(int(id(node) in self._built), node)
         self._built[id(node)] = node
+
+    def _repeat(self, count: int, node: yaml.Node) -> None:
+        self._repeated += count
         if self._repeated > _MAX_REPEATED:
             message = f"Aliases repeat more than {_MAX_REPEATED:,} values; write the values out."
             raise InputError(message, f"{self._path}:{node.start_mark.line + 1}")
@@ -274,7 +283,9 @@ class _Builder:
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
                 for source in _merge_sources(node, value_node):
-                    for pair in self._merged(source, key_path):
+                    pairs = self._merged(source, key_path)
+                    self._repeat(len(pairs) + 1, node)
+                    for pair in pairs:
                         merged.setdefault(str(pair[0].value), pair)
             elif _is_text(key_node):
                 own[str(key_node.value)] = (key_node, value_node)

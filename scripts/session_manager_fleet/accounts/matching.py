@@ -1,10 +1,11 @@
 """Match accounts and regions against conditions: `match` in organization.yaml, options on the command line."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cache
+from typing import TypeVar
 
 from session_manager_fleet.accounts.model import (
     ACCOUNT_ID,
@@ -17,24 +18,58 @@ from session_manager_fleet.accounts.model import (
 )
 from session_manager_fleet.yaml_source import nearest
 
+T = TypeVar("T")
+
+
+def _matches(pattern: Sequence[T], items: Sequence[T], any_number: T, fits: Callable[[T, T], bool]) -> bool:
+    """Tell whether a pattern matches all of the items.
+
+    Only the last `any_number` takes more items after a mismatch, which suffices: the time is at most the product of
+    the lengths, where a regular expression may need a power of them.
+
+    Args:
+        pattern: Items to compare, and `any_number`, which stands for any number of items.
+        items: The items.
+        any_number: Any number of items.
+        fits: Tells whether an item of the pattern fits another.
+    """
+    place = number = 0
+    last, taken = -1, 0
+    while number < len(items):
+        if place < len(pattern) and pattern[place] == any_number:
+            last, taken = place, number
+            place += 1
+        elif place < len(pattern) and fits(pattern[place], items[number]):
+            place, number = place + 1, number + 1
+        elif last >= 0:
+            taken += 1
+            place, number = last + 1, taken
+        else:
+            return False
+    return all(item == any_number for item in pattern[place:])
+
+
+def _letter_fits(letter: str, other: str) -> bool:
+    return letter in {"?", other}
+
 
 @cache
-def _path_pattern(glob: str) -> re.Pattern[str]:
-    """Compile a path glob: `*` and `?` match within one segment, `**` matches any number of segments, or none."""
-    expression = ""
-    for segment in glob.strip("/").split("/"):
-        if segment == "**":
-            expression += r"(?:[^/]+/)*"
-        else:
-            characters = {"*": "[^/]*", "?": "[^/]"}
-            expression += "".join(characters.get(letter) or re.escape(letter) for letter in segment) + "/"
-    return re.compile(expression)
+def _segment_matches(glob: str, segment: str) -> bool:
+    """Tell whether a segment matches: `*` stands for any letters, `?` for one."""
+    return _matches(glob, segment, "*", _letter_fits)
 
 
 @cache
 def ou_matches(glob: str, path: str) -> bool:
-    """Tell whether an organizational unit path matches: `Workloads/**` is Workloads and all units below it."""
-    return _path_pattern(glob).fullmatch(f"{path}/") is not None
+    """Tell whether an organizational unit path matches: `Workloads/**` is Workloads and all units below it.
+
+    `*` and `?` match within one segment, `**` matches any number of segments, or none.
+    """
+    return _matches(glob.strip("/").split("/"), path.split("/"), "**", _segment_matches)
+
+
+# Longer patterns match nothing: AWS's names have at most 50 letters, its paths some 650.
+_LONGEST = 1_000
 
 
 @cache
@@ -49,7 +84,9 @@ def account_matches(pattern: str, account: Account) -> bool:
     """
     if ACCOUNT_ID.fullmatch(pattern):
         return account.id == pattern
-    return account.name == pattern or _name_pattern(pattern).match(account.name) is not None
+    if account.name == pattern:
+        return True
+    return len(pattern) <= _LONGEST and _name_pattern(pattern).match(account.name) is not None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.yaml_source import format_key_path, read_text
 
 SCHEMA_VERSION = 1
+# That of 100,000 accounts has 30 MB.
+_LARGEST_MEGABYTES = 128
 _ADVICE = "This file is no discovery saved by this version; save it again."
 
 
@@ -49,7 +51,7 @@ def from_saved(path: Path) -> Organization:
     Raises:
         InputError: The file is missing, of another version, or not what `save` writes.
     """
-    text = read_text(path)
+    text = read_text(path, megabytes=_LARGEST_MEGABYTES)
     try:
         saved = _SNAPSHOT.validate_json(text)
     except ValidationError as error:

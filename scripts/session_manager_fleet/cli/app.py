@@ -40,6 +40,9 @@ from session_manager_fleet.errors import ExitCode, FleetError
 from session_manager_fleet.reports import terminal, visible_lines
 from session_manager_fleet.run import signals
 
+# A line of an error may quote a value of any length.
+_LONGEST_LINE = 2_000
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -132,7 +135,7 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
         with signals.handled_signals(_raise_interrupt):
             return _execute(program, arguments, name)
     except FleetError as error:
-        errors.print(f"[bold red]Error:[/bold red] {_shown(error)}", soft_wrap=True)
+        errors.print(f"[bold red]Error:[/bold red] {_shown(error, longest=_LONGEST_LINE)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):
             errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
         if error.next_command:
@@ -141,13 +144,13 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
     except TyperException as error:
         # Empty when Typer has printed the help for a call without arguments.
         if message := error.format_message():
-            errors.print(f"[bold red]Error:[/bold red] {escape(message)}", soft_wrap=True)
+            errors.print(f"[bold red]Error:[/bold red] {_shown(message, longest=_LONGEST_LINE)}", soft_wrap=True)
         return ExitCode.INVALID_INPUT
     except (KeyboardInterrupt, typer.Abort):
         errors.print("Interrupted.")
         return ExitCode.INTERRUPTED
     except OSError as error:
-        errors.print(f"[bold red]Error:[/bold red] {escape(str(error))}", soft_wrap=True)
+        errors.print(f"[bold red]Error:[/bold red] {_shown(error, longest=_LONGEST_LINE)}", soft_wrap=True)
         return ExitCode.TARGET_FAILED
     except Exception:  # noqa: BLE001 - a bug must not look like a result
         handle, path = tempfile.mkstemp(prefix="rollout-crash-", suffix=".log")
@@ -157,8 +160,9 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
         return ExitCode.INTERNAL_ERROR
 
 
-def _shown(text: object) -> str:
-    return escape("\n".join(visible_lines(str(text))))
+def _shown(text: object, longest: int = sys.maxsize) -> str:
+    lines = visible_lines(str(text))
+    return escape("\n".join(line if len(line) <= longest else f"{line[:longest]}…" for line in lines))
 
 
 def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> int:

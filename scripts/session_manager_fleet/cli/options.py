@@ -3,6 +3,7 @@
 import datetime
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ LzaOption = Annotated[
 ]
 
 RUNS = hints.RUNS
+_LONGEST_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,6 @@ def parse_workers(text: str) -> int | None:
     """
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise InputError(f'"{text}" is neither a number of workers nor "auto".', "--workers")
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
+        raise InputError(f'"{text[:_LONGEST_SHOWN]}" is neither a number of workers nor "auto".', "--workers")
     return int(text)

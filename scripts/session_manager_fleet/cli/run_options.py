@@ -145,7 +145,7 @@ def parse_tolerance(text: str | None) -> Tolerance | None:
     if text is None:
         return None
     try:
-        return Tolerance.parse(int(text) if text.isdecimal() else text)
+        return Tolerance.parse(int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text)
     except ValueError as error:
         message = f'"{text}" is neither a number of targets nor a percentage such as 5%.'
         raise InputError(message, "--max-failures") from error

@@ -270,7 +270,11 @@ def find_run(run: str, runs: Path) -> RunFolder:
     Raises:
         InputError: It is a link.
     """
-    path = Path(run) if Path(run).is_dir() else runs / run
-    if path.is_symlink():
+    try:
+        path = Path(run) if Path(run).is_dir() else runs / run
+        linked = path.is_symlink()
+    except OSError as error:
+        raise InputError(f"This cannot be the name of a run: {error.strerror}.", "RUN") from error
+    if linked:
         raise InputError(f"This is a link, which is not followed; name the folder itself, {path.resolve()}.", str(path))
     return RunFolder(path.resolve())

@@ -13,6 +13,8 @@ from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings import REST, Wave
 from session_manager_fleet.yaml_source import nearest
 
+_LONGEST_SHARD = 40
+
 
 @dataclass(frozen=True)
 class Target:
@@ -60,9 +62,10 @@ class Shard:
         Raises:
             InputError: The text has another form, or I is not in 1..N.
         """
-        match = re.fullmatch(r"([1-9][0-9]*)/([1-9][0-9]*)", text)
+        match = re.fullmatch(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})", text)
         if match is None or int(match[1]) > int(match[2]):
-            raise InputError(f'"{text}" is not a shard; write I/N with 1 <= I <= N, as 2/5.', "--shard")
+            message = f'"{text[:_LONGEST_SHARD]}" is not a shard; write I/N with 1 <= I <= N, as 2/5.'
+            raise InputError(message, "--shard")
         return cls(int(match[1]), int(match[2]))
 
     def holds(self, account_id: str) -> bool:

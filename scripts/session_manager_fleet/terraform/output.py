@@ -18,6 +18,9 @@ _SIGNAL_BASE = 128
 _REPEATED_HEADER = r"(?i:(?<=x-amz-security-token:))[^\s\\'\"]+"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _HIDDEN = "(hidden)"
+# A shorter external id is a part of many words: it is hidden only where it is written as one.
+_SHORTEST_SECRET = 8
+_FIELD = r"(?P<field>(?i:external_?id)[\\\"]*\s*[=:]\s*[\\\"]*)"
 
 # Summaries of terraform's own diagnostics (terraform 1.11, internal/backend/local).
 _STALE = ("Saved plan is stale", "Saved plan does not match the given state")
@@ -58,11 +61,14 @@ def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> C
         environment: Environment of terraform; the AWS credentials in it are secret.
         secrets: Further secrets.
     """
-    values = [*secrets, *(environment.get(name, "") for name in _SECRET_VARIABLES)]
+    values = [*(text for text in secrets if len(text) >= _SHORTEST_SECRET)]
+    values += (environment.get(name, "") for name in _SECRET_VARIABLES)
     forms = {form for secret in values if secret for form in (secret, json.dumps(secret)[1:-1])}
     longest_first = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
-    pattern = re.compile("|".join([*longest_first, _REPEATED_HEADER]))
-    return lambda text: pattern.sub(_HIDDEN, text)
+    short = [re.escape(text) for text in secrets if 0 < len(text) < _SHORTEST_SECRET]
+    in_fields = [rf"{_FIELD}(?:{'|'.join(short)})(?![\w-])"] if short else []
+    pattern = re.compile("|".join([*longest_first, *in_fields, _REPEATED_HEADER]))
+    return lambda text: pattern.sub(lambda found: (found.groupdict().get("field") or "") + _HIDDEN, text)
 
 
 @dataclass
@@ -164,8 +170,9 @@ def _lock_of(error: str) -> dict[str, str] | None:
     It ends two messages: of a state that is locked, and of a new state that cannot be created because of a lock.
     """
     names = ("ID", "Path", "Operation", "Who", "Version", "Created", "Info")
-    match = re.search("Lock Info: " + " ".join(rf"{name}: (?P<{name}>.*?)" for name in names[:-1]) + " Info:", error)
-    return match.groupdict() if match else None
+    match = re.search("Lock Info: " + " ".join(rf"{name}:(?P<{name}>.*?)" for name in names[:-1]) + " Info:", error)
+    # A lock object that terraform did not write may lack any of them.
+    return {name: value.strip() or "unknown" for name, value in match.groupdict().items()} if match else None
 
 
 def plain_errors(lines: Sequence[str]) -> list[str]:
