@@ -3,7 +3,10 @@
 
 import sys
 
-from session_manager_fleet.cli import render, run_alone
+from environment import explained
+
+with explained():
+    from session_manager_fleet.cli import render, run_alone
 
 if __name__ == "__main__":
     sys.exit(run_alone(render, sys.argv[1:], "render_tfvars.py"))

@@ -129,6 +129,13 @@ class Identity:
             known["aws:PrincipalOrgID"] = self._organization_id
         return known
 
+    def owner_context(self, arn: str) -> dict[str, str]:
+        """Return the condition keys that describe the account of a resource; none if its ARN names no account."""
+        account_id = arn.split(":")[4] if arn.startswith("arn:") else ""
+        if not self._organizations.has(account_id):
+            return {}
+        return {"aws:ResourceAccount": account_id, "aws:ResourceOrgID": self._organization_id}
+
     def check(self, call: Call) -> None:
         """Reject AssumeRole when the role is missing, its account inactive, or the caller not trusted.
 

@@ -7,7 +7,8 @@ boundaries, groups, service control policies and (except for messages that a fun
 are not evaluated.
 
 Requests have the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
-`aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:SecureTransport` (the emulator's plain HTTP stands for TLS),
+`aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:ResourceAccount` and `aws:ResourceOrgID` (of ARNs with an
+account), `aws:SecureTransport` (the emulator's plain HTTP stands for TLS),
 `iam:PolicyARN`, `kms:ResourceAliases`, `s3:ResourceAccount`, those of objects in S3 and those of S3's own calls of KMS;
 any other key is absent from them.
 """
@@ -90,8 +91,9 @@ class Permissions:
         # PutObject with an ACL also needs s3:PutObjectAcl.
         also = ["s3:PutObjectAcl"] if action == "s3:PutObject" and "ACL" in call.parameters else []
         for resource in resources(call):
+            owner = self._identity.owner_context(resource)
             for each in (action, *also):
-                self._demand(call, caller, Request(each, resource, context), protection)
+                self._demand(call, caller, Request(each, resource, {**context, **owner}), protection)
         if bucket and (use := key_use(call, bucket)):
             request = Request(use.action, use.key.arn, {**context, **_aliases(use.key), **use.context})
             self._demand(call, caller, request, protection_of_key(use.key))

@@ -37,10 +37,12 @@ class FleetError(Exception):
 
     Attributes:
         next_command: Words of the command to type next, without the program, which the command line completes.
+        next_options: Options to add to the command that failed; the command line completes them, too.
     """
 
     exit_code: ExitCode = ExitCode.TARGET_FAILED
     next_command: tuple[str, ...] = ()
+    next_options: tuple[str, ...] = ()
 
 
 class InputError(FleetError):
@@ -49,12 +51,17 @@ class InputError(FleetError):
     exit_code = ExitCode.INVALID_INPUT
 
     def __init__(
-        self, problems: str | Problem | Sequence[Problem], location: str = "", *, next_command: Sequence[str] = ()
+        self,
+        problems: str | Problem | Sequence[Problem],
+        location: str = "",
+        *,
+        next_command: Sequence[str] = (),
+        next_options: Sequence[str] = (),
     ) -> None:
         if isinstance(problems, str):
             problems = Problem(problems, location)
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        self.next_command = tuple(next_command)
+        self.next_command, self.next_options = tuple(next_command), tuple(next_options)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

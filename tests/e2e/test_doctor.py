@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.cli.app import run
+from session_manager_fleet.errors import AccessError
+from session_manager_fleet.terraform.backend import StateBackend
+from session_manager_fleet.terraform.retry_tokens import store_retry_token
 from session_manager_fleet.verify.account_prerequisites import judge_region, logs_changes
 
 from .conftest import run_command
@@ -314,3 +318,84 @@ def test_regions_that_must_be_enabled(status: str, found: str) -> None:
 
     assert check.verdict == found
     assert ("aws account enable-region --region-name me-south-1" in check.fix) == (status == "not-opted-in")
+
+
+# --- The policies that `init` writes, enforced -----------------------------------------------------------------------
+
+# One policy in the member account is enough to plan and apply with the real provider.
+ONE_POLICY = """\
+defaults:
+  preferences: {enabled: false}
+  config_rule: {enabled: false}
+"""
+
+
+@pytest.fixture
+def with_policy(sandbox: Sandbox, tmp_path: Path) -> Iterator[Callable[[str], dict[str, str]]]:
+    """Return credentials in the management account of a role that has only one of the policies that `init` writes."""
+    admin = {**os.environ, **sandbox.environment()}
+    made = run_command(
+        ["init", "--region", REGION, "--policies", "policies", "--output", "first.yaml"], tmp_path, admin
+    )
+    assert made.code == 0, made.output
+    session = sandbox.session(MANAGEMENT, REGION)
+    iam = session.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": MANAGEMENT}, "Action": "sts:AssumeRole"}
+    names: list[str] = []
+
+    def credentials(name: str) -> dict[str, str]:
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        names.append(name)
+        policy = (tmp_path / "policies" / f"{name}.json").read_text()
+        iam.put_role_policy(RoleName=name, PolicyName="init", PolicyDocument=policy)
+        given = session.client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
+        return {
+            **admin,
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    yield credentials
+    for name in names:
+        iam.delete_role_policy(RoleName=name, PolicyName="init")
+        iam.delete_role(RoleName=name)
+
+
+@pytest.mark.terraform
+def test_the_policies_of_init_suffice_to_plan_apply_and_read_states_and_for_no_more(
+    sandbox: Sandbox, with_policy: Callable[[str], dict[str, str]], config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(config.read_text() + ONE_POLICY)
+    target = ["--account", "Second"]
+
+    def rollout(environment: dict[str, str], *arguments: str) -> Any:  # noqa: ANN401
+        return run_command(["-c", str(config), *arguments], config.parent, environment)
+
+    planner, applier, reader = (with_policy(name) for name in ("plan", "apply", "read-states"))
+    planned = rollout(planner, "plan", *target)
+    assert planned.code == 2, planned.output
+    applied = rollout(applier, "apply", planned.summary["run_id"])
+    assert applied.code == 0, applied.output
+
+    backend = StateBackend(sandbox.state_bucket, REGION, "session-manager")
+
+    def use(environment: dict[str, str]) -> None:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+            monkeypatch.delenv(name, raising=False)
+            if name in environment:
+                monkeypatch.setenv(name, environment[name])
+
+    key = f"session-manager/{REGION}/740281937466/terraform.tfstate"
+    use(reader)
+    state = backend.client().get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+    assert b"aws_iam_policy" in state
+    with pytest.raises(ClientError, match="AccessDenied"):
+        backend.client().put_object(Bucket=backend.bucket, Key=key, Body=state)
+
+    use(planner)
+    with pytest.raises(AccessError, match="AccessDenied"):
+        store_retry_token(backend, "740281937466/eu-west-1", 1, "changed")
+    use(applier)
+    store_retry_token(backend, "740281937466/eu-west-1", 1, "changed")

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 from typer.exceptions import TyperException
 
@@ -36,22 +37,23 @@ from session_manager_fleet.cli.commands.unlock import unlock
 from session_manager_fleet.cli.commands.verify import verify
 from session_manager_fleet.cli.help_texts import Command, Group
 from session_manager_fleet.cli.options import Source, with_files, with_options
-from session_manager_fleet.errors import ExitCode, FleetError
-from session_manager_fleet.reports import terminal, visible_lines
+from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.reports import PROGRAM, terminal, visible_lines
 from session_manager_fleet.run import signals
 
+SCRIPT = "rollout.py"
 # A line of an error may quote a value of any length.
 _LONGEST_LINE = 2_000
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{hints.PROGRAM} {version(hints.PROGRAM)}")
+        typer.echo(f"{PROGRAM} {version(PROGRAM)}")
         raise typer.Exit
 
 
 app = typer.Typer(
-    name="rollout.py",
+    name=SCRIPT,
     cls=Group,
     help="Secure AWS Systems Manager Session Manager in every account and region of an AWS Organization.",
     no_args_is_help=True,
@@ -109,6 +111,12 @@ for command in (
 ):
     app.command(cls=Command)(with_files(command))
 
+# Locations of errors in arguments without an option.
+_ARGUMENTS = {"RUN", "DIR"}
+# Locations of errors in what selects targets.
+_SELECTION = {"--account", "--ou", "--region", "--exclude", "--wave", "ACCOUNT", "REGION"}
+_NAMES = {command.callback.__name__ for command in app.registered_commands if command.callback}
+
 
 def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
@@ -128,9 +136,10 @@ def _execute(program: typer.Typer, arguments: list[str], name: str) -> int:
     return int(code)
 
 
-def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.py") -> int:
+def run(arguments: list[str], program: typer.Typer = app, name: str = SCRIPT) -> int:
     """Run a command and return its exit code; expected errors are printed as messages, not as tracebacks."""
     errors = terminal.make_console(stderr=True)
+    hints.remember_call(arguments)
     try:
         with signals.handled_signals(_raise_interrupt):
             return _execute(program, arguments, name)
@@ -138,19 +147,21 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
         errors.print(f"[bold red]Error:[/bold red] {_shown(error, longest=_LONGEST_LINE)}", soft_wrap=True)
         for diagnostic in getattr(error, "diagnostics", ()):
             errors.print(f"  {_shown(diagnostic)}", soft_wrap=True)
-        if error.next_command:
-            errors.print(f"Next: {_shown(hints.command(*error.next_command))}", soft_wrap=True, highlight=False)
+        _print_next(errors, error)
         return error.exit_code
     except TyperException as error:
         # Empty when Typer has printed the help for a call without arguments.
         if message := error.format_message():
             errors.print(f"[bold red]Error:[/bold red] {_shown(message, longest=_LONGEST_LINE)}", soft_wrap=True)
+            hints.print_next(errors, "for the options", hints.help_of(_NAMES))
         return ExitCode.INVALID_INPUT
     except (KeyboardInterrupt, typer.Abort):
         errors.print("Interrupted.")
+        hints.print_next(errors, "to start again", hints.again())
         return ExitCode.INTERRUPTED
     except OSError as error:
         errors.print(f"[bold red]Error:[/bold red] {_shown(error, longest=_LONGEST_LINE)}", soft_wrap=True)
+        hints.print_next(errors, "once this is corrected", hints.again())
         return ExitCode.TARGET_FAILED
     except Exception:  # noqa: BLE001 - a bug must not look like a result
         handle, path = tempfile.mkstemp(prefix="rollout-crash-", suffix=".log")
@@ -158,6 +169,21 @@ def run(arguments: list[str], program: typer.Typer = app, name: str = "rollout.p
             file.write(traceback.format_exc())
         errors.print(f"[bold red]This is a bug.[/bold red] Please report it with {path}.", soft_wrap=True)
         return ExitCode.INTERNAL_ERROR
+
+
+def _print_next(errors: Console, error: FleetError) -> None:
+    """Print the command that follows an error: the one it names, the help of wrong options, or the same one again."""
+    location = error.problems[0].location if isinstance(error, InputError) and error.problems else ""
+    if error.next_command:
+        hints.print_next(errors, "", hints.command(*error.next_command))
+    elif error.next_options:
+        hints.print_next(errors, "with the options that are missing", hints.again(*error.next_options))
+    elif location in _SELECTION:
+        hints.print_next(errors, "to see what can be selected", hints.command("targets"))
+    elif location.startswith("--") or location in _ARGUMENTS:
+        hints.print_next(errors, "for the options", hints.help_of(_NAMES))
+    else:
+        hints.print_next(errors, "once this is corrected", hints.again())
 
 
 def _shown(text: object, longest: int = sys.maxsize) -> str:
@@ -173,6 +199,7 @@ def run_alone(command: Callable[..., int], arguments: list[str], name: str) -> i
         pretty_exceptions_enable=False,
     )
     program.command(cls=Command)(with_options("context", common)(command))
+    hints.remember_program(sys.orig_argv, sys.argv, SCRIPT)
     _accept_all_letters()
     return run(arguments, program, name)
 

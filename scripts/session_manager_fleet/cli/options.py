@@ -106,6 +106,10 @@ def _selection(
     shard: ShardOption = None,
     everything: AllOption = False,
 ) -> Selection:
+    given = {"--account": account, "--ou": ou, "--tag": tag, "--region": region, "--exclude": exclude}
+    given |= {"--wave": [wave] if wave else [], "--shard": [shard] if shard else []}
+    words = [word for option, values in given.items() for value in values or [] for word in (option, value)]
+    hints.remember_selection([*words, *(["--all"] if everything else [])])
     return Selection(
         include=Matcher(accounts=account or [], ous=ou or [], tags=_tags(tag or []), regions=region or []),
         exclude=exclude or [],
@@ -182,7 +186,12 @@ def load_inventory(source: Source, *, with_tags: bool = False, refuse_expired: b
         InputError: The settings or the source of the accounts are invalid, or an exception has expired.
         AccessError: The Organizations API is not accessible.
     """
-    inventory = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
+    try:
+        inventory = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
+    except InputError as error:
+        if not source.config.exists():
+            error.next_command = ("init",)
+        raise
     if refuse_expired:
         register.refuse_expired(inventory.settings, today())
     errors = terminal.make_console(stderr=True)
@@ -225,13 +234,14 @@ def load(
     if not selection.given:
         terminal.print_targets(console, targets.targets)
         these = counted(len(targets.targets), "target")
-        raise InputError(f"No targets selected. Use --account, --ou, … or --all (these {these}).")
+        message = f"No targets selected. Use --account, --ou, … or --all (these {these})."
+        raise InputError(message, next_options=["--all"])
     if ask_regions:
         targets = without_disabled_regions(inventory, targets)
     terminal.print_skipped(console, targets.skipped)
     if not targets.targets and selection.shard is None and not (empty_when_whole and selection.whole):
         message = "No target matches the selection; check --account, --ou, --tag, --region and --exclude."
-        raise InputError(message + _units_below(inventory, selection))
+        raise InputError(message + _units_below(inventory, selection), next_command=["targets"])
     inventory.check_settings(targets)
     return inventory, targets
 

@@ -9,15 +9,15 @@ from contextlib import ExitStack, contextmanager
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, today, warnings_of
 from session_manager_fleet.cli.run_options import Running
-from session_manager_fleet.errors import FleetError, InputError
-from session_manager_fleet.reports import counted, terminal
+from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.reports import RUN, Commands, counted, terminal, visible_lines
 from session_manager_fleet.run import (
     DESTROY,
+    JOURNAL,
     SUMMARY,
     Beginning,
     Operation,
@@ -60,13 +60,13 @@ def refuse_unattended(running: Running, *, destroys: bool = False) -> None:
         InputError: Standard input is not a terminal and --yes is missing, or --allow-destroy is missing with --yes.
     """
     if not running.yes and not sys.stdin.isatty():
-        options = "--yes and --allow-destroy" if destroys else "--yes"
-        message = f"Cannot ask for confirmation: standard input is not a terminal. Use {options}"
+        options = ["--yes", "--allow-destroy"] if destroys else ["--yes"]
+        message = f"Cannot ask for confirmation: standard input is not a terminal. Use {' and '.join(options)}"
         message += "." if destroys else ", or plan and then apply RUN."
-        raise InputError(message, "--yes")
+        raise InputError(message, "--yes", next_options=options)
     if destroys and running.yes and not running.options.allow_destroy:
         message = "Keys, log groups and buckets would be deleted without confirmation; add --allow-destroy."
-        raise InputError(message, "--yes")
+        raise InputError(message, "--yes", next_options=["--allow-destroy"])
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def start(
         warnings=warnings_of(inventory),
         exceptions=[entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets],
     )
-    _check(inventory, selected.targets, running, console, changes=command != "plan")
+    _check(inventory, selected.targets, command, running, console)
     if command != DESTROY:
         order.refuse_before_log_archive(inventory, selected.targets, selection)
     run = RunFolder.create(running.runs)
@@ -105,11 +105,25 @@ def start(
         yield operation
 
 
+def refuse_absent_run(folder: RunFolder) -> None:
+    """Refuse a folder that holds no run.
+
+    Raises:
+        InputError: The latest run's report is the next command, if there is any run.
+    """
+    try:
+        folder.refuse_if_absent()
+    except InputError as error:
+        others = sorted(path.parent for path in folder.path.parent.glob(f"*/{JOURNAL}"))
+        error.next_command = ("report", hints.reference_of(others[-1])) if others else ("plan", "--all")
+        raise
+
+
 @contextmanager
 def locked_run(run: str, running: Running) -> Iterator[tuple[RunFolder, RunLock]]:
     """Find an existing run, lock it and make it private; read its journal only after that."""
     folder = find_run(run, running.runs)
-    folder.refuse_if_absent()
+    refuse_absent_run(folder)
     with folder.writing():
         lock = RunLock.take(folder.path.parent, folder.run_id)
     with lock:
@@ -118,7 +132,9 @@ def locked_run(run: str, running: Running) -> Iterator[tuple[RunFolder, RunLock]
             yield folder, lock
         except FleetError as error:
             reference = hints.reference_of(folder.path)
-            error.next_command = tuple(reference if word == "RUN" else word for word in error.next_command)
+            error.next_command = tuple(reference if word == RUN else word for word in error.next_command)
+            if isinstance(error, prerequisites.RoleError):
+                error.next_options = ()  # a run keeps its targets
             raise
 
 
@@ -136,7 +152,7 @@ def prepare(
     Raises:
         FleetError: Something is missing; all of it is reported at once.
     """
-    _check(inventory, targets, running, console, changes=beginning.command != "plan")
+    _check(inventory, targets, beginning.command, running, console)
     return _prepare(inventory, run, lock, beginning, targets, running, console)
 
 
@@ -153,13 +169,24 @@ def _prepare(
     return Operation.prepare(inventory, run, lock, beginning, targets, observer, running.options)
 
 
-def _check(
-    inventory: Inventory, targets: Sequence[Target], running: Running, console: Console, *, changes: bool
-) -> None:
+def _check(inventory: Inventory, targets: Sequence[Target], command: str, running: Running, console: Console) -> None:
     """Check everything that the command needs, and say which provider it uses if it had to be searched for."""
     regions = len({target.region for target in targets})
-    needed = [*_of_machine(running, regions), *prerequisites.of_organization(inventory, targets, changes=changes)]
-    prerequisites.refuse_missing(prerequisites.examine(needed))
+    needed = [
+        *_of_machine(running, regions),
+        *prerequisites.of_organization(inventory, targets, changes=command != "plan"),
+    ]
+    outcomes = prerequisites.examine(needed)
+    waves = {} if command == "plan" else {wave.name: wave.max_failures for wave in inventory.settings.waves}
+    tolerated = [
+        outcome
+        for outcome in outcomes
+        if isinstance(outcome.error, prerequisites.RoleError)
+        and prerequisites.is_tolerated(outcome.error, targets, waves, running.options.max_failures)
+    ]
+    prerequisites.refuse_missing(outcome for outcome in outcomes if outcome not in tolerated)
+    for outcome in tolerated:
+        _warn(f"{outcome.error} The targets of these accounts will fail.")
     if running.options.runs_terraform:
         _say_provider(running, console)
 
@@ -173,11 +200,15 @@ def _of_machine(running: Running, regions: int = 1) -> list[prerequisites.Prereq
 def _say_provider(running: Running, console: Console) -> None:
     """Say in one line which provider is used, if it had to be searched for."""
     source = provider_source(os.environ)
-    errors = terminal.make_console(stderr=True)
     for note in source.notes:
-        errors.print(f"[yellow]Warning:[/yellow] {escape(note)}", soft_wrap=True)
+        _warn(note)
     if source.is_search_result:
         say(console, f"Provider hashicorp/aws: {escape(source.description)}", running)
+
+
+def _warn(text: str) -> None:
+    shown = escape("\n".join(visible_lines(text)))
+    terminal.make_console(stderr=True).print(f"[yellow]Warning:[/yellow] {shown}", soft_wrap=True)
 
 
 def plan_and_show(
@@ -195,8 +226,7 @@ def show(operation: Operation, results: Sequence[TargetResult], console: Console
     if quiet:
         return
     summary = operation.run.summarize(operation.run.read(), with_changes(results))
-    report = hints.run_command("report", operation.run.path, "--format", "html")
-    terminal.print_change_sets(console, summary, report)
+    terminal.print_change_sets(console, summary, hints.on_run(operation.run.path))
     terminal.print_notes(console, summary)
 
 
@@ -250,46 +280,59 @@ def apply_planned(
 
 
 def finish(operation: Operation, results: Sequence[TargetResult], console: Console, *, quiet: bool = False) -> int:
-    """End the run, show its results, and return the exit code."""
+    """End the run, show its results and what comes next, and return the exit code."""
+    code, summary = end(operation, results, console, quiet=quiet)
+    if not quiet or code != ExitCode.DONE:
+        print_next(console, operation.run, summary)
+    return code
+
+
+def end(
+    operation: Operation, results: Sequence[TargetResult], console: Console, *, quiet: bool = False
+) -> tuple[int, Summary]:
+    """End the run, show its results, and return the exit code and the summary."""
     code, summary = operation.finish(results)
     if not quiet:
         console.print()
     terminal.print_results(console, summary, quiet=quiet)
     path = os.path.relpath(operation.run.path / SUMMARY)
     console.print(f"Run {operation.run.run_id}: {escape(path)}")
-    if not quiet:
-        print_next(console, operation.run, summary)
-    return code
+    return code, summary
 
 
 def print_next(console: Console, run: RunFolder, summary: Summary) -> None:
-    """Print the command that continues a run, or that checks what it did."""
+    """Print the command that continues a run, or that checks or shows what it did."""
+    hints.print_next(console, *_next(hints.on_run(run.path), summary))
+
+
+def _next(commands: Commands, summary: Summary) -> tuple[str, str]:
+    """Return what to do after a run, and the line to type for it."""
     totals = summary.totals
-    if summary.command == "plan":
-        again = totals.failed + totals.not_started + totals.unfinished
-        if not again and not totals.changes:
-            return
-        purpose = "plan the remaining targets again" if again else "apply these plans"
-        line = hints.run_command("resume" if again else "apply", run.path)
-    elif totals.failed + totals.changes + totals.not_started + totals.unfinished:
-        purpose = "complete this run"
-        line = hints.run_command("resume", run.path)
-        if not totals.failed + totals.not_started + totals.unfinished:
-            purpose, line = "apply these plans", hints.run_command("apply", run.path)
-    elif summary.command == DESTROY:
-        return
-    else:
-        accounts = [entry.account_id for entry in summary.targets]
-        purpose, line = "check the live state", hints.command("verify", *hints.selection_of(accounts))
-    console.print(Text(f"Next, to {purpose}: {line}"), soft_wrap=True)
+    open_targets = totals.failed + totals.not_started + totals.unfinished
+    if summary.missing_shards:
+        return "to see what is missing", commands.report
+    if open_targets:
+        return f"to {'plan the remaining targets again' if summary.command == 'plan' else 'complete this run'}", (
+            commands.line("resume", RUN)
+        )
+    if totals.changes:
+        return "to apply these plans", commands.line("apply", RUN)
+    if summary.command == DESTROY:
+        return "for a report of what was destroyed", commands.report
+    accounts = [entry.account_id for entry in summary.targets]
+    return "to check the live state", hints.command("verify", *hints.selection_of(accounts))
 
 
-def finish_without_work(folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult]) -> int:
+def finish_without_work(
+    folder: RunFolder, beginning: Beginning, results: Sequence[TargetResult], console: Console, running: Running
+) -> int:
     """End a run in which nothing was left to do, and return the exit code; a shard's run can still be merged."""
     code = exit_code(results, missing_shards=beginning.missing_shards)
     folder.begin(beginning)
     folder.end(code)
-    folder.write_summary()
+    summary = folder.write_summary()
+    if not running.quiet or code != ExitCode.DONE:
+        print_next(console, folder, summary)
     return code
 
 

@@ -1,6 +1,7 @@
 """Reports: one module for each format, all of them made from the summary of a run only."""
 
 from session_manager_fleet.reports import terminal as terminal
+from session_manager_fleet.reports.commands import PROGRAM as PROGRAM, RUN as RUN, Commands as Commands
 from session_manager_fleet.reports.csv import csv_table as csv_table
 from session_manager_fleet.reports.formats import FILES as FILES, REPORTS as REPORTS
 from session_manager_fleet.reports.safe_text import (

@@ -11,6 +11,7 @@ import jinja2
 from session_manager_fleet.changes import ACTIONS, ResourceChange
 from session_manager_fleet.reports import text
 from session_manager_fleet.reports.causes import causes
+from session_manager_fleet.reports.commands import Commands
 from session_manager_fleet.reports.next_steps import next_steps
 from session_manager_fleet.reports.safe_text import markup_for_logs, visible, visible_lines
 from session_manager_fleet.reports.text import DiffLine
@@ -24,7 +25,7 @@ _MODULES = re.compile(r"(?:module\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?\.)+")
 _TALL_LINES, _TALL_LETTERS = 16, 2_000
 
 
-def html(summary: Summary) -> str:
+def html(summary: Summary, commands: Commands | None = None) -> str:
     """Return the whole summary as a page that begins with the outcome and the next steps.
 
     The page loads nothing from a server, and its Content-Security-Policy allows only its own script and style sheet, by
@@ -40,7 +41,7 @@ def html(summary: Summary) -> str:
         outcome=_outcome(summary, statuses),
         verdict=(statuses or [Status.NO_CHANGES])[0],
         duration=_duration(summary),
-        steps=next_steps(summary),
+        steps=next_steps(summary, commands),
         causes=found,
         cause_numbers={entry.key: number for number, cause in enumerate(found, 1) for entry in cause.targets},
         set_numbers={group.fingerprint: number for number, group in enumerate(summary.change_sets, 1)},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from session_manager_fleet.changes import ResourceChange
 from session_manager_fleet.reports.causes import Cause, causes, without_local_paths
+from session_manager_fleet.reports.commands import Commands
 from session_manager_fleet.reports.safe_text import code, escape, visible, visible_lines
 from session_manager_fleet.reports.text import (
     PREVIEWS_HEADING,
@@ -20,7 +21,6 @@ from session_manager_fleet.reports.text import (
     outcome,
     preview_line,
     previews,
-    report_command,
     status_words,
     telling_attributes,
     totals_line,
@@ -56,19 +56,21 @@ class _Part:
     short: str = ""
 
 
-def markdown(summary: Summary, limit: int = LIMIT) -> str:
+def markdown(summary: Summary, commands: Commands | None = None, limit: int = LIMIT) -> str:
     """Return a comment for reviewers, most important parts first; parts that do not fit are counted at the end.
 
     Args:
         summary: The summary.
+        commands: The lines to type; by default those of the installed program.
         limit: Maximum number of characters.
     """
+    report = (commands or Commands.of_installed(summary)).report
     blocks = [_head(summary)]
     left_out: dict[str, int] = {}
     section = ""
     kept = int(limit * (1 - _FAILURES_SHARE))
     # The last block counts the omitted parts; its length is bounded.
-    room = limit - _length(blocks[0]) - _length(_tail(summary, dict.fromkeys(_NOUNS, 10**9)))
+    room = limit - _length(blocks[0]) - _length(_tail(report, dict.fromkeys(_NOUNS, 10**9)))
     for part in _parts(summary):
         heading = _heading(part.section, blocks[-1]) if part.section != section else ""
         available = room - kept if part.section == _FAILURES else room
@@ -79,7 +81,7 @@ def markdown(summary: Summary, limit: int = LIMIT) -> str:
         else:
             left_out[part.noun] = left_out.get(part.noun, 0) + 1
     if left_out:
-        blocks.append(_tail(summary, left_out))
+        blocks.append(_tail(report, left_out))
     return "".join(blocks).rstrip("\n") + "\n"
 
 
@@ -120,10 +122,10 @@ def _counts(summary: Summary, statuses: Sequence[Status]) -> list[int]:
     return [summary.totals.targets, *(getattr(summary.totals, status.value) for status in statuses)]
 
 
-def _tail(summary: Summary, left_out: dict[str, int]) -> str:
+def _tail(report: str, left_out: dict[str, int]) -> str:
     what = ", ".join(counted(number, noun) for noun, number in left_out.items())
-    command = code(report_command(summary))
-    return f"---\n\nOmitted, because comments are limited in size: {what}. Full report: {command}, or `summary.json`.\n"
+    where = f"Full report: {code(report)}, or `summary.json`."
+    return f"---\n\nOmitted, because comments are limited in size: {what}. {where}\n"
 
 
 def _parts(summary: Summary) -> Iterator[_Part]:

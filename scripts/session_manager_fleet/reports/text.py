@@ -57,11 +57,6 @@ def outcome(entry: TargetResult) -> str:
     return f"{status_words(entry.status)}, verified" if entry.verified else status_words(entry.status)
 
 
-def report_command(summary: Summary) -> str:
-    """Return the command that makes the complete report of a run, for readers on another machine."""
-    return f"session-manager-fleet report {visible(summary.run_id)} --format html"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: `1 target`, `2 targets`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -106,7 +106,8 @@ def refuse_other_configuration(inventory: Inventory, state: RunState) -> None:
             "The configuration has changed since this run was planned. Plan again; finished targets will show no "
             "changes."
         )
-        raise InputError(message, str(path))
+        selection = [word for condition in state.first.selection for word in condition.split(" ", 1)]
+        raise InputError(message, str(path), next_command=("plan", *(selection or ["--all"])))
 
 
 def refuse_missing_shards(state: RunState) -> None:

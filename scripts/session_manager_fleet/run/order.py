@@ -1,4 +1,8 @@
-"""Refuse to plan targets that log to a log archive which is not applied yet: their apply would fail halfway."""
+"""Refuse to plan targets that log to a log archive which is not applied yet: their apply would fail halfway.
+
+Nothing else of the foundation is needed first: the deployment role is exempt from the guardrails, and an existing
+bucket with an existing key is there without an apply.
+"""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +14,9 @@ from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Targ
 from session_manager_fleet.terraform import StateBackend
 
 _MODULE = "module.log_archive"
+# What session logs need of it: by the words of a message, the address of the last resource that makes it usable.
+_BUCKET = ("bucket", "aws_s3_bucket_policy.this")
+_KEY = ("key", "aws_kms_alias.bucket")
 
 
 def refuse_before_log_archive(inventory: Inventory, targets: Sequence[Target], selection: Selection) -> None:
@@ -29,13 +36,17 @@ def refuse_before_log_archive(inventory: Inventory, targets: Sequence[Target], s
         return
     dependents = [target for target in targets if _needs_archive(inventory, target, host)]
     whole = inventory.select(replace(selection, shard=None)).targets if selection.shard else ()
-    if not dependents or host.key in {target.key for target in whole} or _is_applied(inventory, host):
+    if not dependents or host.key in {target.key for target in whole}:
+        return
+    missing = _missing(inventory, host)
+    if not missing:
         return
     count = len(dependents)
     who = f"{dependents[0].account.id} ({dependents[0].account.name}) logs" if count == 1 else f"{count} targets log"
     message = (
-        f"{who} to the log archive in {host.account.id} ({host.account.name}), which is not applied yet: its bucket "
-        f"and keys do not exist. Apply the wave {host.wave} first."
+        f"{who} to the log archive in {host.account.id} ({host.account.name}), which is not applied yet: "
+        f"its {' and its '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist. "
+        f"Apply the wave {host.wave} first."
     )
     raise InputError(message, next_command=("apply", "--wave", host.wave))
 
@@ -57,8 +68,15 @@ def _needs_archive(inventory: Inventory, target: Target, host: Target) -> bool:
     return preferences.enabled and preferences.s3.enabled and preferences.s3.bucket_name == bucket
 
 
-def _is_applied(inventory: Inventory, host: Target) -> bool:
-    """Tell whether the state of the log archive's target holds it."""
+def _missing(inventory: Inventory, host: Target) -> list[str]:
+    """Return which of the bucket and the key that the log archive creates its state does not hold."""
+    archive = inventory.settings.log_archive
+    created = [
+        *([_BUCKET] if archive and archive.existing_bucket_name is None else []),
+        *([_KEY] if archive and archive.bucket_key.kms_key_arn is None else []),
+    ]
+    if not created:
+        return []
     backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
     key = backend.state_key(host)
     with translated_errors(f"read {key} in the state bucket {backend.bucket}"):
@@ -66,6 +84,10 @@ def _is_applied(inventory: Inventory, host: Target) -> bool:
         try:
             content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
         except s3.exceptions.NoSuchKey:
-            return False
-    resources = json.loads(content).get("resources", [])
-    return any(str(entry.get("module", "")).startswith(_MODULE) for entry in resources)
+            content = b"{}"
+    held = {
+        f"{entry.get('type')}.{entry.get('name')}"
+        for entry in json.loads(content).get("resources", [])
+        if str(entry.get("module", "")).startswith(_MODULE)
+    }
+    return [words for words, address in created if address not in held]

@@ -4,16 +4,19 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import caller_identity, new_session, partitions, translated_errors, validity
 from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.results import Step
-from session_manager_fleet.settings import CHAINED_SECONDS, SOVEREIGN_PARTITION, AccountRole
+from session_manager_fleet.settings import CHAINED_SECONDS, SOVEREIGN_PARTITION, AccountRole, Tolerance
 from session_manager_fleet.targets import Inventory, Target, account_session
 from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
 
@@ -28,8 +31,22 @@ _PROVIDER_BYTES = 800 * _MIB
 _SOCKET_PATH = 103 if sys.platform == "darwin" else 107
 _SOCKET_NAME = len("/plugin4294967295")
 
-# One account tells whether the role is set up at all; a few more, whether only that account lacks it.
-_ROLES_TRIED = 3
+# Threads mostly wait for AWS, so there may be many more than processors.
+_WORKERS = 16
+# Accounts that a message names; and those that are suggested to be excluded.
+_NAMED, _EXCLUDED = 20, 5
+
+
+class RoleError(AccessError):
+    """The role cannot be assumed in some accounts.
+
+    Attributes:
+        accounts: Their ids.
+    """
+
+    def __init__(self, message: str, accounts: Sequence[str]) -> None:
+        super().__init__(message)
+        self.accounts = tuple(accounts)
 
 
 @dataclass(frozen=True)
@@ -89,9 +106,6 @@ def of_machine(
 def of_organization(inventory: Inventory, targets: Sequence[Target], *, changes: bool = False) -> list[Prerequisite]:
     """Return what is needed in AWS: credentials, the state bucket, and the roles in the accounts.
 
-    One account without the role fails by itself, in its own target. The role is missing only if the first accounts
-    lack it, all of them.
-
     Args:
         inventory: The organization and its settings.
         targets: Targets of the command.
@@ -126,6 +140,24 @@ def examine(prerequisites: Iterable[Prerequisite]) -> list[Outcome]:
     return outcomes
 
 
+def is_tolerated(
+    error: RoleError, targets: Sequence[Target], waves: Mapping[str, Tolerance], in_all: Tolerance | None
+) -> bool:
+    """Tell whether a run goes on without the accounts that lack the role; their targets fail by themselves.
+
+    Args:
+        error: The accounts.
+        targets: Targets of the run.
+        waves: Failures that each wave tolerates; empty for a plan, which has no order of waves.
+        in_all: Failures that are tolerated in all; None for any number but all.
+    """
+    failing = Counter(target.wave for target in targets if target.account.id in error.accounts)
+    if failing.total() == len(targets) or (in_all is not None and in_all.exceeded_by(failing.total(), len(targets))):
+        return False
+    sizes = Counter(target.wave for target in targets)
+    return not any(waves[name].exceeded_by(failing[name], sizes[name]) for name in sizes if name in waves)
+
+
 def refuse_missing(outcomes: Iterable[Outcome], *others: FleetError) -> None:
     """Refuse to start when anything is missing.
 
@@ -141,7 +173,7 @@ def refuse_missing(outcomes: Iterable[Outcome], *others: FleetError) -> None:
         raise errors[0]
     if not errors:
         return
-    text = "\n".join(str(error) for error in errors)
+    text = "\n".join(map(str, errors))
     raise InputError(text) if any(isinstance(error, InputError) for error in errors) else AccessError(text)
 
 
@@ -241,23 +273,42 @@ def _refuse_long_sessions(inventory: Inventory, arn: str) -> None:
 
 
 def _state_bucket(inventory: Inventory) -> str:
-    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
-    with translated_errors(f"list {backend.key_prefix}/ in the state bucket {backend.bucket}"):
-        backend.client().list_objects_v2(Bucket=backend.bucket, Prefix=f"{backend.key_prefix}/", MaxKeys=1)
-    return backend.address
+    return StateBackend.find(inventory.settings.organization, inventory.home_region).address
 
 
 def _role(inventory: Inventory, targets: Sequence[Target], role: AccountRole, key: str) -> str:
     accounts = {target.account.id: target.account for target in targets if role.is_assumed_in(target.account)}
-    refusals: list[AccessError] = []
-    for account in list(accounts.values())[:_ROLES_TRIED]:
+
+    def refusal(account: Account) -> str:
         try:
             account_session(account, inventory.home_region, inventory.home_region, role)
         except AccessError as error:
-            refusals.append(error)
-        else:
-            return f"{role.name} (tried in {account.id} {account.name})"
-    if refusals:
-        advice = f"Create the role, let it trust your credentials, or correct {key}."
-        raise AccessError(f"{refusals[0]} {advice}")
-    return "no selected account needs it"
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="roles") as pool:
+        tried = zip(accounts.values(), pool.map(refusal, accounts.values()), strict=True)
+        refused = [(account, reason) for account, reason in tried if reason]
+    if refused:
+        raise _role_error(refused, len(accounts), key)
+    return f"{role.name} can be assumed in {len(accounts)} accounts" if accounts else "no selected account needs it"
+
+
+def _role_error(refused: Sequence[tuple[Account, str]], tried: int, key: str) -> RoleError:
+    """Return one error for all accounts that lack the role; equal reasons are given once."""
+    reasons: dict[str, list[tuple[Account, str]]] = {}
+    for account, reason in refused:
+        reasons.setdefault(reason.replace(account.id, "ACCOUNT"), []).append((account, reason))
+    lines: list[str] = []
+    for shared, members in reasons.items():
+        if len(members) == 1:
+            lines.append(members[0][1])
+            continue
+        names = [f"{account.id} {account.name}" for account, _ in members]
+        rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        lines.append(f"{shared} In {len(names)} of {tried} accounts: {', '.join(names[:_NAMED])}{rest}.")
+    advice = f"Create the role, let it trust your credentials, or correct {key}."
+    error = RoleError("\n".join([*lines[:-1], f"{lines[-1]} {advice}"]), [account.id for account, _ in refused])
+    if len(refused) < tried and len(refused) <= _EXCLUDED:
+        error.next_options = tuple(word for account in error.accounts for word in ("--exclude", account))
+    return error

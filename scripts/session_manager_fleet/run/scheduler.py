@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from session_manager_fleet.accounts import LOG_ARCHIVE
 from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.run.credentials import CredentialsEnd
@@ -20,7 +21,7 @@ from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed, failed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_in_use, is_transient
-from session_manager_fleet.settings import Wave
+from session_manager_fleet.settings import FOUNDATION, Wave
 from session_manager_fleet.targets import Target
 
 INTERRUPTED = "the run was interrupted"
@@ -431,8 +432,16 @@ def _by_wave(targets: Iterable[Target]) -> list[tuple[str, list[Target]]]:
 
 
 def _by_account(targets: Iterable[Target], *, home_first: bool) -> list[list[Target]]:
-    """Group targets by account: IAM is global, so the regions of an account run one after another."""
+    """Group targets by account: IAM is global, so the regions of an account run one after another.
+
+    The foundation is one group, which begins with the log archive: the management account logs to it, too.
+    """
     accounts: dict[str, list[Target]] = {}
     for target in targets:
-        accounts.setdefault(target.account.id, []).append(target)
-    return [sorted(chain, key=lambda target: target.is_home is not home_first) for chain in accounts.values()]
+        accounts.setdefault(FOUNDATION if target.wave == FOUNDATION else target.account.id, []).append(target)
+    return [sorted(chain, key=lambda target: _is_first(target) is not home_first) for chain in accounts.values()]
+
+
+def _is_first(target: Target) -> bool:
+    """Tell whether a target comes first in its group."""
+    return target.account.role == LOG_ARCHIVE if target.wave == FOUNDATION else target.is_home

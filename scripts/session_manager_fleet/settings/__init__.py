@@ -20,6 +20,7 @@ from session_manager_fleet.settings.roles import (
     Roles as Roles,
 )
 from session_manager_fleet.settings.schema import (
+    FOUNDATION as FOUNDATION,
     REST as REST,
     OrganizationSettings as OrganizationSettings,
     Wave as Wave,

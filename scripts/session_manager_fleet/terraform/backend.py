@@ -55,9 +55,12 @@ class StateBackend:
         )
         with translated_errors(f"use the state bucket {backend.bucket} as account {account_id}"):
             try:
-                backend.client().head_bucket(Bucket=backend.bucket, ExpectedBucketOwner=account_id)
+                # With the prefix, so that a role that may list only these states suffices.
+                backend.client().list_objects_v2(
+                    Bucket=backend.bucket, Prefix=f"{backend.key_prefix}/", MaxKeys=1, ExpectedBucketOwner=account_id
+                )
             except botocore.exceptions.ClientError as error:
-                if error.response.get("Error", {}).get("Code") not in {"404", "NoSuchBucket"}:
+                if error.response.get("Error", {}).get("Code") != "NoSuchBucket":
                     raise
                 message = (
                     f"The state bucket {backend.bucket} does not exist in account {account_id}: create it, versioned "

@@ -128,18 +128,20 @@ class StateBucket:
             key_prefix: Prefix of all objects of this project in the bucket.
         """
         objects = f"{self.arn}/{key_prefix}/*"
-        read: list[dict[str, Any]] = [
-            {
-                "Sid": "ListStates",
-                "Effect": "Allow",
-                "Action": "s3:ListBucket",
-                "Resource": self.arn,
-                "Condition": {"StringLike": {"s3:prefix": [key_prefix, f"{key_prefix}/*"]}},
-            },
-            {"Sid": "ReadStates", "Effect": "Allow", "Action": "s3:GetObject", "Resource": objects},
-        ]
+        listing: dict[str, Any] = {
+            "Sid": "ListStates",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": self.arn,
+        }
+        reading: dict[str, Any] = {"Sid": "ReadStates", "Effect": "Allow", "Action": "s3:GetObject"}
+        below_prefix = {"StringLike": {"s3:prefix": [key_prefix, f"{key_prefix}/*"]}}
+        read: list[dict[str, Any]] = [{**listing, "Condition": below_prefix}, {**reading, "Resource": objects}]
         plan: list[dict[str, Any]] = [
-            *read,
+            # S3 answers that a state does not exist yet only to those who may list the bucket; this has no prefix.
+            listing,
+            # Terraform looks for the state of the default workspace, too, although there is none.
+            {**reading, "Resource": [objects, f"{self.arn}/terraform.tfstate"]},
             {
                 # Terraform writes an empty state when it plans a target for the first time.
                 "Sid": "WriteStatesAndLocks",

@@ -6,7 +6,6 @@ from session_manager_fleet.verify.account_prerequisites import (
 )
 from session_manager_fleet.verify.logs import age_text as age_text
 from session_manager_fleet.verify.model import (
-    PLAN_AND_APPLY as PLAN_AND_APPLY,
     Check as Check,
     TargetVerification as TargetVerification,
     Verdict as Verdict,

@@ -39,6 +39,11 @@ class Archive:
         given = self.settings.bucket_key.kms_key_arn
         return given.split(":")[4] if given else self.account.id
 
+    @property
+    def apply_command(self) -> tuple[str, ...]:
+        """The words of the command that applies its target."""
+        return ("apply", "--account", self.account.id, "--region", self.region)
+
     def holds_logs_of(self, s3: S3Logging) -> bool:
         """Tell whether session logs with these settings go to this bucket."""
         return s3.enabled and s3.bucket_name == self.bucket

@@ -36,10 +36,12 @@ def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
     expected = expected_statements(archive.settings, archive.organization_id, bucket_arn, key_arn)
     missing = missing_statements(document, expected)
     if missing:
-        fix = "Plan and apply the target of the log archive."
+        message = f"The policy of the bucket {archive.bucket} lacks {', '.join(missing)}."
         if archive.settings.existing_bucket_name:
             fix = "Merge the output bucket_policy_statements_json of modules/log_archive into the policy."
-        return finding("bucket_policy", f"The policy of the bucket {archive.bucket} lacks {', '.join(missing)}.", fix)
+            return finding("bucket_policy", message, fix)
+        fix = "Plan and apply the target of the log archive."
+        return finding("bucket_policy", message, fix, archive.apply_command)
     return ok("bucket_policy", f"The policy of {archive.bucket} has all statements of the log archive.")
 
 

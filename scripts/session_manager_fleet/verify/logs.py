@@ -143,8 +143,8 @@ def _nothing_arrived(place: str, instances: int) -> Check:
 def _judged(log: NewestLog, place: str, max_age: datetime.timedelta | None) -> Check:
     message = f"The newest log in {place} is {age_text(log.age_seconds)} old."
     if max_age is not None and log.age_seconds > max_age.total_seconds():
-        fix = "Run verify with --watch 60, and start and end a session meanwhile."
-        return Check("logs", Verdict.FINDING, message, fix, log)
+        fix = "Watch for new logs, and start and end a session meanwhile."
+        return Check("logs", Verdict.FINDING, message, fix, log, ("verify", "--watch", "60"))
     return Check("logs", Verdict.OK, message, newest_log=log)
 
 

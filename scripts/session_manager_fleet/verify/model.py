@@ -1,6 +1,6 @@
 """Results of a verification."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -44,6 +44,8 @@ class Check:
         message: The observed state, in one sentence.
         fix: How to correct a finding; empty for other verdicts.
         newest_log: For the check `logs`, if there is a log.
+        command: Words of the command that corrects a finding, without the program; the target is added unless they name
+            one. PLAN_AND_APPLY needs none.
     """
 
     name: str
@@ -51,6 +53,14 @@ class Check:
     message: str
     fix: str = ""
     newest_log: NewestLog | None = None
+    command: tuple[str, ...] = ()
+
+    def command_in(self, target: Target) -> tuple[str, ...]:
+        """Return the words of the command that corrects a finding of a target; none if no command does."""
+        words = self.command or (("apply",) if self.fix == PLAN_AND_APPLY else ())
+        if not words or "--account" in words:
+            return words
+        return (*words, "--account", target.account.id, "--region", target.region)
 
 
 def ok(name: str, message: str) -> Check:
@@ -58,9 +68,9 @@ def ok(name: str, message: str) -> Check:
     return Check(name, Verdict.OK, message)
 
 
-def finding(name: str, message: str, fix: str = PLAN_AND_APPLY) -> Check:
-    """Return a check that found a problem, with its correction."""
-    return Check(name, Verdict.FINDING, message, fix)
+def finding(name: str, message: str, fix: str = PLAN_AND_APPLY, command: Sequence[str] = ()) -> Check:
+    """Return a check that found a problem, with its correction and the command for it."""
+    return Check(name, Verdict.FINDING, message, fix, command=tuple(command))
 
 
 def not_needed(name: str, message: str) -> Check:
@@ -82,15 +92,25 @@ class TargetVerification:
     checks: tuple[Check, ...] = ()
     failure: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the target's entry in the JSON report."""
+    def as_dict(self, line: Callable[..., str]) -> dict[str, Any]:
+        """Return the target's entry in the JSON report.
+
+        Args:
+            line: Returns the line to type for the words of a command.
+        """
         return {
             "account_id": self.target.account.id,
             "account_name": self.target.account.name,
             "region": self.target.region,
             "failure": self.failure or None,
             "checks": [
-                {**asdict(check), "verdict": check.verdict.value, "fix": check.fix or None} for check in self.checks
+                {
+                    **asdict(check),
+                    "verdict": check.verdict.value,
+                    "fix": check.fix or None,
+                    "command": line(*words) if (words := check.command_in(self.target)) else None,
+                }
+                for check in self.checks
             ],
         }
 

@@ -53,13 +53,14 @@ def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
         key = find_key(reader, archive.region, archive.key)
         if key is None:
             message = f"The key {archive.key} of the log archive does not exist in account {owner.id}."
-            return finding("bucket", message, "Apply the log archive, or correct its bucket_key.")
+            fix = "Apply the log archive, or correct its bucket_key."
+            return finding("bucket", message, fix, archive.apply_command)
         return ok("bucket", f"{key.arn} is {key.state}.")
 
     def policy() -> Check:
         if key is None:
             message = "Skipped: the expected bucket policy depends on the bucket's key."
-            return Check("bucket_policy", found.verdict, message, found.fix)
+            return Check("bucket_policy", found.verdict, message, found.fix, command=found.command)
         return bucket_policy(Reader(inventory.session(archive.account, archive.region)), archive, key.arn)
 
     found = run_check("bucket", bucket_key)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -634,7 +635,8 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_sentence(command: Comman
     outcome = command("render", "--all", "--output", "taken")
 
     assert outcome.code == 1
-    assert outcome.err.count("\n") == 3  # the skipped account, no access to retry tokens, and the error
+    # The skipped account, no access to retry tokens, the error, and what comes next.
+    assert outcome.err.count("\n") == 4
     assert "taken" in outcome.err
     assert "Traceback" not in outcome.err
 
@@ -827,7 +829,7 @@ def test_a_signal_outside_a_run_ends_the_command(
     outcome = command("render", "--all")
 
     assert outcome.code == 130
-    assert outcome.err.endswith("Interrupted.\n")
+    assert outcome.err.endswith("Interrupted.\nNext, to start again: session-manager-fleet render --all\n")
     assert "Traceback" not in outcome.err
     assert "bug" not in outcome.err
 
@@ -859,10 +861,12 @@ def test_without_credentials_one_sentence_says_so(project: Path) -> None:
 
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == (
+    error, following = done.stderr.splitlines()
+    assert error == (
         "Error: Cannot describe the organization: no usable AWS credentials (Unable to locate credentials); "
-        "set AWS_PROFILE or sign in.\n"
+        "set AWS_PROFILE or sign in."
     )
+    assert following == f"Next, once this is corrected: {sys.executable} {SCRIPTS / 'rollout.py'} targets --all"
 
 
 def test_without_arguments_help_is_all(project: Path) -> None:
@@ -897,8 +901,24 @@ def test_who_asks_aws_for_nothing_needs_no_usable_configuration(project: Path, e
     edit(project / "organization.yaml", "{source: file, path: accounts.yaml}", "{source: organizations}")
     done = script("rollout.py", "targets", "--all", folder=project, HOME=str(project), **environment)
 
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 2)
     assert done.stderr.startswith("Error: Cannot use the AWS credentials: ")
+
+
+@pytest.mark.parametrize("name", ["rollout.py", "render_tfvars.py"])
+def test_a_python_without_the_packages_says_what_to_type(tmp_path: Path, name: str) -> None:
+    # Without its site-packages, an interpreter is like any that the project was not installed for.
+    bare = [sys.executable, "-S", str(SCRIPTS / name), "--account", "A B"]
+
+    done = subprocess.run(bare, check=False, cwd=tmp_path, env={}, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (64, "")
+    error, following = done.stderr.splitlines()
+    assert error.startswith("Error: This Python cannot run it (the Python package ")
+    environment = SCRIPTS.parent / ".venv" / "bin" / "python"
+    words = shlex.split(following)
+    assert words[:5] == ["Next:", "make", "-C", str(SCRIPTS.parent), "venv"]
+    assert words[5:] == ["&&", str(environment), str(SCRIPTS / name), "--account", "A B"]
 
 
 @pytest.mark.parametrize(
@@ -933,15 +953,39 @@ def test_targets_are_refused_before_the_log_archive_they_need(command: Command, 
     assert (
         "111122223333 (Payments) logs to the log archive in 222233334444 (Dev), which is not applied yet" in outcome.err
     )
+    assert "its bucket and its key do not exist" in outcome.err
     assert outcome.err.endswith("\nNext: session-manager-fleet apply --wave foundation\n")
     assert trace(ready, "plan") == []
     # Another shard of the same selection may hold it; so may the selection itself.
     for selection in (["--account", "Payments", "--account", "Dev"], ["--all", "--shard", "1/2"]):
         assert command("plan", *selection).code == 2
-    state = {"resources": [{"module": "module.log_archive[0]", "type": "aws_s3_bucket", "name": "this"}]}
-    boto3.client("s3", region_name="us-east-1").put_object(
-        Bucket="session-manager-state-123456789012",
-        Key="session-manager/eu-west-1/222233334444/terraform.tfstate",
-        Body=json.dumps(state).encode(),
-    )
+
+    def hold(*addresses: str) -> None:
+        held = [address.split(".") for address in addresses]
+        resources = [{"module": "module.log_archive[0]", "type": kind, "name": name} for kind, name in held]
+        boto3.client("s3", region_name="us-east-1").put_object(
+            Bucket="session-manager-state-123456789012",
+            Key="session-manager/eu-west-1/222233334444/terraform.tfstate",
+            Body=json.dumps({"resources": resources}).encode(),
+        )
+
+    # An apply that failed halfway leaves a bucket without its policy, or without its key.
+    hold("aws_s3_bucket.this", "aws_kms_alias.bucket")
+    assert "its bucket does not exist" in command("plan", "--account", "Payments").err
+    hold("aws_s3_bucket.this", "aws_s3_bucket_policy.this")
+    assert "its key does not exist" in command("plan", "--account", "Payments").err
+    hold("aws_s3_bucket_policy.this", "aws_kms_alias.bucket")
     assert command("plan", "--account", "Payments").code == 2
+
+
+def test_only_what_the_log_archive_creates_is_waited_for(command: Command, ready: Path) -> None:
+    edit(ready / "organization.yaml", "  accounts:", "  log_archive_account: Dev\n  accounts:")
+    key = "arn:aws:kms:eu-west-1:222233334444:key/00000000-0000-0000-0000-000000000000"
+    with (ready / "organization.yaml").open("a") as file:
+        file.write("guardrails: {attach_to: [r-abcd]}\n")
+    # The role that applies is exempt from the guardrails, and the members set what these only protect.
+    assert command("plan", "--account", "Payments", "--region", "eu-west-1").code == 2
+
+    with (ready / "organization.yaml").open("a") as file:
+        file.write(f"log_archive: {{existing_bucket_name: ours, bucket_key: {{kms_key_arn: '{key}'}}}}\n")
+    assert command("plan", "--account", "Payments", "--region", "eu-west-1").code == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.cli import hints
+from session_manager_fleet.reports import RUN
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,8 +61,8 @@ def test_files_that_are_not_the_default_are_repeated(monkeypatch: pytest.MonkeyP
 
 def test_a_run_outside_the_default_folder_is_named_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert hints.run_command("resume", tmp_path / "runs" / "R1") == "session-manager-fleet resume R1"
-    assert hints.run_command("apply", tmp_path / "my runs" / "R1", "--yes") == (
+    assert hints.on_run(tmp_path / "runs" / "R1").line("resume", RUN) == "session-manager-fleet resume R1"
+    assert hints.on_run(tmp_path / "my runs" / "R1").line("apply", RUN, "--yes") == (
         "session-manager-fleet apply 'my runs/R1' --yes"
     )
 

@@ -595,16 +595,19 @@ def test_quiet_shows_failures_and_the_result_only(
 
     assert command("plan", "--all", "--quiet") == 2
     run = run_folder(tmp_path).name
-    assert lines() == ["4 targets: 4 changes", f"Run {run}: runs/{run}/summary.json"]
+    config = tmp_path / "organization.yaml"
+    following = f"Next, to apply these plans: session-manager-fleet -c {config} apply {run}"
+    assert lines() == ["4 targets: 4 changes", f"Run {run}: runs/{run}/summary.json", following]
 
     (tmp_path / f"fail-apply-{DEV}").touch()
     assert command("apply", run, "--quiet") == 1
-    progress, heading, *_, why, waiting, totals, _ = lines()
+    progress, heading, *_, why, waiting, totals, _, following = lines()
     assert re.match(rf"\[1/2\] {DEV} eu-west-1 +failed", progress)
     assert heading == f"{DEV} Dev eu-west-1: apply: terraform failed"
     assert why == "  denied (a.b)"
     assert waiting == "3 not started: 1 of 2 targets failed in the wave canary."
     assert totals == "4 targets: 1 failed, 3 not started"
+    assert following == f"Next, to complete this run: session-manager-fleet -c {config} resume {run}"
 
     (tmp_path / f"fail-apply-{DEV}").unlink()
     assert command("resume", run, "--yes", "--quiet") == 0

@@ -28,6 +28,7 @@ from session_manager_fleet.changes.placeholders import SENSITIVE, UNKNOWN
 from session_manager_fleet.cli.app import run as run_command
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.preferences.compare import DocumentChange
+from session_manager_fleet.reports.commands import PROGRAM, Commands
 from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.reports.markdown import LIMIT, markdown
 from session_manager_fleet.reports.safe_text import code, visible
@@ -274,7 +275,7 @@ def test_a_markdown_renderer_finds_only_what_is_meant() -> None:
 @pytest.mark.parametrize("limit", [1500, 4000, 20_000, LIMIT])
 @pytest.mark.parametrize("summary", [HOSTILE_SUMMARY, many(400)], ids=["hostile", "many"])
 def test_a_comment_keeps_within_the_limit(summary: Summary, limit: int) -> None:
-    text = markdown(summary, limit)
+    text = markdown(summary, limit=limit)
 
     assert len(text.encode("utf-16-le")) // 2 <= limit
     assert text.count("<details") == text.count("</details>")
@@ -635,7 +636,8 @@ def test_a_report_is_printed(saved: Path, name: str, capsys: pytest.CaptureFixtu
     code = run_command(["report", saved.name, "--runs", str(saved.parent), "--format", name])
 
     assert code == ExitCode.DONE
-    assert capsys.readouterr().out == REPORTS[name](HOSTILE_SUMMARY)
+    commands = Commands((PROGRAM,), os.path.relpath(saved))
+    assert capsys.readouterr().out == REPORTS[name](HOSTILE_SUMMARY, commands)
 
 
 def test_the_table_is_printed(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -649,9 +651,14 @@ def test_a_report_is_written_for_its_owner(saved: Path, tmp_path: Path, capsys: 
 
     assert run_command(["report", str(saved), "--format", "html", "--output", str(path)]) == ExitCode.DONE
 
-    assert capsys.readouterr().out == ""
+    run = os.path.relpath(saved)
+    assert capsys.readouterr().out.splitlines() == [
+        f"Report: {path}",
+        f"Next, to complete this run: session-manager-fleet resume {run}",
+    ]
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.read_text(encoding="utf-8") == HTML
+    commands = Commands((PROGRAM,), run)
+    assert path.read_text(encoding="utf-8") == REPORTS["html"](HOSTILE_SUMMARY, commands)
 
 
 def test_a_run_that_died_is_reported_from_its_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

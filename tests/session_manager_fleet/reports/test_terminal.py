@@ -129,9 +129,13 @@ def test_results_are_counted_and_failures_explained(console: Console) -> None:
 
 
 def test_many_targets_are_shown_in_numbers(console: Console) -> None:
-    failure = Failure("terraform", "It failed.")
     results = [
-        TargetResult.build(target(number=number), Status.FAILED, Step.PLAN, failure=failure)
+        TargetResult.build(
+            target(number=number),
+            Status.FAILED,
+            Step.PLAN,
+            failure=Failure("terraform", f"Failure {chr(ord('A') + max(number - 30, 0))}."),
+        )
         if number < 60
         else TargetResult.build(target(number=number), Status.NO_CHANGES, Step.PLAN)
         for number in range(1000)
@@ -140,9 +144,12 @@ def test_many_targets_are_shown_in_numbers(console: Console) -> None:
     terminal.print_results(console, summary(*results))
 
     lines = printed(console).splitlines()
-    assert len(lines) < 120
+    assert len(lines) < 80
     [row] = [line for line in lines if "canary" in line]
     assert [cell.strip() for cell in row.split("│")[1:-1]] == ["canary", "1,000", "940", "60"]
+    # Equal causes are shown once, the one of the most targets first.
+    assert lines.count("  Failure A.") == 1
+    assert lines[lines.index("  Failure A.") - 2] == "31 targets: plan: terraform failed"
     assert "… and 10 more failed targets: see summary.json." in lines
     assert lines[-1] == "1,000 targets: 940 no changes, 60 failed"
 
@@ -205,7 +212,9 @@ def test_attributes_are_shown_as_a_diff(console: Console) -> None:
     assert "        ~ x[39] = 39 → 40\n          … and 10 more attributes\n" in text
     assert "    + a.new\n        + days = 0\n        + rotation = false\n" in text
     assert '    - a.old\n        - name = "x"\n' in text
-    assert text.endswith("\nAll attributes: session-manager-fleet report 20261121T220000Z-abcd --format html\n")
+    assert text.endswith(
+        "\nAll attributes: session-manager-fleet report 20261121T220000Z-abcd --format html --output report.html\n"
+    )
 
 
 def test_destruction_is_coloured_and_no_colour_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,23 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
 from session_manager_fleet.run import prerequisites
-from session_manager_fleet.run.prerequisites import Outcome, Prerequisite, examine, refuse_missing
+from session_manager_fleet.run.prerequisites import (
+    Outcome,
+    Prerequisite,
+    RoleError,
+    examine,
+    is_tolerated,
+    refuse_missing,
+)
+from session_manager_fleet.settings import Tolerance
+from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform.provider_search import ProviderSource
 
 Source = Callable[[ProviderSource], None]
@@ -75,6 +86,64 @@ def test_a_cluster_needs_no_provider_here(tmp_path: Path) -> None:
     names = [one.name for one in prerequisites.of_machine({}, tmp_path, runs_terraform=False)]
 
     assert names == ["python", "terraform", "disk"]
+
+
+def test_all_accounts_without_the_role_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts = [Account(f"{number:012}", f"Account {number}") for number in range(1, 31)]
+    lacking = {account.id for account in accounts[5:30]}
+
+    def session(account: Account, *_: object) -> None:
+        if account.id in lacking:
+            code = "AccessDenied" if account.id != f"{6:012}" else "ExpiredToken"
+            raise AccessError(f"Cannot assume arn:aws:iam::{account.id}:role/Rollout: {code}.")
+
+    monkeypatch.setattr(prerequisites, "account_session", session)
+    role = SimpleNamespace(name="Rollout", is_assumed_in=lambda _: True)
+    settings = SimpleNamespace(organization=SimpleNamespace(roles=SimpleNamespace(read=None, reader=role)))
+    inventory = cast(Inventory, SimpleNamespace(settings=settings, home_region="eu-west-1"))
+    targets = [Target(account, "eu-west-1", "eu-west-1", "canary") for account in accounts]
+    (needed,) = (one for one in prerequisites.of_organization(inventory, targets) if one.name == "role")
+
+    (refused,) = examine([needed])
+    lacking.remove(f"{6:012}")
+    lacking.difference_update(f"{number:012}" for number in range(9, 31))
+    (two,) = examine([needed])
+    lacking.clear()
+    (fine,) = examine([needed])
+
+    lines = str(refused.error).splitlines()
+    assert lines[0] == "Cannot assume arn:aws:iam::000000000006:role/Rollout: ExpiredToken."
+    assert lines[1].startswith("Cannot assume arn:aws:iam::ACCOUNT:role/Rollout: AccessDenied. In 24 of 30 accounts: ")
+    assert "000000000007 Account 7, " in lines[1]
+    assert "000000000026 Account 26 and 4 more. Create the role" in lines[1]
+    assert isinstance(two.error, RoleError)
+    assert two.error.next_options == ("--exclude", "000000000007", "--exclude", "000000000008")
+    assert fine.found == "Rollout can be assumed in 30 accounts"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "waves", "in_all", "expected"),
+    [
+        (1, {}, None, True),  # a plan
+        (4, {}, None, False),  # no account can be entered
+        (1, {}, Tolerance(0), False),
+        (1, {}, Tolerance(1), True),
+        (1, {"canary": Tolerance(0)}, None, False),
+        (1, {"canary": Tolerance(50, percent=True)}, None, True),
+        (3, {"canary": Tolerance(2), "rest": Tolerance(0)}, None, False),
+    ],
+)
+def test_a_run_goes_on_without_as_many_accounts_as_it_tolerates(
+    lacking: int, waves: dict[str, Tolerance], in_all: Tolerance | None, expected: bool
+) -> None:
+    accounts = [Account(f"{number:012}", f"Account {number}") for number in range(4)]
+    targets = [
+        Target(account, "eu-west-1", "eu-west-1", "canary" if number < 2 else "rest")
+        for number, account in enumerate(accounts)
+    ]
+    error = RoleError("No way in.", [account.id for account in accounts[:lacking]])
+
+    assert is_tolerated(error, targets, waves, in_all) is expected
 
 
 def _fails(error: FleetError) -> Callable[[], str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.accounts.model import LOG_ARCHIVE, Account
 from session_manager_fleet.changes.change_set import ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.errors import FleetError, InputError, TerraformError
 from session_manager_fleet.run import scheduler as rollout
@@ -30,7 +30,7 @@ from session_manager_fleet.run.results import Status, Step, TargetKey, TargetRes
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.roles import AccountRole, Roles
-from session_manager_fleet.settings.schema import Wave
+from session_manager_fleet.settings.schema import FOUNDATION, Wave
 from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.adoptions import Adoption
@@ -336,6 +336,21 @@ def test_regions_of_an_account_follow_each_other_the_home_region_first(stage: St
         home, other = target(number, HOME).workspace, target(number, OTHER).workspace
         of_account = [event for event in stage.work.order if event.split()[1] in {home, other}]
         assert of_account == [f"begin {home}", f"end {home}", f"begin {other}", f"end {other}"]
+
+
+def test_the_log_archive_is_applied_before_the_rest_of_the_foundation_and_destroyed_after_it(stage: Stage) -> None:
+    archive = Target(Account(f"{9:012}", "Log Archive", role=LOG_ARCHIVE), HOME, HOME, FOUNDATION)
+    management = target(1, wave=FOUNDATION)
+    planned = stage.plan(management, archive)
+    first, last = archive.workspace, management.workspace
+
+    stage.apply(planned, Wave(name=FOUNDATION))
+    assert stage.work.begun == [first, last]
+    stage.apply(planned, Wave(name=FOUNDATION), reverse=True)
+    assert stage.work.begun == [last, first]
+
+    stage.work.errors[first] = FleetError("No bucket.")
+    assert statuses(stage.apply(planned, Wave(name=FOUNDATION))) == [Status.NOT_STARTED, Status.FAILED]
 
 
 def test_accounts_are_worked_on_at_the_same_time(stage: Stage) -> None:

@@ -73,13 +73,17 @@ def test_the_state_bucket_of_another_account_is_refused(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(boto3.Session, "client", client)
     with Stubber(s3) as stubber:
-        asked = {"Bucket": "states-of-all", "ExpectedBucketOwner": "123456789012"}
-        stubber.add_client_error("head_bucket", "403", "Forbidden", 403, expected_params=asked)
+        owner = {"Bucket": "states-of-all", "ExpectedBucketOwner": "123456789012"}
+        asked = {**owner, "Prefix": "session-manager/", "MaxKeys": 1}
+        stubber.add_client_error("list_objects_v2", "AccessDenied", "Access Denied", 403, expected_params=asked)
 
         with pytest.raises(AccessError) as caught:
             StateBackend.find(settings(bucket="states-of-all"), HOME)
 
-    assert str(caught.value) == "Cannot use the state bucket states-of-all as account 123456789012: 403. Forbidden."
+    assert (
+        str(caught.value)
+        == "Cannot use the state bucket states-of-all as account 123456789012: AccessDenied. Access Denied."
+    )
 
 
 def test_each_region_has_its_own_prefix() -> None:

@@ -68,7 +68,7 @@ def _apply_run(context: typer.Context, run: str, selection: Selection, running: 
         pending = with_changes(results)
         if not pending:
             say(console, "This run has nothing to apply.", running)
-            return finish_without_work(folder, beginning, results)
+            return finish_without_work(folder, beginning, results, console, running)
         if destroys:
             refuse_unattended(running, destroys=True)
         beginnings.refuse_skipped_waves(inventory, state, targets_of(pending), reverse=destroys)

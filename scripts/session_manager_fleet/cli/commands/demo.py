@@ -4,6 +4,7 @@ import os
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet import demo as demonstration
@@ -11,7 +12,7 @@ from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.commands.report import write_reports
 from session_manager_fleet.cli.commands.sandbox import keep_running
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
-from session_manager_fleet.cli.run_flow import apply_planned, finish, plan_and_show, start
+from session_manager_fleet.cli.run_flow import apply_planned, end, plan_and_show, start
 from session_manager_fleet.cli.run_options import Running
 from session_manager_fleet.demo import Attempt, RemediatedRole, RunningSandbox
 from session_manager_fleet.errors import ExitCode
@@ -43,14 +44,14 @@ def demo(
             if not operation.stop.is_set():
                 console.print("\n[bold]3. Apply[/bold]")
                 results = apply_planned(operation, results, running, console)
-            code = finish(operation, results, console)
+            code, _ = end(operation, results, console)
         reports = [escape(os.path.relpath(path)) for path in write_reports(operation.run)]
         console.print(*(f"Report: {path}" for path in reports), sep="\n")
         if code != ExitCode.DONE:
-            return code
+            return _stopped(console, code)
         console.print("\n[bold]4. Plan again[/bold]")
         with start(inventory, "plan", selected, running, console) as check:
-            code = finish(check, plan_and_show(check, selected.targets, console), console)
+            code, _ = end(check, plan_and_show(check, selected.targets, console), console)
         console.print("\n[bold]5. Read back[/bold]")
         live = demonstration.live_preferences(inventory, selected.targets)
         demonstration.print_live(console, live)
@@ -69,13 +70,18 @@ def demo(
         broken = broken or not all(attempt.as_expected for attempt in attempts)
         if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization differs from what was applied.[/bold red]")
-            return ExitCode.TARGET_FAILED
+            return _stopped(console, ExitCode.TARGET_FAILED)
         console.print("\nReports of the rollout:", *reports, sep="\n  ")
         if keep:
             keep_running(console, sandbox)
-        again = escape(hints.command("demo", "--keep"))
-        console.print(f"Next, to try verify, explain and drift repair yourself: {again}", soft_wrap=True)
+        hints.print_next(console, "to try verify, explain and drift repair yourself", hints.again("--keep"))
         return code
+
+
+def _stopped(console: Console, code: int) -> int:
+    """Print how to run the demo again, and return the exit code; the organization is gone, so nothing can resume."""
+    hints.print_next(console, "to run the demo again", hints.again())
+    return code
 
 
 def _try_central_logging(sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[Attempt]:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.cli.options import RUNS, RunsOption, load_inventory, selecting
+from session_manager_fleet.cli import hints
+from session_manager_fleet.cli.options import RUNS, RunsOption, Source, load_inventory, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import counted, terminal, visible, visible_lines
@@ -52,11 +54,13 @@ def doctor(
                 accounts = check_accounts(inventory, targets, stop)
             if stop.is_set():
                 raise KeyboardInterrupt
+    code, console = _exit_code(outcomes, accounts, invalid), terminal.make_console()
     if output == "json":
         write_json({"schema_version": 1, "checks": _rows(outcomes, accounts)})
     else:
-        _print(outcomes, accounts)
-    return _exit_code(outcomes, accounts, invalid)
+        _print(console, outcomes, accounts)
+        _print_next(console, context.obj, code)
+    return code
 
 
 def _exit_code(
@@ -100,9 +104,18 @@ def _rows(outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountC
     return here + there
 
 
-def _print(outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountCheck]) -> None:
+def _print_next(console: Console, source: Source, code: ExitCode) -> None:
+    """Print how to write the missing file, how to check again, or how to plan."""
+    if not source.config.exists():
+        hints.print_next(console, "to write the file", hints.command("init"))
+    elif code != ExitCode.DONE:
+        hints.print_next(console, "once this is corrected", hints.again())
+    else:
+        hints.print_next(console, "to plan", hints.on_same_targets("plan"))
+
+
+def _print(console: Console, outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[AccountCheck]) -> None:
     """Print one row for each prerequisite of this machine, and one for each group of equal findings in accounts."""
-    console = terminal.make_console()
     table = Table("check", "where", "found, and what to do", show_lines=True)
     for outcome in outcomes:
         verdict = Verdict.FINDING if outcome.error else Verdict.OK
@@ -124,10 +137,6 @@ def _print(outcomes: Sequence[prerequisites.Outcome], accounts: Sequence[Account
     counts = {verdict: sum(one.check.verdict is verdict for one in accounts) for verdict in Verdict}
     findings, well = counts[Verdict.FINDING] + missing, counts[Verdict.OK] + len(outcomes) - missing
     console.print(f"{counted(findings, 'finding')}, {counts[Verdict.NOT_CHECKED]} not checked, {well} ok")
-
-
-def _is_bad(group: tuple[tuple[str, Verdict, str, str], list[AccountCheck]]) -> bool:
-    return group[0][1] is not Verdict.OK
 
 
 def _named(name: str, verdict: Verdict) -> Text:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load_inventory, selecting, today
 from session_manager_fleet.cli.output import check_format, write_json, write_text
 from session_manager_fleet.errors import ExitCode
@@ -25,6 +26,7 @@ def exceptions(
 ) -> int:
     """List the exceptions: owner, changes, targets, and days until they expire; with a selection, those for it."""
     check_format(output, "table", "json", "csv")
+    console = terminal.make_console()
     inventory = load_inventory(context.obj, with_tags=selection.uses_tags)
     entries = register(inventory.settings, inventory.select(selection).targets, today())
     if selection.given and not selection.whole:
@@ -34,10 +36,21 @@ def exceptions(
     elif output == "csv":
         _write_csv(entries)
     elif entries:
-        _print_table(terminal.make_console(), entries)
+        _print_table(console, entries)
     else:
-        terminal.make_console().print("There are no exceptions.")
+        console.print("There are no exceptions.")
+    if output == "table":
+        _print_next(console, entries)
     return ExitCode.DONE
+
+
+def _print_next(console: Console, entries: Sequence[PolicyException]) -> None:
+    """Print how to see the settings of the first target with an exception, or else the targets."""
+    targets = [target for entry in entries for target in entry.targets]
+    if targets:
+        hints.print_next(console, "to see the settings there", hints.command("explain", *targets[0].split("/")))
+    else:
+        hints.print_next(console, "to list the targets", hints.on_same_targets("targets"))
 
 
 def _write_csv(entries: Sequence[PolicyException]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.accounts import Account, find_account
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load_inventory, today
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import ExitCode
@@ -46,8 +47,19 @@ def explain(
             }
         )
     else:
-        _print_explanations(terminal.make_console(), found, explanations)
+        console = terminal.make_console()
+        _print_explanations(console, found, explanations)
+        _print_next(console, found, region)
     return ExitCode.DONE
+
+
+def _print_next(console: Console, account: Account, region: str | None) -> None:
+    """Print how to plan the account, or how to list the targets if it has none."""
+    if account.skip_reason:
+        hints.print_next(console, "to list the targets", hints.command("targets"))
+    else:
+        words = ["plan", "--account", account.id, *(["--region", region] if region else [])]
+        hints.print_next(console, "to plan this", hints.command(*words))
 
 
 def _print_explanations(console: Console, account: Account, explanations: list[Explanation]) -> None:

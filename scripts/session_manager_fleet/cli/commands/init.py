@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 
 from session_manager_fleet.accounts import (
     Account,
@@ -81,7 +80,7 @@ def init(
     if bucket is not None:
         _show_policies(bucket.role_policies(organization.id or "", role, _KEY_PREFIX), policies, console)
     hints.remember_files(path, None)
-    console.print(Text(f"Next, read the file, then: {hints.command('targets')}"), soft_wrap=True)
+    hints.print_next(console, "once you have read the file", hints.command("targets"))
     return ExitCode.DONE
 
 

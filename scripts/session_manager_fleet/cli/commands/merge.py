@@ -39,11 +39,10 @@ def merge(
         code = ExitCode.TARGET_FAILED
     run.end(code)
     summary = run.write_summary()
-    terminal.print_summary(console, summary, hints.run_command("report", run.path, "--format", "html"))
+    terminal.print_summary(console, summary, hints.on_run(run.path))
     for sentence in exceeded:
         console.print(f"[bold red]{escape(sentence)}.[/bold red]")
     path = os.path.relpath(run.path)
     console.print(f"Run {run.run_id}: {len(parts)} of {parts[0].shard.count} shards in {escape(path)}")
-    if not state.first.missing_shards:
-        print_next(console, run, summary)
+    print_next(console, run, summary)
     return code

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import write_text
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
@@ -62,6 +63,10 @@ def render(
         console.print(
             f"{len(differing)} of {counted(len(files), 'file')} {'differs' if len(differing) == 1 else 'differ'}"
         )
+        if differing:
+            hints.print_next(console, "to write them", hints.again(without="--check"))
+        else:
+            hints.print_next(console, "to plan these targets", hints.on_same_targets("plan"))
         return ExitCode.CHANGES_PENDING if differing else ExitCode.DONE
     write_rendered(files, prune=prune)
     stale = [file.path for file in files if file.stale]
@@ -69,6 +74,7 @@ def render(
         console.print(f"{'Removed' if prune else 'Stale (remove with --prune)'}: {escape(str(path))}")
     written = sum(file.differs and not file.stale for file in files)
     console.print(f"{counted(len(files) - len(stale), 'file')} in {escape(str(folder))}, {written} written")
+    hints.print_next(console, "to plan these targets", hints.on_same_targets("plan"))
     return ExitCode.DONE
 
 

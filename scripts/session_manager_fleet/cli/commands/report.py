@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, RunsOption
 from session_manager_fleet.cli.output import write_text
+from session_manager_fleet.cli.run_flow import print_next, refuse_absent_run
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.reports import FILES, REPORTS, terminal
@@ -26,22 +28,25 @@ def report(
     runs: RunsOption = RUNS,
 ) -> int:
     """Show the results of a run: as a table, or for a pull request, a CI system or a program."""
+    console = terminal.make_console()
     if output_format not in REPORTS:
         raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
     folder = find_run(run, runs)
-    summary = _summary(folder)
+    summary, commands = _summary(folder), hints.on_run(folder.path)
     if output is not None:
-        content = REPORTS[output_format](summary)
+        content = REPORTS[output_format](summary, commands)
         try:
             write_private(output, content)
         except OSError as error:
             raise FleetError(f"Cannot write {output}: {error.strerror or error}.") from error
+        console.print(f"Report: {escape(str(output))}", soft_wrap=True)
+        print_next(console, folder, summary)
     elif output_format == "table":
-        report_command = hints.run_command("report", folder.path, "--format", "html")
-        terminal.print_summary(terminal.make_console(), summary, report_command)
+        terminal.print_summary(console, summary, commands)
+        print_next(console, folder, summary)
     else:
         try:
-            write_text(REPORTS[output_format](summary))
+            write_text(REPORTS[output_format](summary, commands))
             sys.stdout.flush()
         except BrokenPipeError:
             terminal.discard_output(sys.stdout)
@@ -54,11 +59,12 @@ def write_reports(folder: RunFolder) -> list[Path]:
     Raises:
         JournalError: The folder of the run is not writable.
     """
-    summary, paths = _summary(folder), []
+    summary, commands = _summary(folder), hints.on_run(folder.path)
+    paths = []
     for name, file in FILES.items():
         paths.append(folder.path / file)
         with folder.writing():
-            write_private(paths[-1], REPORTS[name](summary))
+            write_private(paths[-1], REPORTS[name](summary, commands))
     return paths
 
 
@@ -66,4 +72,5 @@ def _summary(folder: RunFolder) -> Summary:
     """Return the summary of a run from its journal, or from summary.json if there is no journal."""
     if (folder.path / SUMMARY).exists() and not (folder.path / JOURNAL).exists():
         return Summary.read(folder.path / SUMMARY)
+    refuse_absent_run(folder)
     return folder.summarize(folder.read())

@@ -39,7 +39,8 @@ def resume(
             missing = state.first.missing_shards
             text = f"Shard {', '.join(missing)} is missing from this run." if missing else "This run is complete."
             say(console, text, running)
-            return finish_without_work(folder, state.beginning.model_copy(update={"targets": ()}), state.scope)
+            ended = state.beginning.model_copy(update={"targets": ()})
+            return finish_without_work(folder, ended, state.scope, console, running)
         if applies:
             refuse_unattended(running, destroys=command == DESTROY)
         inventory = load_inventory(context.obj, refuse_expired=True)

@@ -28,10 +28,10 @@ def sandbox(lza: LzaOption = None, runs: RunsOption = RUNS) -> int:
 
 def keep_running(console: Console, running: RunningSandbox) -> None:
     """Print how to use an emulated organization, and keep it running until Ctrl-C."""
-    console.print(f"\nIn another terminal: [bold]source {escape(os.path.relpath(running.environment_file))}[/bold]")
     hints.remember_files(Path(os.path.relpath(running.config)), None)
-    console.print(f"Then for example: {escape(hints.command('plan', '--all'))}", soft_wrap=True)
     by_hand = shlex.join(["terraform", "init", f"-backend-config={running.backend_file}"])
     console.print(f"By hand, in the folder of the root module: {escape(by_hand)}", soft_wrap=True)
     console.print("Ctrl-C stops the organization.")
+    source = shlex.join(["source", os.path.relpath(running.environment_file)])
+    hints.print_next(console, "in another terminal", f"{source} && {hints.command('plan', '--all')}")
     signal.pause()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import check_format, write_json, write_text
 from session_manager_fleet.errors import ExitCode, InputError
@@ -54,6 +55,7 @@ def targets(
     else:
         terminal.print_targets(console, selected.targets)
         console.print(counted(len(selected.targets), "target"))
+        hints.print_next(console, "to plan them", hints.on_same_targets("plan"))
     return ExitCode.DONE
 
 

@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import counted, terminal, visible
@@ -22,6 +23,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     locks = read_locks(backend, selected.targets)
     if not locks:
         console.print(f"No state is locked ({counted(len(selected.targets), 'target')} checked).")
+        hints.print_next(console, "to plan these targets", hints.on_same_targets("plan"))
         return ExitCode.DONE
     now = datetime.datetime.now(datetime.UTC)
     for lock in locks:
@@ -49,6 +51,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
         "\nA lock protects a state that is being written. Release it only if its holder has ended: check the run or "
         "the job on that machine first. Then run its two commands in the folder of the root module.",
     )
+    hints.print_next(console, "once the locks are released", hints.on_same_targets("plan"))
     return ExitCode.DONE
 
 

@@ -8,18 +8,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
-from session_manager_fleet.errors import InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
 from session_manager_fleet.run import signals
 from session_manager_fleet.targets import Selection
 from session_manager_fleet.verify import (
     MIN_WATCH_SECONDS,
-    PLAN_AND_APPLY,
     TargetVerification,
     Verifier,
     exit_code,
@@ -62,20 +60,27 @@ def verify(
     if stop.is_set():
         raise KeyboardInterrupt
     if output == "json":
-        write_json({"schema_version": 1, "targets": [one.as_dict() for one in verified]})
+        write_json({"schema_version": 1, "targets": [one.as_dict(hints.command) for one in verified]})
     else:
         console = terminal.make_console()
-        print_verification(console, verified)
+        print_verification(console, verified, hints.command)
         _print_next(console, verified)
     return exit_code(verified)
 
 
 def _print_next(console: Console, verified: Sequence[TargetVerification]) -> None:
-    """Print the command that repairs the findings which an apply repairs."""
-    broken = [one.target for one in verified if any(PLAN_AND_APPLY in check.fix for check in one.checks)]
-    if broken:
-        accounts = hints.selection_of(target.account.id for target in broken)
-        console.print(Text(f"Next, to plan and apply: {hints.command('apply', *accounts)}"), soft_wrap=True)
+    """Print the command that repairs the findings which an apply repairs, or else the one that checks again."""
+    found = [check.command_in(one.target) for one in verified for check in one.checks]
+    repairs = dict.fromkeys(words for words in found if words[:1] == ("apply",))
+    if len(repairs) == 1:
+        hints.print_next(console, "to plan and apply", hints.command(*next(iter(repairs))))
+    elif repairs:
+        accounts = hints.selection_of(words[words.index("--account") + 1] for words in repairs)
+        hints.print_next(console, "to plan and apply", hints.command("apply", *accounts))
+    elif exit_code(verified) == ExitCode.DONE:
+        hints.print_next(console, "to check again at any time", hints.again())
+    else:
+        hints.print_next(console, "once this is corrected", hints.again())
 
 
 def _age(text: str) -> datetime.timedelta:

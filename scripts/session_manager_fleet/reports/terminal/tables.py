@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from session_manager_fleet.changes import ACTIONS, ResourceChange
+from session_manager_fleet.reports.causes import Cause, causes
+from session_manager_fleet.reports.commands import Commands
 from session_manager_fleet.reports.safe_text import visible, visible_lines
 from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
@@ -25,7 +27,6 @@ from session_manager_fleet.reports.text import (
     outcome,
     preview_line,
     previews,
-    report_command,
     status_words,
     telling_attributes,
     totals_line,
@@ -52,6 +53,7 @@ _ACTION_STYLES = {
 _LINE_STYLES = {"+": "green", "-": "red", "~": "yellow", " ": "dim"}
 # Limits for long lists; report files are complete.
 _TARGETS = 50
+_CAUSES = 20
 _NAMES = 12
 _ATTRIBUTES = 40
 _ATTRIBUTES_OF_WHOLE = 4
@@ -107,13 +109,13 @@ def print_targets(console: Console, targets: Sequence[Target]) -> None:
     console.print(table)
 
 
-def print_change_sets(console: Console, summary: Summary, report: str = "") -> None:
+def print_change_sets(console: Console, summary: Summary, commands: Commands | None = None) -> None:
     """Show each distinct change set once, with its targets; destructive ones first.
 
     Args:
         console: The console to print to.
         summary: The summary.
-        report: Command that makes the report with all attributes; by default that of the installed program.
+        commands: The lines to type; by default those of the installed program.
     """
     entries = {entry.key: entry for entry in summary.targets}
     cut = False
@@ -131,7 +133,7 @@ def print_change_sets(console: Console, summary: Summary, report: str = "") -> N
         if change_set.outputs:
             console.print(Text(f"      outputs: {visible(', '.join(change_set.outputs))}", style="dim"))
     if cut:
-        command = report or report_command(summary)
+        command = (commands or Commands.of_installed(summary)).report
         console.print(Text(f"\nAll attributes: {visible(command)}", style="dim"), soft_wrap=True)
 
 
@@ -184,9 +186,9 @@ def print_notes(console: Console, summary: Summary) -> None:
         console.print(Text(f"Warning: {visible(warning)}", style="yellow"), soft_wrap=True)
 
 
-def print_summary(console: Console, summary: Summary, report: str = "") -> None:
-    """Show a whole summary: change sets, notes, results; `report` is that of `print_change_sets`."""
-    print_change_sets(console, summary, report)
+def print_summary(console: Console, summary: Summary, commands: Commands | None = None) -> None:
+    """Show a whole summary: change sets, notes, results; `commands` are those of `print_change_sets`."""
+    print_change_sets(console, summary, commands)
     print_notes(console, summary)
     print_results(console, summary)
 
@@ -205,12 +207,12 @@ def print_results(console: Console, summary: Summary, *, quiet: bool = False) ->
         _print_targets_table(console, summary.targets)
     else:
         _print_waves_table(console, summary.targets)
-    failures = [entry for entry in summary.targets if entry.failure is not None]
-    for entry in failures[:_TARGETS]:
-        _print_failure(console, entry)
-    if len(failures) > _TARGETS:
-        more = counted(len(failures) - _TARGETS, "more failed target")
-        console.print(Text(f"… and {more}: see summary.json.", style="bold red"))
+    found = causes(summary.targets)
+    for cause in found[:_CAUSES]:
+        _print_cause(console, cause)
+    if more := found[_CAUSES:]:
+        targets = counted(sum(len(cause.targets) for cause in more), "more failed target")
+        console.print(Text(f"… and {targets}: see summary.json.", style="bold red"))
     reasons = Counter(entry.reason for entry in summary.targets if entry.reason)
     for reason, count in reasons.items():
         console.print(Text(f"{count:,} not started: {visible(reason)}.", style="magenta"))
@@ -247,21 +249,24 @@ def _print_waves_table(console: Console, targets: Sequence[TargetResult]) -> Non
     console.print(table)
 
 
-def _print_failure(console: Console, entry: TargetResult) -> None:
-    """Show a failed target with the step and Terraform's errors."""
-    assert entry.failure is not None  # noqa: S101 - called for failed targets only
-    heading = visible(f"{entry.account_id} {entry.account_name} {entry.region}: {failure_heading(entry)}")
-    console.print(Text(heading, style="bold red"))
-    for line in visible_lines(entry.failure.message):
+def _print_cause(console: Console, cause: Cause) -> None:
+    """Show a cause of failures once: the step, the error, and the targets that failed for it."""
+    names = [visible(f"{entry.account_id} {entry.account_name} {entry.region}") for entry in cause.targets]
+    if len(names) == 1:
+        console.print(Text(f"{names[0]}: {failure_heading(cause)}", style="bold red"))
+    else:
+        console.print(Text(f"{counted(len(names), 'target')}: {failure_heading(cause)}", style="bold red"))
+        console.print(Text(f"  {listed(names, _NAMES)}", style="cyan"), soft_wrap=True)
+    for line in visible_lines(cause.failure.message):
         console.print(Text(f"  {line}"))
-    for line in (line for diagnostic in entry.failure.diagnostics for line in visible_lines(diagnostic)):
+    for line in (line for diagnostic in cause.failure.diagnostics for line in visible_lines(diagnostic)):
         # Not wrapped, so that commands can be copied.
         console.print(Text(f"  {line}", style="red"), soft_wrap=True)
 
 
-def table(summary: Summary) -> str:
+def table(summary: Summary, commands: Commands | None = None) -> str:
     """Return the terminal output at the end of a run, without colours."""
     console = Console(file=io.StringIO(), width=WIDE, highlight=False, emoji=False)
-    print_summary(console, summary)
+    print_summary(console, summary, commands)
     assert isinstance(console.file, io.StringIO)  # noqa: S101 - made above
     return console.file.getvalue()

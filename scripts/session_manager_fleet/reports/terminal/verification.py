@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from session_manager_fleet.reports.commands import installed
 from session_manager_fleet.reports.safe_text import visible
 from session_manager_fleet.reports.terminal.tables import table_of
 from session_manager_fleet.reports.text import counted
@@ -69,8 +70,16 @@ class VerificationProgress:
             self._console.print(text)
 
 
-def print_verification(console: Console, verified: Sequence[TargetVerification]) -> None:
-    """Print the findings with their fixes, the newest logs, and the number of checks by verdict."""
+def print_verification(
+    console: Console, verified: Sequence[TargetVerification], line: Callable[..., str] = installed
+) -> None:
+    """Print the findings with their fixes, the newest logs, and the number of checks by verdict.
+
+    Args:
+        console: The console to print to.
+        verified: The checks of all targets.
+        line: Returns the line to type for the words of a command; by default that of the installed program.
+    """
     rows = [
         (one.target, check)
         for one in verified
@@ -86,7 +95,11 @@ def print_verification(console: Console, verified: Sequence[TargetVerification])
                 Text(target.region),
                 Text(f"{check.name}\n{check.verdict.value.replace('_', ' ')}", style=_STYLES[check.verdict]),
                 Text(visible(check.message)),
-                Text(visible(check.fix)),
+                Text(
+                    "\n".join(
+                        map(visible, [check.fix, *([line(*words)] if (words := check.command_in(target)) else [])])
+                    )
+                ),
             )
         console.print(table)
     _print_newest_logs(console, verified)
