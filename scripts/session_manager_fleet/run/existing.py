@@ -153,6 +153,27 @@ def _key_still_there(session: boto3.Session, adoption: Adoption) -> Adoption | N
     return replace(adoption, key_arn=arn) if state == _ENABLED else None
 
 
+def unusable_keys(session: boto3.Session, region: str, adoptions: Iterable[Adoption]) -> list[Problem]:
+    """Return adopted keys that CloudWatch Logs may not use as problems: it would refuse the log group.
+
+    Raises:
+        AccessError: AWS refuses to answer.
+    """
+    problems = []
+    for adoption in (adoption for adoption in adoptions if adoption.kind == "logs_key"):
+        with translated_errors(f"read the policy of the key {adoption.key_arn}"):
+            policy = _client(session, "kms").get_key_policy(KeyId=adoption.key_arn, PolicyName="default")["Policy"]
+        if f"logs.{region}." not in policy:
+            problems.append(
+                Problem(
+                    f"The key {adoption.key_arn} behind {adoption.name} does not name logs.{region}.amazonaws.com in "
+                    "its policy, so CloudWatch Logs refuses to encrypt the log group with it: allow it there, or "
+                    "choose another names.logs_key_alias."
+                )
+            )
+    return problems
+
+
 def unencrypted(session: boto3.Session, adoptions: Iterable[Adoption]) -> list[Problem]:
     """Return adopted log groups without a KMS key as problems: the agent would refuse every session.
 

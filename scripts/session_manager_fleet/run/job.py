@@ -43,6 +43,7 @@ from session_manager_fleet.run.existing import (
     problem_of,
     still_there,
     unencrypted,
+    unusable_keys,
 )
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
@@ -255,6 +256,8 @@ def _refuse_existing(
             refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
         except InputError as error:
             problems.extend(error.problems)
+    if job.adopted:
+        problems.extend(unusable_keys(_session(job), job.target.region, job.adopted))
     wanted = planned_preferences(plan)
     if job.adopted and wanted and wanted["preferences"].get("cloudWatchEncryptionEnabled"):
         problems.extend(unencrypted(_session(job), job.adopted))

@@ -20,6 +20,7 @@ from session_manager_fleet.run.existing import (
     problem_of,
     still_there,
     unencrypted,
+    unusable_keys,
 )
 from session_manager_fleet.terraform import Adoption, Kind
 
@@ -234,5 +235,13 @@ def test_what_is_adopted_is_looked_for_again(session: boto3.Session, monkeypatch
         Adoption("logs_key", "alias/logs", key),
         Adoption("public_sharing", "blocked"),
     )
+    (problem,) = unusable_keys(session, REGION, [Adoption("logs_key", "alias/logs", key)])
+    assert "does not name logs.eu-west-1.amazonaws.com in its policy" in problem.message
+    session.client("kms").put_key_policy(
+        KeyId=key,
+        PolicyName="default",
+        Policy=TRUST.replace("[]", '[{"Principal": {"Service": "logs.eu-west-1.amazonaws.com"}}]'),
+    )
+    assert unusable_keys(session, REGION, [Adoption("logs_key", "alias/logs", key)]) == []
     (problem,) = unencrypted(session, adopted)
     assert "aws logs associate-kms-key --log-group-name sessions --kms-key-id KEY_ARN" in problem.message

@@ -729,6 +729,28 @@ def test_a_detachment_that_fails_ends_the_target_and_is_planned_again_by_resume(
     assert [entry.key for entry in unfinished(stage.run.read().results)] == [target(1).key]
 
 
+@pytest.mark.parametrize("step", [Step.APPLY, Step.DETACH, Step.PLAN])
+def test_a_run_that_is_killed_around_a_detachment_is_planned_again(stage: Stage, step: Step) -> None:
+    stage.work.changes = {target(1).workspace: DESTRUCTION}
+    [planned] = stage.plan(target(1))
+    steps = {
+        Step.APPLY: TargetResult.build(target(1), Status.FAILED, Step.APPLY),
+        Step.DETACH: TargetResult.build(target(1), Status.UNFINISHED, Step.DETACH, detached=ATTACHED),
+        Step.PLAN: planned,
+    }
+    for done, result in steps.items():
+        stage.run.started(target(1), done, 2)
+        if done is step:
+            break
+        stage.run.finished(result)
+
+    state = stage.run.read()
+
+    [left] = unfinished(state.results)
+    assert (left.status, state.indeterminate) == (Status.UNFINISHED, {target(1).key})
+    assert left.detached == (ATTACHED if step is Step.PLAN else ())
+
+
 def test_a_policy_in_use_that_no_plan_listed_is_not_detached(stage: Stage) -> None:
     stage.work.changes = {target(1).workspace: DESTRUCTION}
     [planned] = stage.plan(target(1))
