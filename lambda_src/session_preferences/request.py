@@ -53,8 +53,8 @@ def parse_event(event: object) -> Request:
     _require(not unknown, f"The event has unknown keys: {_cut(unknown)}. Known: {sorted(_KEYS)}.")
     document, waive = values.get("document", DEFAULT_NAME), values.get("waive") or []
     _require(
-        isinstance(document, str) and re.fullmatch(r"[a-zA-Z0-9_.-]{3,128}", document),
-        f"document {_cut(document)} must be 3 to 128 letters, digits, dots, hyphens or underscores.",
+        isinstance(document, str) and re.fullmatch(r"(?!(?i:aws|amazon|amzn))[a-zA-Z0-9_.-]{3,128}", document),
+        f"document {_cut(document)} must be 3 to 128 letters, digits or _.-, not beginning with aws, amazon or amzn.",
     )
     cause, topic = _object(values.get("cause") or {}, "cause"), values.get("notify_topic_arn") or ""
     _require(

@@ -70,6 +70,7 @@ def test_an_event_of_eventbridge() -> None:
         ({"action": "diff", "preferences": []}, "preferences must be an object"),
         ({"action": "diff", "document": "a b"}, "document 'a b' must be"),
         ({"action": "diff", "document": None}, "document None must be"),
+        ({"action": "diff", "document": "AWS-StartSession"}, "not beginning with aws, amazon or amzn"),
         ({"action": "diff", "waive": "no_log_destination"}, "waive must be a list"),
         ({"action": "diff", "waive": ["everything"]}, "waive must be a list"),
         ({"action": "diff", "waive": [["no_log_destination"]]}, "waive must be a list"),
