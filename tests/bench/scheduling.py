@@ -24,6 +24,7 @@ from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings import Settings, load_settings
@@ -124,9 +125,9 @@ def measure(targets: list[Target], folder: Path) -> Measured:
     )
 
     def job(step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
-        sha256 = planned.plan_sha256 if planned else None
+        reviewed = ReviewedPlan.of(planned) if planned else None
         text = renderer.render(target, settings.effective(target.account, target.region), roles)
-        return Job(step, target, text, job_settings, sha256, verify=again)
+        return Job(step, target, text, job_settings, reviewed, verify=again)
 
     begun, begun_cpu = time.monotonic(), time.process_time()
     run = RunFolder.create(folder / "runs")

@@ -27,6 +27,7 @@ from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.job import Job, JobSettings, perform
 from session_manager_fleet.run.results import Status, Step, TargetResult
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.targets.model import Target
@@ -80,9 +81,9 @@ class Workshop:
     terraform: Terraform
     data_folder: Path
 
-    def job(self, step: Step, plan_sha256: str | None = None, number: int = 1) -> Job:
+    def job(self, step: Step, reviewed: ReviewedPlan | None = None, number: int = 1) -> Job:
         variables = f"wanted = {json.dumps(WANTED)}\nnumber = {number}\n"
-        return Job(step, self.target, variables, self.settings, plan_sha256)
+        return Job(step, self.target, variables, self.settings, reviewed)
 
     def plan(self, number: int = 1) -> TargetResult:
         result = perform(self.job(Step.PLAN, number=number), self.folder, self.terraform)
@@ -90,7 +91,11 @@ class Workshop:
         return result
 
     def apply(self, planned: TargetResult, number: int = 1) -> TargetResult:
-        return perform(self.job(Step.APPLY, planned.plan_sha256, number), self.folder, self.terraform)
+        return perform(
+            self.job(Step.APPLY, ReviewedPlan.of(planned), number),
+            self.folder,
+            self.terraform,
+        )
 
     def write_document(self, **changes: object) -> None:
         ssm = self.sandbox.session(self.target.account.id, HOME).client("ssm")
@@ -189,7 +194,7 @@ def test_a_state_that_changed_since_the_plan_is_refused(workshop: Workshop, tmp_
     shutil.copytree(workshop.folder, kept)
     assert workshop.apply(workshop.plan()).status is Status.APPLIED
 
-    late = perform(workshop.job(Step.APPLY, early.plan_sha256), kept, workshop.terraform)
+    late = perform(workshop.job(Step.APPLY, ReviewedPlan.of(early)), kept, workshop.terraform)
 
     assert bucket_of(late) == "input"
     assert late.failure is not None

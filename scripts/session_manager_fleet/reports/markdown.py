@@ -109,12 +109,12 @@ def _head(summary: Summary) -> str:
         "| " + " | ".join("---:" for _ in range(len(statuses) + 1)) + " |",
         "| " + " | ".join(f"{number:,}" for number in _counts(summary, statuses)) + " |",
     ]
+    digest = f"Digest of the saved plans, for `apply --digest`: {code(summary.digest)}\n\n" if summary.digest else ""
     return (
         f"## Session Manager: {code(summary.command)} of {counted(totals.targets, 'target')}{state}\n\n"
         f"Run {code(summary.run_id)} of organization {code(summary.organization_id)}{shard}, started "
         f"{summary.started_at:%Y-%m-%d %H:%M} UTC. **{escape(totals_line(summary).partition(': ')[2])}**\n\n"
-        + "\n".join(rows)
-        + "\n\n"
+        f"{digest}" + "\n".join(rows) + "\n\n"
     )
 
 

@@ -28,6 +28,7 @@ from session_manager_fleet.run.results import (
     unfinished as unfinished,
     with_changes as with_changes,
 )
+from session_manager_fleet.run.reviewed_plan import refuse_other_digest as refuse_other_digest
 from session_manager_fleet.run.run_lock import RunLock as RunLock
 from session_manager_fleet.run.signals import handled_signals as handled_signals
 from session_manager_fleet.run.summary import ChangeSetEntry as ChangeSetEntry, Summary as Summary

@@ -47,6 +47,7 @@ from session_manager_fleet.run.existing import (
 )
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan, refuse_other_plan
 from session_manager_fleet.run.saved_plan import (
     PLAN,
     PLAN_JSON,
@@ -125,7 +126,7 @@ class Job:
         target: The target.
         variables: The rendered tfvars.
         settings: Settings that all jobs of the run share.
-        plan_sha256: For an apply, the digest of the saved plan to apply.
+        reviewed: For an apply, the saved plan to apply.
         destroy: For a plan, whether to destroy everything.
         attachments: For an apply and a detachment, what the plan found its deleted policies attached to.
         adopted: What is used as it exists; the tfvars are rendered with it.
@@ -139,7 +140,7 @@ class Job:
     target: Target
     variables: str
     settings: JobSettings
-    plan_sha256: str | None = None
+    reviewed: ReviewedPlan | None = None
     destroy: bool = False
     attachments: tuple[Attachment, ...] = ()
     adopted: tuple[Adoption, ...] = ()
@@ -293,8 +294,9 @@ def _check_plan(job: Job, folder: Path) -> None:
     Raises:
         SavedPlanError: See `check`; or policies would be detached, and this is not confirmed.
     """
+    reviewed = job.reviewed or ReviewedPlan("")
     constraints = PlanConstraints(
-        sha256=job.plan_sha256 or "",
+        sha256=reviewed.sha256,
         origin=job.origin,
         variables=job.variables,
         now=_now(),
@@ -313,9 +315,10 @@ def _check_plan(job: Job, folder: Path) -> None:
 
 def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     _check_plan(job, folder)
-    planned = json.loads((folder / PLAN_JSON).read_text(encoding="utf-8"))
-    if removes_policy(planned):
-        refuse_unreviewed(find_attachments(_session(job), planned), job.attachments)
+    shown = terraform.show(folder / PLAN, folder / LOG)
+    refuse_other_plan(shown, folder, job.target, job.variables, job.reviewed or ReviewedPlan(""))
+    if removes_policy(shown):
+        refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
     _remember(job, job.adopted)
     try:
         outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG)

@@ -27,6 +27,7 @@ from session_manager_fleet.run.results import (
     TargetResult,
     WaveName,
 )
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan, digest_of
 from session_manager_fleet.settings import ToleranceField
 from session_manager_fleet.targets import PolicyException, Shard, SkippedAccount
 
@@ -102,6 +103,8 @@ class RunState:
     _results: dict[str, TargetResult] = field(default_factory=dict)
     _change_sets: dict[str, ChangeSet] = field(default_factory=dict)
     _apply_started: set[str] = field(default_factory=set)
+    _reviewed: dict[str, ReviewedPlan] = field(default_factory=dict)
+    _being_applied: set[str] = field(default_factory=set)
 
     @property
     def results(self) -> list[TargetResult]:
@@ -117,6 +120,11 @@ class RunState:
     def change_sets(self) -> list[ChangeSet]:
         """Every change set of the run."""
         return list(self._change_sets.values())
+
+    @property
+    def digest(self) -> str:
+        """Digest of the saved plans that were reviewed; the same before and after they are applied."""
+        return digest_of(self._reviewed)
 
     @property
     def indeterminate(self) -> set[str]:
@@ -166,6 +174,7 @@ class RunState:
             kept = {"command", "configuration_sha256", "shard", "shards", "wave"}
             self.beginning = self.beginning.model_copy(update={name: getattr(now, name) for name in kept})
             self.finished_at, self.exit_code = None, None
+            self._being_applied.clear()
         elif kind == "change_set":
             change_set = CHANGE_SET.validate_python(event["change_set"])
             if change_set.fingerprint != event["fingerprint"]:
@@ -175,12 +184,18 @@ class RunState:
             key, step = event["target"], Step(event["step"])
             if step is Step.APPLY:
                 self._apply_started.add(key)
+                self._being_applied.add(key)
             self._results[key] = replace(
                 self._results[key], status=Status.UNFINISHED, step=step, failure=None, reason=None
             )
         elif kind == "finished":
             result = RESULT.validate_python(event["result"])
             planned = self._results[result.key]
+            # Between two attempts of an apply, the rest of the reviewed changes is planned: nothing new to review.
+            if result.step is Step.PLAN and result.key not in self._being_applied:
+                self._reviewed.pop(result.key, None)
+                if result.plan_sha256:
+                    self._reviewed[result.key] = ReviewedPlan.of(result)
             result = replace(result, change_set=self._change_sets.get(result.fingerprint or ""))
             follows = result.step is not Step.PLAN
             self._results[result.key] = result.after_plan(planned) if follows else result.after_detaching(planned)

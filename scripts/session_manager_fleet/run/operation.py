@@ -24,6 +24,7 @@ from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Step, TargetResult, exit_code
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Observer, Scheduler
@@ -229,7 +230,7 @@ class Operation:
             target,
             text,
             self.job_settings,
-            planned.plan_sha256 if planned else None,
+            ReviewedPlan.of(planned) if planned else None,
             destroy=self.destroys,
             attachments=planned.attachments if planned else (),
             adopted=adopted,

@@ -90,6 +90,8 @@ class Summary(_Entry):
     """Exit code of the process; null like finished_at."""
     organization_id: OrganizationId
     """As `o-exampleorgid`."""
+    digest: str = ""
+    """SHA-256 digest of the saved plans, which `apply --digest` demands; empty if there are none."""
     shard: ShardName | None = None
     """Shard of the run, as `2/5`."""
     missing_shards: tuple[ShardName, ...] = ()

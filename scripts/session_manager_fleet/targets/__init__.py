@@ -26,3 +26,4 @@ from session_manager_fleet.targets.tfvars_files import (
     renderer_of as renderer_of,
     write_rendered as write_rendered,
 )
+from session_manager_fleet.targets.tfvars_values import values_of as values_of

@@ -93,6 +93,8 @@ def ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
     """The project with a state bucket and a terraform that notes what it is asked to do."""
+    # The stand-in makes no plans; run/test_job.py compares their content.
+    monkeypatch.setattr("session_manager_fleet.run.job.refuse_other_plan", lambda *_: None)
     path = stand_in(TERRAFORM)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(project))

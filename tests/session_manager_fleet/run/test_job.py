@@ -26,6 +26,7 @@ from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, faile
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
 from session_manager_fleet.settings.roles import AccountRole, Roles
 from session_manager_fleet.targets.model import Target
@@ -64,6 +65,7 @@ KEY = {
     "change": {"actions": ["delete"], "before": {"description": "Logs"}, "after": None},
 }
 PLAN = {
+    "variables": {"account_id": {"value": "111122223333"}},
     "resource_changes": [INVOCATION],
     "output_changes": {"preferences": {"actions": ["create"], "after": WANTED, "after_unknown": False}},
 }
@@ -158,7 +160,7 @@ def planned(make: Make, folder: Path, **answers: Any) -> TargetResult:  # noqa: 
 
 
 def test_a_job_can_be_sent_to_another_process() -> None:
-    whole = job(Step.APPLY, plan_sha256="0" * 64, retry_token=3)
+    whole = job(Step.APPLY, reviewed=ReviewedPlan("0" * 64), retry_token=3)
 
     assert pickle.loads(pickle.dumps(whole)) == whole  # noqa: S301 - made right here
 
@@ -271,7 +273,7 @@ def test_what_is_adopted_is_remembered_by_the_apply_and_forgotten_by_the_destruc
     assert (result.status, result.adopted) == (Status.CHANGES, ADOPTED), result.failure
     assert read_adoptions(SETTINGS.backend) == {}
 
-    applying = replace(adopting, step=Step.APPLY, plan_sha256=result.plan_sha256)
+    applying = replace(adopting, step=Step.APPLY, reviewed=ReviewedPlan.of(result))
     assert perform(applying, folder, make()).status is Status.APPLIED
     assert read_adoptions(SETTINGS.backend) == {TARGET.key: ADOPTED}
 
@@ -348,10 +350,10 @@ def test_what_a_policy_is_attached_to_is_listed_detached_and_needs_consent(
 
 
 def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     write_document()
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs={"preferences": WANTED}))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs={"preferences": WANTED}))
 
     assert (result.status, result.verified, result.failure) == (Status.APPLIED, True, None)
     assert retry_tokens() == {}
@@ -359,18 +361,22 @@ def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
 
 @pytest.mark.parametrize("outputs", [{}, {"preferences": None}])
 def test_where_no_preferences_are_managed_nobody_looks(make: Make, folder: Path, outputs: dict[str, Any]) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs=outputs))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs=outputs))
 
     assert (result.status, result.verified) == (Status.APPLIED, None)
 
 
 def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(make: Make, folder: Path) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     write_document(idleSessionTimeout=60)
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256, retry_token=4), folder, make(outputs={"preferences": WANTED}))
+    result = perform(
+        job(Step.APPLY, reviewed=reviewed, retry_token=4),
+        folder,
+        make(outputs={"preferences": WANTED}),
+    )
 
     assert (result.status, result.verified) == (Status.FAILED, False)
     assert result.failure is not None
@@ -383,10 +389,10 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
 
 
 def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Path) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(outputs={"preferences": WANTED}))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs={"preferences": WANTED}))
 
     assert result.failure is not None
     assert result.failure.kind == "verification"
@@ -407,10 +413,10 @@ def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Pat
     ids=["the call failed", "something else failed", "killed"],
 )
 def test_a_call_that_may_have_failed_is_made_again(make: Make, folder: Path, answer: str | None, stored: bool) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     end = f"echo '{answer}'; exit 1" if answer else "kill -9 $$"
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make(apply=end))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(apply=end))
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, "terraform")
@@ -419,9 +425,9 @@ def test_a_call_that_may_have_failed_is_made_again(make: Make, folder: Path, ans
 
 def test_a_failed_destruction_needs_no_retry_token(make: Make, folder: Path) -> None:
     terraform = make(apply=f"echo '{diagnostic('failed', address=str(INVOCATION['address']))}'; exit 1")
-    sha256 = perform(job(Step.PLAN, destroy=True), folder, terraform).plan_sha256
+    reviewed = ReviewedPlan.of(perform(job(Step.PLAN, destroy=True), folder, terraform))
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256, destroy=True), folder, terraform)
+    result = perform(job(Step.APPLY, reviewed=reviewed, destroy=True), folder, terraform)
 
     assert result.status is Status.FAILED
     assert retry_tokens() == {}
@@ -443,13 +449,37 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
 # --- What is refused before anything is touched ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (
+            {"variables": {"account_id": {"value": "444455556666"}}},
+            "other variables than the settings render: account",
+        ),
+        ({"variables": {}}, "other variables than the settings render: account"),
+        ({"resource_changes": [KEY]}, "makes other changes"),
+        ({"configuration": {"root_module": {"resources": ["a provisioner"]}}}, "is not the one that"),
+    ],
+)
+def test_a_plan_that_was_replaced_with_its_digests_is_refused(
+    make: Make, folder: Path, trace: Callable[[], list[str]], other: Mapping[str, Any], words: str
+) -> None:
+    reviewed = ReviewedPlan.of(planned(make, folder))
+
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(plan={**PLAN, **other}))
+
+    assert result.failure is not None
+    assert words in result.failure.message
+    assert "apply" not in trace()
+
+
 @pytest.mark.parametrize("name", ["tfplan", "plan.json", "terraform.tfvars", "terraform.lock.hcl", "bundle.json"])
 def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[[], list[str]], name: str) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     with (folder / name).open("a") as file:
         file.write(" ")
 
-    result = perform(job(Step.APPLY, plan_sha256=sha256), folder, make())
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
 
     assert result.failure is not None
     assert (result.status, result.failure.kind) == (Status.FAILED, "input")
@@ -491,9 +521,9 @@ def test_a_tampered_bundle_is_refused(make: Make, folder: Path, trace: Callable[
 def test_a_plan_that_does_not_fit_any_more_is_refused(
     make: Make, folder: Path, trace: Callable[[], list[str]], change: dict[str, Any], told: str
 ) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
 
-    result = perform(replace(job(Step.APPLY, plan_sha256=sha256), **change), folder, make())
+    result = perform(replace(job(Step.APPLY, reviewed=reviewed), **change), folder, make())
 
     assert result.failure is not None
     assert result.failure.kind == "input"
@@ -502,17 +532,18 @@ def test_a_plan_that_does_not_fit_any_more_is_refused(
 
 
 def test_keys_are_destroyed_only_if_that_is_meant(make: Make, folder: Path, trace: Callable[[], list[str]]) -> None:
-    sha256 = planned(make, folder, plan={**PLAN, "resource_changes": [KEY]}).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder, plan={**PLAN, "resource_changes": [KEY]}))
 
-    refused = perform(job(Step.APPLY, plan_sha256=sha256), folder, make())
+    refused = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
     assert refused.failure is not None
     assert "module.preferences[0].aws_kms_key.logs[0]" in refused.failure.message
     assert "apply" not in trace()
 
     meant = replace(
-        job(Step.APPLY, plan_sha256=sha256), settings=replace(SETTINGS, options=RunOptions(allow_destroy=True))
+        job(Step.APPLY, reviewed=reviewed),
+        settings=replace(SETTINGS, options=RunOptions(allow_destroy=True)),
     )
-    assert perform(meant, folder, make()).status is Status.APPLIED
+    assert perform(meant, folder, make(plan={**PLAN, "resource_changes": [KEY]})).status is Status.APPLIED
 
 
 # --- A state that could not be saved ------------------------------------------------------------------------------
@@ -525,7 +556,7 @@ KEEP_STATE = f"echo state >errored.tfstate; echo '{STATE_LOST}'; exit 1"
 def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
     make: Make, folder: Path, trace: Callable[[], list[str]], step: Step
 ) -> None:
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
     terraform = make(apply=KEEP_STATE)
     terraform.init({"bucket": "b", "workspace_key_prefix": "p/eu-west-1"}, folder / "init.log")
     initialize = "terraform init -reconfigure -backend-config=bucket=b -backend-config=workspace_key_prefix=p/eu-west-1"
@@ -535,7 +566,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
         f"rm {folder}/errored.tfstate",
     )
 
-    lost = perform(job(Step.APPLY, plan_sha256=sha256), folder, terraform)
+    lost = perform(job(Step.APPLY, reviewed=reviewed), folder, terraform)
 
     assert lost.failure is not None
     # Expired credentials are the reason, and do not hide what became of the state.
@@ -550,7 +581,7 @@ def test_a_state_that_could_not_be_saved_is_pushed_before_anything_else(
     assert not is_transient(lost)
 
     done = trace()
-    refused = perform(job(step, plan_sha256=sha256), folder, terraform)
+    refused = perform(job(step, reviewed=reviewed), folder, terraform)
     assert refused.failure is not None
     assert (refused.status, refused.step, refused.failure.kind) == (Status.FAILED, step, "input")
     assert refused.failure.message.startswith(
@@ -582,7 +613,7 @@ def test_a_state_travels_home_from_a_worker_and_the_next_worker_knows_of_it(
     site, home = Site("", {}, 60.0), Path("/runs/1/111122223333/eu-west-1")
 
     planned = remote.perform_remotely(site, job(Step.PLAN), {}, home)
-    apply = job(Step.APPLY, plan_sha256=planned.result.plan_sha256)
+    apply = job(Step.APPLY, reviewed=ReviewedPlan.of(planned.result))
     lost = remote.perform_remotely(site, apply, planned.artifacts or {}, home)
     assert lost.artifacts is not None
     kept = lost.artifacts["errored.tfstate"]
@@ -657,7 +688,7 @@ def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
     )
     write_document(shellProfile={"linux": "shell-canary"})
     result = perform(job(Step.PLAN), folder, terraform)
-    applied = perform(job(Step.APPLY, plan_sha256=result.plan_sha256), folder, terraform)
+    applied = perform(job(Step.APPLY, reviewed=ReviewedPlan.of(result)), folder, terraform)
 
     assert applied.failure is not None
     told = f"{result}{applied}" + (folder / "terraform.log").read_text()
@@ -667,8 +698,8 @@ def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
 
 def test_the_last_retry_token_counts(make: Make, folder: Path) -> None:
     store_retry_token(SETTINGS.backend, TARGET.key, 1, "apply failed")
-    sha256 = planned(make, folder).plan_sha256
+    reviewed = ReviewedPlan.of(planned(make, folder))
 
-    perform(job(Step.APPLY, plan_sha256=sha256, retry_token=1), folder, make(apply="kill -9 $$"))
+    perform(job(Step.APPLY, reviewed=reviewed, retry_token=1), folder, make(apply="kill -9 $$"))
 
     assert retry_tokens() == {TARGET.key: 2}

@@ -34,6 +34,7 @@ from session_manager_fleet.run.results import (
     unfinished,
     with_changes,
 )
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.settings.tolerance import Tolerance
@@ -325,7 +326,7 @@ def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> No
     planned = TargetResult.build(target, Status.CHANGES, Step.PLAN, plan_sha256="ab", attachments=ATTACHED)
     job = operation._job(Step.APPLY, target, planned, again=False)
 
-    assert (job.destroy, job.retry_token, job.plan_sha256, job.verify) == (True, 3, "ab", False)
+    assert (job.destroy, job.retry_token, job.reviewed, job.verify) == (True, 3, ReviewedPlan.of(planned), False)
     assert job.attachments == ATTACHED
     assert job.settings.options.allow_destroy is True
     assert '+3"' in job.variables

@@ -27,6 +27,7 @@ from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, Perfo
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished, with_changes
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.roles import AccountRole, Roles
@@ -159,11 +160,11 @@ class Stage:
             )
 
     def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
-        sha256 = planned.plan_sha256 if planned and step is not Step.PLAN else None
+        reviewed = ReviewedPlan.of(planned) if planned and step is not Step.PLAN else None
         if error := self.impossible.get(target.workspace):
             raise error
         attachments, adopted = (planned.attachments, planned.adopted) if planned else ((), ())
-        return Job(step, target, "", SETTINGS, sha256, attachments=attachments, adopted=adopted, verify=again)
+        return Job(step, target, "", SETTINGS, reviewed, attachments=attachments, adopted=adopted, verify=again)
 
     def journal(self) -> list[dict[str, Any]]:
         """The events of the targets, without what begins and ends the run."""
@@ -646,7 +647,7 @@ def test_a_failed_apply_is_planned_again_and_applied_if_no_more_than_reviewed_is
 
     [result] = stage.apply([planned])
 
-    steps = [(job.step, job.plan_sha256) for job in stage.work.jobs]
+    steps = [(job.step, job.reviewed and job.reviewed.sha256) for job in stage.work.jobs]
     assert [job.verify for job in stage.work.jobs] == [False, True, True][: len(steps)]
     assert steps[:2] == [(Step.APPLY, planned.plan_sha256), (Step.PLAN, None)]
     assert (result.status, result.step, result.attempts) == (status, Step.APPLY, 2)

@@ -24,7 +24,7 @@ from session_manager_fleet.cli.run_flow import (
 from session_manager_fleet.cli.run_options import Running, applying
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
-from session_manager_fleet.run import DESTROY, beginnings, with_changes
+from session_manager_fleet.run import DESTROY, beginnings, refuse_other_digest, with_changes
 from session_manager_fleet.targets import Selection
 
 
@@ -38,11 +38,19 @@ def apply(
         str | None,
         typer.Argument(metavar="RUN", help="Apply the saved plans of this run. Without it: plan, ask, apply."),
     ] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHA256", help="Refuse the run unless its saved plans have this digest, which the review shows."
+        ),
+    ] = None,
 ) -> int:
     """Apply the saved plans of a run, or plan, show and apply after confirmation."""
     console = terminal.make_console()
     if run is not None:
-        return _apply_run(context, run, selection, running, console)
+        return _apply_run(context, run, digest, selection, running, console)
+    if digest is not None:
+        raise InputError("A digest belongs to the saved plans of a run: name the run.", "--digest")
     inventory, selected = load_for_run(context, selection, running, console, refuse_expired=True)
     refuse_unattended(running)
     with start(inventory, "apply", selected, running, console, selection) as operation:
@@ -50,11 +58,14 @@ def apply(
         return ask_and_apply(operation, planned, running, console)
 
 
-def _apply_run(context: typer.Context, run: str, selection: Selection, running: Running, console: Console) -> int:
+def _apply_run(
+    context: typer.Context, run: str, digest: str | None, selection: Selection, running: Running, console: Console
+) -> int:
     if not selection.include.empty or selection.exclude or selection.everything:
         raise InputError("A run already has its targets; only --wave and --shard can narrow them.", "RUN")
     with locked_run(run, running) as (folder, lock):
         state = folder.read()
+        refuse_other_digest(state.digest, digest)
         beginnings.refuse_missing_shards(state)
         waves = dict.fromkeys(result.wave for result in state.results)
         if selection.wave is not None and selection.wave not in waves:

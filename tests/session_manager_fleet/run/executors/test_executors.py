@@ -30,6 +30,7 @@ from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import THREADS, RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
+from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import FILES, MANIFEST, Toolchain
 from session_manager_fleet.run.scheduler import Scheduler
 from session_manager_fleet.settings.roles import AccountRole, Roles
@@ -94,7 +95,11 @@ STAND_IN = """
 case "$1" in
 version) echo '{{"terraform_version": "1.11.4"}}'; exit ;;
 init) echo init >>'{trace}/init'; exit ;;
-show) cat '{plan_json}'; exit ;;
+show)
+  for argument; do plan=$argument; done
+  read -r _ _ account <"$plan"
+  sed "s/ACCOUNT/$account/" '{plan_json}'
+  exit ;;
 esac
 echo "$1 $TF_WORKSPACE $$" >>'{trace}/calls'
 if [ "$1" = plan ]; then
@@ -105,7 +110,8 @@ if [ "$TF_WORKSPACE" = 000000000001 ]; then touch '{trace}/hanging'; sleep 60; f
 echo '{{"type": "outputs", "outputs": {{}}}}'
 """
 PLAN_JSON = """
-{"resource_changes": [{"address": "aws_kms_key.this", "type": "aws_kms_key",
+{"variables": {"account_id": {"value": "ACCOUNT"}},
+ "resource_changes": [{"address": "aws_kms_key.this", "type": "aws_kms_key",
                        "change": {"actions": ["create"], "before": null, "after": {"tags": {}}}}]}
 """
 
@@ -200,8 +206,8 @@ def root(tmp_path: Path) -> Path:
 @contextmanager
 def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
     def job(step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
-        sha256 = planned.plan_sha256 if planned else None
-        return Job(step, target, f"account_id = {target.account.id}\n", job_settings(root), sha256, verify=again)
+        reviewed = ReviewedPlan.of(planned) if planned else None
+        return Job(step, target, f'account_id = "{target.account.id}"\n', job_settings(root), reviewed, verify=again)
 
     yield Scheduler(
         run=run,

@@ -1,0 +1,95 @@
+"""What was reviewed is what is applied: compare the content of a saved plan with its review and its settings.
+
+The digests of a manifest show that files are unchanged. They say nothing of a plan that was replaced together with
+them; its content does.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from session_manager_fleet.changes import change_set_of
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.run.results import TargetResult
+from session_manager_fleet.run.saved_plan import PLAN_JSON, SavedPlanError
+from session_manager_fleet.targets import Target, values_of
+
+
+@dataclass(frozen=True)
+class ReviewedPlan:
+    """A saved plan as the journal of its run has it.
+
+    Attributes:
+        sha256: Digest of its manifest.
+        fingerprint: Fingerprint of its change set; empty if it was not recorded.
+        attachments: What the policies that it deletes are attached to, which is detached.
+    """
+
+    sha256: str
+    fingerprint: str = ""
+    attachments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, planned: TargetResult) -> Self:
+        """Return the saved plan of a target's result."""
+        attachments = sorted(str(attachment) for attachment in planned.attachments)
+        return cls(planned.plan_sha256 or "", planned.fingerprint or "", tuple(attachments))
+
+
+def digest_of(plans: Mapping[str, ReviewedPlan]) -> str:
+    """Return the SHA-256 digest of the saved plans of a run, by the key of the target; empty if there are none."""
+    if not plans:
+        return ""
+    content = [[key, plan.sha256, plan.fingerprint, plan.attachments] for key, plan in sorted(plans.items())]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def refuse_other_digest(found: str, demanded: str | None) -> None:
+    """Refuse a run whose saved plans are not those whose digest the reviewer saw.
+
+    Raises:
+        InputError: The digests differ.
+    """
+    if demanded is not None and not hmac.compare_digest(demanded.encode(), found.encode()):
+        raise InputError(
+            f"The saved plans of this run have the digest {found or '(none)'}, not the one that was reviewed. "
+            "Review the run again, or get the run that was reviewed.",
+            "--digest",
+        )
+
+
+def refuse_other_plan(
+    shown: Mapping[str, Any], folder: Path, target: Target, variables: str, reviewed: ReviewedPlan
+) -> None:
+    """Refuse a saved plan whose content is not what was reviewed and what the settings render.
+
+    Args:
+        shown: The saved plan, read now (`terraform show -json`).
+        folder: Folder of the target, with the plan as it was read for the review.
+        target: The target.
+        variables: The tfvars as rendered now.
+        reviewed: The plan as the journal has it.
+
+    Raises:
+        SavedPlanError: The first difference.
+    """
+    rendered = values_of(variables)
+    planned = {name: entry.get("value") for name, entry in shown.get("variables", {}).items()}
+    # A variable that is not rendered has its default, which is part of the configuration.
+    other = sorted(name for name, value in rendered.items() if name not in planned or planned[name] != value)
+    if other:
+        raise SavedPlanError(
+            f"The saved plan was made with other variables than the settings render: {', '.join(other)}. Plan again."
+        )
+    fingerprint = change_set_of(shown, target).fingerprint
+    if reviewed.fingerprint and fingerprint != reviewed.fingerprint:
+        raise SavedPlanError(
+            f"The saved plan makes other changes ({fingerprint}) than those that were reviewed "
+            f"({reviewed.fingerprint}). Plan again."
+        )
+    if json.loads((folder / PLAN_JSON).read_bytes()) != shown:
+        raise SavedPlanError(f"The saved plan is not the one that {folder / PLAN_JSON} shows. Plan again.")
