@@ -327,7 +327,7 @@ def test_what_a_policy_is_attached_to_is_listed_detached_and_needs_consent(
     result = planned(make, folder, plan=REMOVAL)
     assert result.attachments == ATTACHED
     consent = replace(SETTINGS, options=RunOptions(allow_destroy=True))
-    applying = job(Step.APPLY, plan_sha256=result.plan_sha256, attachments=ATTACHED)
+    applying = job(Step.APPLY, reviewed=ReviewedPlan.of(result), attachments=ATTACHED)
 
     for step in (Step.DETACH, Step.APPLY):
         refused = perform(replace(applying, step=step), folder, make())
@@ -335,13 +335,13 @@ def test_what_a_policy_is_attached_to_is_listed_detached_and_needs_consent(
         assert "would detach the policy Sessions from role WebServer" in refused.failure.message
     assert done == []
 
-    detached = perform(replace(applying, step=Step.DETACH, settings=consent), folder, make())
+    detached = perform(replace(applying, step=Step.DETACH, settings=consent), folder, make(plan=REMOVAL))
     assert (detached.status, detached.step, detached.detached) == (Status.UNFINISHED, Step.DETACH, ATTACHED)
     assert tuple(done) == ATTACHED
-    assert perform(replace(applying, settings=consent), folder, make()).status is Status.APPLIED
+    assert perform(replace(applying, settings=consent), folder, make(plan=REMOVAL)).status is Status.APPLIED
 
     attached.append(replace(ATTACHED[0], name="Late"))
-    late = perform(replace(applying, settings=consent), folder, make())
+    late = perform(replace(applying, settings=consent), folder, make(plan=REMOVAL))
     assert late.failure is not None
     assert "was attached to role Late after the plan was made" in late.failure.message
 
