@@ -24,7 +24,7 @@ _NO_HASH = ("UNSIGNED-PAYLOAD", "STREAMING-")
 
 
 class Secret(NamedTuple):
-    """What the owner of an access key knows: the secret access key, and the session token, empty for a user's key."""
+    """The secret access key, and the session token of temporary credentials; that of a user's key is empty."""
 
     secret_access_key: str
     session_token: str

@@ -1,4 +1,4 @@
-"""What AWS refuses and moto lets pass, one module per service; docs/sandbox.md lists each refusal with its source.
+"""Refusals of AWS that moto lacks, one module per service; docs/sandbox.md lists each refusal with its source.
 
 A module holds `REFUSALS`: pairs of an action, such as `iam:AttachRolePolicy`, and a function that raises AWS's error.
 """

@@ -1,6 +1,6 @@
 r"""Make foreign text safe for the place where it is shown; there is one function for each kind of place.
 
-Names of accounts and units, tags, errors of AWS and Terraform, and everything in a journal are foreign: somebody else
+Names of accounts and units, tags, errors of AWS and Terraform, and everything in a journal are foreign: others
 chose them. Characters are replaced by their escapes, as `\x1b`, `\u202e` or `\n`, never left out, so that readers see
 that something was there. JSON, XML and HTML have escapes of their own, which lose nothing.
 

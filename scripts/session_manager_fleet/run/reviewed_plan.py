@@ -1,4 +1,4 @@
-"""What was reviewed is what is applied: compare the content of a saved plan with its review and its settings.
+"""Compare the content of a saved plan with its review and its settings: only what was reviewed is applied.
 
 The digests of a manifest show that files are unchanged. They say nothing of a plan that was replaced together with
 them; its content does.

@@ -307,6 +307,7 @@ def test_an_adopted_log_group_without_a_key_is_refused_where_it_has_to_be_encryp
 
 ATTACHED = (Attachment("arn:aws:iam::111122223333:policy/Sessions", "role", "WebServer"),)
 REMOVAL = {
+    "variables": {"account_id": {"value": "111122223333"}},
     "resource_changes": [
         {
             "mode": "managed",
@@ -314,7 +315,7 @@ REMOVAL = {
             "address": "module.instance_policy[0].aws_iam_policy.this",
             "change": {"actions": ["delete"], "before": {"arn": ATTACHED[0].policy_arn}, "after": None},
         }
-    ]
+    ],
 }
 
 
