@@ -4,8 +4,8 @@ Only names that a plan creates are asked for, so a plan without new resources co
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -13,12 +13,11 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.errors import InputError, Problem
-from session_manager_fleet.terraform import Adoption, Kind
 
 PUBLIC_SHARING = "aws_ssm_service_setting"
 LOG_GROUP, ALIAS = "aws_cloudwatch_log_group", "aws_kms_alias"
 _KEY = "aws_kms_key"
-_BLOCKED, _ENABLED = "Disable", "Enabled"
+_BLOCKED, ENABLED = "Disable", "Enabled"
 _INDEX = re.compile(r"\[[^\]]*\]")
 
 # Errors that say that there is no such thing.
@@ -109,93 +108,6 @@ def creates_anything(plan: Mapping[str, Any]) -> bool:
     return any(entry["type"] in _KINDS and entry["change"]["actions"] == ["create"] for entry in changes)
 
 
-def adoptions_of(found: Iterable[Existing], allowed: Collection[Kind]) -> tuple[Adoption, ...]:
-    """Return what is to be used as it is, of the allowed kinds."""
-    by_address = {_place(each.address): each for each in found}
-    adoptions: list[Adoption] = []
-    for place, kind in _ADOPTABLE.items():
-        each = by_address.get(place)
-        if each is None or kind not in allowed or each.unusable:
-            continue
-        # The log group brings its own key.
-        if kind != "logs_key" or not any(adoption.kind == "log_group" for adoption in adoptions):
-            adoptions.append(Adoption(kind, each.name, each.key_arn if each.type == ALIAS else ""))
-    return tuple(adoptions)
-
-
-def still_there(session: boto3.Session, adoptions: Iterable[Adoption]) -> tuple[Adoption, ...]:
-    """Return those adoptions whose resources are still there; a key may be another one by now.
-
-    Raises:
-        AccessError: AWS refuses to answer.
-    """
-    found = []
-    for adoption in adoptions:
-        with translated_errors(f"ask whether {adoption.name} is still there"):
-            if adoption.kind == "log_group":
-                there: Adoption | None = adoption if log_group(session, adoption.name) else None
-            elif adoption.kind == "public_sharing":
-                there = adoption if is_sharing_blocked(session, adoption.name) else None
-            else:
-                there = _key_still_there(session, adoption)
-        if there is not None:
-            found.append(there)
-    return tuple(found)
-
-
-def _key_still_there(session: boto3.Session, adoption: Adoption) -> Adoption | None:
-    try:
-        arn, state = key_of_alias(session, adoption.name)
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in _MISSING:
-            raise
-        return None
-    return replace(adoption, key_arn=arn) if state == _ENABLED else None
-
-
-def unusable_keys(session: boto3.Session, region: str, adoptions: Iterable[Adoption]) -> list[Problem]:
-    """Return adopted keys that CloudWatch Logs may not use as problems: it would refuse the log group.
-
-    Raises:
-        AccessError: AWS refuses to answer.
-    """
-    problems = []
-    for adoption in (adoption for adoption in adoptions if adoption.kind == "logs_key"):
-        with translated_errors(f"read the policy of the key {adoption.key_arn}"):
-            policy = _client(session, "kms").get_key_policy(KeyId=adoption.key_arn, PolicyName="default")["Policy"]
-        if f"logs.{region}." not in policy:
-            problems.append(
-                Problem(
-                    f"The key {adoption.key_arn} behind {adoption.name} does not name logs.{region}.amazonaws.com in "
-                    "its policy, so CloudWatch Logs refuses to encrypt the log group with it: allow it there, or "
-                    "choose another names.logs_key_alias."
-                )
-            )
-    return problems
-
-
-def unencrypted(session: boto3.Session, adoptions: Iterable[Adoption]) -> list[Problem]:
-    """Return adopted log groups without a KMS key as problems: the agent would refuse every session.
-
-    Raises:
-        AccessError: AWS refuses to answer.
-    """
-    problems = []
-    for name in (adoption.name for adoption in adoptions if adoption.kind == "log_group"):
-        with translated_errors(f"read the log group {name}"):
-            group = log_group(session, name)
-        if group is not None and not group.get("kmsKeyId"):
-            problems.append(
-                Problem(
-                    f"The log group {name}, which is used as it is, has no KMS key, and "
-                    "preferences.cloudwatch.encryption_enabled makes the agent refuse sessions then: give it one "
-                    f"(aws logs associate-kms-key --log-group-name {name} --kms-key-id KEY_ARN), or set "
-                    "preferences.cloudwatch.encryption_enabled: false."
-                )
-            )
-    return problems
-
-
 class ExistingError(InputError):
     """A plan would create what exists.
 
@@ -210,7 +122,7 @@ class ExistingError(InputError):
 
 def problem_of(found: Existing) -> Problem:
     """Return what exists as a problem, with the ways out."""
-    ways_out = _WAYS_OUT.get(_place(found.address), _OTHER_WAYS_OUT)
+    ways_out = _WAYS_OUT.get(place_of(found.address), _OTHER_WAYS_OUT)
     return Problem(
         f"The {found} exists already, but not in this Terraform state: {ways_out}, import it with the "
         "commands below (a destroy then deletes it), or delete it."
@@ -227,7 +139,7 @@ def _look(session: boto3.Session, entry: Mapping[str, Any], created: set[str]) -
         try:
             answer = kind.look(session, planned)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in _MISSING:
+            if not is_missing(error):
                 raise
             return None
     if answer is None:
@@ -238,13 +150,19 @@ def _look(session: boto3.Session, entry: Mapping[str, Any], created: set[str]) -
     )
 
 
-def _client(session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - a client of any service
+def is_missing(error: ClientError) -> bool:
+    """Tell whether an error says that there is no such thing."""
+    return error.response.get("Error", {}).get("Code") in _MISSING
+
+
+def client_of(session: boto3.Session, service: str) -> Any:  # noqa: ANN401 - a client of any service
+    """Return a client."""
     return session.client(service, config=CLIENT_CONFIG)  # type: ignore[call-overload]
 
 
 def log_group(session: boto3.Session, name: str) -> Mapping[str, Any] | None:
     """Return a log group as CloudWatch Logs describes it; None if there is none."""
-    pages = _client(session, "logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    pages = client_of(session, "logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
     return next((group for page in pages for group in page["logGroups"] if group["logGroupName"] == name), None)
 
 
@@ -254,13 +172,13 @@ def key_of_alias(session: boto3.Session, name: str) -> tuple[str, str]:
     Raises:
         ClientError: There is no such alias.
     """
-    key = _client(session, "kms").describe_key(KeyId=name)["KeyMetadata"]
+    key = client_of(session, "kms").describe_key(KeyId=name)["KeyMetadata"]
     return key["Arn"], key["KeyState"]
 
 
 def is_sharing_blocked(session: boto3.Session, setting_id: str) -> bool:
     """Tell whether the public sharing of documents is blocked; `setting_id` is the id or the ARN of the setting."""
-    setting = _client(session, "ssm").get_service_setting(SettingId=setting_id)["ServiceSetting"]
+    setting = client_of(session, "ssm").get_service_setting(SettingId=setting_id)["ServiceSetting"]
     return bool(setting["SettingValue"] == _BLOCKED)
 
 
@@ -274,7 +192,7 @@ def _log_group(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
 
 def _alias(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     arn, state = key_of_alias(session, planned["name"])
-    return planned["name"], arn, "" if state == _ENABLED else f"which is {state}"
+    return planned["name"], arn, "" if state == ENABLED else f"which is {state}"
 
 
 def _setting(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
@@ -283,54 +201,54 @@ def _setting(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
 
 
 def _parameter(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    _client(session, "ssm").get_parameter(Name=planned["name"])
+    client_of(session, "ssm").get_parameter(Name=planned["name"])
     return planned["name"], "", ""
 
 
 def _function(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    _client(session, "lambda").get_function_configuration(FunctionName=planned["function_name"])
+    client_of(session, "lambda").get_function(FunctionName=planned["function_name"])
     return planned["function_name"], "", ""
 
 
 def _queue(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    return _client(session, "sqs").get_queue_url(QueueName=planned["name"])["QueueUrl"], "", ""
+    return client_of(session, "sqs").get_queue_url(QueueName=planned["name"])["QueueUrl"], "", ""
 
 
 def _alarm(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     name = planned["alarm_name"]
-    found = _client(session, "cloudwatch").describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
+    found = client_of(session, "cloudwatch").describe_alarms(AlarmNames=[name], AlarmTypes=["MetricAlarm"])
     return (name, "", "") if found["MetricAlarms"] else None
 
 
 def _event_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    _client(session, "events").describe_rule(Name=planned["name"])
+    client_of(session, "events").describe_rule(Name=planned["name"])
     return planned["name"], "", ""
 
 
 def _config_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    found = _client(session, "config").describe_config_rules(ConfigRuleNames=[planned["name"]])
+    found = client_of(session, "config").describe_config_rules(ConfigRuleNames=[planned["name"]])
     return (planned["name"], "", "") if found["ConfigRules"] else None
 
 
 def _remediation(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     name = planned["config_rule_name"]
-    found = _client(session, "config").describe_remediation_configurations(ConfigRuleNames=[name])
+    found = client_of(session, "config").describe_remediation_configurations(ConfigRuleNames=[name])
     return (name, "", "") if found["RemediationConfigurations"] else None
 
 
 def _document(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    _client(session, "ssm").describe_document(Name=planned["name"])
+    client_of(session, "ssm").describe_document(Name=planned["name"])
     return planned["name"], "", ""
 
 
 def _role(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    _client(session, "iam").get_role(RoleName=planned["name"])
+    client_of(session, "iam").get_role(RoleName=planned["name"])
     return planned["name"], "", ""
 
 
 def _policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     """Look for a policy under any path: IAM knows a name once, whatever its path and case."""
-    pages = _client(session, "iam").get_paginator("list_policies").paginate(Scope="Local")
+    pages = client_of(session, "iam").get_paginator("list_policies").paginate(Scope="Local")
     for page in pages:
         for policy in page["Policies"]:
             if policy["PolicyName"].casefold() == planned["name"].casefold():
@@ -339,7 +257,7 @@ def _policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
 
 
 def _organization_policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    pages = _client(session, "organizations").get_paginator("list_policies").paginate(Filter=planned["type"])
+    pages = client_of(session, "organizations").get_paginator("list_policies").paginate(Filter=planned["type"])
     found = (policy for page in pages for policy in page["Policies"] if policy["Name"] == planned["name"])
     return next(((policy["Id"], "", "") for policy in found), None)
 
@@ -390,15 +308,6 @@ _WAYS_OUT: Mapping[str, str] = {
 _OTHER_WAYS_OUT = _NAME.format("names.function")
 
 
-# What can be used as it is, the log group before its key.
-_ADOPTABLE: Mapping[str, Kind] = {
-    "preferences.aws_cloudwatch_log_group.sessions": "log_group",
-    "preferences.aws_kms_alias.logs": "logs_key",
-    "preferences.aws_kms_alias.session_data": "session_key",
-    "preferences.aws_ssm_service_setting.public_sharing": "public_sharing",
-}
-
-
-def _place(address: str) -> str:
-    """Return an address without indexes and the first `module.`."""
+def place_of(address: str) -> str:
+    """Return an address without indexes and without the first `module.`."""
     return _INDEX.sub("", address).removeprefix("module.")

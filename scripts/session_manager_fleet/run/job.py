@@ -25,6 +25,7 @@ from session_manager_fleet.preferences import (
     verify_preferences,
     writes_preferences,
 )
+from session_manager_fleet.run.adopting import adoptions_of, still_there, unencrypted, unusable_keys
 from session_manager_fleet.run.attachments import (
     Attachment,
     detach,
@@ -37,13 +38,9 @@ from session_manager_fleet.run.diagnosis import is_refusal, why_refused
 from session_manager_fleet.run.existing import (
     Existing,
     ExistingError,
-    adoptions_of,
     creates_anything,
     find_existing,
     problem_of,
-    still_there,
-    unencrypted,
-    unusable_keys,
 )
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult

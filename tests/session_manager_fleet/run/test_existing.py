@@ -11,17 +11,9 @@ import pytest
 from moto import mock_aws
 
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.run import existing as work
-from session_manager_fleet.run.existing import (
-    Existing,
-    adoptions_of,
-    creates_anything,
-    find_existing,
-    problem_of,
-    still_there,
-    unencrypted,
-    unusable_keys,
-)
+from session_manager_fleet.run import adopting, existing as work
+from session_manager_fleet.run.adopting import adoptions_of, still_there, unencrypted, unusable_keys
+from session_manager_fleet.run.existing import Existing, creates_anything, find_existing, problem_of
 from session_manager_fleet.terraform import Adoption, Kind
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
@@ -222,7 +214,7 @@ def test_a_key_that_will_be_deleted_is_not_adopted(session: boto3.Session) -> No
 def test_what_is_adopted_is_looked_for_again(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     key = make_all_keys(session)
     session.client("logs").create_log_group(logGroupName="sessions")
-    monkeypatch.setattr(work, "is_sharing_blocked", lambda _session, setting: setting == "blocked")
+    monkeypatch.setattr(adopting, "is_sharing_blocked", lambda _session, setting: setting == "blocked")
     moved = Adoption("logs_key", "alias/logs", "arn:another")
     adopted = (
         *(Adoption("log_group", name) for name in ("sessions", "gone")),
