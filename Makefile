@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench clean lock
+.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench fuzz clean clean-runs lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -76,6 +76,11 @@ lint-terraform: $(VENV)/.ready
 lint-security: $(CHECKOV_VENV)/.ready
 	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
 
+# Longer on request: make fuzz FUZZ_SECONDS=600
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/.ready ## Read random files of every format for FUZZ_SECONDS each (default 60)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --timeout 0 tests/fuzz
+
 docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
 	$(BIN)/python tools/terraform_docs.py
 	$(BIN)/python tools/architecture.py
@@ -86,13 +91,18 @@ picture: $(VENV)/.ready browser ## Make docs/report.png, the picture of the HTML
 bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run
 	$(BIN)/python tests/bench/bench.py
 
-clean: ## Remove environments, caches and runs
-	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) build runs .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+clean: ## Remove environments and caches; runs/ stays
+	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) build .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A run may hold the only copy of a state that could not be saved.
+clean-runs: ## Remove runs/, unless a state in it was not saved
+	@left=$$(find runs -name errored.tfstate 2>/dev/null); [ -z "$$left" ] || { echo "These states are saved nowhere else; push or remove them first:" >&2; echo "$$left" >&2; exit 1; }
+	rm -rf runs
 
 # The exact versions behind pyproject.toml's ranges, with hashes and without the address of any package index.
 lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
-	$(BIN)/pip install --quiet uv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/uv.txt
 	$(eval COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11)
 	$(COMPILE) --upgrade pyproject.toml --extra test --group build --output-file requirements/test.txt
 	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --extra sandbox --group build --output-file requirements/sandbox.txt

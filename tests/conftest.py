@@ -28,7 +28,7 @@ _SHORT = (
     "session_manager_fleet/cli/test_rollout.py",
     "session_manager_fleet/run/test_job.py",
 )
-_ORDER = ("e2e", "modules", "judges", "aws_sandbox", "session_preferences", "session_manager_fleet", "tools")
+_ORDER = ("e2e", "modules", "judges", "aws_sandbox", "session_preferences", "session_manager_fleet", "fuzz", "tools")
 _HERE = Path(__file__).parent
 
 

@@ -2,8 +2,9 @@
 
 import datetime
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,6 +29,9 @@ CLIENT_CONFIG = Config(
 
 # The form of a region's name; a journal may name one that this version of botocore does not know.
 REGION_FORM = r"[a-z]{2,8}(-[a-z]{1,16}){1,3}-[0-9]{1,2}"
+
+_ENDPOINT = "AWS_ENDPOINT_URL"
+_LONGEST_URL = 200
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 # AWS's message for a wrong signature repeats the signed headers, the session token among them: it is not shown.
@@ -92,6 +96,26 @@ def _core_session(role_arn: str = "") -> botocore.session.Session:
 
     session.register("after-call", name_place)
     return session
+
+
+def endpoint_overrides(environment: Mapping[str, str]) -> list[str]:
+    """Return the places that are called instead of AWS, as `http://127.0.0.1:1234 (AWS_ENDPOINT_URL)`.
+
+    Args:
+        environment: The environment; AWS's variables, and the profile that they name, may hold such places.
+    """
+    if environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return []
+    found = {name: url for name, url in sorted(environment.items()) if name.startswith(_ENDPOINT) and url}
+    with suppress(botocore.exceptions.BotoCoreError, OSError):
+        configured = botocore.session.Session().get_scoped_config().get("endpoint_url")
+        if isinstance(configured, str) and _ENDPOINT not in found:
+            found["endpoint_url of the AWS profile"] = configured
+    return [f"{_without_credentials(url)} ({name})" for name, url in found.items()]
+
+
+def _without_credentials(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)[:_LONGEST_URL]
 
 
 @cache

@@ -3,6 +3,7 @@
 import datetime
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,18 @@ import pytest
 
 from session_manager_fleet import aws
 from session_manager_fleet.accounts.model import MANAGEMENT, Account
-from session_manager_fleet.aws import SCP_DENIES, is_opt_in, new_session, partitions, translated_errors, validity
-from session_manager_fleet.errors import AccessError
+from session_manager_fleet.aws import (
+    SCP_DENIES,
+    endpoint_overrides,
+    is_opt_in,
+    new_session,
+    partitions,
+    translated_errors,
+    validity,
+)
+from session_manager_fleet.cli.app import run as command
+from session_manager_fleet.errors import AccessError, InputError
+from session_manager_fleet.settings import load_settings
 from session_manager_fleet.settings.roles import AccountRole
 from session_manager_fleet.targets.session import account_session
 
@@ -146,3 +157,56 @@ def test_credentials_of_a_profile_with_a_process_are_renewed(monkeypatch: pytest
 
     assert validity().renewed
     assert str(validity()) == "renewed automatically (custom-process)"
+
+
+def test_places_that_are_called_instead_of_aws_are_named_without_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert endpoint_overrides({}) == []
+    url = {"AWS_ENDPOINT_URL": "http://user:secret@127.0.0.1:1", "AWS_ENDPOINT_URL_STS": "http://[::1]:2", "AWS_X": "x"}
+    assert endpoint_overrides(url) == [
+        "http://127.0.0.1:1 (AWS_ENDPOINT_URL)",
+        "http://[::1]:2 (AWS_ENDPOINT_URL_STS)",
+    ]
+    assert endpoint_overrides({**url, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}) == []
+    config = tmp_path / "config"
+    config.write_text("[default]\nendpoint_url = https://proxy.example\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert endpoint_overrides({}) == ["https://proxy.example (endpoint_url of the AWS profile)"]
+
+
+def test_a_command_says_in_one_line_that_it_calls_something_else(
+    settings_file: Callable[[str], Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings_file("")
+    (config.parent / "accounts.yaml").write_text("accounts: [{id: 111122223333, name: Payments}]")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:18099")
+
+    assert command(["-c", str(config), "targets"]) == 0
+
+    assert capsys.readouterr().err == (
+        "Warning: AWS is called at http://127.0.0.1:18099 (AWS_ENDPOINT_URL) instead of its own endpoints, with your "
+        "credentials.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("AWSControlTowerExecution", "a/../b"),
+        ("AWSControlTowerExecution", "../../../../x"),
+        ("AWSControlTowerExecution", "./x"),
+        ("accounts.yaml}", "accounts.yaml}\n  state: {key_prefix: a//b}"),
+        ("accounts.yaml}", "accounts.yaml}\n  state: {key_prefix: a/}"),
+        ("accounts.yaml}", "accounts.yaml}\n  state: {key_prefix: /a}"),
+        ("accounts.yaml}", "accounts.yaml}\n  state: {key_prefix: a/../b}"),
+    ],
+)
+def test_names_that_become_paths_in_aws_have_no_empty_parts_and_no_dots(
+    settings_file: Callable[[str], Path], change: tuple[str, str]
+) -> None:
+    config = settings_file("")
+    config.write_text(config.read_text().replace(*change))
+
+    with pytest.raises(InputError, match=r"write (the name of a role|a prefix without a slash)"):
+        load_settings(config)

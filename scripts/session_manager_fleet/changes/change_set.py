@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
 from session_manager_fleet.changes.known_input import with_known_input
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, Placeholders
+from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.targets import Target
 
 # Order and symbols of actions, the destructive ones first; terraform's own symbols where it has one.
@@ -153,7 +154,17 @@ def change_set_of(plan: Mapping[str, Any], target: Target) -> ChangeSet:
     Args:
         plan: The plan; https://developer.hashicorp.com/terraform/internals/json-format describes it.
         target: The target of the plan; its account and regions become placeholders.
+
+    Raises:
+        TerraformError: The plan has another form.
     """
+    try:
+        return _normalized(plan, target)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise TerraformError("Terraform shows this plan in a form that this version does not read.") from error
+
+
+def _normalized(plan: Mapping[str, Any], target: Target) -> ChangeSet:
     entries = [with_known_input(entry, plan) for entry in plan.get("resource_changes", [])]
     names = Placeholders(target.account.id, target.region, target.home_region, entries)
     found = [(action, names.text(entry["address"]), entry) for entry in entries if (action := _action(entry))]

@@ -3,6 +3,7 @@
 import datetime
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.accounts import Matcher, ou_matches
+from session_manager_fleet.aws import endpoint_overrides
 from session_manager_fleet.cli import hints
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import counted, terminal, visible
@@ -90,10 +92,12 @@ class Source:
     Attributes:
         config: organization.yaml.
         read_from: Saved accounts to use instead of the configured source.
+        emulated: The command itself set the endpoints, of the emulated organization.
     """
 
     config: Path
     read_from: Path | None = None
+    emulated: bool = False
 
 
 def _selection(
@@ -186,6 +190,10 @@ def load_inventory(source: Source, *, with_tags: bool = False, refuse_expired: b
         InputError: The settings or the source of the accounts are invalid, or an exception has expired.
         AccessError: The Organizations API is not accessible.
     """
+    errors = terminal.make_console(stderr=True)
+    if not source.emulated and (places := endpoint_overrides(os.environ)):
+        note = f"AWS is called at {', '.join(places)} instead of its own endpoints, with your credentials."
+        errors.print(f"[yellow]Warning:[/yellow] {escape(visible(note))}", soft_wrap=True)
     try:
         inventory = Inventory.load(source.config, with_tags=with_tags, read_from=source.read_from)
     except InputError as error:
@@ -194,7 +202,6 @@ def load_inventory(source: Source, *, with_tags: bool = False, refuse_expired: b
         raise
     if refuse_expired:
         register.refuse_expired(inventory.settings, today())
-    errors = terminal.make_console(stderr=True)
     for warning in warnings_of(inventory):
         errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
     return inventory

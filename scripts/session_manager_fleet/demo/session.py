@@ -1,12 +1,13 @@
 """Run an emulated organization for the duration of a command, with settings for it."""
 
+import fcntl
 import hashlib
 import os
 import secrets
 import shlex
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,16 @@ from aws_sandbox.emulator import Sandbox
 from aws_sandbox.model import SandboxAccount, SandboxError, SandboxOrganization, default_organization
 from session_manager_fleet.accounts import MANAGEMENT, ROOT, Account, deployment_role, from_lza
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
-from session_manager_fleet.files import make_private_folder, write_private
+from session_manager_fleet.files import make_private_folder, open_private, write_private
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import load_settings
 from session_manager_fleet.terraform import ROOT_MODULE, StateBackend, child_environment, processes
 
 _EXAMPLE = ROOT_MODULE.path / "examples" / "organization" / "organization.yaml"
+
+_FOLDER = "sandbox-"
+# Locked as long as the folder is in use.
+_IN_USE = "in-use"
 
 # Terraform needs no time to save states: the organization ends with the command.
 _INTERRUPT_SECONDS = 3.0
@@ -77,8 +82,11 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
     """
     organization = default_organization() if lza is None else _organization_of(lza)
     processes.guard_children(_INTERRUPT_SECONDS)
-    folder = runs / f"sandbox-{secrets.token_hex(3)}"
+    _remove_left_behind(runs)
+    folder = runs / f"{_FOLDER}{secrets.token_hex(3)}"
     make_private_folder(folder)
+    in_use = open_private(folder / _IN_USE, os.O_RDWR)
+    fcntl.flock(in_use, fcntl.LOCK_EX)
     tell(f"Starting an emulated organization with {len(organization.accounts)} accounts…")
     try:
         with Sandbox.start(organization, folder, enforce_iam=True) as sandbox, _environment(sandbox.environment()):
@@ -92,6 +100,20 @@ def sandboxed(lza: Path | None, runs: Path, tell: Callable[[str], None]) -> Iter
         raise DemoError(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(in_use)
+
+
+def _remove_left_behind(runs: Path) -> None:
+    """Remove the folders of emulated organizations whose command was killed; the kernel has released their locks."""
+    for path in runs.glob(f"{_FOLDER}*/{_IN_USE}"):
+        with suppress(OSError):
+            handle = open_private(path, os.O_RDWR)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not path.parent.is_symlink():
+                    shutil.rmtree(path.parent, ignore_errors=True)
+            finally:
+                os.close(handle)
 
 
 def _organization_of(lza: Path) -> SandboxOrganization:

@@ -27,7 +27,7 @@ _FORMS = (
     ("^[a-z0-9][a-z0-9", "write a bucket name: 3 to 63 lower-case letters, digits, dots or hyphens"),
     (")*[A-Za-z0-9+=,.@_-]{1,64}$", "write the name of a role, or its path and name, such as platform/Deploy; no ARN"),
     ("^([A-Za-z0-9_.=-]+(/", "write a prefix without a slash at either end, such as sessions/prod"),
-    ("^[A-Za-z0-9_-][A-Za-z0-9_/-]*$", "write a prefix, such as session-manager"),
+    ("^[A-Za-z0-9_-]+(/", "write a prefix without a slash at either end, such as session-manager"),
     ("^$|", "write the name of an operating system user, such as operator"),
     ("\\S", "write a text that is not blank"),
     ("%", "write a number, or a percentage such as 5%"),

@@ -26,10 +26,14 @@ def _session_duration(duration: str) -> str:
     return duration
 
 
+# A part of the path that is dots only would name another folder wherever the path became one.
+_ROLE_NAME = r"^([A-Za-z0-9+=,.@_-]*[A-Za-z0-9+=,@_-][A-Za-z0-9+=,.@_-]*/)*[A-Za-z0-9+=,.@_-]{1,64}$"
+
+
 class AccountRole(StrictModel):
     """A role in every account."""
 
-    name: str = Field(pattern=r"^([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$", max_length=512)
+    name: str = Field(pattern=_ROLE_NAME, max_length=512)
     """Name of the role, or path and name; no ARN."""
     external_id: str | None = Field(None, pattern=r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$")
     """External id that its trust policy requires."""

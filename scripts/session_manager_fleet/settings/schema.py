@@ -53,7 +53,7 @@ class State(StrictModel):
     """Name of the bucket; by default session-manager-state-<account of the caller>."""
     region: Region | None = None
     """Region of the bucket; by default the home region."""
-    key_prefix: str = Field("session-manager", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_/-]*$")
+    key_prefix: str = Field("session-manager", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     """Prefix of the object keys of all states."""
     kms_key_arn: KmsKeyArn | None = None
     """KMS key that encrypts the states."""

@@ -88,12 +88,14 @@ class Messages:
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def take(self, line: str) -> str:
-        """Read one line of `-json` output and return it as a line of the log."""
+        """Read one line of `-json` output and return it as a line of the log; one of another form stays as it is."""
         try:
-            message = json.loads(line)
-            kind = message["type"]
-        except (ValueError, KeyError, TypeError):
+            return self._take(json.loads(line))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return self.hide(line)
+
+    def _take(self, message: Mapping[str, Any]) -> str:
+        kind = message["type"]
         if kind == "diagnostic":
             text = self.hide(_diagnostic(message["diagnostic"]))
             if message["diagnostic"].get("severity") == "error":

@@ -36,7 +36,7 @@ def demo(
     prerequisites.refuse_missing(prerequisites.examine(prerequisites.of_machine(os.environ, running.runs)))
     with demonstration.sandboxed(lza, running.runs, console.print) as sandbox:
         console.print(f"[bold]1. Discover[/bold] {escape(sandbox.organization.name)}")
-        inventory, selected = load(Source(sandbox.config), Selection(everything=True), console)
+        inventory, selected = load(Source(sandbox.config, emulated=True), Selection(everything=True), console)
         terminal.print_targets(console, selected.targets)
         console.print("\n[bold]2. Plan[/bold]")
         with start(inventory, "demo", selected, running, console) as operation:

@@ -1,0 +1,337 @@
+"""Every format that is read, with files that were valid until somebody changed them: accounts or a refusal, no bug.
+
+`make test` reads a fixed number of them. `make fuzz` goes on for FUZZ_SECONDS for each format, from another beginning
+every time; a failure prints the seed and the smallest file that it found.
+"""
+
+# ruff: noqa: E501 - the examples of files have lines as long as such files have
+
+import datetime
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings, strategies
+
+from session_manager_fleet.accounts import deployment_role, from_file, from_lza, from_saved
+from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.changes import change_set_of
+from session_manager_fleet.errors import FleetError
+from session_manager_fleet.reports import REPORTS
+from session_manager_fleet.run.folder import JOURNAL, RunFolder
+from session_manager_fleet.run.merge import read_parts
+from session_manager_fleet.run.run_lock import RunLock
+from session_manager_fleet.run.saved_plan import MANIFEST, Origin, PlanConstraints, Toolchain, check
+from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.targets import EVERYTHING, Inventory, render, renderer_of
+from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.output import Messages
+from session_manager_fleet.terraform.state_locks import _parse as parse_lock
+
+FLEET = Path(__file__).parents[1] / "session_manager_fleet"
+RUNS = FLEET / "run" / "golden"
+EXAMPLES = 40
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
+TARGET = Target(Account("111122223333", "Payments"), "eu-west-1", "eu-west-1")
+NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
+
+CONFIG = b"""schema_version: 1
+organization:
+  id: o-exampleorgid
+  home_region: eu-west-1
+  regions: [eu-west-1, us-east-1]
+  deployment_role: {name: a/Deploy, external_id: some-id}
+  accounts: {source: file, path: accounts.yaml}
+  state: {key_prefix: states}
+defaults: &d {tags: {team: x}, preferences: {idle_session_timeout: 20}}
+overrides:
+- {match: {accounts: ['Pay*'], ou: 'Work/**', regions: [us-east-1], tags: {a: b}}, set: {<<: *d, tags: null}}
+exceptions:
+- {match: {accounts: [222233334444]}, skip: [config_rule], owner: o, reason: r, expires: 2099-01-31}
+waves:
+- {name: canary, match: {ou: Work}, max_failures: 5%}
+- {name: all}
+"""
+ACCOUNTS = b"""accounts:
+- {id: 111122223333, name: Payments, email: a@example.com, ou: Work/Prod, state: ACTIVE, tags: {a: b}}
+- {id: "222233334444", name: Log Archive, ou: Security, role: log-archive}
+- {id: 333344445555, name: '# Old', state: SUSPENDED}
+"""
+CSV = b'id,name,email,ou,state,role,tag:a\r\n111122223333,"Pay, Inc",a@x,Work/Prod,ACTIVE,,b\r\n222233334444,Log,,,,audit,\r\n'
+LZA = {
+    "accounts-config.yaml": b"""mandatoryAccounts:
+- {name: Management, email: M@x, organizationalUnit: Root}
+workloadAccounts:
+- &w {name: Web, email: w@x, organizationalUnit: "{{ Unit }}", tags: [{key: a, value: b}]}
+- {<<: *w, email: v@x, name: Other, enableGovCloud: true}
+accountIds: [{email: m@x, accountId: 100000000001}, {email: w@x, accountId: "111122223333"}, {email: v@x, accountId: '222233334444'}]
+""",
+    "organization-config.yaml": b"enable: true\norganizationalUnits:\n- {name: Work}\n- {name: Work/Prod, ignore: true}\n",
+    "global-config.yaml": b"""homeRegion: eu-west-1
+enabledRegions: [eu-west-1, '{{Second}}']
+managementAccountAccessRole: Role
+logging: !include logging.yaml
+""",
+    "logging.yaml": b"sessionManager: {sendToS3: true, excludeAccounts: [Web], excludeRegions: []}\n",
+    "replacements-config.yaml": b"""globalReplacements:
+- {key: Unit, value: Work}
+- {key: Second, value: [us-east-1]}
+- {key: P, type: SSM, path: /p}
+""",
+}
+PLAN = json.dumps(
+    {
+        "format_version": "1.2",
+        "resource_changes": [
+            {
+                "address": 'module.a["x"].aws_kms_key.b',
+                "type": "aws_kms_key",
+                "change": {
+                    "actions": ["delete", "create"],
+                    "before": {"policy": '{"a": [1, "111122223333"]}', "tags": {"a": None}},
+                    "after": {"policy": '{"a": [2]}', "list": [1, {"b": "eu-west-1"}]},
+                    "after_unknown": {"id": True, "list": [False, {"c": True}]},
+                    "before_sensitive": False,
+                    "after_sensitive": {"list": True},
+                    "replace_paths": [["policy"], ["list", 0]],
+                },
+                "action_reason": "replace_because_tainted",
+            }
+        ],
+        "output_changes": {"o": {"actions": ["update"]}},
+    }
+).encode()
+MESSAGES = b"""{"@message":"x","@timestamp":"t","type":"diagnostic","diagnostic":{"severity":"error","summary":"s","detail":"{\\"errorMessage\\": \\"e\\"}","address":"a.b","range":{"filename":"f","start":{"line":1}}}}
+{"@message":"x","type":"change_summary","changes":{"add":1,"operation":"plan"}}
+{"@message":"x","type":"outputs","outputs":{"a":{"value":1}}}
+"""
+LOCK = b'{"ID":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","Who":"a@b","Operation":"OperationTypePlan","Created":"2026-11-26T03:00:00.123456789Z"}'
+TFVARS = b"# Rendered from organization.yaml\naccount_id = 1\n"
+
+# What changes the meaning of a file where it is inserted.
+TOKENS = [
+    *(
+        b'"',
+        b"'",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"(",
+        b":",
+        b": ",
+        b",",
+        b"\n",
+        b"\r\n",
+        b"\\",
+        b"/",
+        b"../",
+        b"*",
+        b"**/",
+        b"?",
+    ),
+    *(
+        b"&a ",
+        b"*d",
+        b"<<: ",
+        b"!include x",
+        b"!!binary ",
+        b"- ",
+        b"#",
+        b"|",
+        b">",
+        b"%",
+        b"\t",
+        b"\0",
+        b"\x1b",
+        b"\xff",
+    ),
+    *(
+        b"null",
+        b"true",
+        b"0",
+        b"-1",
+        b"1e999",
+        b".inf",
+        b"NaN",
+        b"0x",
+        b"1:59:59",
+        b"9" * 30,
+        b"2026-02-30",
+        b"\\ud800",
+    ),
+    *(b"{{", b"}}", b"{{ x }}", "\u202e".encode(), "é".encode(), b"\xef\xbb\xbf", b"[" * 300, b'{"a":' * 300),
+]
+
+
+@strategies.composite
+def changed(draw: strategies.DrawFn, original: bytes) -> bytes:
+    """Change a file in one to four places: insert, remove, replace or repeat."""
+    content = original
+    for _ in range(draw(strategies.integers(1, 4))):
+        start = draw(strategies.integers(0, len(content)))
+        removed = draw(strategies.sampled_from([0, 0, 1, 2, 5, 20, 100]))
+        repeated = content[start : start + draw(strategies.integers(0, 60))]
+        inserted = draw(strategies.sampled_from([repeated, *TOKENS]) | strategies.binary(max_size=4))
+        content = content[:start] + inserted + content[start + removed :]
+    return content
+
+
+def fuzz(original: bytes, read: Callable[[bytes], object]) -> None:
+    """Read changed files until the budget is spent; only expected errors may be raised."""
+    read(original)
+    begun = time.monotonic()
+    for number in itertools.count(time.time_ns() if SECONDS else 0):
+
+        @seed(number)
+        @settings(
+            max_examples=500 if SECONDS else EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(changed(original))
+        def reads(content: bytes) -> None:
+            with suppress(FleetError):
+                read(content)
+
+        reads()
+        if time.monotonic() - begun >= SECONDS:
+            return
+
+
+def at(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """Write the content to a file, then read that."""
+
+    def written(content: bytes) -> object:
+        path.write_bytes(content)
+        return read(path)
+
+    return written
+
+
+def inventory(config: Path) -> None:
+    found = Inventory.load(config)
+    found.check_settings(found.select(EVERYTHING))
+    found.settings.warnings(found.organization, found.home_region, found.regions)
+
+
+def test_organization_yaml(tmp_path: Path) -> None:
+    (tmp_path / "accounts.yaml").write_bytes(ACCOUNTS)
+    fuzz(CONFIG, at(tmp_path / "organization.yaml", inventory))
+
+
+@pytest.mark.parametrize(("name", "content"), [("accounts.yaml", ACCOUNTS), ("accounts.csv", CSV)])
+def test_accounts(tmp_path: Path, name: str, content: bytes) -> None:
+    fuzz(content, at(tmp_path / name, from_file))
+
+
+def test_saved_discoveries(tmp_path: Path) -> None:
+    content = (FLEET / "accounts" / "golden" / "organization.json").read_bytes()
+    fuzz(content, at(tmp_path / "organization.json", from_saved))
+
+
+@pytest.mark.parametrize("name", LZA)
+def test_landing_zones(tmp_path: Path, name: str) -> None:
+    for other, content in LZA.items():
+        (tmp_path / other).write_bytes(content)
+    fuzz(LZA[name], at(tmp_path / name, lambda path: (from_lza(path.parent), deployment_role(path.parent))))
+
+
+def test_journals(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    names = itertools.cycle(REPORTS)
+
+    def read(path: Path) -> None:
+        summary = run.summarize(run.read())
+        REPORTS[next(names)](summary)
+        read_parts([path.parent])
+
+    fuzz((RUNS / "20261124T090005Z-c3d4" / JOURNAL).read_bytes(), at(tmp_path / JOURNAL, read))
+
+
+def test_summaries(tmp_path: Path) -> None:
+    names = itertools.cycle(REPORTS)
+    content = (RUNS / "20261124T090000Z-a1b2" / "summary.json").read_bytes()
+    fuzz(content, at(tmp_path / "summary.json", lambda path: REPORTS[next(names)](Summary.read(path))))
+
+
+def test_manifests_of_saved_plans(tmp_path: Path) -> None:
+    """Whoever changes one may have changed its digest in the journal, too."""
+    saved = RUNS / "saved_plan"
+    for path in saved.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    origin = Origin("1", "r", "w", "b", Toolchain("1", "2", "3", "4"))
+
+    def read(path: Path) -> None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        check(tmp_path, PlanConstraints(digest, origin, "", NOW, datetime.timedelta(days=1), allow_destroy=False))
+
+    def refused(path: Path) -> None:
+        with pytest.raises(FleetError):
+            read(path)
+
+    fuzz((saved / MANIFEST).read_bytes(), at(tmp_path / MANIFEST, refused))
+
+
+def test_plans() -> None:
+    def read(content: bytes) -> None:
+        try:
+            plan = json.loads(content)
+        except (ValueError, RecursionError):
+            return
+        if isinstance(plan, Mapping):
+            change_set_of(plan, TARGET)
+
+    fuzz(PLAN, read)
+
+
+def test_messages_of_terraform() -> None:
+    def read(content: bytes) -> None:
+        messages = Messages(lambda text: text)
+        for line in content.decode("utf-8", "replace").splitlines():
+            messages.take(line)
+
+    fuzz(MESSAGES, read)
+
+
+def test_lock_objects() -> None:
+    fuzz(
+        LOCK,
+        lambda content: (parse_lock(TARGET, content, NOW).is_terraforms, parse_lock(TARGET, content, NOW).age(NOW)),
+    )
+
+
+def test_run_locks(tmp_path: Path) -> None:
+    lock = RunLock.take(tmp_path, "other", [TARGET.key])
+    content = lock.path.read_bytes().replace(TARGET.key.encode(), b"222233334444/eu-west-1")
+    fuzz(content, at(lock.path, lambda _: RunLock.take(tmp_path, "this", [TARGET.key]).release()))
+    lock.release()
+
+
+def test_rendered_files(tmp_path: Path) -> None:
+    (tmp_path / "accounts.yaml").write_bytes(ACCOUNTS)
+    (tmp_path / "organization.yaml").write_bytes(CONFIG)
+    found = Inventory.load(tmp_path / "organization.yaml")
+    renderer, roles = renderer_of(found.settings), found.settings.organization
+    targets = found.select(EVERYTHING).targets[:1]
+
+    def settings_of(target: Target) -> Any:  # noqa: ANN401 - as render takes it
+        return found.settings.effective(target.account, target.region)
+
+    def read(path: Path) -> None:
+        folder = path.parents[1]
+        for file in render(renderer, settings_of, roles.roles, targets, folder, find_stale=True):
+            file.diff()
+
+    path = tmp_path / "rendered" / f"{targets[0].key}.tfvars"
+    path.parent.mkdir(parents=True)
+    fuzz(TFVARS, at(path, read))
