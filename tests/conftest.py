@@ -2,12 +2,14 @@
 
 import signal
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import boto3
 import pytest
 
 from aws_sandbox import Sandbox, default_organization
+from tests import any_machine
 
 # Longest first, so that no process is left alone with minutes of work at the end; then the folders that take longest.
 _LONGEST = (
@@ -31,6 +33,8 @@ _SHORT = (
 _ORDER = ("e2e", "modules", "judges", "aws_sandbox", "session_preferences", "session_manager_fleet", "fuzz", "tools")
 _HERE = Path(__file__).parent
 
+
+any_machine.load()
 
 # The tests interrupt processes, which must not inherit that a background shell ignores Ctrl-C, or nohup hang-ups.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -63,7 +67,12 @@ def _position(item: pytest.Item) -> tuple[int, int]:
 
 
 def _file(item: pytest.Item) -> str:
-    return item.path.relative_to(_HERE).as_posix()
+    return _relative(item.path)
+
+
+@cache
+def _relative(path: Path) -> str:
+    return path.relative_to(_HERE).as_posix()
 
 
 @pytest.fixture(scope="session")

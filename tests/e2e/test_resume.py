@@ -31,7 +31,7 @@ CHANCE = re.compile(
     # Digests of what holds such ids: of policies and of calls.
     r'|(?<=")[0-9]{6,10}(?=")|(?<=_)[0-9a-f]{32}(?=")'
 )
-TARGETS = 12
+TARGETS = 9
 KILLS = 10
 # In the accounts behind the first one is something else than in all others.
 MODELS = ("Plain1", "Management", "Payments", "Webshop", "Legacy")
@@ -259,7 +259,7 @@ def kill_ten_times(commands: Killable) -> str:
 
 
 def one_region() -> SandboxOrganization:
-    """Twelve accounts in one region: terraform is initialized once after each kill."""
+    """Nine accounts in one region: terraform is initialized once after each kill."""
     whole = default_organization()
     active = whole.active_accounts
     more = [

@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import tftest
 from aws_sandbox import Sandbox
 from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from session_manager_fleet.terraform.installation import child_environment, find_terraform
-from session_manager_fleet.terraform.provider_process import attached_provider
-from session_manager_fleet.terraform.root_module import RootModule
+from tests.modules.attached import attachment
 
 REPOSITORY = Path(__file__).parents[2]
+_LOCK_FILE = ".terraform.lock.hcl"
+# Scenarios run at once.
+_installing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Terraform:
     binary: str
     folder: Path
     environment: dict[str, str]
+    installed: Path
+    """A folder with the provider, where nothing is applied."""
 
     def in_workspace(self, name: str) -> "Terraform":
         """The same in a workspace."""
@@ -47,7 +51,7 @@ class Terraform:
             arguments = (*arguments, f"-var-file={file}")
         if command in {"apply", "destroy", "init", "plan"}:
             arguments = ("-input=false", *arguments)
-        with self._provider(command) as attached:
+        with attachment(command, self.folder, self.environment) as attached:
             test.env = {**self.environment, **attached}
             done = test.execute_command(command, *arguments, "-no-color")
         if done.retcode != 0:
@@ -55,8 +59,24 @@ class Terraform:
         return str(done.out)
 
     def init(self, **backend: str) -> None:
-        """Initialize the folder, its backend with these settings."""
-        self.succeed("init", *tftest.parse_args(init_vars=backend))
+        """Initialize the folder, its backend with these settings if there are any.
+
+        Without a backend, only the first folder of all is initialized as a whole: `terraform init` reads the 700 MB of
+        the provider each time. The others get its provider. That each example can be initialized is seen by
+        tools/validate_modules.py.
+        """
+        if backend:
+            self.succeed("init", *tftest.parse_args(init_vars=backend))
+            return
+        with _installing:
+            if not (self.installed / ".terraform").exists():
+                replace(self, folder=self.installed).succeed("init", "-backend=false")
+        data = self.folder / ".terraform"
+        if not data.exists():
+            data.mkdir()
+            (data / "providers").symlink_to(self.installed / ".terraform" / "providers")
+            shutil.copy(self.installed / _LOCK_FILE, self.folder)
+        self.succeed("get")
 
     def plan(self, **variables: object) -> tftest.TerraformPlanOutput:
         """Return the parsed plan; its file stays in the folder, where tftest's own leaks into the temporary one."""
@@ -87,17 +107,6 @@ class Terraform:
         assert errors, failed.value
         return errors
 
-    @contextmanager
-    def _provider(self, command: str) -> Iterator[Mapping[str, str]]:
-        """Attach a provider process to one command, as plans of the rollout do; here, applies too."""
-        if command not in {"plan", "show", "apply", "destroy"}:
-            yield {}
-            return
-        # Configured a second time, for the apply, it stumbles over certificates, which nothing here needs.
-        environment = {name: value for name, value in self.environment.items() if name != "AWS_CA_BUNDLE"}
-        with attached_provider(RootModule(self.folder), self.folder / ".terraform", environment) as provider:
-            yield provider.attachment
-
 
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -115,7 +124,9 @@ def in_account(
     sandbox: Sandbox, configuration: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Terraform]:
     """Terraform in the copy, with credentials of an account."""
-    binary, home = find_terraform(), tmp_path_factory.mktemp("home")
+    binary, home, installed = find_terraform(), tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("installed")
+    for name in ("versions.tf", _LOCK_FILE):
+        shutil.copy(REPOSITORY / name, installed)
     environment = child_environment({**os.environ, **sandbox.environment(), "HOME": str(home)}, home, COLLECT_LATE)
 
     def build(account_id: str) -> Terraform:
@@ -126,7 +137,7 @@ def in_account(
             "AWS_SECRET_ACCESS_KEY": str(credentials.secret_key),
             "AWS_SESSION_TOKEN": str(credentials.token or ""),
         }
-        return Terraform(binary, configuration, {**environment, **keys})
+        return Terraform(binary, configuration, {**environment, **keys}, installed)
 
     return build
 

@@ -118,14 +118,6 @@ def test_guardrails(applied: Callable[..., dict[str, Any]], sandbox: Sandbox) ->
     assert all(statement["Effect"] == "Deny" for statement in statements(content))
 
 
-def test_an_scp_that_is_attached_to_nothing_is_printed_only(caller: Terraform) -> None:
-    (caller.folder / "main.tf").write_text(call("alone", ""), encoding="utf-8")
-    caller.init()
-    plan = caller.plan()
-
-    assert [change for change in plan.get("resource_changes", []) if change["mode"] == "managed"] == []
-
-
 def test_a_longer_scp_than_the_organization_accepts_is_refused_with_what_to_switch_off(caller: Terraform) -> None:
     arguments = f"scp_length_limit = 5120\n{LARGE}"
     (caller.folder / "main.tf").write_text(call("alone", arguments), encoding="utf-8")
@@ -140,21 +132,19 @@ def test_a_longer_scp_than_the_organization_accepts_is_refused_with_what_to_swit
     assert "drift_repair (" in message
 
 
-def test_the_guardrails_fit_an_organization_whose_limit_is_not_raised(caller: Terraform) -> None:
+def test_what_is_attached_to_nothing_is_printed_only_and_fits(caller: Terraform) -> None:
+    """Into an organization whose limit is not raised, and into a boundary with everything on."""
     off = ("subscription_filters", "account_log_policies", "cloudtrail", "config_recorder", "remediation_exceptions")
-    arguments = f"scp_length_limit = 5120\n{LARGE}\ndeny = {hcl(dict.fromkeys(off, False))}"
-    (caller.folder / "main.tf").write_text(
-        call("alone", arguments) + 'output "length" {\nvalue = module.alone.scp_length\n}\n', encoding="utf-8"
+    limited = f"scp_length_limit = 5120\n{LARGE}\ndeny = {hcl(dict.fromkeys(off, False))}"
+    calls = call("alone", "") + call("limited", limited) + call("bounding", "boundary = { enabled = true }")
+    outputs = (
+        'output "limited" {\nvalue = module.limited.scp_length\n}\n'
+        'output "boundary" {\nvalue = length(module.bounding.boundary_json)\n}\n'
     )
+    (caller.folder / "main.tf").write_text(calls + outputs, encoding="utf-8")
     caller.init()
+    plan = caller.plan()
 
-    assert 4000 < caller.plan().outputs["length"] <= 5120
-
-
-def test_the_boundary_fits_with_everything_on(caller: Terraform) -> None:
-    arguments = "boundary = { enabled = true }"
-    output = 'output "length" {\nvalue = length(module.alone.boundary_json)\n}\n'
-    (caller.folder / "main.tf").write_text(call("alone", arguments) + output, encoding="utf-8")
-    caller.init()
-
-    assert caller.plan().outputs["length"] <= 6144
+    assert [change for change in plan.get("resource_changes", []) if change["mode"] == "managed"] == []
+    assert 4000 < plan.outputs["limited"] <= 5120
+    assert plan.outputs["boundary"] <= 6144

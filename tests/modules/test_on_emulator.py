@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from aws_sandbox import Sandbox, default_organization
 from session_manager_fleet.run.executors.capacity import COLLECT_LATE
 from session_manager_fleet.terraform.installation import child_environment, find_terraform
+from tests.modules.attached import attachment
 
 Terraform = Callable[..., subprocess.CompletedProcess[str]]
 TerraformIn = Callable[..., Terraform]
@@ -571,15 +572,16 @@ def terraform_in(
             (folder / name).write_bytes(content)
 
         def run(*command: str, workspace: str = "") -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [binary, *command, "-no-color"],
-                cwd=folder,
-                env={**environment, "TF_WORKSPACE": workspace},
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
+            with attachment(command[0], folder, environment) as attached:
+                return subprocess.run(
+                    [binary, *command, "-no-color"],
+                    cwd=folder,
+                    env={**environment, **attached, "TF_WORKSPACE": workspace},
+                    capture_output=True,
+                    text=True,
+                    timeout=300,
+                    check=False,
+                )
 
         initialized = run("init", *arguments)
         assert initialized.returncode == 0, initialized.stderr
@@ -598,9 +600,25 @@ def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def running(sandbox: Sandbox, enforcing: Sandbox, terraform_in: TerraformIn) -> Iterator[dict[str, Future[None]]]:
     """All scenarios, under way."""
+
+    def play(scenario: Callable[[Sandbox, TerraformIn], None], where: Sandbox) -> None:
+        roots: list[Terraform] = []
+
+        def remembering(*arguments: Any, **options: Any) -> Terraform:  # noqa: ANN401 - those of `terraform_in`
+            roots.append(terraform_in(*arguments, **options))
+            return roots[-1]
+
+        try:
+            scenario(where, remembering)
+        except BaseException:
+            # The other tests of this process use the same organization.
+            for root in roots:
+                root(*DESTROY, workspace=ACCOUNT if where is sandbox else "")
+            raise
+
     with ThreadPoolExecutor() as pool:
         yield {
-            scenario.__name__: pool.submit(scenario, where, terraform_in)
+            scenario.__name__: pool.submit(play, scenario, where)
             for scenario, where in (
                 (what_repairs_drift, sandbox),
                 (the_modules_grant_what_is_needed, enforcing),

@@ -7,7 +7,6 @@ time is spent waiting for AWS.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -468,13 +467,12 @@ def running(
         else:
             folder = tmp_path_factory.mktemp(name)
             (folder / "modules").symlink_to(there.folder / "modules")
-        shutil.copy(there.folder / ".terraform.lock.hcl", folder)
         return Place(session, where, replace(there, folder=folder, environment=environment))
 
     def play(name: str, place: Place) -> None:
         if not (place.terraform.folder / "main.tf").exists():
             place.write(NO_REPAIR)
-        place.terraform.succeed("init", "-input=false")
+        place.terraform.init()
         SCENARIOS[name](place)
 
     # Nobody else plays where IAM is enforced.

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from moto import mock_aws
 
 import session_preferences
+from tests import any_machine
 from tests.session_preferences.account import LOG_GROUP, Account, Clients
 from tools import lambda_package
 
@@ -15,9 +15,7 @@ from tools import lambda_package
 assert Path(session_preferences.__file__).is_relative_to(lambda_package.PACKAGE), session_preferences.__file__
 assert lambda_package.is_current(), "modules/preferences/lambda.zip is stale: run python scripts/package_lambda.py"
 
-# A busy machine is no failure.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+any_machine.load()
 
 
 @pytest.fixture(scope="module")

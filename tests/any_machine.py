@@ -1,0 +1,9 @@
+"""Hypothesis for machines of any speed: a busy one is no failure."""
+
+from hypothesis import HealthCheck, settings
+
+
+def load() -> None:
+    """Let the tests of a process take their time; what is generated stays the same."""
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
