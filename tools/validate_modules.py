@@ -35,7 +35,7 @@ def validate(root: Path) -> Iterator[tuple[Path, TerraformError | None]]:
                 binary=binary, root=RootModule(folder), data_folder=Path(scratch) / str(number), environment=environment
             )
             try:
-                terraform.validate(Path(scratch) / f"{number}.log")
+                terraform.validate(Path(scratch) / f"{number}.log", root / ".terraform.lock.hcl")
             except TerraformError as error:
                 return error
             return None

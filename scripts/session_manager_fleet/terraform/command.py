@@ -7,6 +7,7 @@ attribute into a terraform command.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -154,14 +155,18 @@ class Terraform:
                 )
             raise TerraformError(f"terraform init failed. Log: {log}.", plain_errors(lines))
 
-    def validate(self, log: Path) -> None:
+    def validate(self, log: Path, lock_file: Path | None = None) -> None:
         """Validate the configuration, without backend and credentials.
+
+        Args:
+            log: File for terraform's output.
+            lock_file: Lock file that the provider has to match where the folder has none: validation executes it.
 
         Raises:
             TerraformError: The provider cannot be installed, or the configuration is invalid.
         """
         # Only the root module keeps its lock file; those of modules and examples are not wanted in the repository.
-        with _without_new_lock_file(self.root.lock_file) as locked:
+        with _without_new_lock_file(self.root.lock_file, lock_file) as locked:
             lockfile = "readonly" if locked else None
             self._init(
                 self._command_line.arguments("init", backend=False, input=False, no_color=_FLAG, lockfile=lockfile), log
@@ -391,11 +396,16 @@ def _log_writer(log: Path | None) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _without_new_lock_file(lock_file: Path) -> Iterator[bool]:
-    """Remove the lock file that `terraform init` writes where there was none; yield whether there was one."""
-    existed = lock_file.exists()
-    yield existed
-    if not existed:
+def _without_new_lock_file(lock_file: Path, substitute: Path | None) -> Iterator[bool]:
+    """Remove the lock file that terraform writes, or the substitute, where there was none; yield whether one binds."""
+    if lock_file.exists():
+        yield True
+        return
+    try:
+        if substitute:
+            shutil.copyfile(substitute, lock_file)
+        yield substitute is not None
+    finally:
         lock_file.unlink(missing_ok=True)
 
 

@@ -288,6 +288,21 @@ def test_validation_leaves_the_lock_file_as_it_was(make: Make, tmp_path: Path, l
     assert ("-lockfile=readonly" in (tmp_path / "trace").read_text()) is existed
 
 
+def test_a_folder_without_a_lock_file_is_validated_with_the_provider_of_another(
+    make: Make, tmp_path: Path, log: Path
+) -> None:
+    other = tmp_path / "locked.hcl"
+    other.write_text("locked\n")
+    adapter = make('echo "$*" >>"$TRACE"\ncat .terraform.lock.hcl >>"$TRACE"\n')
+
+    adapter.validate(log, other)
+
+    trace = (tmp_path / "trace").read_text()
+    assert "-lockfile=readonly" in trace
+    assert "locked" in trace
+    assert not (tmp_path / "root" / ".terraform.lock.hcl").exists()
+
+
 def test_an_invalid_configuration_is_reported(make: Make, tmp_path: Path, log: Path) -> None:
     body = 'if [ "$1" = validate ]; then\n' + says("│ Error: Unsupported argument\n│ \n│ on main.tf") + "exit 1\nfi\n"
 

@@ -237,6 +237,11 @@ def test_terraform_refuses_a_package_that_is_not_the_one_of_the_lock_file(
     with pytest.raises(TerraformError, match=r"does not have a checksum of \.terraform\.lock\.hcl"):
         terraform.validate(tmp_path / "log")
 
+    # A module has no lock file: that of the root module counts.
+    (folder / ".terraform.lock.hcl").unlink()
+    with pytest.raises(TerraformError, match=r"does not have a checksum of \.terraform\.lock\.hcl"):
+        terraform.validate(tmp_path / "log", ROOT_MODULE.lock_file)
+
 
 def test_the_provider_of_this_machine_is_installed_with_nothing_set_but_path_and_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
