@@ -65,6 +65,8 @@ module "preferences" {
   }
   check_in_plan = true
 
+  block_public_sharing = true
+
   function = {
     reserved_concurrent_executions = null
     log_retention_in_days          = 365

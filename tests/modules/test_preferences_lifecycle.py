@@ -56,6 +56,11 @@ class Place:
     def ssm(self) -> Any:  # noqa: ANN401 - what the stubs call the client says nothing here
         return self.session.client("ssm")
 
+    def public_sharing(self) -> str:
+        """Whether documents may be shared with everybody, as AWS says it."""
+        setting = self.ssm.get_service_setting(SettingId="/ssm/documents/console/public-sharing-permission")
+        return str(setting["ServiceSetting"]["SettingValue"])
+
     def write(self, arguments: str) -> None:
         """Make the folder a call of the module with these arguments."""
         (self.terraform.folder / "main.tf").write_text(
@@ -332,6 +337,7 @@ def example_complete(place: Place) -> None:
 
     place.apply(**variables)
     live = place.inputs()
+    assert place.public_sharing() == "Disable"
     assert (live["s3BucketName"], live["s3KeyPrefix"]) == (
         bucket,
         f"sessions/{account}/{place.session.region_name}",
@@ -386,6 +392,8 @@ def example_complete(place: Place) -> None:
     assert f"The document {DOCUMENT} differs from the configuration:" in warned
 
     place.destroy(**variables)
+    # As it was: what Terraform did not make is not destroyed either, see tests/e2e/test_existing.py.
+    assert place.public_sharing() == "Enable"
     assert place.inputs()["cloudWatchLogGroupName"] == ""
     place.ssm.delete_document(Name=DOCUMENT)
     sqs.delete_queue(QueueUrl=told)
