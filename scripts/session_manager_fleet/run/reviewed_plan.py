@@ -14,9 +14,12 @@ from typing import Any, Self
 
 from session_manager_fleet.changes import change_set_of
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.files import read_regular
 from session_manager_fleet.run.results import TargetResult
 from session_manager_fleet.run.saved_plan import PLAN_JSON, SavedPlanError
 from session_manager_fleet.targets import Target, values_of
+
+_LARGEST_MEGABYTES = 512
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def refuse_other_digest(found: str, demanded: str | None) -> None:
     Raises:
         InputError: The digests differ.
     """
-    if demanded is not None and not hmac.compare_digest(demanded.encode(), found.encode()):
+    if demanded is not None and not hmac.compare_digest(demanded.encode("utf-8", "surrogateescape"), found.encode()):
         raise InputError(
             f"The saved plans of this run have the digest {found or '(none)'}, not the one that was reviewed. "
             "Review the run again, or get the run that was reviewed.",
@@ -91,5 +94,13 @@ def refuse_other_plan(
             f"The saved plan makes other changes ({fingerprint}) than those that were reviewed "
             f"({reviewed.fingerprint}). Plan again."
         )
-    if json.loads((folder / PLAN_JSON).read_bytes()) != shown:
+    if _shown_then(folder / PLAN_JSON) != shown:
         raise SavedPlanError(f"The saved plan is not the one that {folder / PLAN_JSON} shows. Plan again.")
+
+
+def _shown_then(path: Path) -> Any:  # noqa: ANN401 - any JSON
+    """Return the plan as it was read for the review, or None for a file that holds no plan."""
+    try:
+        return json.loads(read_regular(path, megabytes=_LARGEST_MEGABYTES))
+    except (ValueError, RecursionError):
+        return None

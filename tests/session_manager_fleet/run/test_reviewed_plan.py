@@ -10,7 +10,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
-from session_manager_fleet.run.reviewed_plan import refuse_other_digest
+from session_manager_fleet.run.reviewed_plan import _shown_then, refuse_other_digest
 from session_manager_fleet.targets.model import Target
 
 HOME = "eu-west-1"
@@ -85,3 +85,15 @@ def test_a_run_with_another_digest_is_refused(found: str) -> None:
     refuse_other_digest(found, found)
     with pytest.raises(InputError, match="not the one that was reviewed"):
         refuse_other_digest(found, "cd" * 32)
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"\xff", b"", b"9" * 5_000])
+def test_a_file_that_holds_no_plan_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(content)
+
+    assert _shown_then(tmp_path / "plan.json") is None
+
+
+def test_a_digest_may_be_any_argument() -> None:
+    with pytest.raises(InputError, match="not the one that was reviewed"):
+        refuse_other_digest("ab" * 32, "\udcff\u202e")
