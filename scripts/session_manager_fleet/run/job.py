@@ -33,7 +33,7 @@ from session_manager_fleet.run.attachments import (
     refuse_unreviewed,
     removes_policy,
 )
-from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.refusals.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.diagnosis import is_refusal, why_refused
 from session_manager_fleet.run.existing import (
     Existing,

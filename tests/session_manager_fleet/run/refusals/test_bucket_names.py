@@ -10,7 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from session_manager_fleet.errors import AccessError, InputError
-from session_manager_fleet.run.bucket_names import created_buckets, refuse_taken_names
+from session_manager_fleet.run.refusals.bucket_names import created_buckets, refuse_taken_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
