@@ -13,8 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
-from session_manager_fleet.errors import InputError
-from session_manager_fleet.run.bucket_names import refuse_taken_names
+from session_manager_fleet.run.refusals import Place, examine
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.literals import InvocationTypeType
@@ -480,8 +479,14 @@ def test_names_of_buckets_are_taken_worldwide(enforcing: Sandbox, admin: boto3.S
     with pytest.raises(ClientError) as taken:
         admin.client("s3").create_bucket(Bucket="taken-by-somebody")
     assert taken.value.response["Error"]["Code"] == "BucketAlreadyExists"
-    with pytest.raises(InputError, match="taken-by-somebody already exists in another account"):
-        refuse_taken_names(admin, MEMBER, REGION, ["free-until-now", "taken-by-somebody"])
-    with pytest.raises(InputError, match="taken-by-somebody already exists, but not in this Terraform state"):
-        refuse_taken_names(other, SECOND, REGION, ["taken-by-somebody"])
+    buckets = [
+        {"type": "aws_s3_bucket", "change": {"actions": ["create"], "after": {"bucket": name}}}
+        for name in ("free-until-now", "taken-by-somebody")
+    ]
+    for place, message in (
+        (Place(MEMBER, REGION, lambda: admin), "taken-by-somebody already exists in another account"),
+        (Place(SECOND, REGION, lambda: other), "taken-by-somebody already exists, but not in this Terraform state"),
+    ):
+        ((problem,), _) = examine({"resource_changes": buckets}, place)
+        assert message in problem.message
     other.client("s3").delete_bucket(Bucket="taken-by-somebody")

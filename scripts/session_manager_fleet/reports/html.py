@@ -52,6 +52,7 @@ def html(summary: Summary, commands: Commands | None = None) -> str:
         statuses=statuses,
         choices=_choices(summary.targets),
         previews=text.previews(summary.targets),
+        notes=text.notes(summary.targets),
         style=style,
         script=script,
         style_digest=_digest(style),

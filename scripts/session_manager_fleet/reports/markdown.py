@@ -18,6 +18,7 @@ from session_manager_fleet.reports.text import (
     failure_heading,
     listed,
     names_by_region,
+    notes,
     outcome,
     preview_line,
     previews,
@@ -86,7 +87,7 @@ def markdown(summary: Summary, commands: Commands | None = None, limit: int = LI
 
 
 _FAILURES = "Failures"
-_NOUNS = ("failure", "change set", "adoption preview", "exception", "list")
+_NOUNS = ("failure", "change set", "adoption preview", "note", "exception", "list")
 
 
 def _heading(section: str, before: str) -> str:
@@ -139,6 +140,9 @@ def _parts(summary: Summary) -> Iterator[_Part]:
         names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
         lines = [f"In {names}:\n", *(f"- {code(preview_line(change))}" for change in differences)]
         yield _Part(PREVIEWS_HEADING, "adoption preview", "\n".join(lines) + "\n\n")
+    for note, targets in notes(summary.targets):
+        names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
+        yield _Part("Notes", "note", f"- {code(note)} In {names}.\n")
     for exception in summary.exceptions:
         yield _Part("Exceptions", "exception", f"- {code(exception_line(exception))}\n")
     yield from _lists(summary)

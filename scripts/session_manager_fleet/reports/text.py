@@ -222,6 +222,19 @@ def preview_line(change: DocumentChange) -> str:
     return f"{visible(change.path)}: {value_text(change.before)} → {value_text(change.after)}"
 
 
+def notes(entries: Iterable[TargetResult]) -> list[tuple[str, list[TargetResult]]]:
+    """Return each distinct note about plans once, with its targets; account and region are placeholders in several."""
+    grouped: dict[str, list[tuple[str, TargetResult]]] = {}
+    for entry in entries:
+        for note in entry.notes:
+            names = Placeholders(entry.account_id, entry.region, entry.home_region, [note])
+            grouped.setdefault(names.text(note), []).append((note, entry))
+    return [
+        (general if len(group) > 1 else group[0][0], [entry for _, entry in group])
+        for general, group in grouped.items()
+    ]
+
+
 def exception_line(exception: PolicyException) -> str:
     """Return an exception in one sentence."""
     what = [*(f"skips {name}" for name in exception.skip), *(f"sets {path}" for path in exception.set)]

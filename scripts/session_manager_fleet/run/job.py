@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
-from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
+from session_manager_fleet.errors import AccessError, FleetError, Problem, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
@@ -25,6 +25,7 @@ from session_manager_fleet.preferences import (
     verify_preferences,
     writes_preferences,
 )
+from session_manager_fleet.run import refusals
 from session_manager_fleet.run.adopting import adoptions_of, still_there, unencrypted, unusable_keys
 from session_manager_fleet.run.attachments import (
     Attachment,
@@ -33,7 +34,6 @@ from session_manager_fleet.run.attachments import (
     refuse_unreviewed,
     removes_policy,
 )
-from session_manager_fleet.run.refusals.bucket_names import created_buckets, refuse_taken_names
 from session_manager_fleet.run.diagnosis import is_refusal, why_refused
 from session_manager_fleet.run.existing import (
     Existing,
@@ -122,6 +122,8 @@ class Job:
         step: The step.
         target: The target.
         variables: The rendered tfvars.
+        without_rule: The same without the Config rule, for a plan in an account without a recorder; empty if such a
+            plan is refused, or the target has no rule.
         settings: Settings that all jobs of the run share.
         reviewed: For an apply, the saved plan to apply.
         destroy: For a plan, whether to destroy everything.
@@ -145,6 +147,7 @@ class Job:
     remembered: tuple[Adoption, ...] = ()
     retry_token: int = 0
     verify: bool = False
+    without_rule: str = ""
 
     @property
     def origin(self) -> Origin:
@@ -200,7 +203,9 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     variables, plan, log = folder / VARIABLES, folder / PLAN, folder / LOG
     if job.adopted and (there := still_there(_session(job), job.adopted)) != job.adopted:
         return _planned_again(job, there)
-    write_private(variables, job.variables)
+    place = refusals.Place(job.target.account.id, job.target.region, lambda: _session(job))
+    text, notes = _variables(job, place)
+    write_private(variables, text)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
@@ -210,14 +215,15 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
         return TargetResult.build(
-            job.target, Status.NO_CHANGES, Step.PLAN, outcome, verified=verified, adopted=job.adopted
+            job.target, Status.NO_CHANGES, Step.PLAN, outcome, notes=notes, verified=verified, adopted=job.adopted
         )
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
     found = find_existing(_session(job), shown) if creates_anything(shown) else []
     if more := adoptions_of(found, job.adoptable):
         return _planned_again(job, (*job.adopted, *more))
-    _refuse_existing(job, shown, found, terraform, variables)
+    refused, unchecked = refusals.examine(shown, place)
+    _refuse(job, shown, found, refused, terraform, variables)
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
     protected = [change.address for change in protected_destructions(changes)]
@@ -231,6 +237,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         plan_sha256=sha256,
         preview=_preview(job, shown),
         attachments=attachments,
+        notes=(*notes, *unchecked),
         adopted=job.adopted,
     )
 
@@ -240,20 +247,20 @@ def _planned_again(job: Job, adopted: tuple[Adoption, ...]) -> TargetResult:
     return TargetResult.build(job.target, Status.NOT_STARTED, Step.PLAN, reason=PLANNED_AGAIN, adopted=adopted)
 
 
-def _refuse_existing(
-    job: Job, plan: Mapping[str, Any], found: Sequence[Existing], terraform: Terraform, variables: Path
+def _refuse(
+    job: Job,
+    plan: Mapping[str, Any],
+    found: Sequence[Existing],
+    refused: Sequence[Problem],
+    terraform: Terraform,
+    variables: Path,
 ) -> None:
-    """Refuse a plan that creates what exists, or uses what it cannot.
+    """Refuse a plan that creates what exists, or that AWS would not let be applied.
 
     Raises:
         ExistingError: All of it.
     """
-    problems = [problem_of(each) for each in found]
-    if buckets := created_buckets(plan):
-        try:
-            refuse_taken_names(_session(job), job.target.account.id, job.target.region, buckets)
-        except InputError as error:
-            problems.extend(error.problems)
+    problems = [*map(problem_of, found), *refused]
     if job.adopted:
         problems.extend(unusable_keys(_session(job), job.target.region, job.adopted))
     wanted = planned_preferences(plan)
@@ -277,6 +284,17 @@ def _remember(job: Job, adopted: Sequence[Adoption]) -> None:
         store_adoptions(job.settings.backend, job.target.key, adopted)
 
 
+def _variables(job: Job, place: refusals.Place) -> tuple[str, tuple[str, ...]]:
+    """Return the tfvars to plan with, and a note if they leave the Config rule out."""
+    if job.without_rule and not job.destroy and not refusals.find_recorder(place):
+        note = (
+            f"AWS Config has no recorder in {job.target.region}: the Config rule is left out "
+            '(config_rule.without_recorder: "skip"). The first plan after a recorder is set up creates it.'
+        )
+        return job.without_rule, (note,)
+    return job.variables, ()
+
+
 def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     """Return the values that an existing document would lose or change."""
     if job.destroy:
@@ -295,7 +313,7 @@ def _check_plan(job: Job, folder: Path) -> None:
     constraints = PlanConstraints(
         sha256=reviewed.sha256,
         origin=job.origin,
-        variables=job.variables,
+        variables=(job.variables, job.without_rule),
         now=_now(),
         max_age=job.settings.options.max_plan_age,
         allow_destroy=job.settings.options.allow_destroy,
@@ -313,7 +331,9 @@ def _check_plan(job: Job, folder: Path) -> None:
 def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     _check_plan(job, folder)
     shown = terraform.show(folder / PLAN, folder / LOG)
-    refuse_other_plan(shown, folder, job.target, job.variables, job.reviewed or ReviewedPlan(""))
+    # One of those that are rendered now, as `check` has found.
+    variables = (folder / VARIABLES).read_text(encoding="utf-8")
+    refuse_other_plan(shown, folder, job.target, variables, job.reviewed or ReviewedPlan(""))
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
     _remember(job, job.adopted)

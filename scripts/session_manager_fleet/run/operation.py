@@ -224,7 +224,9 @@ class Operation:
         effective = with_retry_token(settings.effective(account, target.region), retry_token)
         remembered = self.adoptions.get(target.key, ())
         effective, adopted = with_adoptions(effective, planned.adopted if planned else remembered)
-        text = self._renderer.render(current, effective, settings.organization.roles)
+        roles = settings.organization.roles
+        text = self._renderer.render(current, effective, roles)
+        other = effective.without_rule if current.is_home else None
         return Job(
             step,
             target,
@@ -238,6 +240,7 @@ class Operation:
             remembered=remembered,
             retry_token=retry_token,
             verify=indeterminate and not self.destroys,
+            without_rule=self._renderer.render(current, other, roles) if other else "",
         )
 
     def _current(self, target: Target) -> Target:

@@ -149,6 +149,8 @@ class TargetResult(TargetKey):
     """Terraform's output, relative to the folder of the run."""
     preview: tuple[DocumentChange, ...] = ()
     """Values that an existing document would lose or change when it is adopted."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the plan that stop nothing, as components that are left out."""
     verified: bool | None = None
     """Whether the live preferences were read back and match what was applied; null if they were not read."""
     attachments: tuple[Attachment, ...] = ()
@@ -175,6 +177,7 @@ class TargetResult(TargetKey):
         attempts: int = 1,
         plan_sha256: str | None = None,
         preview: tuple[DocumentChange, ...] = (),
+        notes: tuple[str, ...] = (),
         verified: bool | None = None,
         attachments: tuple[Attachment, ...] = (),
         detached: tuple[Attachment, ...] = (),
@@ -195,6 +198,7 @@ class TargetResult(TargetKey):
             plan_sha256=plan_sha256,
             log=None,
             preview=preview,
+            notes=notes,
             verified=verified,
             attachments=attachments,
             detached=detached,
@@ -213,6 +217,7 @@ class TargetResult(TargetKey):
             change_set=self.change_set or planned.change_set,
             plan_sha256=self.plan_sha256 or planned.plan_sha256,
             preview=self.preview or planned.preview,
+            notes=self.notes or planned.notes,
             seconds=round(planned.seconds + self.seconds, 2),
         )
 

@@ -144,7 +144,7 @@ class PlanConstraints:
     Attributes:
         sha256: Digest of the manifest, as recorded in the journal.
         origin: Target, backend and versions of a plan made now.
-        variables: The tfvars as rendered now.
+        variables: The tfvars as rendered now, in every form that a plan can have been made with.
         now: The current time; with a time zone.
         max_age: Maximum age of the plan.
         allow_destroy: Whether keys, log groups and buckets may be deleted or replaced.
@@ -152,7 +152,7 @@ class PlanConstraints:
 
     sha256: str
     origin: Origin
-    variables: str
+    variables: tuple[str, ...]
     now: datetime.datetime
     max_age: datetime.timedelta
     allow_destroy: bool
@@ -171,7 +171,7 @@ def check(folder: Path, constraints: PlanConstraints) -> None:
         if then != now:
             values = "" if name == "root_sha256" else f" ({then or 'none'} then, {now or 'none'} now)"
             raise SavedPlanError(f"{description} has changed since the plan was made{values}. Plan again.")
-    if manifest.files[VARIABLES] != sha256_of_text(constraints.variables):
+    if manifest.files[VARIABLES] not in map(sha256_of_text, constraints.variables):
         raise SavedPlanError(
             f"The settings have changed since the plan was made: they render a different {VARIABLES}. Plan again."
         )

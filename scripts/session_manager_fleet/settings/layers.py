@@ -78,6 +78,15 @@ class EffectiveSettings:
         variables = self.values.model_dump(exclude=NOT_RENDERED, exclude_none=True)
         return {**variables, **self.foundation, "tags": dict(sorted(variables["tags"].items()))}
 
+    @cached_property
+    def without_rule(self) -> EffectiveSettings | None:
+        """The settings without the Config rule, for a home region without recorder; None if that is not to be."""
+        rule = self.values.config_rule
+        if not rule.enabled or rule.without_recorder == "refuse":
+            return None
+        left_out = rule.model_copy(update={"enabled": False})
+        return replace(self, values=self.values.model_copy(update={"config_rule": left_out}))
+
     def origin(self, key_path: KeyPath) -> Origin | None:
         """Return the origin of a value, or None for a built-in default."""
         return next(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -35,7 +35,10 @@ from session_manager_fleet.settings.types import (
 
 # For the rollout alone: each target gets the variables that it comes to there.
 Existing = Literal["refuse", "adopt"]
-NOT_RENDERED = {"preferences": {"cloudwatch": {"existing"}, "session_key": {"existing"}}}
+NOT_RENDERED: dict[str, Any] = {
+    "config_rule": {"without_recorder"},
+    "preferences": {"cloudwatch": {"existing"}, "session_key": {"existing"}},
+}
 
 # The limit of the whole preferences document is 64 KB.
 SHELL_PROFILE_BYTES = 60_000
@@ -119,6 +122,8 @@ class ConfigRule(StrictModel):
 
     enabled: bool = True
     """Whether the rule is created."""
+    without_recorder: Literal["refuse", "skip"] = "refuse"
+    """Whether a plan is refused in accounts whose home region has no configuration recorder, or leaves the rule out."""
     auto_remediation: bool = False
     """Whether AWS Config attaches the policy to non-compliant roles automatically."""
     maximum_automatic_attempts: int = Field(5, ge=1, le=25)

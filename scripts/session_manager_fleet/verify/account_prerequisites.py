@@ -80,7 +80,8 @@ def _target(inventory: Inventory, target: Target, reader: Reader) -> Iterator[Ch
             "config:DescribeConfigurationRecorders, config:DescribeConfigurationRecorderStatus, "
             "config:ListDiscoveredResources"
         )
-        yield _checked("recorder", needs, lambda: check_recorder(reader.session, region))
+        may_lack = values.config_rule.without_recorder == "skip"
+        yield _checked("recorder", needs, lambda: check_recorder(reader.session, region, may_lack=may_lack))
     if values.preferences.enabled and values.preferences.drift_repair.enabled:
         needs = "cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus, cloudtrail:GetEventSelectors"
         yield _checked("trail", needs, lambda: _trail(reader, region))

@@ -9,7 +9,7 @@ from typing import Any, Final
 import boto3
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
-from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.model import Check, finding, not_needed, ok
 
 _ROLE_TYPE: Final = "AWS::IAM::Role"
 
@@ -18,7 +18,8 @@ def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_record
     """Judge the recorder, as DescribeConfigurationRecorders returns it; every account has roles to record."""
     if recorder is None:
         message = f"AWS Config has no recorder in {region}."
-        return finding("recorder", message, f"Set up a recorder that records {_ROLE_TYPE}.")
+        fix = f'Set up a recorder that records {_ROLE_TYPE}, or set config_rule.without_recorder to "skip".'
+        return finding("recorder", message, fix)
     where = f"The recorder {recorder['name']} in {region}"
     if not is_recording:
         return finding("recorder", f"{where} is stopped.", "Start it.")
@@ -38,8 +39,13 @@ def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_record
     return ok("recorder", "AWS Config records IAM roles.")
 
 
-def check_recorder(session: boto3.Session, region: str) -> Check:
+def check_recorder(session: boto3.Session, region: str, *, may_lack: bool = False) -> Check:
     """Check that AWS Config records IAM roles in the home region, in which the Config rule evaluates them.
+
+    Args:
+        session: Session in the account.
+        region: The home region.
+        may_lack: Whether the rule is left out without a recorder, as config_rule.without_recorder can say.
 
     Raises:
         AccessError: AWS denies the calls.
@@ -52,6 +58,8 @@ def check_recorder(session: boto3.Session, region: str) -> Check:
         roles = []
         if recorders:
             roles = client.list_discovered_resources(resourceType=_ROLE_TYPE, limit=1)["resourceIdentifiers"]
+    if may_lack and not recorders:
+        return not_needed("recorder", f"AWS Config has no recorder in {region}: the Config rule is left out.")
     return judge_recorder(
         region,
         recorders[0] if recorders else None,

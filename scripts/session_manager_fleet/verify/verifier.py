@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 from session_manager_fleet.errors import AccessError
@@ -139,7 +140,9 @@ class Verifier:
             group = log_group_name(values)
             checks.append(run_check("instance_policy", lambda: instance_policy(reader, target, values, group)))
             if values.config_rule.enabled:
-                checks.append(run_check("recorder", lambda: check_recorder(reader.session, target.region)))
+                may_lack = values.config_rule.without_recorder == "skip"
+                check = partial(check_recorder, reader.session, target.region, may_lack=may_lack)
+                checks.append(run_check("recorder", check))
         return checks
 
     def _preferences(self, target: Target, values: TargetSettings, reader: Reader) -> list[Check]:

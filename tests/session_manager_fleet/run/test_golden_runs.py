@@ -179,7 +179,7 @@ def test_a_saved_plan_is_still_exactly_what_was_planned(tmp_path: Path) -> None:
     constraints = PlanConstraints(
         sha256="9a7cd49c09ab9e37f14b2828cc5143f8a6c9bf3e697358c4aa5df439f18d50ba",
         origin=Origin("111122223333", "eu-west-1", "111122223333", "s3://states/fleet in eu-west-1", tools),
-        variables='region = "eu-west-1"\n',
+        variables=('region = "eu-west-1"\n',),
         now=datetime.datetime(2026, 11, 24, 10, 0, tzinfo=datetime.UTC),
         max_age=datetime.timedelta(hours=24),
         allow_destroy=True,

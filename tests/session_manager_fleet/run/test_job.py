@@ -704,3 +704,39 @@ def test_the_last_retry_token_counts(make: Make, folder: Path) -> None:
     perform(job(Step.APPLY, reviewed=reviewed, retry_token=1), folder, make(apply="kill -9 $$"))
 
     assert retry_tokens() == {TARGET.key: 2}
+
+
+def set_up_recorder() -> None:
+    config = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("config")
+    role = "arn:aws:iam::111122223333:role/config"
+    config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
+
+
+def test_without_a_recorder_the_config_rule_is_left_out(make: Make, folder: Path) -> None:
+    may_lack = job(Step.PLAN, without_rule='account_id = "111122223333" # without\n')
+
+    without = perform(may_lack, folder, make())
+
+    assert (folder / "terraform.tfvars").read_text() == may_lack.without_rule
+    (note,) = without.notes
+    assert note.startswith(f"AWS Config has no recorder in {HOME}: the Config rule is left out")
+    apply = replace(may_lack, step=Step.APPLY, reviewed=ReviewedPlan.of(without))
+    assert perform(apply, folder, make()).status is Status.APPLIED
+
+    set_up_recorder()
+
+    assert perform(may_lack, folder, make()).notes == ()
+    assert (folder / "terraform.tfvars").read_text() == may_lack.variables
+
+
+def test_a_plan_that_aws_would_refuse_fails_before_it_is_sealed(make: Make, folder: Path) -> None:
+    rule = {"mode": "managed", "type": "aws_config_config_rule", "address": "module.config_rule[0].x"}
+    plan = {"resource_changes": [{**rule, "change": {"actions": ["create"], "before": None, "after": {"name": "r"}}}]}
+
+    refused = perform(job(Step.PLAN), folder, make(plan=plan))
+
+    assert refused.failure is not None
+    assert (refused.failure.kind, refused.plan_sha256) == ("input", None)
+    assert f"AWS Config has no recorder in {HOME}" in refused.failure.message
+    set_up_recorder()
+    assert perform(job(Step.PLAN), folder, make(plan=plan)).status is Status.CHANGES

@@ -74,7 +74,7 @@ def saved(folder: Path, root: Path) -> Saved:
         return PlanConstraints(
             sha256=sha256,
             origin=ORIGIN,
-            variables=VARIABLES,
+            variables=(VARIABLES, "other = true\n"),
             now=NOW + datetime.timedelta(hours=1),
             max_age=datetime.timedelta(hours=24),
             allow_destroy=False,
@@ -140,7 +140,7 @@ def test_a_foreign_account_is_named(folder: Path, saved: Saved) -> None:
 
 def test_other_settings_are_refused(folder: Path, saved: Saved) -> None:
     with pytest.raises(SavedPlanError, match="The settings have changed since the plan was made"):
-        check(folder, replace(saved(), variables=VARIABLES + "# new\n"))
+        check(folder, replace(saved(), variables=(VARIABLES + "# new\n",)))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from session_manager_fleet.hcl import hcl, quote
 from session_manager_fleet.settings.layers import EffectiveSettings, Settings
 from session_manager_fleet.settings.parsed import load_settings
 from session_manager_fleet.settings.roles import AccountRole, Roles
-from session_manager_fleet.settings.target import TargetSettings
+from session_manager_fleet.settings.target import NOT_RENDERED, TargetSettings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.targets.tfvars import TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import renderer_of
@@ -201,7 +201,7 @@ def test_the_root_module_reads_back_what_was_set(tmp_path: Path, make_settings: 
         "region": HOME,
         "home_region": HOME,
         "deployment_role": ROLE.model_dump(exclude={"in_management_account"}),
-        **effective.values.model_dump(),
+        **effective.values.model_dump(exclude=NOT_RENDERED),
     }
 
 

@@ -24,6 +24,7 @@ from session_manager_fleet.reports.text import (
     failure_heading,
     listed,
     names_by_region,
+    notes,
     outcome,
     preview_line,
     previews,
@@ -173,12 +174,15 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
 
 
 def print_notes(console: Console, summary: Summary) -> None:
-    """Show what changes of what exists, exceptions and warnings."""
+    """Show what changes of what exists, notes about plans, exceptions and warnings."""
     for differences, targets in previews(summary.targets):
         names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
         console.print(Text(f"\n{PREVIEWS_HEADING} in {names}:", style="bold yellow"))
         for change in differences:
             console.print(Text(f"  {preview_line(change)}", style="yellow"), soft_wrap=True)
+    for note, targets in notes(summary.targets):
+        names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
+        console.print(Text(f"Note: {visible(note)} In {names}.", style="yellow"), soft_wrap=True)
     for exception in summary.exceptions:
         style = "yellow" if exception.days_left <= WARNING_DAYS else "cyan"
         console.print(Text(exception_line(exception), style=style), soft_wrap=True)
