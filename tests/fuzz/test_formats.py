@@ -273,7 +273,7 @@ def test_manifests_of_saved_plans(tmp_path: Path) -> None:
 
     def read(path: Path) -> None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        check(tmp_path, PlanConstraints(digest, origin, "", NOW, datetime.timedelta(days=1), allow_destroy=False))
+        check(tmp_path, PlanConstraints(digest, origin, ("",), NOW, datetime.timedelta(days=1), allow_destroy=False))
 
     def refused(path: Path) -> None:
         with pytest.raises(FleetError):
