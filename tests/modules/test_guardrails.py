@@ -145,6 +145,7 @@ def test_what_is_attached_to_nothing_is_printed_only_and_fits(caller: Terraform)
     caller.init()
     plan = caller.plan()
 
-    assert [change for change in plan.get("resource_changes", []) if change["mode"] == "managed"] == []
+    made = {change["module_address"] for change in plan["resource_changes"] if change["mode"] == "managed"}
+    assert made == {"module.bounding"}, "a boundary is a policy of this account"
     assert 4000 < plan.outputs["limited"] <= 5120
     assert plan.outputs["boundary"] <= 6144
