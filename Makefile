@@ -71,6 +71,7 @@ lint-terraform: $(VENV)/.ready
 	$(BIN)/python scripts/package_lambda.py --check
 	$(BIN)/python tools/terraform_docs.py --check
 	$(BIN)/python tools/architecture.py --check
+	$(BIN)/python tools/permissions.py --check
 	terraform fmt -check -recursive -diff
 	$(BIN)/python tools/validate_modules.py
 
@@ -83,6 +84,7 @@ fuzz: $(VENV)/.ready ## Read random files of every format for FUZZ_SECONDS each 
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest --numprocesses 2 --timeout 0 tests/fuzz
 
 docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
+	$(BIN)/python tools/permissions.py
 	$(BIN)/python tools/terraform_docs.py
 	$(BIN)/python tools/architecture.py
 

@@ -7,8 +7,9 @@ locals {
     : "aws"
   )
 
-  # A plan reads, also the one that is saved, and the first half of `terraform apply` and `terraform destroy`.
-  role = terraform.applying || var.read_role == null ? var.deployment_role : var.read_role
+  # A plan reads, also the one that is saved. terraform.applying is false while resources are destroyed.
+  changes = terraform.applying || var.use_deployment_role
+  role    = local.changes || var.read_role == null ? var.deployment_role : var.read_role
 }
 
 provider "aws" {

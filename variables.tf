@@ -243,7 +243,7 @@ variable "preferences" {
 }
 
 variable "read_role" {
-  description = "Role to assume in the account for plans, also those of `terraform apply` and `terraform destroy`, which then enter with the `deployment_role` only to change resources. `null` plans with the `deployment_role`."
+  description = "Role to assume in the account for plans, also those of `terraform apply`, which then enters with the `deployment_role` only to change resources; for `terraform destroy` see `use_deployment_role`. `null` plans with the `deployment_role`."
   type = object({
     name         = string
     external_id  = optional(string)
@@ -299,4 +299,13 @@ variable "tags" {
     condition     = alltrue([for key in keys(var.tags) : !startswith(lower(key), "aws:")])
     error_message = "The tags must not begin with aws:, which AWS reserves."
   }
+}
+
+variable "use_deployment_role" {
+  description = "Whether to plan with the `deployment_role`, too. `terraform destroy` needs it where a `read_role` is set: Terraform's `terraform.applying` is false while it destroys."
+  type        = bool
+  default     = false
+  nullable    = false
+  # The value may differ between a plan and its apply.
+  ephemeral = true
 }

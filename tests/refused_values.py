@@ -25,6 +25,13 @@ NO_GROUP = {"create_log_group": False, "log_group_name": ""}
 NOTHING_DENIED = dict.fromkeys(Denials.model_fields, False)
 MANY_ROLES = [f"arn:aws:iam::*:role/AWSControlTowerExecution-{number}" for number in range(30)]
 
+CI = {
+    "plan_subjects": ["repo:example/zone:pull_request"],
+    "apply_subjects": ["repo:example/zone:environment:rollout"],
+    "organization_id": "o-exampleorgid",
+    "state_bucket": "states",
+}
+
 
 def moved(days: int, storage_class: str) -> dict[str, Any]:
     return {"days": days, "storage_class": storage_class}
@@ -584,6 +591,23 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
         ({"attach_to": ["r-abcd"], "exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
         ({"exempt_role_arns": MANY_ROLES}, "and scp_length_limit is 10240: exempt fewer"),
         ({"boundary": {"enabled": True}, "exempt_role_arns": MANY_ROLES}, "and IAM takes 6144: exempt fewer"),
+    ],
+    "deployment_roles": [
+        ({"ci": {**CI, "service": "jenkins"}}, "ci.service must be github or"),
+        ({"ci": {**CI, "plan_subjects": ["repo:example/*:pull_request"]}}, "subjects must name a repository without"),
+        ({"ci": {**CI, "plan_subjects": ["*"]}}, "subjects must name a repository without"),
+        (
+            {"ci": {**CI, "apply_subjects": ["repo:example/zone:pull_request"]}},
+            "apply_subjects must name an environment",
+        ),
+        ({"ci": {**CI, "apply_subjects": ["repo:example/zone:*"]}}, "apply_subjects must name an environment"),
+        ({"ci": {**CI, "max_session_duration": 900}}, "ci.max_session_duration must be"),
+        (
+            {"member": {"trusted_by_read_role": ["*"], "trusted_by_deployment_role": ["*"]}},
+            "trusted principals must be",
+        ),
+        ({"member": {"trusted_by_read_role": [], "trusted_by_deployment_role": []}}, "need at least one trusted"),
+        ({"path": "platform"}, "path must begin and end with a slash"),
     ],
     "operator_access": [
         ({"operator": {}}, "operator.instance_tags must name"),

@@ -42,7 +42,19 @@ _ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:CreateMultipartUpload": "s3:PutObject",
+    "s3:DeleteBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "s3:DeleteBucketOwnershipControls": "s3:PutBucketOwnershipControls",
+    "s3:DeleteBucketTagging": "s3:PutBucketTagging",
     "s3:DeleteObjects": "s3:DeleteObject",
+    "s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetBucketAccelerateConfiguration": "s3:GetAccelerateConfiguration",
+    "s3:GetBucketCors": "s3:GetBucketCORS",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3:GetBucketReplication": "s3:GetReplicationConfiguration",
+    "s3:GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "s3:PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "s3:PutObjectLockConfiguration": "s3:PutBucketObjectLockConfiguration",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
     "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
     "s3:HeadBucket": "s3:ListBucket",
@@ -53,6 +65,26 @@ _ACTIONS = {
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
     "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
     "s3:UploadPart": "s3:PutObject",
+}
+# Calls that create with tags, and the parameter that holds them: the permission to tag is needed, too.
+_TAGGING = {
+    "cloudwatch:PutMetricAlarm": ("Tags", "cloudwatch:TagResource"),
+    "config:PutConfigRule": ("Tags", "config:TagResource"),
+    "events:PutRule": ("Tags", "events:TagResource"),
+    "iam:CreatePolicy": ("Tags", "iam:TagPolicy"),
+    "iam:CreateRole": ("Tags", "iam:TagRole"),
+    "kms:CreateKey": ("Tags", "kms:TagResource"),
+    "lambda:CreateFunction": ("Tags", "lambda:TagResource"),
+    "logs:CreateLogGroup": ("tags", "logs:TagResource"),
+    "organizations:CreatePolicy": ("Tags", "organizations:TagResource"),
+    "sqs:CreateQueue": ("tags", "sqs:TagQueue"),
+    "ssm:CreateDocument": ("Tags", "ssm:AddTagsToResource"),
+    "ssm:PutParameter": ("Tags", "ssm:AddTagsToResource"),
+}
+# Calls that give a role to a service, and the parameter with its ARN: the permission to pass it is needed, too.
+_PASSING = {
+    "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
+    "lambda:UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
 }
 _SENDING = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
 
@@ -94,9 +126,23 @@ class Permissions:
             owner = self._identity.owner_context(resource)
             for each in (action, *also):
                 self._demand(call, caller, Request(each, resource, {**context, **owner}), protection)
+        self._demand_tagging_and_passing(call, caller, context)
         if bucket and (use := key_use(call, bucket)):
             request = Request(use.action, use.key.arn, {**context, **_aliases(use.key), **use.context})
             self._demand(call, caller, request, protection_of_key(use.key))
+
+    def _demand_tagging_and_passing(self, call: Call, caller: Caller, context: Mapping[str, Any]) -> None:
+        """Reject a call that tags, or gives a role to a service, without the permission for that."""
+        parameter, action = _TAGGING.get(call.action, ("", ""))
+        if call.parameters.get(parameter):
+            # The new key has no ARN yet.
+            made = [_arn(call, "kms", "key/new")] if call.service == "kms" else resources(call)
+            for resource in made:
+                self._demand(call, caller, Request(action, resource, context), None)
+        parameter, service = _PASSING.get(call.action, ("", ""))
+        if role := call.parameters.get(parameter):
+            passing = {**context, "iam:PassedToService": service}
+            self._demand(call, caller, Request("iam:PassRole", role, passing), None)
 
     def _demand(self, call: Call, caller: Caller, request: Request, protection: Protection | None) -> None:
         """Reject a request that the policies of caller and resource together do not allow.
@@ -160,6 +206,11 @@ def _ssm(call: Call) -> list[str]:
     if call.operation == "StartAutomationExecution":
         version = asked.get("DocumentVersion", "$DEFAULT")
         return [_arn(call, "ssm", f"automation-definition/{asked['DocumentName']}:{version}")]
+    if call.operation.endswith("ServiceSetting"):
+        return [asked["SettingId"] if asked["SettingId"].startswith("arn:") else _arn(call, "ssm", "servicesetting/")]
+    if "ResourceType" in asked:
+        kind = str(asked["ResourceType"]).lower()
+        return [_arn(call, "ssm", f"{kind}/{asked['ResourceId'].removeprefix('/')}")]
     if call.operation.endswith("AutomationExecution"):
         return [_arn(call, "ssm", f"automation-execution/{asked['AutomationExecutionId']}")]
     if "Document" in call.operation and "Name" in asked:
@@ -182,12 +233,18 @@ def _iam(call: Call) -> list[str]:
                 return [str(find(asked[parameter]).arn)]
             except NotFoundException:
                 return [f"arn:aws:iam::{call.account_id}:{kind}{asked.get('Path', '/')}{asked[parameter]}"]
+    if call.operation == "CreatePolicy":
+        return [f"arn:aws:iam::{call.account_id}:policy{asked.get('Path', '/')}{asked['PolicyName']}"]
+    if call.operation == "CreateServiceLinkedRole":
+        return [f"arn:aws:iam::{call.account_id}:role/aws-service-role/{asked['AWSServiceName']}/AWSServiceRole"]
     return [asked["PolicyArn"]] if "PolicyArn" in asked else []
 
 
 def _logs(call: Call) -> list[str]:
     if call.operation == "DescribeLogGroups":
         return [_arn(call, "logs", "log-group::log-stream:")]
+    if arn := call.parameters.get("resourceArn"):
+        return [arn]
     group = call.parameters.get("logGroupName")
     stream = call.parameters.get("logStreamName", "")
     return [_arn(call, "logs", f"log-group:{group}:log-stream:{stream}")] if group else []
@@ -195,7 +252,32 @@ def _logs(call: Call) -> list[str]:
 
 def _kms(call: Call) -> list[str]:
     key = _key(call)
-    return [str(key.arn)] if key else []
+    alias = call.parameters.get("AliasName") if call.operation.endswith("Alias") else None
+    return [*([str(key.arn)] if key else []), *([_arn(call, "kms", alias)] if alias else [])]
+
+
+def _events(call: Call) -> list[str]:
+    asked = call.parameters
+    rule = asked.get("Rule") or (asked.get("Name") if call.operation.endswith("Rule") else None)
+    return [asked["ResourceARN"]] if "ResourceARN" in asked else [_arn(call, "events", f"rule/{rule}")] if rule else []
+
+
+def _cloudwatch(call: Call) -> list[str]:
+    asked = call.parameters
+    if "ResourceARN" in asked:
+        return [asked["ResourceARN"]]
+    named = [asked["AlarmName"]] if "AlarmName" in asked else asked.get("AlarmNames") or []
+    return [_arn(call, "cloudwatch", f"alarm:{name}") for name in named]
+
+
+def _config(call: Call) -> list[str]:
+    asked = call.parameters
+    if call.operation in {"TagResource", "UntagResource"}:
+        return [asked["ResourceArn"]]
+    if call.operation in {"PutConfigRule", "DeleteConfigRule"}:
+        return [_arn(call, "config", "config-rule/config-rule-generated")]
+    remediates = call.operation in {"PutRemediationConfigurations", "DeleteRemediationConfiguration"}
+    return [_arn(call, "config", "remediation-configuration/generated")] if remediates else []
 
 
 def _s3(call: Call) -> list[str]:
@@ -223,6 +305,9 @@ def _sts(call: Call) -> list[str]:
 
 
 _RESOURCES: Mapping[str, Callable[[Call], list[str]]] = {
+    "cloudwatch": _cloudwatch,
+    "config": _config,
+    "events": _events,
     "iam": _iam,
     "kms": _kms,
     "lambda": _lambda,

@@ -227,3 +227,10 @@ def test_what_is_wrong_is_found(changed: dict[str, Any], finding: str) -> None:
     assert list(findings({"Statement": right})) == []
 
     assert finding in findings({"Statement": [{**right, **changed}]})
+
+
+@pytest.mark.parametrize("name", ["read-policy", "deployment-policy"])
+def test_the_documented_policies_are_right_by_the_reference(name: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / f"{name}.json").read_text(encoding="utf-8")
+
+    assert list(findings(json.loads(text))) == []

@@ -338,7 +338,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
     _remember(job, job.adopted)
     try:
-        outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG)
+        outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG, destroy=job.destroy)
     except (StateLockedError, StalePlanError):
         raise
     except TerraformError as error:

@@ -33,6 +33,9 @@ _NO_CHANGES, _CHANGES = 0, 2
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
+# terraform.applying is false while resources are destroyed, so the role that changes them has to be asked for. A plan
+# must have set an ephemeral variable for its apply to set it.
+_CHANGES_VARIABLE = "TF_VAR_use_deployment_role"
 
 # Terraform's words for a package that differs from the lock file, when it is found and when it is installed
 # (terraform 1.11, internal/providercache).
@@ -206,7 +209,8 @@ class Terraform:
         with _private_file(plan):
             # A plan that destroys configures the provider twice, which AWS_CA_BUNDLE does not allow in one process.
             crashes = None if destroy else messages.errors
-            code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take, crashes=crashes)
+            role = {_CHANGES_VARIABLE: "false"} if destroy else {}
+            code = self._run(arguments, {"TF_WORKSPACE": workspace, **role}, log, messages.take, crashes=crashes)
         if code not in {_NO_CHANGES, _CHANGES}:
             raise failure("plan", code, messages.errors, log)
         counts = messages.counts
@@ -236,10 +240,16 @@ class Terraform:
             raise failure("show", code, [*(self._hide(error) for error in plain_errors(lines)), *crashes], log)
         return shown
 
-    def apply(self, workspace: str, plan: Path, log: Path) -> dict[str, Any]:
+    def apply(self, workspace: str, plan: Path, log: Path, *, destroy: bool = False) -> dict[str, Any]:
         """Apply a saved plan, and return the values of the root's outputs, without sensitive ones.
 
         A state that cannot be saved is kept in the folder of the plan, see `unsaved_state`.
+
+        Args:
+            workspace: Terraform workspace.
+            plan: The saved plan.
+            log: File for terraform's output.
+            destroy: Whether it is a plan to destroy everything.
 
         Raises:
             StateLockedError: The state is locked.
@@ -251,7 +261,8 @@ class Terraform:
         )
         messages = Messages(self._hide)
         with working_folder(self.root, plan.parent) as folder:
-            code = self._run(arguments, {"TF_WORKSPACE": workspace}, log, messages.take, folder)
+            role = {_CHANGES_VARIABLE: "true"} if destroy else {}
+            code = self._run(arguments, {"TF_WORKSPACE": workspace, **role}, log, messages.take, folder)
         if code != 0:
             raise failure("apply", code, messages.errors, log)
         return messages.outputs

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, partitions, translated_errors
+from session_manager_fleet.terraform.permissions import DEPLOY, READ, States, caller_policies, policy
 
 if TYPE_CHECKING:  # the stubs are for developers only
     from mypy_boto3_s3 import S3Client
-
-_READ_ORGANIZATION = (
-    "organizations:DescribeOrganization",
-    "organizations:ListAccounts",
-    "organizations:ListAccountsForParent",
-    "organizations:ListOrganizationalUnitsForParent",
-    "organizations:ListRoots",
-    "organizations:ListTagsForResource",
-)
 
 
 @dataclass(frozen=True)
@@ -120,58 +112,16 @@ class StateBucket:
         )
 
     def role_policies(self, organization_id: str, role_name: str, key_prefix: str) -> Mapping[str, dict[str, Any]]:
-        """Return the least-privilege policies of the caller's roles: `plan`, `apply` and `read-states`.
+        """Return the least-privilege policies of all roles: of the callers, and of those in the accounts.
 
         Args:
             organization_id: Only roles in accounts of this organization may be assumed.
-            role_name: The deployment role.
+            role_name: The deployment role, which also reads.
             key_prefix: Prefix of all objects of this project in the bucket.
         """
-        objects = f"{self.arn}/{key_prefix}/*"
-        listing: dict[str, Any] = {
-            "Sid": "ListStates",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": self.arn,
-        }
-        reading: dict[str, Any] = {"Sid": "ReadStates", "Effect": "Allow", "Action": "s3:GetObject"}
-        below_prefix = {"StringLike": {"s3:prefix": [key_prefix, f"{key_prefix}/*"]}}
-        read: list[dict[str, Any]] = [{**listing, "Condition": below_prefix}, {**reading, "Resource": objects}]
-        plan: list[dict[str, Any]] = [
-            # S3 answers that a state does not exist yet only to those who may list the bucket; this has no prefix.
-            listing,
-            # Terraform looks for the state of the default workspace, too, although there is none.
-            {**reading, "Resource": [objects, f"{self.arn}/terraform.tfstate"]},
-            {
-                # Terraform writes an empty state when it plans a target for the first time.
-                "Sid": "WriteStatesAndLocks",
-                "Effect": "Allow",
-                "Action": "s3:PutObject",
-                "Resource": [f"{objects}/terraform.tfstate", f"{objects}/terraform.tfstate.tflock"],
-            },
-            {
-                "Sid": "ReleaseLocks",
-                "Effect": "Allow",
-                "Action": "s3:DeleteObject",
-                "Resource": f"{objects}/terraform.tfstate.tflock",
-            },
-            # These actions know no resources.
-            {"Sid": "ReadOrganization", "Effect": "Allow", "Action": list(_READ_ORGANIZATION), "Resource": "*"},
-            {
-                "Sid": "AssumeDeploymentRole",
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Resource": f"arn:{partitions()[self.region]}:iam::*:role/{role_name}",
-                "Condition": {"StringEquals": {"aws:ResourceOrgID": organization_id}},
-            },
-        ]
-        tokens: dict[str, Any] = {
-            "Sid": "StoreRetryTokens",
-            "Effect": "Allow",
-            "Action": "s3:PutObject",
-            "Resource": f"{self.arn}/{key_prefix}/revisions/*",
-        }
-        return {"plan": _policy(*plan), "apply": _policy(*plan, tokens), "read-states": _policy(*read)}
+        arn = f"arn:{partitions()[self.region]}:iam::*:role/{role_name}"
+        states = States(self.arn, key_prefix, organization_id, arn, arn)
+        return {**caller_policies(states), "read-role": policy(READ), "deployment-role": policy(DEPLOY)}
 
 
 def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _account(inventory: Inventory, targets: Sequence[Target]) -> Iterator[Accoun
     try:
         reader = Reader(inventory.session(account, home))
     except AccessError as error:
-        name = inventory.settings.organization.deployment_role.name
+        name = inventory.settings.organization.roles.reader.name
         fix = f"Create the role {name} there, let it trust your credentials, or exclude the account."
         yield AccountCheck(account, "", finding("role", _without_account(str(error), account), fix))
         return
@@ -107,7 +107,7 @@ def judge_region(region: str, status: str) -> Check:
     if status == "not-opted-in":
         fix = (
             f"In the account, run `aws account enable-region --region-name {region}` and wait some minutes; or exclude "
-            "the region."
+            f"the region (--exclude ACCOUNT/{region}, or `regions` in an override)."
         )
         return finding("region", f"The region {region} is not enabled.", fix)
     if not status:

@@ -64,8 +64,9 @@ def test_reading_states_cannot_write_and_planning_cannot_store_tokens(bucket: St
 
     assert actions("read-states") == {"s3:ListBucket", "s3:GetObject"}
     assert actions("plan") == actions("apply") > actions("read-states")
+    assert "lambda:InvokeFunction" in actions("deployment-role") - actions("read-role")
     assert "revisions" not in json.dumps(policies["plan"])
     assert "revisions" in json.dumps(policies["apply"])
-    [assume] = [each for each in policies["plan"]["Statement"] if each["Action"] == "sts:AssumeRole"]
+    [assume] = [each for each in policies["plan"]["Statement"] if each["Action"] == ["sts:AssumeRole"]]
     assert assume["Resource"] == "arn:aws:iam::*:role/Deploy"
     assert assume["Condition"] == {"StringEquals": {"aws:ResourceOrgID": "o-exampleorgid"}}

@@ -64,7 +64,7 @@ def init(
 ) -> int:
     """Write a first organization.yaml from what is there; existing files are never overwritten."""
     path = output or context.obj.config
-    names = ("plan", "apply", "read-states")
+    names = ("plan", "apply", "read-states", "read-role", "deployment-role")
     _refuse_existing([path, *((policies / f"{name}.json" for name in names) if policies else ())])
     console = terminal.make_console(stderr=state_bucket and policies is None)
     organization, regions, root_id = _discover(region or [], lza)

@@ -1,0 +1,195 @@
+"""Roles with exactly the documented policies, opt-in regions and the ends of credentials, from the command line."""
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from session_manager_fleet.cli.app import run
+
+DOCS = Path(__file__).parents[2] / "docs"
+HOME, OPT_IN = "eu-west-1", "ap-south-2"
+MANAGEMENT, MEMBER, WITHOUT = "318407395516", "740281937465", "740281937466"
+ORGANIZATION = SandboxOrganization(
+    id="o-access1234567",
+    management_account_id=MANAGEMENT,
+    accounts=(
+        SandboxAccount(MANAGEMENT, "Management", "management@example.com", "", disabled_regions=(OPT_IN,)),
+        SandboxAccount(MEMBER, "Member", "member@example.com", "Workloads"),
+        SandboxAccount(WITHOUT, "Without", "without@example.com", "Workloads", disabled_regions=(OPT_IN,)),
+    ),
+    organizational_units=(),
+    home_region=HOME,
+    regions=(HOME, OPT_IN),
+)
+READ, DEPLOYMENT = "session-manager-read", "teams/session-manager-deployment"
+SETTINGS = f"""\
+schema_version: 1
+organization:
+  id: {ORGANIZATION.id}
+  home_region: {HOME}
+  regions: [{HOME}, {OPT_IN}]
+  read_role: {{name: {READ}, in_management_account: true}}
+  deployment_role: {{name: {DEPLOYMENT}, in_management_account: true}}
+  log_archive_account: Member
+log_archive: {{retention: {{days: 400}}}}
+guardrails: {{attach_to: ["{MEMBER}"]}}
+defaults: {{tags: {{owner: platform}}, preferences: {{block_public_sharing: true}}}}
+overrides: [{{match: {{accounts: [Management]}}, set: {{regions: [{HOME}]}}}}]
+"""
+
+Rollout = Callable[..., tuple[int, str]]
+
+
+def create_role(iam: Any, path_and_name: str, policy: str) -> None:  # noqa: ANN401 - a client
+    path, _, name = path_and_name.rpartition("/")
+    trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{MANAGEMENT}:root"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.create_role(RoleName=name, Path=f"/{path}/" if path else "/", AssumeRolePolicyDocument=document)
+    iam.put_role_policy(RoleName=name, PolicyName="documented", PolicyDocument=policy)
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """An organization whose policies are enforced, with both roles in every account."""
+    with Sandbox.start(ORGANIZATION, tmp_path_factory.mktemp("access"), enforce_iam=True) as running:
+        for account in ORGANIZATION.accounts:
+            iam = running.session(account.id, HOME).client("iam")
+            create_role(iam, READ, (DOCS / "read-policy.json").read_text())
+            create_role(iam, DEPLOYMENT, (DOCS / "deployment-policy.json").read_text())
+        organizations = running.session(MANAGEMENT, HOME).client("organizations")
+        root = organizations.list_roots()["Roots"][0]["Id"]
+        organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
+        yield running
+
+
+@pytest.fixture
+def rollout(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Rollout:
+    """Run a command; returns its exit code and what it prints."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "organization.yaml"
+    config.write_text(SETTINGS)
+
+    def call(*arguments: str) -> tuple[int, str]:
+        capsys.readouterr()
+        code = run(["-c", str(config), *arguments])
+        printed = capsys.readouterr()
+        return code, re.sub(r"\s+", " ", printed.out + printed.err)
+
+    return call
+
+
+def calls_of(sandbox: Sandbox, since: int = 0) -> list[str]:
+    return (sandbox.folder / "server.log").read_text()[since:].splitlines()
+
+
+def test_all_is_planned_and_verified_by_the_read_role_and_changed_by_the_deployment_role(
+    sandbox: Sandbox, rollout: Rollout, tmp_path: Path
+) -> None:
+    iam = sandbox.session(MEMBER, HOME).client("iam")
+    accounts = (
+        "--account",
+        "Management",
+        "--account",
+        "Member",
+        "--account",
+        "Without",
+        "--exclude",
+        f"Without/{HOME}",
+    )
+
+    # The deployment role cannot be assumed meanwhile.
+    trust = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    before = iam.get_role(RoleName=DEPLOYMENT.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
+    closed = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    iam.update_assume_role_policy(RoleName=DEPLOYMENT.rpartition("/")[2], PolicyDocument=closed)
+    code, printed = rollout("plan", *accounts)
+    assert code == 2, printed
+    assert f"Skipped {WITHOUT} Without: {OPT_IN} is not enabled in the account." in printed
+    iam.update_assume_role_policy(RoleName=DEPLOYMENT.rpartition("/")[2], PolicyDocument=json.dumps(before))
+
+    run_id = next(path.name for path in (tmp_path / "runs").iterdir() if (path / "journal.jsonl").exists())
+    code, printed = rollout("apply", run_id, "--yes")
+    assert code == 0, printed
+    sandbox.wait_until_idle()
+    code, printed = rollout("verify", *accounts)
+    assert (code, "not checked" in printed) in {(0, False), (2, False)}, printed
+    code, printed = rollout("destroy", *accounts, "--yes", "--allow-destroy")
+    assert code == 0, printed
+    refused = [line for line in calls_of(sandbox) if re.search(r" sts:AssumeRole 4\d\d ", line)]
+    assert refused == []
+
+
+def test_roles_are_assumed_where_the_callers_account_may(sandbox: Sandbox, rollout: Rollout) -> None:
+    since = len((sandbox.folder / "server.log").read_text())
+
+    code, printed = rollout("verify", "--account", "Member", "--region", OPT_IN)
+
+    assert code == 2, printed  # nothing is applied
+    assert "AWS does not accept" not in printed
+    assumed = [line for line in calls_of(sandbox, since) if "sts:AssumeRole" in line]
+    assert assumed
+    assert all(f" {HOME} " in line for line in assumed)
+
+
+def chained(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Take the credentials of a role in the management account, and return their access key."""
+    sts = boto3.client("sts", region_name=HOME, endpoint_url=sandbox.endpoint_url)
+    arn = ORGANIZATION.role_arn(MANAGEMENT)
+    credentials = sts.assume_role(RoleArn=arn, RoleSessionName="ci")["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", credentials["SessionToken"])
+    return credentials["AccessKeyId"]
+
+
+def test_a_role_gets_no_sessions_over_an_hour(
+    sandbox: Sandbox, rollout: Rollout, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "organization.yaml").write_text(SETTINGS.replace(f"name: {READ},", f"name: {READ}, duration: 2h,"))
+    chained(sandbox, monkeypatch)
+
+    code, printed = rollout("plan", "--account", "Member")
+
+    assert code == 64
+    assert "organization.read_role.duration): The duration 2h is too long" in printed
+    assert "role chaining" in printed
+
+
+def test_nothing_starts_after_the_credentials_have_expired(
+    sandbox: Sandbox, rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = chained(sandbox, monkeypatch)
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", soon.isoformat())
+    code, printed = rollout("plan", "--account", "Member")
+    assert code == 1
+    assert "and a plan may take 2 minutes: sign in again." in printed
+
+    monkeypatch.delenv("AWS_CREDENTIAL_EXPIRATION")
+    sandbox.expire_credentials(key)
+    code, printed = rollout("plan", "--account", "Member")
+    assert code == 1
+    assert "The AWS credentials have expired; sign in again." in printed
+
+
+def test_a_home_region_that_the_callers_account_has_not_enabled(rollout: Rollout, tmp_path: Path) -> None:
+    text = SETTINGS.replace(f"home_region: {HOME}", f"home_region: {OPT_IN}").replace(
+        "accounts: [Management]", "accounts: [Without]"
+    )
+    (tmp_path / "organization.yaml").write_text(re.sub(r"\noverrides:.*", "", text))
+
+    code, printed = rollout("doctor", "--account", "Member")
+
+    assert code != 0
+    assert f"the region is not enabled in their account {MANAGEMENT}" in printed

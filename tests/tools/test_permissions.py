@@ -1,0 +1,46 @@
+"""The generated policies: not stale, within IAM's limits, and no more than needed."""
+
+import json
+
+import pytest
+
+from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY, READ, Permission, policy
+from tools import permissions
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+MANAGED, INLINE = 6144, 10240
+READING = ("Describe", "Get", "List")
+
+
+def size(statements: tuple[Permission, ...]) -> int:
+    return len(json.dumps(policy(statements), separators=(",", ":")))
+
+
+def test_what_is_generated_is_not_stale() -> None:
+    for path, text in permissions.files().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path} is stale: run `make docs`"
+
+
+def test_the_policies_are_within_the_quotas() -> None:
+    assert size(READ) < MANAGED
+    assert size(CHANGE) < MANAGED
+    assert size(DEPLOY) < INLINE
+
+
+def test_the_read_role_only_reads_configuration() -> None:
+    actions = {action for statement in READ for action in statement.actions}
+
+    assert [action for action in actions if not action.split(":")[1].startswith(READING)] == []
+    assert not actions & {
+        "s3:GetObject",
+        "logs:GetLogEvents",
+        "kms:Decrypt",
+        "lambda:InvokeFunction",
+        "ssm:GetParametersByPath",
+    }
+
+
+@pytest.mark.parametrize("statement", CHANGE, ids=lambda statement: statement.sid)
+def test_nothing_is_changed_everywhere(statement: Permission) -> None:
+    assert (statement.resources == ("*",)) == (statement.sid in {"CreateKeys", "ChangeGuardrails"})
+    assert statement.why
