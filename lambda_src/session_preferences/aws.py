@@ -83,8 +83,9 @@ def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None =
                 if isinstance(result.get("Content"), str):
                     secrets.learn(result["Content"])
                 return result
-            patience = grace if result.code in DENIED else budget if result.code in _TRANSIENT else None
-            if not patience or attempt == _ATTEMPTS - 1 or not _paused(patience, attempt):
+            again = attempt < _ATTEMPTS - 1 and result.code in _TRANSIENT
+            patience = grace if result.code in DENIED else budget if again else None
+            if not patience or not _paused(patience, attempt):
                 raise result  # outside of `except`: no traceback has boto3's error, which quotes arguments
             attempt += 1
 

@@ -12,8 +12,8 @@ from .request import Request, parse_event
 
 _DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 300 s
 _RESERVE = 10  # seconds, to raise and log before Lambda ends the process
-# Seconds in which new permissions of the role reach every AWS service.
-_PROPAGATION = 30
+# Seconds in which new permissions reach every service; the AWS provider waits as long.
+_PROPAGATION = 120
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)

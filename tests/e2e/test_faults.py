@@ -491,7 +491,8 @@ def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
 
     # Terraform's next plan would show nothing, though the document was never written.
     settings_file(sandbox, tmp_path, idle_timeout=7, external_id=canary)
-    sandbox.inject_fault("ssm", "UpdateDocument", account=account, code="AccessDeniedException", times=-1)
+    # An error that the function does not wait for, unlike a missing permission.
+    sandbox.inject_fault("ssm", "UpdateDocument", account=account, code="InvalidDocumentOperation", times=-1)
     failed = rollout("apply", *selection, "--yes", config=config)
     sandbox.clear_faults()
     assert failed.code == 1, failed.output

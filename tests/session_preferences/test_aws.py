@@ -49,6 +49,14 @@ def test_what_is_denied_is_asked_again_while_the_grace_lasts(stub: Stubber, cloc
     assert len(clock.pauses) == 2
 
 
+def test_permissions_may_take_two_minutes_to_arrive(stub: Stubber, clock: Clock) -> None:
+    for _ in range(14):
+        stub.add_client_error("delete_parameter", "AccessDeniedException")
+    stub.add_response("delete_parameter", {}, {"Name": "x"})
+    call_over(stub, clock, grace=120)("ssm", "DeleteParameter", Name="x")
+    assert 40 < sum(clock.pauses) <= 120
+
+
 def test_what_stays_denied_raises_after_the_grace(stub: Stubber, clock: Clock) -> None:
     for _ in range(7):
         stub.add_client_error("delete_parameter", "AccessDeniedException", "No")
