@@ -253,6 +253,9 @@ def _logs(call: Call) -> list[str]:
 def _kms(call: Call) -> list[str]:
     key = _key(call)
     alias = call.parameters.get("AliasName") if call.operation.endswith("Alias") else None
+    if key is None and "KeyId" in call.parameters:
+        # KMS authorizes by the key that an alias or id stands for; without one it answers NotFoundException.
+        return [_arn(call, "kms", "key/missing")]
     return [*([str(key.arn)] if key else []), *([_arn(call, "kms", alias)] if alias else [])]
 
 

@@ -63,9 +63,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
             iam = running.session(account.id, HOME).client("iam")
             create_role(iam, READ, (DOCS / "read-policy.json").read_text())
             create_role(iam, DEPLOYMENT, (DOCS / "deployment-policy.json").read_text())
-        organizations = running.session(MANAGEMENT, HOME).client("organizations")
-        root = organizations.list_roots()["Roots"][0]["Id"]
-        organizations.enable_policy_type(RootId=root, PolicyType="SERVICE_CONTROL_POLICY")
         yield running
 
 
