@@ -27,6 +27,7 @@ from werkzeug.serving import make_server
 
 from aws_sandbox import (
     documents,
+    function_concurrency,
     log_groups,
     managed_instances,
     messages,
@@ -172,6 +173,7 @@ def _gateway(
             ("account", "ListRegions"): regions.list_regions,
             ("ec2", "DescribeRegions"): regions.describe_regions,
             ("iam", "ListEntitiesForPolicy"): policy_entities.list_entities_for_policy,
+            ("lambda", "GetAccountSettings"): function_concurrency.get_account_settings,
             ("lambda", "Invoke"): functions.invoke,
             ("logs", "AssociateKmsKey"): log_groups.associate_kms_key,
             ("logs", "DisassociateKmsKey"): log_groups.disassociate_kms_key,
