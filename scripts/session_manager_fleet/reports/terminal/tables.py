@@ -223,7 +223,7 @@ def print_results(console: Console, summary: Summary, *, quiet: bool = False) ->
     line = Text(totals_line(summary))
     line.stylize("bold", 0, line.plain.index(":") + 1)
     console.print(line)
-    if summary.digest:
+    if summary.digest and not quiet:
         console.print(Text(f"Digest of the saved plans: {visible(summary.digest)}", style="dim"), soft_wrap=True)
 
 
