@@ -227,7 +227,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
     protected = [change.address for change in protected_destructions(changes)]
-    sha256 = save_manifest(folder, terraform.root, job.origin, protected=protected, created_at=_now())
+    sha256 = save_manifest(folder, terraform.root, job.origin.made_by(shown), protected=protected, created_at=_now())
     return TargetResult.build(
         job.target,
         Status.CHANGES,

@@ -1,6 +1,7 @@
 """Use cases behind the CLI commands. They take targets and return results; printing is up to the caller."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
-from session_manager_fleet.run.results import Step, TargetResult, exit_code
+from session_manager_fleet.run.results import Status, Step, TargetResult, exit_code
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import Toolchain
@@ -51,6 +52,10 @@ DESTROY = "destroy"
 ORGANIZATION = "organization.json"
 # One Ctrl-C may come twice at once: to the process and, as by GNU timeout, to its group. A person takes longer.
 SAME_SIGNAL_SECONDS = 1.0
+# Terraform's data folders, and the provider that they share.
+_TERRAFORM_DATA = ".terraform"
+# Results after which terraform has to work on the target again.
+_OPEN = {Status.CHANGES, Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
 
 
 @dataclass
@@ -137,7 +142,9 @@ class Operation:
         site = Site(job_settings.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
-                environment = child_environment(os.environ, run.path, capacity.go_runtime)
+                environment = child_environment(
+                    os.environ, run.path, capacity.go_runtime, run.path / _TERRAFORM_DATA / "packages"
+                )
                 terraform = _initialize(binary, environment, run, site)
             beginning = _with_warning(beginning, terraform)
             count = max(capacity.plan_workers, capacity.apply_workers)
@@ -191,6 +198,9 @@ class Operation:
     def finish(self, results: Sequence[TargetResult]) -> tuple[ExitCode, Summary]:
         """Write the summary, and return it with the exit code for the results."""
         code = exit_code(results, interrupted=self.stop.is_set(), missing_shards=self.missing_shards)
+        if not any(result.status in _OPEN for result in results):
+            # Each command initializes its own: only a command that follows would save the time.
+            shutil.rmtree(self.run.path / _TERRAFORM_DATA, ignore_errors=True)
         self.run.end(code)
         return code, self.run.write_summary()
 
@@ -323,7 +333,7 @@ def _initialize(binary: str, environment: Mapping[str, str], run: RunFolder, sit
         terraform[region] = Terraform(
             binary=binary,
             root=ROOT_MODULE,
-            data_folder=run.path / ".terraform" / region,
+            data_folder=run.path / _TERRAFORM_DATA / region,
             environment=environment,
             timeout_seconds=site.timeout_seconds,
             secrets=site.secrets,

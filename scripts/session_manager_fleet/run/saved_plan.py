@@ -9,10 +9,10 @@ import errno
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
@@ -76,6 +76,11 @@ class Origin:
     workspace: str
     backend: str
     tools: Toolchain
+
+    def made_by(self, plan: Mapping[str, Any]) -> Self:
+        """Return the origin with the version of terraform that made a plan (in its JSON format)."""
+        version = plan.get("terraform_version", self.tools.terraform_version)
+        return replace(self, tools=replace(self.tools, terraform_version=version))
 
 
 _DESCRIPTIONS = {

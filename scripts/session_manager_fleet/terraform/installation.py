@@ -11,16 +11,37 @@ from pathlib import Path
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.hcl import quote
-from session_manager_fleet.terraform.provider_search import CONFIGURATION_VARIABLE, ProviderSource, find_provider
+from session_manager_fleet.terraform.provider_search import (
+    CACHE_VARIABLE,
+    CONFIGURATION_VARIABLE,
+    MIRROR_VARIABLE,
+    ProviderSource,
+    find_provider,
+)
 from session_manager_fleet.terraform.root_module import ROOT_MODULE
 
 MINIMUM_VERSION = (1, 11)
 
-# Variables that terraform, its S3 backend and the AWS provider read; all others of the caller's stay outside.
+# What would change terraform's meaning; all else is the caller's, as helpers of credentials, proxies and version
+# managers read what nobody can list.
+# TF_*: other arguments, values, folders, workspaces, tags and providers, and logs with secrets.
+# TERRAFORM_CONFIG: an old name of TF_CLI_CONFIG_FILE. GOGC, GOMEMLIMIT: the run measures the memory that there is.
+# SESSION_MANAGER_FLEET_*: marks of the process that started this one.
+_KEPT_BACK = re.compile(r"TF_.*|TERRAFORM_CONFIG|GOGC|GOMEMLIMIT|SESSION_MANAGER_FLEET_.*")
+# Of TF_*, only how providers are fetched: from where, how patiently, and with which credentials.
 _PASSED_ON = re.compile(
-    r"PATH|HOME|USER|LOGNAME|TMPDIR|XDG_DATA_(HOME|DIRS)|LANG|LC_[A-Z]+|TZ|AWS_[A-Z0-9_]+|SSL_CERT_(FILE|DIR)"
-    r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy"
+    rf"{CACHE_VARIABLE}|TF_TOKEN_.+|TF_REGISTRY_(DISCOVERY_RETRY|CLIENT_TIMEOUT)|TF_PROVIDER_DOWNLOAD_RETRY"
 )
+
+# Children run in another folder than the caller.
+_PATHS = re.compile(
+    r"AWS_(CONFIG_FILE|SHARED_CREDENTIALS_FILE|CA_BUNDLE|WEB_IDENTITY_TOKEN_FILE|CONTAINER_AUTHORIZATION_TOKEN_FILE)"
+    r"|AWS_DATA_PATH|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE|VAULT_CACERT|GNUPGHOME|HOME|TMPDIR|PATH"
+    rf"|XDG_[A-Z]+_(HOME|DIRS)|{CONFIGURATION_VARIABLE}|{MIRROR_VARIABLE}|{CACHE_VARIABLE}"
+)
+_LISTS = re.compile(r"AWS_DATA_PATH|SSL_CERT_DIR|PATH|XDG_[A-Z]+_DIRS")
+_WRAPPER = "terraform-bin"
+_SAID_LINES = 5
 
 # The provider writes all its traces as JSON and terraform parses them, only to drop them: a twentieth of a plan's
 # processor time. Each of its libraries has its own level (terraform-plugin-log, "Managing log output").
@@ -47,6 +68,7 @@ def find_terraform() -> str:
     binary = shutil.which("terraform")
     if binary is None:
         raise InputError(f"Terraform {minimum} or newer is needed, and no terraform is on the PATH: install it first.")
+    binary = os.path.abspath(binary)  # noqa: PTH100 - a link keeps its name, by which shims know what they are for
     version = terraform_version(binary)
     match = re.match(r"(\d+)\.(\d+)", version)
     if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
@@ -54,8 +76,12 @@ def find_terraform() -> str:
     return binary
 
 
-def terraform_version(binary: str) -> str:
+def terraform_version(binary: str, folder: Path = ROOT_MODULE.path) -> str:
     """Return the version of a terraform executable, as `1.11.4`.
+
+    Args:
+        binary: Path of the executable, which may be the shim of a version manager.
+        folder: Folder in which it makes plans; version managers choose by folder and environment.
 
     Raises:
         InputError: It does not answer as terraform would.
@@ -63,6 +89,7 @@ def terraform_version(binary: str) -> str:
     try:
         output = subprocess.run(
             [binary, "version", "-json"],
+            cwd=folder,
             env=_base_environment(os.environ),
             capture_output=True,
             check=True,
@@ -70,11 +97,29 @@ def terraform_version(binary: str) -> str:
         ).stdout
         return str(json.loads(output)["terraform_version"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{binary} does not answer as terraform would: {error}") from error
+        message = f"{binary} does not answer as terraform would: {error}{_said(error)}"
+        # hashicorp/setup-terraform puts a script in terraform's place, which alters its output and exit codes.
+        if Path(binary).with_name(_WRAPPER).exists():
+            message = (
+                f"{binary} is the wrapper of hashicorp/setup-terraform, which alters terraform's output and exit "
+                "codes: set `terraform_wrapper: false` in that step."
+            )
+        raise InputError(message) from error
+
+
+def _said(error: Exception) -> str:
+    """Return the last lines of what a command wrote to its standard error, as `: text`; empty for nothing."""
+    text = error.stderr if isinstance(error, subprocess.CalledProcessError) else b""
+    lines = text.decode("utf-8", "replace").split("\n")[-_SAID_LINES:]
+    said = " ".join(" ".join(lines).split())
+    return f": {said}" if said else ""
 
 
 def child_environment(
-    environment: Mapping[str, str], folder: Path, go_runtime: Mapping[str, str] | None = None
+    environment: Mapping[str, str],
+    folder: Path,
+    go_runtime: Mapping[str, str] | None = None,
+    cache: Path | None = None,
 ) -> dict[str, str]:
     """Return the environment for terraform in a run, with the provider that is found on this machine if need be.
 
@@ -82,10 +127,14 @@ def child_environment(
         environment: The caller's environment.
         folder: Private folder for the generated command line configuration.
         go_runtime: Variables of Go's runtime, as GOGC; None for its defaults.
+        cache: Private folder that keeps the package for all data folders, where the caller has no such folder; it is
+            created. None for none.
 
     Raises:
-        InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
+        InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider, or TF_PLUGIN_CACHE_DIR one that
+            cannot be created.
     """
+    environment = _with_absolute_paths(environment)
     child = {**_base_environment(environment), **_UNLOGGED, **(go_runtime or {})}
     source = provider_source(environment)
     if source.mirror:
@@ -95,7 +144,21 @@ def child_environment(
         child[CONFIGURATION_VARIABLE] = str(path)
     elif source.configuration:
         child[CONFIGURATION_VARIABLE] = str(source.configuration)
+    # Terraform links to an unpacked package anyway.
+    if cache and not source.is_unpacked and not source.has_cache and not child.get(CACHE_VARIABLE):
+        child[CACHE_VARIABLE] = str(cache)
+    _create_cache(child.get(CACHE_VARIABLE))
     return child
+
+
+def _create_cache(named: str | None) -> None:
+    """Create the folder in which terraform keeps providers, without which it would not start."""
+    if named:
+        try:
+            Path(named).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"Cannot create the folder {named} ({error.strerror}): correct or unset the variable."
+            raise InputError(message, CACHE_VARIABLE) from error
 
 
 def provider_source(environment: Mapping[str, str]) -> ProviderSource:
@@ -104,10 +167,29 @@ def provider_source(environment: Mapping[str, str]) -> ProviderSource:
     Raises:
         InputError: TF_PLUGIN_MIRROR names a directory that does not hold the provider.
     """
-    return find_provider(environment, ROOT_MODULE.provider_version, ROOT_MODULE.path)
+    return find_provider(_with_absolute_paths(environment), ROOT_MODULE.provider_version, ROOT_MODULE.path)
 
 
 def _base_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of every terraform process, from the list of variables that are passed on."""
-    passed_on = {name: value for name, value in environment.items() if _PASSED_ON.fullmatch(name)}
+    """Return the environment of every terraform process: the caller's, without what changes terraform's meaning."""
+    passed_on = {
+        name: value
+        for name, value in _with_absolute_paths(environment).items()
+        if _PASSED_ON.fullmatch(name) or not _KEPT_BACK.fullmatch(name)
+    }
     return {**passed_on, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+
+
+def _with_absolute_paths(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment whose paths mean the same in every folder."""
+    return {
+        name: _absolute(name, value) if value and _PATHS.fullmatch(name) else value
+        for name, value in environment.items()
+    }
+
+
+def _absolute(name: str, value: str) -> str:
+    if _LISTS.fullmatch(name):
+        return os.pathsep.join(str(Path.cwd() / part) for part in value.split(os.pathsep))
+    # As botocore reads them; Go does not know the home folder's sign.
+    return str(Path.cwd() / Path(value).expanduser())

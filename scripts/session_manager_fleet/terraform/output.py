@@ -17,6 +17,8 @@ _SIGNAL_BASE = 128
 # to be signed, the session token among them; terraform prints that answer as its error.
 _REPEATED_HEADER = r"(?i:(?<=x-amz-security-token:))[^\s\\'\"]+"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# Helpers that terraform starts may repeat what they were given.
+_SECRET_NAME = re.compile(r"TF_TOKEN_.+|(?i:.*_(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY|PRIVATE_KEY))")
 _HIDDEN = "(hidden)"
 # A shorter external id is a part of many words: it is hidden only where it is written as one.
 _SHORTEST_SECRET = 8
@@ -58,10 +60,12 @@ def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> C
     """Return a function that hides secrets in a text, in JSON's escaped form too.
 
     Args:
-        environment: Environment of terraform; the AWS credentials in it are secret.
+        environment: Environment of terraform; the AWS credentials in it are secret, and so is what is named a token,
+            secret, password or private key.
         secrets: Further secrets.
     """
-    values = [*(text for text in secrets if len(text) >= _SHORTEST_SECRET)]
+    named = (value for name, value in environment.items() if _SECRET_NAME.fullmatch(name))
+    values = [text for text in (*secrets, *named) if len(text) >= _SHORTEST_SECRET]
     values += (environment.get(name, "") for name in _SECRET_VARIABLES)
     forms = {form for secret in values if secret for form in (secret, json.dumps(secret)[1:-1])}
     longest_first = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]

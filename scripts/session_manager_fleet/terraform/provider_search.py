@@ -41,6 +41,7 @@ PLATFORM = f"{_SYSTEMS.get(sys.platform, sys.platform)}_{_MACHINES.get(_MACHINE,
 
 # The block that decides how Terraform installs providers; without it, a configuration file leaves that open.
 _INSTALLATION = re.compile(r"^\s*provider_installation\b", re.MULTILINE)
+_CACHE = re.compile(r"^\s*plugin_cache_dir\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class ProviderSource:
     notes: tuple[str, ...] = ()
     problem: str = ""
 
+    @property
+    def has_cache(self) -> bool:
+        """Whether the caller's configuration names a folder that keeps packages."""
+        return self.configuration is not None and _CACHE.search(_text(self.configuration)) is not None
+
 
 def find_provider(
     environment: Mapping[str, str], version: str, root: Path, *, reachable: Callable[[], bool] | None = None
@@ -84,7 +90,7 @@ def find_provider(
         return _named_mirror(Path(named), version)
     notes: list[str] = []
     configuration = _own_configuration(environment, notes)
-    if configuration and _INSTALLATION.search(configuration.read_text(encoding="utf-8", errors="replace")):
+    if configuration and _INSTALLATION.search(_text(configuration)):
         return ProviderSource(f"installed as {configuration} says", None, configuration, notes=tuple(notes))
     implied = implied_directories(environment, root)
     for directory in implied:
@@ -174,6 +180,10 @@ def _own_configuration(environment: Mapping[str, str], notes: list[str]) -> Path
     home = _home(environment)
     usual = home / ".terraformrc" if home else None
     return usual if usual and usual.is_file() else None
+
+
+def _text(configuration: Path) -> str:
+    return configuration.read_text(encoding="utf-8", errors="replace")
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:

@@ -273,8 +273,11 @@ def test_an_operation_from_its_beginning_to_its_end(prepare: Callable[..., Opera
     operation = prepare()
 
     results = operation.plan(operation.inventory.select(EVERYTHING).targets)
+    data = operation.run.path / ".terraform"
+    assert (data / "packages").is_dir()
     code, summary = operation.finish(operation.apply(results))
 
+    assert not data.exists()
     assert (code, summary.exit_code, summary.totals.no_changes) == (ExitCode.DONE, 0, 4)
     assert operation.run.read().results == [replace(each, log=f"{each.key}/terraform.log") for each in results]
 

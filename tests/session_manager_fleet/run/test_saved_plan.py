@@ -250,3 +250,10 @@ def test_the_tools_of_this_project_are_found() -> None:
 
     assert tools.terraform_version == "1.11.4"
     assert all(asdict(tools).values())
+
+
+def test_the_version_is_that_of_the_terraform_that_made_the_plan() -> None:
+    origin = Origin("111122223333", "eu-west-1", "1", "s3://bucket", TOOLS)
+
+    assert origin.made_by({"terraform_version": "1.11.9"}).tools == replace(TOOLS, terraform_version="1.11.9")
+    assert origin.made_by({}) == origin

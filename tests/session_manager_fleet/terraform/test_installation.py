@@ -1,4 +1,4 @@
-"""The terraform executable and its environment: new enough, and nothing of the caller's that it does not need."""
+"""The terraform executable and its environment: new enough, and nothing of the caller's that changes its meaning."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.terraform.installation import child_environment, find_terraform
+from session_manager_fleet.terraform.installation import child_environment, find_terraform, terraform_version
 
 StandIn = Callable[[str], Path]
 
@@ -43,6 +43,19 @@ PASSED_ON = {
     "SSL_CERT_FILE": "/etc/ca.pem",
     "HTTPS_PROXY": "http://proxy",
     "no_proxy": "localhost",
+    # Read by helpers of credentials and by version managers.
+    "VAULT_ADDR": "https://vault",
+    "DBUS_SESSION_BUS_ADDRESS": "unix:path=/run/bus",
+    "GNUPGHOME": "/home/me/.gnupg",
+    "SSH_AUTH_SOCK": "/run/agent",
+    "OP_SERVICE_ACCOUNT_TOKEN": "secret",
+    "PYTHONPATH": "/elsewhere",
+    "TFENV_TERRAFORM_VERSION": "1.11.9",
+    "ASDF_TERRAFORM_VERSION": "1.11.9",
+    "MISE_DATA_DIR": "/home/me/mise",
+    # How providers are fetched.
+    "TF_TOKEN_app_terraform_io": "secret",
+    "TF_REGISTRY_CLIENT_TIMEOUT": "30",
 }
 KEPT_OUT = {
     "TF_LOG": "trace",
@@ -53,19 +66,17 @@ KEPT_OUT = {
     "TF_WORKSPACE": "other",
     "TF_DATA_DIR": "elsewhere",
     "TF_REATTACH_PROVIDERS": "{}",
-    "TF_TOKEN_app_terraform_io": "secret",
-    "TF_PLUGIN_CACHE_DIR": "/cache",
-    "LD_PRELOAD": "/tmp/evil.so",  # noqa: S108 - a value, not a file
-    "PYTHONPATH": "/elsewhere",
-    "GITHUB_TOKEN": "secret",
+    "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
+    "TF_AWS_DEFAULT_TAGS_Owner": "me",
+    "TF_LOG_PROVIDER": "trace",
+    "TERRAFORM_CONFIG": "/other.tfrc",
     "GOGC": "off",
-    "XAWS_PROFILE": "x",
-    "AWS_profile": "x",
-    "PATHX": "x",
+    "GOMEMLIMIT": "1",
+    "SESSION_MANAGER_FLEET_SERVICE": "1",
 }
 
 
-def test_the_environment_is_made_from_a_list_of_what_is_passed_on(tmp_path: Path) -> None:
+def test_the_environment_is_the_callers_without_what_changes_terraforms_meaning(tmp_path: Path) -> None:
     child = child_environment({**PASSED_ON, **KEPT_OUT}, tmp_path)
 
     unlogged = {name: value for name, value in child.items() if re.fullmatch("TF_LOG_(PROVIDER|SDK)[A-Z_]*", name)}
@@ -73,6 +84,64 @@ def test_the_environment_is_made_from_a_list_of_what_is_passed_on(tmp_path: Path
     assert set(unlogged.values()) == {"OFF"}
     assert child == {**PASSED_ON, **unlogged, "TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
     assert child_environment(KEPT_OUT, tmp_path, {"GOGC": "800"})["GOGC"] == "800"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "TMPDIR", "XDG_CONFIG_HOME"),
+    ],
+)
+def test_paths_are_those_of_the_callers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+
+    assert child_environment({name: "../files/one"}, tmp_path)[name] == f"{tmp_path}/../files/one"
+    assert child_environment({name: "/one"}, tmp_path)[name] == "/one"
+    assert child_environment({name: "~/one"}, tmp_path)[name] == "/home/me/one"
+    assert child_environment({name: ""}, tmp_path)[name] == ""
+
+
+def test_each_folder_of_a_list_is_that_of_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert child_environment({"PATH": "bin:/usr/bin:"}, tmp_path)["PATH"] == f"{tmp_path}/bin:/usr/bin:{tmp_path}"
+
+
+@pytest.mark.parametrize("variable", ["TF_CLI_CONFIG_FILE", "TF_PLUGIN_MIRROR"])
+def test_where_the_provider_is_may_be_named_from_the_callers_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "aws").mkdir(parents=True)
+    (tmp_path / "ci.tfrc").touch()
+    value = {"TF_CLI_CONFIG_FILE": "ci.tfrc", "TF_PLUGIN_MIRROR": "mirror"}[variable]
+
+    configuration = Path(child_environment({variable: value}, tmp_path)["TF_CLI_CONFIG_FILE"])
+
+    assert configuration.is_absolute()
+    assert variable == "TF_CLI_CONFIG_FILE" or f'"{tmp_path}/mirror"' in configuration.read_text()
+
+
+def test_packages_are_kept_in_the_callers_folder_or_else_in_one_for_all_regions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ci.tfrc").write_text(f'plugin_cache_dir = "{tmp_path}"\n')
+    (tmp_path / "file").touch()
+
+    def cache(**environment: str) -> str | None:
+        return child_environment(environment, tmp_path, None, tmp_path / "packages").get("TF_PLUGIN_CACHE_DIR")
+
+    assert cache(TF_PLUGIN_CACHE_DIR="own") == str(tmp_path / "own")
+    assert (tmp_path / "own").is_dir()
+    assert cache(TF_CLI_CONFIG_FILE="ci.tfrc") is None
+    assert not (tmp_path / "packages").exists()
+    assert cache() == str(tmp_path / "packages")
+    assert stat.S_IMODE((tmp_path / "packages").stat().st_mode) == 0o700
+    with pytest.raises(InputError, match=r"TF_PLUGIN_CACHE_DIR: Cannot create the folder .*/file"):
+        cache(TF_PLUGIN_CACHE_DIR="file")
 
 
 @pytest.mark.parametrize("content", ["absent", "empty", "file"])
@@ -176,3 +245,46 @@ def test_the_version_is_asked_in_a_clean_environment(only_on_path: StandIn, monk
     path = only_on_path("""[ -z "$TF_CLI_ARGS" ] && echo '{"terraform_version": "1.11.4"}'\n""")
 
     assert find_terraform() == str(path)
+
+
+SHIM = """
+# As tfenv and asdf: the version is that of the variable, or of the folder that the command runs in.
+version=${TFENV_TERRAFORM_VERSION:-$(cat .terraform-version 2>/dev/null)}
+[ "$version" ] || { echo 'Version could not be resolved (set by .terraform-version)' >&2; exit 1; }
+echo "{\\"terraform_version\\": \\"$version\\"}"
+"""
+
+
+def test_a_version_manager_is_asked_in_the_folder_and_environment_of_the_plans(
+    only_on_path: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(only_on_path(SHIM))
+    for name, version in (("caller", "1.11.9"), ("root", "1.11.4")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".terraform-version").write_text(version)
+    monkeypatch.chdir(tmp_path / "caller")
+
+    assert terraform_version(path, tmp_path / "root") == "1.11.4"
+    monkeypatch.setenv("TFENV_TERRAFORM_VERSION", "1.12.0")
+    assert terraform_version(path, tmp_path / "root") == "1.12.0"
+    monkeypatch.delenv("TFENV_TERRAFORM_VERSION")
+    with pytest.raises(InputError, match=r"exit status 1.*: Version could not be resolved \(set by"):
+        find_terraform()
+
+
+def test_terraform_is_found_in_a_relative_folder_of_the_path(
+    only_on_path: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = only_on_path("""echo '{"terraform_version": "1.11.4"}'\n""")
+    monkeypatch.chdir(path.parent.parent)
+    monkeypatch.setenv("PATH", f"{path.parent.name}:/usr/bin:/bin")
+
+    assert find_terraform() == str(path)
+
+
+def test_the_wrapper_of_setup_terraform_is_named(only_on_path: StandIn) -> None:
+    path = only_on_path("echo '[command] terraform-bin version -json'\n")
+    path.with_name("terraform-bin").touch()
+
+    with pytest.raises(InputError, match=r"wrapper of hashicorp/setup-terraform.*`terraform_wrapper: false`"):
+        find_terraform()

@@ -111,7 +111,9 @@ def _terraform(site: Site, region: str) -> Terraform:
             binary=find_terraform(),
             root=RootModule(_place.base() / site.root_sha256),
             data_folder=folder / ".terraform",
-            environment=child_environment(os.environ, folder, measure_capacity().go_runtime),
+            environment=child_environment(
+                os.environ, folder, measure_capacity().go_runtime, _place.base() / "packages"
+            ),
             timeout_seconds=site.timeout_seconds,
             secrets=site.secrets,
         )
