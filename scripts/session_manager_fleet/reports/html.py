@@ -19,7 +19,15 @@ from session_manager_fleet.run import Status, Summary, TargetResult
 
 _SYMBOL_CLASSES = {"+": "new", "-": "old", "~": "changed", " ": "same"}
 # The worst first: it begins the outcome, and colours the head of the page.
-_SEVERITY = (Status.FAILED, Status.UNFINISHED, Status.NOT_STARTED, Status.CHANGES, Status.APPLIED, Status.NO_CHANGES)
+_SEVERITY = (
+    Status.FAILED,
+    Status.UNFINISHED,
+    Status.NOT_STARTED,
+    Status.CHANGES,
+    Status.APPLIED,
+    Status.NO_CHANGES,
+    Status.SKIPPED,
+)
 _MODULES = re.compile(r"(?:module\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?\.)+")
 # Longer texts get a box that scrolls.
 _TALL_LINES, _TALL_LETTERS = 16, 2_000

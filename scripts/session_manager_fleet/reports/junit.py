@@ -73,7 +73,7 @@ def _test_case(entry: TargetResult, run_id: str) -> TestCase:
         case.result = [
             Error("The target was started and has no result: the run is still going on, or crashed.", "unfinished")
         ]
-    elif entry.status is Status.NOT_STARTED:
+    elif entry.status in {Status.NOT_STARTED, Status.SKIPPED}:
         case.result = [Skipped(xml_text(entry.reason or ""))]
     case.system_out = xml_text("\n".join(_output(entry)))
     return case

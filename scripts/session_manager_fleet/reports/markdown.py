@@ -203,10 +203,15 @@ def _lists(summary: Summary) -> Iterator[_Part]:
     for entry in summary.targets:
         if entry.status in {Status.NOT_STARTED, Status.UNFINISHED}:
             waiting.setdefault(entry.reason or status_words(entry.status), []).append(entry)
-    for reason, entries in waiting.items():
-        items = [f"- {_name(entry)}" for entry in entries]
-        title = f"{counted(len(entries), 'target')}: {code(reason)}"
-        yield _Part("Not finished", "list", _details(title, "\n".join(_first(items)) + "\n") + "\n")
+    left: dict[str, list[TargetResult]] = {}
+    for entry in summary.targets:
+        if entry.status is Status.SKIPPED:
+            left.setdefault(entry.reason or "", []).append(entry)
+    for heading, groups in (("Not finished", waiting), ("Skipped targets", left)):
+        for reason, entries in groups.items():
+            items = [f"- {_name(entry)}" for entry in entries]
+            title = f"{counted(len(entries), 'target')}: {code(reason)}"
+            yield _Part(heading, "list", _details(title, "\n".join(_first(items)) + "\n") + "\n")
     if summary.skipped:
         items = [
             f"- {code(entry.account_id)} {code(entry.account_name)}: {code(entry.reason)}" for entry in summary.skipped

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
-from session_manager_fleet.errors import AccessError, FleetError, Problem, TerraformError
+from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
@@ -95,6 +95,10 @@ class UnsavedStateError(FleetError):
         super().__init__(message)
         self.diagnostics = tuple(diagnostics)
         self.kind = kind
+
+
+class TargetLeftError(InputError):
+    """A target is not in the organization or its settings any more; its run can end without it."""
 
 
 @dataclass(frozen=True)
@@ -410,7 +414,12 @@ def _now() -> datetime.datetime:
 
 
 def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path) -> TargetResult:
-    """Return the failed result of a target for an error; `folder` is named if the error names no file."""
+    """Return the failed result of a target for an error, or the skipped one of a target that has left.
+
+    `folder` is named if the error names no file.
+    """
+    if isinstance(error, TargetLeftError):
+        return TargetResult.build(target, Status.SKIPPED, step, reason=str(error).removesuffix("."))
     diagnostics: tuple[str, ...] = getattr(error, "diagnostics", ())
     kind = _kind_of(error)
     message = str(error)

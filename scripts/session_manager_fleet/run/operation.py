@@ -21,7 +21,7 @@ from session_manager_fleet.run.executors.capacity import Capacity, measure_capac
 from session_manager_fleet.run.executors.choose import dask_address, dask_opener
 from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, JobSettings
+from session_manager_fleet.run.job import Job, JobSettings, TargetLeftError
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetResult, exit_code
@@ -257,11 +257,12 @@ class Operation:
         """Return the target as the organization and its settings define it now.
 
         Raises:
-            InputError: There is no such target any more, or its home region has changed.
+            TargetLeftError: There is no such target any more.
+            InputError: Its home region has changed.
         """
         current = self._all_targets.get(target.key)
         if current is None:
-            raise InputError(_why_missing(target, self.inventory.organization))
+            raise TargetLeftError(_why_missing(target, self.inventory.organization))
         if current.home_region != target.home_region:
             message = f"The home region of account {target.account.id} was {target.home_region} when it was planned"
             raise InputError(f"{message}, and is {current.home_region} now; plan again.")

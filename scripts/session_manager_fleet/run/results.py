@@ -28,6 +28,8 @@ class Status(StrEnum):
     NOT_STARTED = "not_started"
     # The journal holds a start without an end: the run is still at work on it, or died.
     UNFINISHED = "unfinished"
+    # It has left the organization or its settings since it was planned: nothing is left to do in this run.
+    SKIPPED = "skipped"
 
 
 class Step(StrEnum):
@@ -138,7 +140,7 @@ class TargetResult(TargetKey):
     failure: Failure | None
     """Reason of the failure."""
     reason: str | None
-    """Reason why it was not started."""
+    """Reason why it was not started, or is skipped."""
     seconds: float
     """Wall time of its steps."""
     attempts: int = 1

@@ -63,6 +63,8 @@ class Totals(_Entry):
     failed: int
     not_started: int
     unfinished: int
+    skipped: int = 0
+    """Targets that have left the organization or its settings since they were planned."""
 
     @classmethod
     def of(cls, targets: Sequence[TargetResult]) -> Self:

@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from session_manager_fleet.cli import app as cli
 from session_manager_fleet.run.folder import RunFolder
+from session_manager_fleet.run.results import Status
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.model import shard_index
@@ -225,59 +226,68 @@ def test_nobody_is_asked_about_nothing(command: Command, tmp_path: Path, verb: l
 
 
 @pytest.mark.parametrize(
-    ("file", "before", "after", "refused", "message"),
+    ("file", "before", "after", "left", "reason"),
     [
         (
             "organization.yaml",
             "regions: [eu-west-1, us-east-1]",
             "regions: [eu-west-1]",
             [f"{DEV}/us-east-1", f"{PROD}/us-east-1"],
-            "The settings no longer include the region us-east-1.",
+            "The settings no longer include the region us-east-1",
         ),
         (
             "accounts.yaml",
             "name: Prod}",
             "name: Prod, state: SUSPENDED}",
             [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
-            f"The account {PROD} is skipped now: the account is suspended.",
+            f"The account {PROD} is skipped now: the account is suspended",
         ),
         (
             "accounts.yaml",
             f"  - {{id: {PROD}, name: Prod}}\n",
             "",
             [f"{PROD}/eu-west-1", f"{PROD}/us-east-1"],
-            f"The account {PROD} is no longer in the organization.",
-        ),
-        (
-            "organization.yaml",
-            "home_region: eu-west-1",
-            "home_region: us-east-1",
-            [f"{account}/{region}" for account in (DEV, PROD) for region in ("eu-west-1", "us-east-1")],
-            f"The home region of account {DEV} was eu-west-1 when it was planned, and is us-east-1 now; plan again.",
+            f"The account {PROD} is no longer in the organization",
         ),
     ],
-    ids=["region", "suspended", "gone", "home region"],
+    ids=["region", "suspended", "gone"],
 )
-def test_what_the_settings_do_not_yield_any_more_is_refused(
-    command: Command, tmp_path: Path, file: str, before: str, after: str, refused: list[str], message: str
+def test_what_has_left_since_the_plan_is_skipped_and_the_run_ends(
+    command: Command, tmp_path: Path, file: str, before: str, after: str, left: list[str], reason: str
 ) -> None:
-    config = tmp_path / "organization.yaml"
-    tolerant = "max_failures: 100%"
-    waves = f"waves: [{{name: canary, match: {{accounts: [Dev]}}, {tolerant}}}, {{name: everyone, {tolerant}}}]"
-    config.write_text(re.sub("waves: .*", waves, config.read_text()))
+    """It counts for no tolerance: the canary tolerates no failure, and everyone is applied all the same."""
     command("plan", "--all")
     run = run_folder(tmp_path)
     path = tmp_path / file
     assert before in path.read_text()
     path.write_text(path.read_text().replace(before, after))
 
+    assert command("apply", run.name) == 0
+
+    summary = Summary.read(run / "summary.json")
+    assert sorted(entry.key for entry in summary.targets if entry.status is Status.SKIPPED) == sorted(left)
+    assert {entry.reason for entry in summary.targets if entry.reason} == {reason}
+    assert (summary.totals.skipped, summary.totals.failed) == (len(left), 0)
+    assert len(traced(tmp_path, "apply")) == 4 - len(left)
+    assert command("resume", run.name, "--yes") == 0
+
+
+def test_a_home_region_that_has_changed_since_the_plan_is_refused(command: Command, tmp_path: Path) -> None:
+    config = tmp_path / "organization.yaml"
+    tolerant = "max_failures: 100%"
+    waves = f"waves: [{{name: canary, match: {{accounts: [Dev]}}, {tolerant}}}, {{name: everyone, {tolerant}}}]"
+    config.write_text(re.sub("waves: .*", waves, config.read_text()))
+    command("plan", "--all")
+    run = run_folder(tmp_path)
+    config.write_text(config.read_text().replace("home_region: eu-west-1", "home_region: us-east-1"))
+
     assert command("apply", run.name) == 1
 
-    failures = {entry.key: entry.failure for entry in Summary.read(run / "summary.json").targets if entry.failure}
-    assert sorted(failures) == sorted(refused)
-    assert {failure.kind for failure in failures.values()} == {"input"}
-    assert failures[refused[0]].message == message
-    assert len(traced(tmp_path, "apply")) == 4 - len(refused)
+    failures = [entry.failure for entry in Summary.read(run / "summary.json").targets if entry.failure]
+    assert [failure.kind for failure in failures] == ["input"] * 4
+    was = f"The home region of account {DEV} was eu-west-1 when it was planned, and is us-east-1 now; plan again."
+    assert failures[0].message == was
+    assert traced(tmp_path, "apply") == []
 
 
 def test_what_an_apply_accepted_is_what_its_resume_compares_with(

@@ -25,7 +25,6 @@ from session_manager_fleet.run.folder import JournalError, RunFolder
 from session_manager_fleet.run.operation import Operation
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import (
-    Failure,
     Status,
     Step,
     TargetKey,
@@ -312,12 +311,17 @@ def test_one_after_another_means_one_worker(prepare: Callable[..., Operation]) -
     assert (operation.capacity.plan_workers, operation.capacity.apply_workers) == (1, 1)
 
 
-def test_an_account_that_has_left_the_organization_fails_its_targets(prepare: Callable[..., Operation]) -> None:
+def test_an_account_that_has_left_the_organization_is_skipped_and_the_run_can_end(
+    prepare: Callable[..., Operation],
+) -> None:
     operation = prepare()
 
     [gone] = operation.plan([Target(Account("999988887777", "Gone"), HOME, HOME)])
 
-    assert gone.failure == Failure("input", "The account 999988887777 is no longer in the organization.")
+    assert (gone.status, gone.failure) == (Status.SKIPPED, None)
+    assert gone.reason == "The account 999988887777 is no longer in the organization"
+    assert unfinished([gone]) == []
+    assert exit_code([gone]) == 0
 
 
 def test_jobs_carry_what_holds_for_them(prepare: Callable[..., Operation]) -> None:

@@ -145,6 +145,7 @@ def test_targets_are_counted() -> None:
         "failed": 1,
         "not_started": 0,
         "unfinished": 0,
+        "skipped": 0,
     }
     assert set(summary().totals.model_dump().values()) == {0}
 

@@ -42,6 +42,7 @@ _STATUS_STYLES = {
     Status.FAILED: "bold red",
     Status.NOT_STARTED: "magenta",
     Status.UNFINISHED: "bold magenta",
+    Status.SKIPPED: "dim",
 }
 _ACTION_STYLES = {
     "replace": "bold red",
@@ -217,9 +218,9 @@ def print_results(console: Console, summary: Summary, *, quiet: bool = False) ->
     if more := found[_CAUSES:]:
         targets = counted(sum(len(cause.targets) for cause in more), "more failed target")
         console.print(Text(f"… and {targets}: see summary.json.", style="bold red"))
-    reasons = Counter(entry.reason for entry in summary.targets if entry.reason)
-    for reason, count in reasons.items():
-        console.print(Text(f"{count:,} not started: {visible(reason)}.", style="magenta"))
+    reasons = Counter((entry.status, entry.reason) for entry in summary.targets if entry.reason)
+    for (status, reason), count in reasons.items():
+        console.print(Text(f"{count:,} {status_words(status)}: {visible(reason)}.", style="magenta"))
     line = Text(totals_line(summary))
     line.stylize("bold", 0, line.plain.index(":") + 1)
     console.print(line)
