@@ -438,10 +438,10 @@ def test_secrets_are_in_no_log_and_in_no_error(stand_in: StandIn, tmp_path: Path
 
 
 def test_a_secret_is_hidden_where_json_has_escaped_it() -> None:
-    hide = redactor({"AWS_SESSION_TOKEN": 'a"b\\c', "AWS_SECRET_ACCESS_KEY": ""}, ["abc", "abcdef"])
+    hide = redactor({"AWS_SESSION_TOKEN": 'a"b\\c', "AWS_SECRET_ACCESS_KEY": ""}, ["abcdefgh", "abcdefghij"])
 
     assert hide(json.dumps(['a"b\\c'])) == '["(hidden)"]'
-    assert hide("abcdef and abc") == "(hidden) and (hidden)"
+    assert hide("abcdefghij and abcdefgh") == "(hidden) and (hidden)"
     assert redactor({})("nothing") == "nothing"
 
 
