@@ -181,7 +181,8 @@ READ: tuple[Permission, ...] = (
         (
             *("config:DescribeConfigRules", "config:DescribeConfigurationRecorderStatus"),
             *("config:DescribeConfigurationRecorders", "config:DescribeRemediationConfigurations"),
-            *("config:ListTagsForResource", "ec2:DescribeRegions", "kms:ListAliases", "logs:DescribeLogGroups"),
+            *("config:ListTagsForResource", "ec2:DescribeRegions", "iam:ListPolicies", "kms:ListAliases"),
+            "logs:DescribeLogGroups",
             "ssm:DescribeParameters",
         ),
         _ALL,
@@ -190,8 +191,8 @@ READ: tuple[Permission, ...] = (
         "ReadGuardrails",
         "the service control policy, in the management account only; its generated id is not known before",
         (
-            *("organizations:DescribePolicy", "organizations:ListRoots", "organizations:ListTagsForResource"),
-            "organizations:ListTargetsForPolicy",
+            *("organizations:DescribePolicy", "organizations:ListPolicies", "organizations:ListRoots"),
+            *("organizations:ListTagsForResource", "organizations:ListTargetsForPolicy"),
         ),
         _ALL,
     ),
