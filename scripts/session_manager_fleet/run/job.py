@@ -56,6 +56,7 @@ from session_manager_fleet.run.saved_plan import (
     check,
     save_manifest,
 )
+from session_manager_fleet.run.unstored_tokens import remember_unstored
 from session_manager_fleet.settings import Roles
 from session_manager_fleet.targets import Target, account_session
 from session_manager_fleet.terraform import (
@@ -214,7 +215,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
-        verified = _verify(job, planned_preferences(terraform.show(plan, log))) if job.verify else None
+        verified = _verify(job, folder, planned_preferences(terraform.show(plan, log))) if job.verify else None
         with suppress(AccessError):
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
@@ -348,7 +349,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     except TerraformError as error:
         # The next plan finds a failed deletion without a retry token.
         if not job.destroy and _may_have_called(error):
-            _call_again(job, error)
+            _call_again(job, folder, error)
         if unsaved := unsaved_state(folder):
             message = f"{error} It could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
             diagnostics = (*error.diagnostics, *_notes(error), *_push_commands(job, unsaved, terraform))
@@ -357,7 +358,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     if job.destroy and job.adopted:
         store_adoptions(job.settings.backend, job.target.key, ())
     return TargetResult.build(
-        job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, outputs.get(PREFERENCES_OUTPUT))
+        job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, folder, outputs.get(PREFERENCES_OUTPUT))
     )
 
 
@@ -373,7 +374,7 @@ def _may_have_called(error: TerraformError) -> bool:
     return isinstance(error, StoppedError) or any(_INVOCATION in text for text in error.diagnostics)
 
 
-def _verify(job: Job, wanted: Mapping[str, Any] | None) -> bool | None:
+def _verify(job: Job, folder: Path, wanted: Mapping[str, Any] | None) -> bool | None:
     """Read the preferences back and compare them; return None if none are managed.
 
     Raises:
@@ -385,19 +386,20 @@ def _verify(job: Job, wanted: Mapping[str, Any] | None) -> bool | None:
     try:
         verify_preferences(_session(job), job.target.region, wanted)
     except (AccessError, VerificationError) as error:
-        _call_again(job, error)
+        _call_again(job, folder, error)
         raise
     return True
 
 
-def _call_again(job: Job, error: FleetError) -> None:
+def _call_again(job: Job, folder: Path, error: FleetError) -> None:
     """Store a retry token, without which the next plan would find no changes although the function has to be called."""
     try:
         store_retry_token(job.settings.backend, job.target.key, job.retry_token + 1, type(error).__name__)
     except AccessError as refused:
+        remember_unstored(folder)
         error.add_note(
-            "The retry token cannot be stored, so the next plan will show no changes: change preferences.revision. "
-            f"({refused})"
+            "The retry token cannot be stored. The next plan with this folder of runs writes the preferences again; "
+            f"elsewhere, change preferences.revision. ({refused})"
         )
     else:
         error.add_note("The next plan writes the preferences again.")

@@ -31,6 +31,7 @@ from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.run.unstored_tokens import with_unstored
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
 from session_manager_fleet.terraform import (
     ROOT_MODULE,
@@ -154,7 +155,9 @@ class Operation:
             workers = dask_opener(address, run, site, ROOT_MODULE.pack(), version)
             with workers():
                 pass  # Check now that the cluster can be used.
-        retry_tokens = read_retry_tokens(backend)
+        if beginning.command not in {"plan", DESTROY}:
+            backend.check_writable()
+        retry_tokens = with_unstored(read_retry_tokens(backend), backend, run.path.parent)
         run.begin(beginning)
         with run.writing():
             save(inventory.organization, run.path / ORGANIZATION)

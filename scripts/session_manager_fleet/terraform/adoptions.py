@@ -52,11 +52,10 @@ def store_adoptions(backend: StateBackend, target_key: str, adoptions: Iterable[
     """
     wanted = {_object_key(backend, target_key, adoption) for adoption in adoptions}
     there = {key for found, _, key in _listed(backend, f"{target_key}/") if found == target_key}
-    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": backend.kms_key_arn} if backend.kms_key_arn else {}
     with translated_errors(f"store {_prefix(backend)}{target_key} in the state bucket {backend.bucket}"):
         s3 = backend.client()
         for key in sorted(wanted - there):
-            s3.put_object(Bucket=backend.bucket, Key=key, Body=b"", **encryption)  # type: ignore[arg-type]
+            s3.put_object(Bucket=backend.bucket, Key=key, Body=b"", **backend.encryption)  # type: ignore[arg-type]
         for key in sorted(there - wanted):
             s3.delete_object(Bucket=backend.bucket, Key=key)
 

@@ -75,6 +75,23 @@ class StateBackend:
         address = f"s3://{self.bucket}/{self.key_prefix} in {self.region}"
         return f"{address}, encrypted with {self.kms_key_arn}" if self.kms_key_arn else address
 
+    @property
+    def encryption(self) -> dict[str, str]:
+        """Arguments of PutObject that encrypt an object as Terraform does; policies of the bucket may demand them."""
+        if self.kms_key_arn:
+            return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key_arn}
+        return {"ServerSideEncryption": "AES256"}
+
+    def check_writable(self) -> None:
+        """Write the object that shows that what an apply has to remember can be stored.
+
+        Raises:
+            AccessError: It cannot be written.
+        """
+        key = f"{self.key_prefix}/revisions/writable"
+        with translated_errors(f"write {key} in the state bucket {self.bucket}"):
+            self.client().put_object(Bucket=self.bucket, Key=key, Body=b"", **self.encryption)  # type: ignore[arg-type]
+
     def configuration(self, region: str) -> dict[str, str]:
         """Return terraform's backend configuration for the states of a region.
 

@@ -44,14 +44,13 @@ def store_retry_token(backend: StateBackend, target_key: str, token: int, reason
         AccessError: The state bucket cannot be written to.
     """
     key = f"{_prefix(backend)}{target_key}/{token}"
-    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": backend.kms_key_arn} if backend.kms_key_arn else {}
     with translated_errors(f"store {key} in the state bucket {backend.bucket}"):
         backend.client().put_object(
             Bucket=backend.bucket,
             Key=key,
             Body=json.dumps({"reason": reason}).encode(),
             ContentType="application/json",
-            **encryption,  # type: ignore[arg-type]
+            **backend.encryption,  # type: ignore[arg-type]
         )
 
 

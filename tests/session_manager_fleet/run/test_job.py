@@ -18,7 +18,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.preferences.compare import DocumentChange, VerificationError
-from session_manager_fleet.run import job as work
+from session_manager_fleet.run import job as work, unstored_tokens
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
@@ -389,7 +389,7 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
     assert retry_tokens() == {TARGET.key: 5}
 
 
-def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Path) -> None:
+def test_a_retry_token_that_cannot_be_stored_is_remembered_by_the_run(make: Make, folder: Path) -> None:
     reviewed = ReviewedPlan.of(planned(make, folder))
     new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
 
@@ -399,9 +399,10 @@ def test_a_retry_token_that_cannot_be_stored_is_reported(make: Make, folder: Pat
     assert result.failure.kind == "verification"
     told = result.failure.diagnostics[-1]
     assert told.startswith(
-        "The retry token cannot be stored, so the next plan will show no changes: change preferences.revision."
+        "The retry token cannot be stored. The next plan with this folder of runs writes the preferences again;"
     )
     assert "NoSuchBucket" in told
+    assert (folder / unstored_tokens.NAME).exists()
 
 
 @pytest.mark.parametrize(
