@@ -125,11 +125,15 @@ def _raise_interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 def _execute(program: typer.Typer, arguments: list[str], name: str) -> int:
     try:
         code = program(args=arguments, prog_name=name, standalone_mode=False) or ExitCode.DONE
-        sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
         # The reader closed the pipe, as `| head` does; Typer raises SystemExit only then.
         terminal.discard_output(sys.stdout)
         return ExitCode.DONE
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What the command found does not depend on who reads all of it.
+        terminal.discard_output(sys.stdout)
     if code == ExitCode.INTERRUPTED and not isinstance(code, ExitCode):
         # Typer returns a plain 130 for Ctrl-C. A command that handled Ctrl-C itself returns an ExitCode.
         raise KeyboardInterrupt

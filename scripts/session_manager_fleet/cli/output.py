@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.reports import json_for_logs, log_text, writes_log
+from session_manager_fleet.reports import json_for_logs, log_text, terminal, writes_log
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
 
@@ -25,9 +25,17 @@ def check_format(output: str, *formats: str) -> None:
 
 def write_json(value: object, *, indent: int | None = 2) -> None:
     """Write a value to standard output as JSON."""
-    sys.stdout.write(json_for_logs(json.dumps(value, indent=indent)) + "\n")
+    _write(json_for_logs(json.dumps(value, indent=indent)) + "\n")
 
 
 def write_text(text: str) -> None:
     """Write a text to standard output; in the log of a CI system, no part of it is a command."""
-    sys.stdout.write(log_text(text) if writes_log(os.environ) else text)
+    _write(log_text(text) if writes_log(os.environ) else text)
+
+
+def _write(text: str) -> None:
+    """Write to standard output; a reader that has closed the pipe changes no exit code."""
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        terminal.discard_output(sys.stdout)

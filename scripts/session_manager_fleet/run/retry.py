@@ -1,6 +1,8 @@
 """Retries: the transient failures, the number of attempts, and the wait before each."""
 
+import random
 import re
+from dataclasses import replace
 
 import tenacity
 
@@ -18,6 +20,12 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 
+# AWS's codes for a service that an account may not use yet: it was created, or its region enabled, minutes ago.
+_NOT_READY = re.compile(
+    r"\b(SubscriptionRequiredException|OptInRequired|RegionDisabledException|RegionNotEnabledException"
+    r"|PendingVerification|NotSignedUp|AccountNotReadyException)\b"
+)
+
 # The state no longer matches the resources: it has to be pushed by hand before a retry.
 _STATE_LOST = re.compile(r"failed to (save|persist|upload) state|errored\.tfstate", re.IGNORECASE)
 
@@ -25,13 +33,31 @@ _STATE_LOST = re.compile(r"failed to (save|persist|upload) state|errored\.tfstat
 _IN_USE = re.compile(r"\bDeleteConflict\b")
 
 ATTEMPTS = 4
+# Between two attempts in an account that is not ready: three waits are five to ten minutes.
+_SLOW_SECONDS = 100, 200
 # "Full jitter" (AWS Architecture Blog, "Exponential Backoff And Jitter") spreads targets that were throttled together.
 _WAIT = tenacity.wait_random_exponential(multiplier=2, max=60)
 
 
 def is_transient(result: TargetResult) -> bool:
     """Tell whether a result is a transient failure."""
-    return _failed_for(result, _TRANSIENT)
+    return _failed_for(result, _TRANSIENT) or is_not_ready(result)
+
+
+def is_not_ready(result: TargetResult) -> bool:
+    """Tell whether a target failed because its account or region is not ready yet."""
+    return _failed_for(result, _NOT_READY)
+
+
+def named(result: TargetResult) -> TargetResult:
+    """Return a result that says so if the account or region is not ready yet."""
+    if result.failure is None or not is_not_ready(result):
+        return result
+    message = (
+        f"{result.failure.message} The account is not ready yet: AWS needs minutes, at times hours, for the "
+        "services of a new account or region. `resume` the run later."
+    )
+    return replace(result, failure=replace(result.failure, message=message))
 
 
 def is_in_use(result: TargetResult) -> bool:
@@ -44,6 +70,11 @@ def _failed_for(result: TargetResult, pattern: re.Pattern[str]) -> bool:
         return False
     text = "\n".join((result.failure.message, *result.failure.diagnostics))
     return bool(pattern.search(text)) and not _STATE_LOST.search(text)
+
+
+def wait_seconds(result: TargetResult, attempt: int) -> float:
+    """Return the wait before another attempt after a transient failure."""
+    return random.uniform(*_SLOW_SECONDS) if is_not_ready(result) else backoff_seconds(attempt)  # noqa: S311 - no secret
 
 
 def backoff_seconds(attempt: int) -> float:

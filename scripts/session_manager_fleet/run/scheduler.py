@@ -20,7 +20,7 @@ from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed, failed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
-from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_in_use, is_transient
+from session_manager_fleet.run.retry import ATTEMPTS, is_in_use, is_transient, named, wait_seconds
 from session_manager_fleet.settings import FOUNDATION, Wave
 from session_manager_fleet.targets import Target
 
@@ -222,7 +222,7 @@ class Scheduler:
             if result.reason == PLANNED_AGAIN:
                 again = yield _Task(Step.PLAN, target, result, attempt=attempt)
             elif is_transient(result):
-                again = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=backoff_seconds(attempt))
+                again = yield _Task(Step.PLAN, target, attempt=attempt, delay_seconds=wait_seconds(result, attempt))
             else:
                 break
             if again.status is Status.NOT_STARTED and again.reason != PLANNED_AGAIN:
@@ -278,7 +278,7 @@ class Scheduler:
             if detached.status is Status.UNFINISHED:
                 return 0.0, result
             return None, detached if detached.status is Status.FAILED else result
-        return (backoff_seconds(attempt), result) if is_transient(result) else (None, result)
+        return (wait_seconds(result, attempt), result) if is_transient(result) else (None, result)
 
     def _done(self, result: TargetResult) -> TargetResult:
         """Record a result that differs from that of the last attempt."""
@@ -346,7 +346,7 @@ class Scheduler:
         if changes is not None:
             # Share equal change sets: thousands of targets have only a few.
             changes = self._change_sets.setdefault(changes.fingerprint, changes)
-        result = replace(performed.result, attempts=task.attempt, change_set=changes)
+        result = replace(named(performed.result), attempts=task.attempt, change_set=changes)
         self._credentials.observe(result)
         if performed.artifacts is not None:
             self._run.keep(task.target, performed.artifacts)

@@ -15,5 +15,6 @@ from session_manager_fleet.verify.verifier import Verifier as Verifier
 from session_manager_fleet.verify.watch import (
     MIN_WATCH_SECONDS as MIN_WATCH_SECONDS,
     watch_logs as watch_logs,
+    watchable as watchable,
     with_arrivals as with_arrivals,
 )

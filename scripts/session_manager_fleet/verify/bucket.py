@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.settings import S3Logging
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.keys import ENABLE_KEY, Key, find_key
+from session_manager_fleet.verify.keys import Key, find_key, rescue
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
@@ -53,7 +53,7 @@ def _bucket(reader: Reader, region: str, s3: S3Logging, key: Key | None) -> Chec
         return finding("bucket", f"The bucket {name} {problem}.", fix)
     if key and key.state != "Enabled":
         message = f"The bucket {name} encrypts with {key.arn}, which is {key.state}: no log can be written or read."
-        return finding("bucket", message, ENABLE_KEY)
+        return finding("bucket", message, rescue(key.arn, key.state))
     used = default.get("KMSMasterKeyID") or default.get("SSEAlgorithm", "nothing")
     return ok("bucket", f"{name} encrypts with {used}.")
 

@@ -8,7 +8,17 @@ from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
-ENABLE_KEY = "Enable the key, or cancel its deletion."
+
+def rescue(arn: str, state: str) -> str:
+    """Return how to make a key usable again: the commands of the AWS CLI, to be typed in the key's account."""
+    region, key_id = arn.split(":")[3], arn.rpartition("/")[2]
+    enable = f"aws kms enable-key --region {region} --key-id {key_id}"
+    if state == "PendingDeletion":
+        # A key whose deletion is cancelled is disabled (AWS KMS API Reference, CancelKeyDeletion).
+        return f"Cancel its deletion: aws kms cancel-key-deletion --region {region} --key-id {key_id} && {enable}"
+    if state == "Disabled":
+        return f"Enable it: {enable}"
+    return "Make the key usable: see its state in AWS KMS."
 
 
 @dataclass(frozen=True)
@@ -42,5 +52,5 @@ def session_key(reader: Reader, region: str, values: TargetSettings) -> tuple[Ch
         return finding("session_key", f"The session key {key_id} does not exist.", fix), None
     if key.state != "Enabled":
         message = f"The session key {key_id} is {key.state}: no session can start."
-        return finding("session_key", message, ENABLE_KEY), key.arn
+        return finding("session_key", message, rescue(key.arn, key.state)), key.arn
     return ok("session_key", f"{key_id} is enabled."), key.arn

@@ -1,6 +1,7 @@
 """Check the log group of session logs."""
 
 from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.verify.keys import find_key, rescue
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
@@ -28,6 +29,15 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
     if problems:
         fix = PLAN_AND_APPLY if expected.create_log_group else "Associate a KMS key with the log group."
         return finding("log_group", f"The log group {name} is not as configured: {'; '.join(problems)}.", fix)
+    if group.get("kmsKeyId"):
+        key = find_key(reader, region, group["kmsKeyId"])
+        if key is None:
+            message = f"The key of the log group {name} does not exist: nothing can be written to it or read from it."
+            fix = PLAN_AND_APPLY if expected.create_log_group else "Associate another key."
+            return finding("log_group", message, fix)
+        if key.state != "Enabled":
+            message = f"The key of the log group {name} is {key.state}: nothing can be written to it or read from it."
+            return finding("log_group", message, rescue(key.arn, key.state))
     return ok("log_group", f"{name} {'is encrypted' if group.get('kmsKeyId') else 'exists'}.")
 
 

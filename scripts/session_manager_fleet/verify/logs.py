@@ -21,6 +21,7 @@ from session_manager_fleet.verify.reading import Reader, error_code
 
 # S3 lists by key, not by time. Listing stops here, and the message says so.
 _MAX_OBJECTS = 100_000
+_STREAM_TIMES = ("creationTime", "lastEventTimestamp", "lastIngestionTime")
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,22 @@ def streams(reader: Reader, region: str, group: str, instances: int, max_age: da
     if not instances:
         return not_needed("logs", f"No log in {group}, and no managed instances.")
     return _nothing_arrived(group, instances)
+
+
+def newest_stream(reader: Reader, region: str, group: str) -> Newest:
+    """Return the newest of the log streams of a group; a session has a stream of its own, which is there at once."""
+    where = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 50}
+    try:
+        found = reader.call("logs", region, "describe_log_streams", **where)["logStreams"]
+    except ClientError as error:
+        if error_code(error) != "ResourceNotFoundException":
+            raise
+        return Newest()
+    times = {entry["logStreamName"]: max(entry.get(name, 0) for name in _STREAM_TIMES) for entry in found}
+    if not times:
+        return Newest()
+    name = max(times, key=lambda each: times[each])
+    return Newest(name, datetime.datetime.fromtimestamp(times[name] / 1000, datetime.UTC))
 
 
 def _nothing_arrived(place: str, instances: int) -> Check:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.preferences import log_group_name
 from session_manager_fleet.targets import Inventory, Target
-from session_manager_fleet.verify.logs import arrived, log_location, newest_log
+from session_manager_fleet.verify.logs import arrived, log_location, newest_log, newest_stream
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, finding
 from session_manager_fleet.verify.reading import Reader, not_checked
 
@@ -31,7 +32,7 @@ def watch_logs(
 
     Args:
         inventory: The organization and its settings.
-        targets: Those that log to S3 are watched.
+        targets: Those that log to S3 or CloudWatch Logs are watched.
         seconds: How long to wait, at least MIN_WATCH_SECONDS.
         progress: Called with the number of targets with new logs, of watched targets, and of seconds left.
         since: Logs from this time on are new; S3 has a resolution of one second.
@@ -42,7 +43,7 @@ def watch_logs(
     """
     since = since.replace(microsecond=0)
     deadline = time.monotonic() + max(seconds, MIN_WATCH_SECONDS)
-    watched = [target for target in targets if _logs_to_s3(inventory, target)]
+    watched = watchable(inventory, targets)
     checks: dict[Target, Check] = {}
     readers: dict[str, Reader] = {}
     while len(checks) < len(watched):
@@ -59,6 +60,16 @@ def watch_logs(
     return [(target, checks.get(target, late)) for target in watched]
 
 
+def watchable(inventory: Inventory, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets whose session logs go to S3 or CloudWatch Logs."""
+    return [target for target in targets if _logs_to_s3(inventory, target) or _log_group(inventory, target)]
+
+
+def _log_group(inventory: Inventory, target: Target) -> str:
+    values = inventory.settings.effective(target.account, target.region).values
+    return log_group_name(values) if values.preferences.enabled else ""
+
+
 def _logs_to_s3(inventory: Inventory, target: Target) -> bool:
     preferences = inventory.settings.effective(target.account, target.region).values.preferences
     return preferences.enabled and preferences.s3.enabled
@@ -66,12 +77,27 @@ def _logs_to_s3(inventory: Inventory, target: Target) -> bool:
 
 def _look(inventory: Inventory, target: Target, readers: dict[str, Reader], since: datetime.datetime) -> Check | None:
     """Return the check of a target, or None as long as no new log has arrived."""
+    if not _logs_to_s3(inventory, target):
+        return _look_in_group(inventory, target, readers, since)
     location = log_location(inventory, target)
     try:
         if location.account.id not in readers:
             readers[location.account.id] = Reader(inventory.session(location.account, location.region))
         with translated_errors(f"list the logs in {location}"):
             return arrived(newest_log(readers[location.account.id], location), since)
+    except AccessError as error:
+        return not_checked("logs", error)
+
+
+def _look_in_group(
+    inventory: Inventory, target: Target, readers: dict[str, Reader], since: datetime.datetime
+) -> Check | None:
+    group, key = _log_group(inventory, target), target.account.id
+    try:
+        if key not in readers:
+            readers[key] = Reader(inventory.session(target.account, target.region))
+        with translated_errors(f"list the log streams of {group}"):
+            return arrived(newest_stream(readers[key], target.region, group), since)
     except AccessError as error:
         return not_checked("logs", error)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from session_manager_fleet.cli import options
+from session_manager_fleet.cli import app, options
 from session_manager_fleet.cli.commands import exceptions, explain, render
 from tests.session_manager_fleet.cli.conftest import Command, Outcome, last_run, trace
 
@@ -817,6 +817,25 @@ def test_a_bug_looks_like_a_bug(command: Command, monkeypatch: pytest.MonkeyPatc
     assert str(path) in outcome.err
     assert "ZeroDivisionError: boom" in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+class Closed(io.StringIO):
+    """Standard output whose reader has gone."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.mark.usefixtures("project")
+def test_a_reader_that_closes_the_pipe_changes_no_exit_code(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `render --all --check | head -1` under `pipefail`."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", Closed())
+        assert app.run(["render", "--all", "--check"]) == 2
+    assert command("render", "--all", "--check").code == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

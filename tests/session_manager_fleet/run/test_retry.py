@@ -4,7 +4,7 @@ import pytest
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
-from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient
+from session_manager_fleet.run.retry import ATTEMPTS, backoff_seconds, is_transient, named, wait_seconds
 from session_manager_fleet.targets.model import Target
 
 TARGET = Target(Account("111122223333", "Payments"), "eu-west-1", "eu-west-1")
@@ -60,3 +60,23 @@ def test_the_wait_is_random_below_a_limit_that_doubles() -> None:
         assert 0 <= min(waits) < 0.2 * limit
         assert 0.8 * limit < max(waits) <= limit
     assert max(backoff_seconds(50) for _ in range(300)) <= 60
+
+
+@pytest.mark.parametrize(
+    "diagnostic",
+    [
+        "operation error KMS: CreateKey, StatusCode: 400, SubscriptionRequiredException: The AWS Access Key Id needs",
+        "operation error EC2: DescribeVpcs, api error OptInRequired: You are not subscribed to this service.",
+        "Cannot assume IAM Role: operation error STS: AssumeRole, RegionDisabledException: STS is not activated",
+    ],
+)
+def test_an_account_that_is_not_ready_is_tried_for_minutes_and_then_named(diagnostic: str) -> None:
+    result = failed(diagnostic)
+
+    assert is_transient(result)
+    assert sum(wait_seconds(result, attempt) for attempt in range(2, ATTEMPTS + 1)) >= 300
+    failure = named(result).failure
+    assert failure
+    assert failure.message.startswith("terraform plan failed. The account is not ready yet: ")
+    assert "`resume` the run later." in failure.message
+    assert named(failed("AccessDenied")) == failed("AccessDenied")

@@ -584,7 +584,7 @@ THROTTLED = TerraformError("terraform failed", ["operation error KMS: CreateKey,
 
 @pytest.fixture
 def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "backoff_seconds", lambda attempt: attempt / 1000)
+    monkeypatch.setattr(rollout, "wait_seconds", lambda _result, attempt: attempt / 1000)
 
 
 def fails(stage: Stage, *errors: Exception | None) -> None:

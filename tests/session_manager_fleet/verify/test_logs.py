@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.verify.logs import streams
+from session_manager_fleet.verify.logs import arrived, newest_stream, streams
 from session_manager_fleet.verify.model import Check
 from session_manager_fleet.verify.reading import Reader
 
@@ -73,3 +73,18 @@ def test_a_missing_log_group_is_the_finding_of_another_check() -> None:
     assert judged(Recorded(error="ResourceNotFoundException")).verdict == "not_needed"
     with pytest.raises(ClientError):
         judged(Recorded(error="AccessDeniedException"))
+
+
+def test_a_new_stream_is_an_arrival_although_its_times_come_late() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    new = {"logStreamName": "ops-new", "creationTime": int(now.timestamp() * 1000)}
+    newest = newest_stream(Recorded(stream(minutes=5), new), "eu-west-1", "session-logs")
+
+    check = arrived(newest, now - HOUR / 60)
+
+    assert check
+    assert (check.verdict, check.message) == ("ok", "ops-new has arrived.")
+    assert arrived(newest_stream(Recorded(stream(minutes=5)), "eu-west-1", "session-logs"), now) is None
+    assert arrived(newest_stream(Recorded(), "eu-west-1", "session-logs"), now) is None
+    gone = Recorded(error="ResourceNotFoundException")
+    assert arrived(newest_stream(gone, "eu-west-1", "session-logs"), now) is None

@@ -22,6 +22,7 @@ from session_manager_fleet.verify import (
     Verifier,
     exit_code,
     watch_logs,
+    watchable,
     with_arrivals,
 )
 
@@ -48,6 +49,8 @@ def verify(
     age = _age(max_log_age) if max_log_age else None
     errors = terminal.make_console(stderr=True)
     inventory, selected = load(context.obj, selection, errors, ask_regions=True)
+    if watch and not watchable(inventory, selected.targets):
+        raise InputError("No selected target logs sessions to S3 or CloudWatch Logs to be watched.", "--watch")
     verifier, stop = Verifier(inventory, age), threading.Event()
     with (
         signals.handled_signals(lambda *_: stop.set()),
