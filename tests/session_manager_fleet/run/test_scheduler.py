@@ -773,7 +773,7 @@ def test_a_state_that_could_not_be_saved_is_never_planned_again_by_itself(stage:
 
 
 def test_a_stop_ends_the_wait_for_another_attempt(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout, "backoff_seconds", lambda _attempt: 600)
+    monkeypatch.setattr(rollout, "wait_seconds", lambda _result, _attempt: 600)
     fails(stage, THROTTLED)
     threading.Timer(0.1, stage.stop.set).start()
 
@@ -787,7 +787,7 @@ def test_a_stop_ends_the_wait_for_another_attempt(stage: Stage, monkeypatch: pyt
 def test_a_worker_is_free_while_a_target_waits_for_another_attempt(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout, "backoff_seconds", lambda _attempt: 0.2)
+    monkeypatch.setattr(rollout, "wait_seconds", lambda _result, _attempt: 0.2)
     fails(stage, THROTTLED)
 
     stage.plan(target(1), target(2), target(3), workers=1)
