@@ -17,6 +17,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.regions import EndpointResolver
 
+from session_manager_fleet.credentials import share_credentials, unrenewable_end, with_credentials
 from session_manager_fleet.errors import AccessError
 
 # Organizations throttles calls from a few hundred accounts on; adaptive mode slows down instead of failing.
@@ -75,6 +76,7 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
     Raises:
         BotoCoreError: AWS_PROFILE names a profile that does not exist, or AWS_CONFIG_FILE cannot be read (see
             `translated_errors`).
+        InputError: AWS_PROFILE and AWS_DEFAULT_PROFILE name two profiles.
         AccessError: AWS_CREDENTIAL_EXPIRATION is no time.
     """
     return boto3.Session(botocore_session=_core_session(), region_name=region, **credentials)
@@ -86,6 +88,7 @@ def _core_session(role_arn: str = "") -> botocore.session.Session:
     session = botocore.session.Session()
     session.get_scoped_config()
     session.register_component("data_loader", _LOADER)
+    share_credentials(session)
     # Credentials of the global endpoint are not valid in opt-in regions.
     session.set_config_variable("sts_regional_endpoints", "regional")
 
@@ -302,7 +305,20 @@ def validity() -> Validity:
         raise AccessError("There are no AWS credentials; set AWS_PROFILE or sign in.")
     if credentials.method == botocore.credentials.EnvProvider.METHOD:
         return Validity("the environment", _given_end(), renewed=False)
+    if end := unrenewable_end(credentials):
+        return Validity("a profile with MFA", end.astimezone(datetime.UTC), renewed=False)
     return Validity(credentials.method, None, isinstance(credentials, botocore.credentials.RefreshableCredentials))
+
+
+def as_caller(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment whose processes act with the credentials of this one, as they are now.
+
+    Raises:
+        InputError: AWS_PROFILE and AWS_DEFAULT_PROFILE name two profiles.
+        AccessError: There are no credentials, or they cannot be renewed.
+    """
+    with translated_errors("use the AWS credentials"):
+        return with_credentials(environment, _core_session())
 
 
 def _given_end() -> datetime.datetime | None:

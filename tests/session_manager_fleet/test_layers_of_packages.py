@@ -7,7 +7,7 @@ from pathlib import Path
 import session_manager_fleet
 
 LIBRARY = Path(session_manager_fleet.__file__).parent
-GROUND = ("errors", "files", "aws", "yaml_source", "hcl")
+GROUND = ("errors", "files", "credentials", "aws", "yaml_source", "hcl")
 # As in docs/architecture.md, which a test of the documentation compares.
 PACKAGES = (
     *("accounts", "settings", "targets", "changes", "terraform", "preferences"),

@@ -230,6 +230,7 @@ class RunFolder:
             finished_at=state.finished_at,
             exit_code=state.exit_code,
             organization_id=beginning.organization_id,
+            caller=beginning.caller,
             digest=state.digest,
             targets=[self._with_log(result) for result in (state.results if results is None else results)],
             change_sets=state.change_sets,

@@ -17,6 +17,7 @@ from session_manager_fleet.changes import ChangeSet
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import MEGABYTE, open_private, open_regular
 from session_manager_fleet.run.results import (
+    CallerArn,
     CommandName,
     OrganizationId,
     Sha256,
@@ -54,6 +55,8 @@ class Beginning(BaseModel):
     """As `o-exampleorgid`."""
     configuration_sha256: Sha256
     """SHA-256 digest of organization.yaml."""
+    caller: CallerArn = ""
+    """ARN of the caller whose credentials the command uses; empty if it was not recorded."""
     shard: ShardName | None = None
     """Shard of the run, as `2/5`."""
     shards: tuple[int, ...] = ()
@@ -171,7 +174,7 @@ class RunState:
         kind = event["event"]
         if kind == "begin":
             now = Beginning.model_validate(event)
-            kept = {"command", "configuration_sha256", "shard", "shards", "wave"}
+            kept = {"command", "caller", "configuration_sha256", "shard", "shards", "wave"}
             self.beginning = self.beginning.model_copy(update={name: getattr(now, name) for name in kept})
             self.finished_at, self.exit_code = None, None
             self._being_applied.clear()

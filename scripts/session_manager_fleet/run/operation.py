@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Self
 
 from session_manager_fleet.accounts import Organization, save
-from session_manager_fleet.aws import validity
+from session_manager_fleet.aws import as_caller, caller_identity, new_session, validity
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Opener, Site
@@ -158,6 +158,8 @@ class Operation:
         if beginning.command not in {"plan", DESTROY}:
             backend.check_writable()
         retry_tokens = with_unstored(read_retry_tokens(backend), backend, run.path.parent)
+        caller = caller_identity(new_session(), backend.region)
+        beginning = beginning.model_copy(update={"caller": caller.arn})
         run.begin(beginning)
         with run.writing():
             save(inventory.organization, run.path / ORGANIZATION)
@@ -341,6 +343,7 @@ def _initialize(binary: str, environment: Mapping[str, str], run: RunFolder, sit
             environment=environment,
             timeout_seconds=site.timeout_seconds,
             secrets=site.secrets,
+            as_caller=as_caller,
         )
         terraform[region].init(backend, run.path / f"init-{region}.log")
     return terraform

@@ -56,6 +56,7 @@ def _written_as(form: str) -> AfterValidator:
 # What these values are, where a journal or a summary comes from elsewhere: some of them become paths.
 AccountId = Annotated[str, _written_as("[0-9]{12}")]
 Region = Annotated[str, _written_as(REGION_FORM)]
+CallerArn = Annotated[str, _written_as(r"(arn:[!-~]{1,2000})?")]
 WaveName = Annotated[str, _written_as("[A-Za-z0-9_-]{1,64}")]
 TargetName = Annotated[str, _written_as(f"[0-9]{{12}}/{REGION_FORM}")]
 Fingerprint = Annotated[str, _written_as("[0-9a-f]{16}")]

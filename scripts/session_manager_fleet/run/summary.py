@@ -15,6 +15,7 @@ from session_manager_fleet.changes import ChangeSet, ResourceChange
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import read_regular
 from session_manager_fleet.run.results import (
+    CallerArn,
     CommandName,
     Fingerprint,
     OrganizationId,
@@ -92,6 +93,8 @@ class Summary(_Entry):
     """Exit code of the process; null like finished_at."""
     organization_id: OrganizationId
     """As `o-exampleorgid`."""
+    caller: CallerArn = ""
+    """ARN of the caller whose credentials the last command used; empty if it was not recorded."""
     digest: str = ""
     """SHA-256 digest of the saved plans, which `apply --digest` demands; empty if there are none."""
     shard: ShardName | None = None

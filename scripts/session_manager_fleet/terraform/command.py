@@ -23,7 +23,14 @@ from session_manager_fleet.changes import PlanOutcome
 from session_manager_fleet.errors import TerraformError
 from session_manager_fleet.files import open_private
 from session_manager_fleet.terraform import processes
-from session_manager_fleet.terraform.output import Messages, StoppedError, failure, plain_errors, redactor
+from session_manager_fleet.terraform.output import (
+    Messages,
+    StoppedError,
+    credentials_in,
+    failure,
+    plain_errors,
+    redactor,
+)
 from session_manager_fleet.terraform.provider_process import AttachedProvider, NotAttachableError, attached_provider
 from session_manager_fleet.terraform.provider_search import MIRROR_VARIABLE
 from session_manager_fleet.terraform.root_module import RootModule
@@ -75,6 +82,7 @@ class Terraform:
         timeout_seconds: Time limit of one command, after which it is interrupted.
         lock_timeout_seconds: Time to wait for a locked state.
         secrets: Texts to hide in logs and errors, besides the AWS credentials in the environment.
+        as_caller: Puts the caller's current credentials into the environment of a command that starts.
 
     Attributes:
         root: The root module.
@@ -91,6 +99,7 @@ class Terraform:
         timeout_seconds: float = _DEFAULT_TIMEOUT_SECONDS,
         lock_timeout_seconds: int = _DEFAULT_LOCK_TIMEOUT_SECONDS,
         secrets: Collection[str] = (),
+        as_caller: Callable[[Mapping[str, str]], Mapping[str, str]] = dict,
     ) -> None:
         self.root = root
         self._command_line = _CommandLine(binary)
@@ -98,7 +107,9 @@ class Terraform:
         self._environment = {**environment, "TF_DATA_DIR": str(data_folder)}
         self._timeout_seconds = timeout_seconds
         self._lock_timeout = f"{lock_timeout_seconds}s"
-        self._hide = redactor(environment, secrets)
+        self._as_caller = as_caller
+        self._secrets = set(secrets)
+        self._redact = redactor(environment, secrets)
         self.backend: Mapping[str, str] = {}
         self._not_attachable = ""
         self._running: set[_Running] = set()
@@ -267,6 +278,23 @@ class Terraform:
             raise failure("apply", code, messages.errors, log)
         return messages.outputs
 
+    def _hide(self, text: str) -> str:
+        return self._redact(text)
+
+    def _current_environment(self) -> dict[str, str]:
+        """Return the environment with the caller's current credentials, which are hidden from now on.
+
+        Raises:
+            AccessError: They cannot be renewed.
+        """
+        environment = dict(self._as_caller(self._environment))
+        with self._lock:
+            known = len(self._secrets)
+            self._secrets.update(credentials_in(environment))
+            if len(self._secrets) > known:
+                self._redact = redactor(environment, self._secrets)
+        return environment
+
     def _collect(self, lines: list[str]) -> Callable[[str], str]:
         def take(line: str) -> str:
             hidden = self._hide(line)
@@ -293,8 +321,9 @@ class Terraform:
         Raises:
             StoppedError: The command took too long and did not succeed.
             TerraformError: The provider's package is not the one in the lock file.
+            AccessError: The caller's credentials cannot be renewed.
         """
-        environment = {**self._environment, **extra}
+        environment = {**self._current_environment(), **extra}
         with _log_writer(log) as write, self._interruptible() as command, ExitStack() as stack:
             provider = self._attach(stack, environment) if crashes is not None else None
             command.process = process = processes.start(

@@ -56,6 +56,11 @@ class StoppedError(TerraformError):
     """A command was ended from outside, by a signal or the time limit; it may have done part of its work."""
 
 
+def credentials_in(environment: Mapping[str, str]) -> list[str]:
+    """Return the AWS credentials in an environment."""
+    return [environment[name] for name in _SECRET_VARIABLES if environment.get(name)]
+
+
 def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> Callable[[str], str]:
     """Return a function that hides secrets in a text, in JSON's escaped form too.
 
@@ -66,7 +71,7 @@ def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> C
     """
     named = (value for name, value in environment.items() if _SECRET_NAME.fullmatch(name))
     values = [text for text in (*secrets, *named) if len(text) >= _SHORTEST_SECRET]
-    values += (environment.get(name, "") for name in _SECRET_VARIABLES)
+    values += credentials_in(environment)
     forms = {form for secret in values if secret for form in (secret, json.dumps(secret)[1:-1])}
     longest_first = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
     short = [re.escape(text) for text in secrets if 0 < len(text) < _SHORTEST_SECRET]

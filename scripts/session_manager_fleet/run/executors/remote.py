@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from session_manager_fleet.aws import as_caller
 from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.files import open_private
 from session_manager_fleet.run.executors.base import Site
@@ -116,6 +117,7 @@ def _terraform(site: Site, region: str) -> Terraform:
             ),
             timeout_seconds=site.timeout_seconds,
             secrets=site.secrets,
+            as_caller=as_caller,
         )
         terraform.init(site.backends[region], folder / "init.log")
         _place.terraform[key] = terraform
