@@ -23,7 +23,7 @@ from session_manager_fleet.terraform.root_module import ROOT_MODULE
 MINIMUM_VERSION = (1, 11)
 
 # What would change terraform's meaning; all else is the caller's, as helpers of credentials, proxies and version
-# managers read what nobody can list.
+# managers read what no list can name.
 # TF_*: other arguments, values, folders, workspaces, tags and providers, and logs with secrets.
 # TERRAFORM_CONFIG: an old name of TF_CLI_CONFIG_FILE. GOGC, GOMEMLIMIT: the run measures the memory that there is.
 # SESSION_MANAGER_FLEET_*: marks of the process that started this one.

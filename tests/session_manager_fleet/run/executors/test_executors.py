@@ -146,6 +146,8 @@ def start_cluster(tmp_path: Path, stand_in: Callable[[str], Path]) -> Iterator[C
     binary = stand_in(STAND_IN.format(trace=trace, plan_json=tmp_path / "plan.json"))
     environment = {
         **os.environ,
+        # Workers have credentials of their own.
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing"),
         "PATH": f"{binary.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(SCRIPTS),
         "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
