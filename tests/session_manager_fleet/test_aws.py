@@ -77,7 +77,8 @@ def test_a_file_of_the_aws_configuration_that_cannot_be_used_is_told(
 ) -> None:
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/Deploy")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "no-token"))
-    with pytest.raises(AccessError, match=r"^Cannot use the AWS credentials for account 1: .*No such file or directory.*no-token"):
+    said = r"^Cannot use the AWS credentials for account 1: .*No such file or directory.*no-token"
+    with pytest.raises(AccessError, match=said):
         account_session(Account("1", "Member"), "eu-west-1", "eu-west-1", AccountRole(name="Deploy"))
 
     (tmp_path / "config").write_text("no section", encoding="utf-8")
