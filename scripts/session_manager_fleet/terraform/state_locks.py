@@ -3,9 +3,10 @@
 import datetime
 import json
 import re
+import shlex
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.targets import Target
@@ -28,6 +29,7 @@ class Lock:
         who: User and machine of the holder.
         operation: Operation of the holder, as `OperationTypeApply`.
         since: When the lock was taken, in UTC.
+        has_state: Whether the state exists; terraform cannot release the lock of one that does not.
     """
 
     target: Target
@@ -35,6 +37,7 @@ class Lock:
     who: str
     operation: str
     since: datetime.datetime
+    has_state: bool = True
 
     @property
     def is_terraforms(self) -> bool:
@@ -56,6 +59,7 @@ def read_locks(backend: StateBackend, targets: Sequence[Target]) -> list[Lock]:
         AccessError: The state bucket cannot be read.
     """
     held: dict[str, datetime.datetime] = {}
+    there: set[str] = set()
     locks = []
     with translated_errors(f"read the locks in the state bucket {backend.bucket}"):
         s3 = backend.client()
@@ -63,6 +67,7 @@ def read_locks(backend: StateBackend, targets: Sequence[Target]) -> list[Lock]:
             prefix = f"{backend.workspace_prefix(region)}/"
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=backend.bucket, Prefix=prefix):
                 entries = page.get("Contents", [])
+                there |= {entry["Key"] for entry in entries}
                 held |= {entry["Key"]: entry["LastModified"] for entry in entries if entry["Key"].endswith(_SUFFIX)}
         for target in targets:
             key = f"{backend.state_key(target)}{_SUFFIX}"
@@ -71,7 +76,8 @@ def read_locks(backend: StateBackend, targets: Sequence[Target]) -> list[Lock]:
                     content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
                 except s3.exceptions.NoSuchKey:
                     continue  # released since it was listed
-                locks.append(_parse(target, content, held[key]))
+                lock = _parse(target, content, held[key])
+                locks.append(replace(lock, has_state=backend.state_key(target) in there))
     return locks
 
 
@@ -86,7 +92,14 @@ def _parse(target: Target, content: bytes, modified: datetime.datetime) -> Lock:
         return Lock(target, "", "unknown", "unknown", modified)
 
 
-def release_commands(lock: Lock, backend: StateBackend) -> tuple[str, str]:
-    """Return the commands that release a lock, for the folder of the root module: initialize, unlock."""
+def release_commands(lock: Lock, backend: StateBackend) -> tuple[str, ...]:
+    """Return the commands that release a lock, for the folder of the root module.
+
+    They initialize the backend and unlock. Terraform locks a state that does not exist before it can unlock it, and
+    meets the lock; the object itself is deleted then.
+    """
+    if not lock.has_state:
+        where = ["--bucket", backend.bucket, "--key", f"{backend.state_key(lock.target)}{_SUFFIX}"]
+        return (shlex.join(["aws", "s3api", "delete-object", "--region", backend.region, *where]),)
     configuration = backend.configuration(lock.target.region)
     return commands_by_hand(configuration, lock.target.workspace, "force-unlock", lock.lock_id)

@@ -120,6 +120,19 @@ def test_the_commands_are_for_exactly_this_state() -> None:
     assert shlex.split(unlock) == ["TF_WORKSPACE=111122223333-us-east-1", "terraform", "force-unlock", "83c0 $(id)"]
 
 
+def test_the_lock_of_a_state_that_does_not_exist_is_deleted_by_the_command(lock: Callable[..., None]) -> None:
+    lock(TARGETS[1], json.dumps({**CONTENT, "Operation": "init"}))
+    (found,) = read_locks(BACKEND, TARGETS)
+
+    (command,) = release_commands(found, BACKEND)
+
+    words = shlex.split(command)
+    assert words[:5] == ["aws", "s3api", "delete-object", "--region", "us-east-1"]
+    given = dict(zip(words[5::2], words[6::2], strict=True))
+    new_session("us-east-1").client("s3").delete_object(Bucket=given["--bucket"], Key=given["--key"])
+    assert read_locks(BACKEND, TARGETS) == []
+
+
 # --- The command -------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +146,7 @@ def test_the_command_shows_locks_and_releases_none(
     lock: Callable[..., None], config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock(TARGETS[1], json.dumps(CONTENT))
+    lock(TARGETS[1], "{}", "terraform.tfstate")
 
     assert cli.run(["-c", str(config), "unlock", "--account", "111122223333"]) == ExitCode.DONE
 
@@ -144,7 +158,7 @@ def test_the_command_shows_locks_and_releases_none(
         "  TF_WORKSPACE=111122223333-us-east-1 terraform force-unlock 83c0b8e1-d95e-ac6c-a49a-70ddc3ee8cf1\n" in shown
     )
     left = new_session("us-east-1").client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert [entry["Key"].rpartition("/")[2] for entry in left] == ["terraform.tfstate.tflock"]
+    assert [entry["Key"].rpartition("/")[2] for entry in left] == ["terraform.tfstate", "terraform.tfstate.tflock"]
 
 
 def test_the_command_says_when_nothing_is_locked(

@@ -49,7 +49,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     _print(
         console,
         "\nA lock protects a state that is being written. Release it only if its holder has ended: check the run or "
-        "the job on that machine first. Then run its two commands in the folder of the root module.",
+        "the job on that machine first. Then run its commands in the folder of the root module.",
     )
     hints.print_next(console, "once the locks are released", hints.on_same_targets("plan"))
     return ExitCode.DONE
