@@ -399,3 +399,15 @@ def assume_role(
     core.register_component("credential_provider", botocore.credentials.CredentialResolver([provider]))
     core.get_credentials()  # assume the role here, where callers expect its errors
     return boto3.Session(botocore_session=core, region_name=region)
+
+
+def rescue(arn: str, state: str) -> str:
+    """Return how to make a key usable again: the commands of the AWS CLI, to be typed in the key's account."""
+    region, key_id = arn.split(":")[3], arn.rpartition("/")[2]
+    enable = f"aws kms enable-key --region {region} --key-id {key_id}"
+    if state == "PendingDeletion":
+        # A key whose deletion is cancelled is disabled (AWS KMS API Reference, CancelKeyDeletion).
+        return f"Cancel its deletion: aws kms cancel-key-deletion --region {region} --key-id {key_id} && {enable}"
+    if state == "Disabled":
+        return f"Enable it: {enable}"
+    return "Make the key usable: see its state in AWS KMS."

@@ -57,6 +57,7 @@ from session_manager_fleet.run.saved_plan import (
     save_manifest,
 )
 from session_manager_fleet.run.unstored_tokens import remember_unstored
+from session_manager_fleet.run.vanished import find_vanished
 from session_manager_fleet.settings import Roles
 from session_manager_fleet.targets import Target, account_session
 from session_manager_fleet.terraform import (
@@ -231,7 +232,9 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     _refuse(job, shown, found, refused, terraform, variables)
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
+    vanished = find_vanished(shown, place)
     protected = [change.address for change in protected_destructions(changes)]
+    protected += [each.address for each in vanished if each.can_be_rescued and not job.destroy]
     sha256 = save_manifest(folder, terraform.root, job.origin.made_by(shown), protected=protected, created_at=_now())
     return TargetResult.build(
         job.target,
@@ -242,7 +245,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         plan_sha256=sha256,
         preview=_preview(job, shown),
         attachments=attachments,
-        notes=(*notes, *unchecked),
+        notes=(*notes, *unchecked, *(each.note for each in vanished)),
         adopted=job.adopted,
     )
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import S3Logging
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.keys import Key, find_key, rescue
+from session_manager_fleet.verify.keys import Key, find_key
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 

@@ -4,21 +4,10 @@ from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
-
-
-def rescue(arn: str, state: str) -> str:
-    """Return how to make a key usable again: the commands of the AWS CLI, to be typed in the key's account."""
-    region, key_id = arn.split(":")[3], arn.rpartition("/")[2]
-    enable = f"aws kms enable-key --region {region} --key-id {key_id}"
-    if state == "PendingDeletion":
-        # A key whose deletion is cancelled is disabled (AWS KMS API Reference, CancelKeyDeletion).
-        return f"Cancel its deletion: aws kms cancel-key-deletion --region {region} --key-id {key_id} && {enable}"
-    if state == "Disabled":
-        return f"Enable it: {enable}"
-    return "Make the key usable: see its state in AWS KMS."
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Check the log group of session logs."""
 
+from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.verify.keys import find_key, rescue
+from session_manager_fleet.verify.keys import find_key
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 

@@ -425,6 +425,24 @@ def test_a_call_that_may_have_failed_is_made_again(make: Make, folder: Path, ans
     assert retry_tokens() == ({TARGET.key: 1} if stored else {})
 
 
+def test_a_key_that_can_be_rescued_is_replaced_only_with_allow_destroy(make: Make, folder: Path) -> None:
+    kms = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("kms")
+    key = kms.create_key()["KeyMetadata"]
+    kms.schedule_key_deletion(KeyId=key["KeyId"])
+    gone = {**KEY, "change": {"actions": ["delete"], "before": {"arn": key["Arn"]}, "after": None}}
+    new = {**KEY, "change": {"actions": ["create"], "before": None, "after": {"description": "Logs"}}}
+    terraform = make(plan={**PLAN, "resource_changes": [INVOCATION, new], "resource_drift": [gone]})
+
+    result = perform(job(Step.PLAN), folder, terraform)
+
+    assert result.status is Status.CHANGES
+    assert any("aws kms cancel-key-deletion --region eu-west-1 --key-id " in note for note in result.notes)
+    refused = perform(job(Step.APPLY, reviewed=ReviewedPlan.of(result)), folder, terraform)
+    assert refused.failure is not None
+    assert f"The plan would delete or replace {KEY['address']}" in refused.failure.message
+    assert "--allow-destroy" in refused.failure.message
+
+
 def test_a_failed_destruction_needs_no_retry_token(make: Make, folder: Path) -> None:
     terraform = make(apply=f"echo '{diagnostic('failed', address=str(INVOCATION['address']))}'; exit 1")
     reviewed = ReviewedPlan.of(perform(job(Step.PLAN, destroy=True), folder, terraform))

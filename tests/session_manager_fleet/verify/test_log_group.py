@@ -7,8 +7,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.verify.keys import rescue
 from session_manager_fleet.verify.log_group import judge_retention, log_group
 from session_manager_fleet.verify.reading import Reader
 

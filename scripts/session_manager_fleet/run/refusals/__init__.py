@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import Problem
 from session_manager_fleet.run.refusals import bucket_names, functions, keys, policies, recorder, roles
-from session_manager_fleet.run.refusals.planned import Place as Place, code_of
+from session_manager_fleet.run.refusals.planned import Place as Place, code_of as code_of
 
 _KINDS = {
     "whether bucket names are free": bucket_names,
