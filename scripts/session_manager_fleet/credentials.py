@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +102,18 @@ def _ask_code(prompt: str) -> str:
     """Ask for the code of an MFA device.
 
     Raises:
-        AccessError: There is no terminal.
+        AccessError: There is no terminal, or no code.
     """
-    if not sys.stdin.isatty():
+    if sys.stdin.isatty():
+        with suppress(EOFError):
+            return getpass.getpass(prompt)
+        message = f'No code was given to "{prompt.strip().rstrip(":")}".'
+    else:
         message = (
             f'The AWS profile asks "{prompt.strip().rstrip(":")}", and standard input is not a terminal: run `aws '
             "configure export-credentials --format env` in one, and set the variables that it prints."
         )
-        raise AccessError(message)
-    return getpass.getpass(prompt)
+    raise AccessError(message)
 
 
 def with_credentials(environment: Mapping[str, str], session: botocore.session.Session) -> dict[str, str]:

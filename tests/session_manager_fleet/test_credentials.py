@@ -218,6 +218,18 @@ def test_a_code_that_nobody_can_type_is_told_in_one_sentence(
     assert "standard input is not a terminal" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("mfa")
+def test_an_end_of_input_instead_of_a_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", end)
+
+    with pytest.raises(AccessError, match=r'^No code was given to "Enter MFA code for'):
+        as_caller({})
+
+
 def test_each_command_gets_the_credentials_of_its_start_and_hides_all(tmp_path: Path, stand_in: StandIn) -> None:
     given = [{"AWS_SESSION_TOKEN": "first-token"}, {"AWS_SESSION_TOKEN": "second-token"}]
     terraform = Terraform(

@@ -171,9 +171,8 @@ def _prepare(
 
 def _check(inventory: Inventory, targets: Sequence[Target], command: str, running: Running, console: Console) -> None:
     """Check everything that the command needs, and say which provider it uses if it had to be searched for."""
-    regions = len({target.region for target in targets})
     needed = [
-        *_of_machine(running, regions),
+        *_of_machine(running),
         *prerequisites.of_organization(inventory, targets, changes=command != "plan"),
     ]
     outcomes = prerequisites.examine(needed)
@@ -191,10 +190,8 @@ def _check(inventory: Inventory, targets: Sequence[Target], command: str, runnin
         _say_provider(running, console)
 
 
-def _of_machine(running: Running, regions: int = 1) -> list[prerequisites.Prerequisite]:
-    return prerequisites.of_machine(
-        os.environ, running.runs, regions=regions, runs_terraform=running.options.runs_terraform
-    )
+def _of_machine(running: Running) -> list[prerequisites.Prerequisite]:
+    return prerequisites.of_machine(os.environ, running.runs, runs_terraform=running.options.runs_terraform)
 
 
 def _say_provider(running: Running, console: Console) -> None:

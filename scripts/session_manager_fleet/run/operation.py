@@ -44,6 +44,7 @@ from session_manager_fleet.terraform import (
     read_adoptions,
     read_retry_tokens,
     terraform_version,
+    version_pin,
     with_adoptions,
     with_retry_token,
 )
@@ -146,6 +147,7 @@ class Operation:
                 environment = child_environment(
                     os.environ, run.path, capacity.go_runtime, run.path / _TERRAFORM_DATA / "packages"
                 )
+                environment |= version_pin(job_settings.tools.terraform_version)
                 terraform = _initialize(binary, environment, run, site)
             beginning = _with_warning(beginning, terraform)
             count = max(capacity.plan_workers, capacity.apply_workers)

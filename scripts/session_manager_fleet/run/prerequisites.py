@@ -23,7 +23,7 @@ from session_manager_fleet.terraform import StateBackend, find_terraform, provid
 _MIB = 1024**2
 # Logs, plans and rendered variables of some hundred targets.
 _RUN_BYTES = 256 * _MIB
-# Each region has a data folder of its own, into which Terraform unpacks the provider unless it can link to it.
+# Terraform unpacks the provider once for all regions, unless it can link to it.
 _PROVIDER_BYTES = 800 * _MIB
 
 # Providers answer on a socket `plugin<number>` in the temporary folder, whose path the kernel limits
@@ -80,15 +80,12 @@ class Outcome:
     error: FleetError | None = None
 
 
-def of_machine(
-    environment: Mapping[str, str], runs: Path, *, regions: int = 1, runs_terraform: bool = True
-) -> list[Prerequisite]:
+def of_machine(environment: Mapping[str, str], runs: Path, *, runs_terraform: bool = True) -> list[Prerequisite]:
     """Return what is needed on this machine.
 
     Args:
         environment: The caller's environment.
         runs: Folder of the run folders, which need not exist.
-        regions: Number of regions with data folders of Terraform.
         runs_terraform: Whether Terraform works on targets here, and not on a cluster.
     """
     needed = [
@@ -100,7 +97,7 @@ def of_machine(
             Prerequisite("provider", lambda: _provider(environment)),
             Prerequisite("temporary_folder", lambda: _temporary_folder(environment)),
         ]
-    return [*needed, Prerequisite("disk", lambda: _disk(environment, runs, regions if runs_terraform else 0))]
+    return [*needed, Prerequisite("disk", lambda: _disk(environment, runs, runs_terraform=runs_terraform))]
 
 
 def of_organization(inventory: Inventory, targets: Sequence[Target], *, changes: bool = False) -> list[Prerequisite]:
@@ -210,10 +207,10 @@ def _temporary_folder(environment: Mapping[str, str]) -> str:
     return str(folder)
 
 
-def _disk(environment: Mapping[str, str], runs: Path, regions: int) -> str:
+def _disk(environment: Mapping[str, str], runs: Path, *, runs_terraform: bool) -> str:
     there = next(folder for folder in (runs, *runs.absolute().parents) if folder.is_dir())
     source = provider_source(environment)
-    needed = _RUN_BYTES + (0 if source.is_unpacked else regions * _PROVIDER_BYTES)
+    needed = _RUN_BYTES + (_PROVIDER_BYTES if runs_terraform and not source.is_unpacked else 0)
     free = shutil.disk_usage(there).free
     if free < needed:
         message = (

@@ -16,6 +16,7 @@ from session_manager_fleet.terraform.installation import (
     find_terraform as find_terraform,
     provider_source as provider_source,
     terraform_version as terraform_version,
+    version_pin as version_pin,
 )
 from session_manager_fleet.terraform.output import (
     StalePlanError as StalePlanError,

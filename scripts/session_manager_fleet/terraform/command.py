@@ -40,6 +40,7 @@ _NO_CHANGES, _CHANGES = 0, 2
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
 _GRACE_SECONDS = 120.0
+_LAST_LINES = 5
 # terraform.applying is false while resources are destroyed, so the role that changes them has to be asked for. A plan
 # must have set an ephemeral variable for its apply to set it.
 _CHANGES_VARIABLE = "TF_VAR_use_deployment_role"
@@ -167,7 +168,9 @@ class Terraform:
                     "Terraform cannot install the provider hashicorp/aws: allow access to registry.terraform.io, or "
                     f"set {MIRROR_VARIABLE} to a plugin directory in the registry's layout that holds it. Log: {log}."
                 )
-            raise TerraformError(f"terraform init failed. Log: {log}.", plain_errors(lines))
+            # Version managers write their own errors.
+            said = [" ".join(line.split()) for line in lines if line.strip()][-_LAST_LINES:]
+            raise TerraformError(f"terraform init failed. Log: {log}.", plain_errors(lines) or said)
 
     def validate(self, log: Path, lock_file: Path | None = None) -> None:
         """Validate the configuration, without backend and credentials.

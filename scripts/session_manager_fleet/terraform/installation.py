@@ -115,6 +115,11 @@ def _said(error: Exception) -> str:
     return f": {said}" if said else ""
 
 
+def version_pin(version: str) -> dict[str, str]:
+    """Return the variable by which tfenv and tenv run a version in every folder: applies run in others than plans."""
+    return {"TFENV_TERRAFORM_VERSION": version}
+
+
 def child_environment(
     environment: Mapping[str, str],
     folder: Path,

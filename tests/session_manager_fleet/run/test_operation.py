@@ -232,6 +232,7 @@ def prepare(
     path = stand_in(f"""
         if [ "$1" = version ]; then echo '{{"terraform_version": "1.11.4"}}'; exit; fi
         echo "$TF_DATA_DIR $TF_WORKSPACE $*" >>'{tmp_path}/trace'
+        env >'{tmp_path}/environment'
         """)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
 
@@ -261,6 +262,10 @@ def test_preparation_initializes_each_region_in_its_own_place(
         assert stat.S_IMODE((run.path / f"init-{region}.log").stat().st_mode) == 0o600
     beginning = run.read().beginning
     assert beginning.command == "plan"
+    assert beginning.caller == "arn:aws:sts::123456789012:user/moto"
+    assert operation.run.summarize(run.read()).caller == beginning.caller
+    # An apply runs in a folder of the run, where a version manager could find another version.
+    assert "TFENV_TERRAFORM_VERSION=1.11.4" in (tmp_path / "environment").read_text().splitlines()
     (warning,) = beginning.warnings
     assert warning == (
         "Plans cost about half as much again, because terraform starts the provider itself: "

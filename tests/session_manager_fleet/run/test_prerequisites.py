@@ -36,14 +36,14 @@ def source(monkeypatch: pytest.MonkeyPatch) -> Source:
     return find
 
 
-def check(tmp_path: Path, name: str, environment: dict[str, str] | None = None, regions: int = 2) -> Outcome:
+def check(tmp_path: Path, name: str, environment: dict[str, str] | None = None) -> Outcome:
     """Check one prerequisite of a machine with `runs` in a folder that does not exist."""
-    needed = prerequisites.of_machine(environment or {}, tmp_path / "no" / "runs", regions=regions)
+    needed = prerequisites.of_machine(environment or {}, tmp_path / "no" / "runs")
     (outcome,) = examine(one for one in needed if one.name == name)
     return outcome
 
 
-@pytest.mark.parametrize(("unpacked", "needed"), [(True, 256), (False, 256 + 3 * 800)])
+@pytest.mark.parametrize(("unpacked", "needed"), [(True, 256), (False, 256 + 800)])
 def test_a_full_disk(
     tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, unpacked: bool, needed: int
 ) -> None:
@@ -51,7 +51,7 @@ def test_a_full_disk(
 
     def with_free(mebibytes: int) -> Outcome:
         monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=mebibytes * 1024**2))
-        return check(tmp_path, "disk", regions=3)
+        return check(tmp_path, "disk")
 
     full = with_free(needed - 1)
     assert isinstance(full.error, InputError)

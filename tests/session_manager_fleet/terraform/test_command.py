@@ -255,6 +255,13 @@ def test_an_init_that_failed_reports_the_errors_without_their_frame(make: Make, 
     assert caught.value.diagnostics == ("Failed to get existing workspaces operation error S3: ListObjectsV2",)
 
 
+def test_an_init_that_failed_without_terraforms_errors_shows_what_was_said(make: Make, log: Path) -> None:
+    with failure("init", log) as caught:
+        make("echo 'Version could not be resolved (set by  /version)' >&2\nexit 1\n").init({}, log)
+
+    assert caught.value.diagnostics == ("Version could not be resolved (set by /version)",)
+
+
 def test_a_provider_that_cannot_be_had_is_reported_with_what_to_do(make: Make, log: Path) -> None:
     body = says("Error: Failed to query available provider packages") + "exit 1\n"
 
