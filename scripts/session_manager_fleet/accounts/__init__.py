@@ -7,8 +7,13 @@ An `Organization` comes from the Organizations API (`from_organizations`), a Lan
 from session_manager_fleet.accounts.file import from_file as from_file
 from session_manager_fleet.accounts.lza import deployment_role as deployment_role, from_lza as from_lza
 from session_manager_fleet.accounts.lza_files import AwsDirectory as AwsDirectory
-from session_manager_fleet.accounts.matching import Matcher as Matcher, ou_matches as ou_matches
+from session_manager_fleet.accounts.matching import (
+    Matcher as Matcher,
+    account_matches as account_matches,
+    ou_matches as ou_matches,
+)
 from session_manager_fleet.accounts.model import (
+    ACTIVE as ACTIVE,
     AUDIT as AUDIT,
     LOG_ARCHIVE as LOG_ARCHIVE,
     MANAGEMENT as MANAGEMENT,

@@ -104,13 +104,17 @@ def ancestry(ou: str) -> Iterator[str]:
 def find_account(organization: Organization, text: str, location: str = "") -> Account:
     """Return the account with this id or name; twelve digits are an id.
 
+    A closed account keeps its name for 90 days; it makes the name of an active one not ambiguous.
+
     Raises:
         InputError: There is none, or several have the name.
     """
     by_id = ACCOUNT_ID.fullmatch(text)
     found = [account for account in organization.accounts if text == (account.id if by_id else account.name)]
-    if len(found) == 1:
-        return found[0]
+    active = [account for account in found if account.state == ACTIVE]
+    for accounts in (found, active):
+        if len(accounts) == 1:
+            return accounts[0]
     if not found:
         raise InputError(no_account(organization, text, "No account has the id or name"), location)
     ids = ", ".join(f"{account.id} ({account.ou})" for account in found)

@@ -22,6 +22,8 @@ _ON_DESTROY = {
     "retain": "as it is (on_destroy = retain)",
 }
 _INVOCATION_TYPE = "aws_lambda_invocation"
+_NAMED_BY_DOCUMENT = {"aws_kms_key", "aws_kms_alias", "aws_cloudwatch_log_group"}
+_NAMES_IN_DOCUMENT = {"kmsKeyId": "key", "cloudWatchLogGroupName": "log group"}
 # A valid value in place of one that terraform knows only after the apply; no real alias has this name.
 _KNOWN_AFTER_APPLY = "alias/known-after-apply"
 
@@ -82,8 +84,28 @@ def preview_destruction(plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
 
     The function acts on its last input, not on the current settings.
     """
+    gone = _destroyed_names(plan)
     return tuple(
-        DocumentChange(request["document"], "managed", _ON_DESTROY[request["on_destroy"]])
+        DocumentChange(request["document"], "managed", _after_destruction(request, gone))
         for entry in _invocations(plan, "delete")
         for request in [json.loads(entry["change"]["before"]["input"])]
     )
+
+
+def _destroyed_names(plan: Mapping[str, Any]) -> set[str]:
+    """Return ids, ARNs and names of the keys, aliases and log groups that a plan destroys."""
+    deleted = [
+        entry["change"].get("before") or {}
+        for entry in plan.get("resource_changes", [])
+        if entry.get("type") in _NAMED_BY_DOCUMENT and "delete" in entry["change"]["actions"]
+    ]
+    return {str(before[name]) for before in deleted for name in ("arn", "key_id", "name") if before.get(name)}
+
+
+def _after_destruction(request: Mapping[str, Any], gone: set[str]) -> str:
+    text = _ON_DESTROY[request["on_destroy"]]
+    preferences = request.get("preferences", {})
+    named = [what for name, what in _NAMES_IN_DOCUMENT.items() if preferences.get(name) in gone]
+    if request["on_destroy"] == "retain" and named:
+        text += f"; it names a {' and a '.join(named)} that this plan destroys: no session can start"
+    return text

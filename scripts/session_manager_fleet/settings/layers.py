@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from session_manager_fleet.accounts import LOG_ARCHIVE, Account, Organization
+from session_manager_fleet.accounts import ACTIVE, LOG_ARCHIVE, Account, Matcher, Organization, account_matches
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.findings import Finding, finding_of, findings
 from session_manager_fleet.settings.foundation_targets import GUARDRAILS_SECTION, LOG_ARCHIVE_SECTION, FoundationTargets
@@ -139,6 +139,7 @@ class Settings(ParsedSettings):
                 if not any(account.tags.get(key) == value for account in organization.accounts):
                     message = f'No account has the tag "{key}" with the value "{value}"; nothing matches.'
                     problems.append(Problem(message, self.document.where((*key_path, "tags", key))))
+            problems += self._inactive_warnings(organization, key_path, matcher)
         policies = [layer.values.get("instance_policy") or {} for layer in self.layers]
         allowed_keys = {arn for policy in policies for arn in policy.get("session_key_arns") or []}
         for layer in self.layers:
@@ -183,6 +184,17 @@ class Settings(ParsedSettings):
             if len(ids) > 1:
                 message = f'The accounts {", ".join(ids)} are all called "{name}", which selects all of them; use ids.'
                 yield Problem(message, self.document.where(("organization", "accounts")))
+
+    def _inactive_warnings(self, organization: Organization, key_path: KeyPath, matcher: Matcher) -> Iterator[Problem]:
+        """Warn of overrides for accounts that are not active only, as closed ones for 90 days; exceptions expire."""
+        if key_path[:1] != ("overrides",):
+            return
+        for index, pattern in enumerate(matcher.accounts):
+            matching = [account for account in organization.accounts if account_matches(pattern, account)]
+            if matching and not any(account.state == ACTIVE for account in matching):
+                ids = ", ".join(f"{account.id} ({account.state.lower().replace('_', ' ')})" for account in matching)
+                message = f'"{pattern}" matches only accounts that are not active: {ids}; nothing is set for them.'
+                yield Problem(message, self.document.where((*key_path, "accounts", index)))
 
     def _user_warnings(self) -> Iterator[Problem]:
         """Warn of ssm-user as the user that sessions run as (amazon-ssm-agent#217, #431)."""

@@ -12,7 +12,15 @@ import pytest
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
-from session_manager_fleet.accounts.model import AUDIT, LOG_ARCHIVE, MANAGEMENT, Account, Organization, with_role
+from session_manager_fleet.accounts.model import (
+    AUDIT,
+    LOG_ARCHIVE,
+    MANAGEMENT,
+    Account,
+    Organization,
+    find_account,
+    with_role,
+)
 from session_manager_fleet.accounts.organizations_api import from_organizations
 from session_manager_fleet.errors import AccessError, InputError
 
@@ -351,6 +359,15 @@ def test_a_role_is_given_to_one_account(organization: Organization, named: str) 
 
     moved = with_role(organization, LOG_ARCHIVE, "payments-dev")
     assert [account.name for account in moved.accounts if account.role == LOG_ARCHIVE] == ["payments-dev"]
+
+
+@pytest.mark.parametrize("state", ["SUSPENDED", "CLOSED", "PENDING_CLOSURE"])
+def test_a_closed_account_makes_no_name_ambiguous(organization: Organization, state: str) -> None:
+    twin = Account("000055556666", "Log Archive", state=state)
+    organization = Organization.of(None, [*organization.accounts, twin], [])
+
+    assert find_account(organization, "Log Archive").id == "444455556666"
+    assert find_account(organization, twin.id) == twin
 
 
 @pytest.mark.parametrize(

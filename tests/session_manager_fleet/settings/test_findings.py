@@ -93,6 +93,15 @@ def test_a_log_archive_account_without_a_log_archive_is_warned_of(
     assert of("overrides: [{match: {roles: [log-archive]}, set: {}}]\n") == []
 
 
+def test_an_override_for_a_suspended_account_only_is_warned_of(make_settings: Callable[[str], Settings]) -> None:
+    accounts = [Account("111122223330", "web"), Account("111122223331", "shop", state="SUSPENDED")]
+    settings = make_settings("overrides: [{match: {accounts: [shop, web, '*']}, set: {}}]\n")
+
+    [warning] = warnings(settings, Organization.of("o-exampleorgid", accounts, []))
+
+    assert '"shop" matches only accounts that are not active: 111122223331 (suspended)' in warning
+
+
 def test_names_that_select_several_accounts_are_warned_of(make_settings: Callable[[str], Settings]) -> None:
     accounts = [Account(f"11112222333{number}", "payments") for number in range(2)]
     [warning] = warnings(make_settings(""), Organization.of("o-exampleorgid", accounts, []))
