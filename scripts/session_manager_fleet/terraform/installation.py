@@ -149,6 +149,8 @@ def child_environment(
         child[CONFIGURATION_VARIABLE] = str(path)
     elif source.configuration:
         child[CONFIGURATION_VARIABLE] = str(source.configuration)
+    if source.mirror and Path(child.get(CACHE_VARIABLE, "")).resolve() == source.mirror:
+        child.pop(CACHE_VARIABLE, None)  # terraform would install from the folder into itself
     # Terraform links to an unpacked package anyway.
     if cache and not source.is_unpacked and not source.has_cache and not child.get(CACHE_VARIABLE):
         child[CACHE_VARIABLE] = str(cache)

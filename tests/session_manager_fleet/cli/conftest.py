@@ -67,7 +67,9 @@ TERRAFORM = """
     case "$1" in
       version) echo '{"terraform_version": "1.11.4"}'; exit ;;
       init) exit ;;
-      show) echo '{"resource_changes": [{"address": "a.b", "change": {"actions": ["create"], "after": {}}}]}'; exit ;;
+      show)
+        echo '{"resource_changes": [{"address": "a.b", "type": "a", "change": {"actions": ["create"], "after": {}}}]}'
+        exit ;;
     esac
     echo "$1 $TF_WORKSPACE" >>"$HOME/trace"
     if [ -e "$HOME/fail-$1-$TF_WORKSPACE" ]; then

@@ -12,6 +12,8 @@ import pytest
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.terraform.installation import child_environment, find_terraform, terraform_version
+from session_manager_fleet.terraform.provider_search import PLATFORM
+from session_manager_fleet.terraform.root_module import ROOT_MODULE
 
 StandIn = Callable[[str], Path]
 
@@ -137,6 +139,10 @@ def test_packages_are_kept_in_the_callers_folder_or_else_in_one_for_all_regions(
     assert cache(TF_PLUGIN_CACHE_DIR="own") == str(tmp_path / "own")
     assert (tmp_path / "own").is_dir()
     assert cache(TF_CLI_CONFIG_FILE="ci.tfrc") is None
+    package = tmp_path / "own" / "registry.terraform.io" / "hashicorp" / "aws"
+    (package / ROOT_MODULE.provider_version / PLATFORM).mkdir(parents=True)
+    (package / ROOT_MODULE.provider_version / PLATFORM / "terraform-provider-aws_v").touch()
+    assert cache(TF_PLUGIN_CACHE_DIR="own", TF_PLUGIN_MIRROR="own") is None
     assert not (tmp_path / "packages").exists()
     assert cache() == str(tmp_path / "packages")
     assert stat.S_IMODE((tmp_path / "packages").stat().st_mode) == 0o700
