@@ -32,6 +32,7 @@ from session_manager_fleet.cli.commands.report import report
 from session_manager_fleet.cli.commands.resume import resume
 from session_manager_fleet.cli.commands.sandbox import sandbox
 from session_manager_fleet.cli.commands.schema import schema
+from session_manager_fleet.cli.commands.states import states
 from session_manager_fleet.cli.commands.targets import targets
 from session_manager_fleet.cli.commands.unlock import unlock
 from session_manager_fleet.cli.commands.verify import verify
@@ -105,6 +106,7 @@ for command in (
     merge,
     report,
     verify,
+    states,
     unlock,
     demo,
     sandbox,

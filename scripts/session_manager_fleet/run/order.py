@@ -11,7 +11,7 @@ from dataclasses import replace
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
-from session_manager_fleet.terraform import StateBackend
+from session_manager_fleet.terraform import StateBackend, StrayState, find_stray_states
 
 _MODULE = "module.log_archive"
 # What session logs need of it: by the words of a message, the address of the last resource that makes it usable.
@@ -91,3 +91,39 @@ def _missing(inventory: Inventory, host: Target) -> list[str]:
         if str(entry.get("module", "")).startswith(_MODULE)
     }
     return [words for words, address in created if address not in held]
+
+
+def stray_states(inventory: Inventory) -> list[StrayState]:
+    """Return the states with resources that no target of the organization has.
+
+    Raises:
+        AccessError: The state bucket cannot be read.
+    """
+    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
+    return find_stray_states(backend, inventory.select(EVERYTHING).targets)
+
+
+def stray_warning(state: StrayState) -> str:
+    """Return the warning of a state that no target has."""
+    return (
+        f"No target has the state of account {state.account_id} in {state.region} ({state.key}), which holds "
+        "resources: see `states` and docs/lifecycle.md."
+    )
+
+
+def refuse_other_home_region(inventory: Inventory, targets: Sequence[Target], strays: Sequence[StrayState]) -> None:
+    """Refuse a home region for which an account's state stands under another one: all would be created again.
+
+    Raises:
+        InputError: The account has resources under another home region.
+    """
+    homes = {target.account.id: target.home_region for target in targets}
+    for state in strays:
+        home = homes.get(state.account_id, state.region)
+        if state.is_home and state.region != home:
+            message = (
+                f"Account {state.account_id} has resources under the home region {state.region} ({state.key}), and the "
+                f"home region is {home} now: they would be created again. Set it back to {state.region}, or destroy "
+                "with the old settings first (docs/lifecycle.md)."
+            )
+            raise InputError(message, inventory.settings.document.where(("organization", "home_region")))

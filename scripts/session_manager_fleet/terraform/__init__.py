@@ -31,4 +31,8 @@ from session_manager_fleet.terraform.retry_tokens import (
 from session_manager_fleet.terraform.root_module import ROOT_MODULE as ROOT_MODULE, RootModule as RootModule
 from session_manager_fleet.terraform.state_bucket import StateBucket as StateBucket
 from session_manager_fleet.terraform.state_locks import read_locks as read_locks, release_commands as release_commands
+from session_manager_fleet.terraform.stray_states import (
+    StrayState as StrayState,
+    find_stray_states as find_stray_states,
+)
 from session_manager_fleet.terraform.working_folder import unsaved_state as unsaved_state

@@ -95,6 +95,7 @@ COMMANDS: dict[str, Before] = {
     "merge": _shards,
     "report": _run_of("report", "RUN"),
     "report to a file": _run_of("report", "RUN", "--format", "markdown", "--output", "my report.md"),
+    "states": _just("states"),
     "unlock": _just("unlock", *DEV),
 }
 

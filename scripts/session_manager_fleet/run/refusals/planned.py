@@ -82,7 +82,7 @@ def planned(plan: Mapping[str, Any], resource_type: str) -> Iterator[Planned]:
         actions = set(change["actions"])
         if (
             item.get("mode", "managed") == "managed"
-            and item["type"] == resource_type
+            and item.get("type") == resource_type
             and actions & {"create", "update"}
         ):
             yield Planned(

@@ -1,0 +1,68 @@
+"""States that no target has: of accounts and regions that have left the settings, or of another home region."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from session_manager_fleet.aws import REGION_FORM, translated_errors
+from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform.backend import StateBackend
+
+_STATE = re.compile(
+    rf"(?P<region>{REGION_FORM})/(?P<account>[0-9]{{12}})(?P<suffix>-{REGION_FORM})?/terraform\.tfstate"
+)
+
+
+@dataclass(frozen=True)
+class StrayState:
+    """A state that holds resources and belongs to no target.
+
+    Attributes:
+        account_id: Account of the resources.
+        region: Region of the resources.
+        is_home: Whether the region was the account's home region.
+        key: Key of the object in the state bucket.
+        resources: Number of resource blocks that it holds.
+    """
+
+    account_id: str
+    region: str
+    is_home: bool
+    key: str
+    resources: int
+
+
+def find_stray_states(backend: StateBackend, targets: Sequence[Target]) -> list[StrayState]:
+    """Return the states with resources that belong to none of the targets, by account and region.
+
+    Args:
+        backend: Where the states are; its prefix is listed once.
+        targets: All targets of the organization.
+
+    Raises:
+        AccessError: The state bucket cannot be read.
+    """
+    expected = {backend.state_key(target) for target in targets}
+    prefix, found = f"{backend.key_prefix}/", []
+    with translated_errors(f"list the states in the state bucket {backend.bucket}"):
+        s3 = backend.client()
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=backend.bucket, Prefix=prefix):
+            for key in (entry["Key"] for entry in page.get("Contents", [])):
+                match = _STATE.fullmatch(key.removeprefix(prefix))
+                if match is None or key in expected or match["suffix"] not in {None, f"-{match['region']}"}:
+                    continue
+                content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+                # A destroyed target leaves a state without resources.
+                if resources := _count(content):
+                    region, is_home = match["region"], match["suffix"] is None
+                    found.append(StrayState(match["account"], region, is_home, key, resources))
+    return sorted(found, key=lambda state: (state.account_id, state.region))
+
+
+def _count(content: bytes) -> int:
+    """Return the number of managed resource blocks of a state; 1 for one that cannot be read."""
+    try:
+        return sum(entry.get("mode") == "managed" for entry in json.loads(content).get("resources", []))
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        return 1

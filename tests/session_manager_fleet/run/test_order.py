@@ -1,0 +1,32 @@
+"""What is refused before anything is planned: another home region for an account that has resources already."""
+
+from collections.abc import Callable
+
+import pytest
+
+from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.errors import InputError
+from session_manager_fleet.run.order import refuse_other_home_region, stray_warning
+from session_manager_fleet.settings.layers import Settings
+from session_manager_fleet.targets.inventory import Inventory
+from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform import StrayState
+
+HOME, OTHER = "eu-west-1", "us-east-1"
+STATE = StrayState(
+    "111122223333", OTHER, is_home=True, key=f"session-manager/{OTHER}/111122223333/terraform.tfstate", resources=20
+)
+
+
+def test_another_home_region_is_refused_while_the_old_one_has_resources(
+    make_settings: Callable[[str], Settings], organization: Organization
+) -> None:
+    inventory = Inventory(make_settings(""), organization, HOME, (HOME, OTHER))
+    target = Target(Account("111122223333", "Payments"), HOME, HOME)
+
+    with pytest.raises(InputError, match=rf"under the home region {OTHER} .* is {HOME} now: .* Set it back to {OTHER}"):
+        refuse_other_home_region(inventory, [target], [STATE])
+    # Of another account, or the home region as it is.
+    refuse_other_home_region(inventory, [Target(Account("444455556666", "Other"), HOME, HOME)], [STATE])
+    refuse_other_home_region(inventory, [Target(target.account, OTHER, OTHER)], [STATE])
+    assert "No target has the state of account 111122223333 in us-east-1" in stray_warning(STATE)

@@ -1,0 +1,54 @@
+"""States that no target has."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto import mock_aws
+
+from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.aws import new_session
+from session_manager_fleet.targets.model import Target
+from session_manager_fleet.terraform.backend import StateBackend
+from session_manager_fleet.terraform.stray_states import find_stray_states
+
+HOME, OTHER = "eu-west-1", "us-east-1"
+BACKEND = StateBackend("states", "us-east-1", "session-manager")
+FULL = json.dumps({"resources": [{"mode": "managed"}, {"mode": "data"}]})
+EMPTY = json.dumps({"resources": []})
+STAYS, GONE = "111122223333", "444455556666"
+
+
+@pytest.fixture
+def s3(credentials: None) -> Iterator[Any]:  # noqa: ARG001 - in the environment
+    with mock_aws():
+        client = new_session("us-east-1").client("s3")
+        client.create_bucket(Bucket=BACKEND.bucket)
+        yield client
+
+
+def test_states_with_resources_that_no_target_has(s3: Any) -> None:  # noqa: ANN401
+    account = Account(STAYS, "Stays")
+    targets = [Target(account, HOME, HOME), Target(account, OTHER, HOME)]
+    for target in targets:
+        s3.put_object(Bucket=BACKEND.bucket, Key=BACKEND.state_key(target), Body=FULL)
+    states = {
+        f"{HOME}/{GONE}": FULL,
+        f"{OTHER}/{GONE}-{OTHER}": EMPTY,
+        f"eu-north-1/{STAYS}-eu-north-1": FULL,
+        f"{OTHER}/{STAYS}": FULL,
+    }
+    for place, content in states.items():
+        s3.put_object(Bucket=BACKEND.bucket, Key=f"session-manager/{place}/terraform.tfstate", Body=content)
+    for name in (f"{HOME}/{GONE}/terraform.tfstate.tflock", f"revisions/{GONE}/{HOME}/1"):
+        s3.put_object(Bucket=BACKEND.bucket, Key=f"session-manager/{name}", Body=FULL)
+
+    found = find_stray_states(BACKEND, targets)
+
+    assert [(state.account_id, state.region, state.is_home, state.resources) for state in found] == [
+        (STAYS, "eu-north-1", False, 1),
+        (STAYS, OTHER, True, 1),
+        (GONE, HOME, True, 1),
+    ]
+    assert found[1].key == f"session-manager/{OTHER}/{STAYS}/terraform.tfstate"
