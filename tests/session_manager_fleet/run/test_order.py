@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account, Organization
+from session_manager_fleet.cli.commands.verify import _stray_warnings
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.order import refuse_other_home_region, stray_warning
 from session_manager_fleet.settings.layers import Settings
@@ -30,3 +32,16 @@ def test_another_home_region_is_refused_while_the_old_one_has_resources(
     refuse_other_home_region(inventory, [Target(Account("444455556666", "Other"), HOME, HOME)], [STATE])
     refuse_other_home_region(inventory, [Target(target.account, OTHER, OTHER)], [STATE])
     assert "No target has the state of account 111122223333 in us-east-1" in stray_warning(STATE)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_verify_warns_of_states_without_a_target_and_of_a_bucket_that_it_cannot_read(
+    make_settings: Callable[[str], Settings], organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = Inventory(make_settings(""), organization, HOME, (HOME, OTHER))
+    with mock_aws():
+        [unread] = _stray_warnings(inventory)
+    assert unread.startswith("Not checked: states that no target has. The state bucket ")
+
+    monkeypatch.setattr("session_manager_fleet.run.order.stray_states", lambda _: [STATE])
+    assert _stray_warnings(inventory) == [stray_warning(STATE)]

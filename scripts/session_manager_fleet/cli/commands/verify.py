@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
-from session_manager_fleet.errors import ExitCode, InputError
-from session_manager_fleet.reports import VerificationProgress, print_verification, terminal
-from session_manager_fleet.run import signals
-from session_manager_fleet.targets import Selection
+from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.reports import VerificationProgress, print_verification, terminal, visible
+from session_manager_fleet.run import order, signals
+from session_manager_fleet.targets import Inventory, Selection
 from session_manager_fleet.verify import (
     MIN_WATCH_SECONDS,
     TargetVerification,
@@ -68,7 +69,18 @@ def verify(
         console = terminal.make_console()
         print_verification(console, verified, hints.command)
         _print_next(console, verified)
+    if selection.whole:
+        for warning in _stray_warnings(inventory):
+            errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
     return exit_code(verified)
+
+
+def _stray_warnings(inventory: Inventory) -> list[str]:
+    """Return a warning for each state that no target has, or one if they cannot be read."""
+    try:
+        return [order.stray_warning(state) for state in order.stray_states(inventory)]
+    except FleetError as error:
+        return [f"Not checked: states that no target has. {error}"]
 
 
 def _print_next(console: Console, verified: Sequence[TargetVerification]) -> None:
