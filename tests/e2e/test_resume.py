@@ -39,7 +39,7 @@ MODELS = ("Plain1", "Management", "Payments", "Webshop", "Legacy")
 # A terraform whose resources are lines of a file. Like the real one it locks its state, refuses a stale plan, and saves
 # what it has done so far when it is interrupted. It notes when it is asked to apply where there is nothing to do.
 STAND_IN = """#!@PYTHON@ -S
-import json, os, signal, sys, time
+import hashlib, json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 RESOURCES = 4
@@ -57,12 +57,26 @@ def resources():
     return state.read_text().splitlines() if state.is_file() else []
 
 
+def variables(plan):
+    """The values of the tfvars beside a plan, read once for each text by the project's own reader."""
+    file = plan.parent / "terraform.tfvars"
+    known = states.parent / f"values-{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    if not known.exists():
+        read = "import json, sys; from pathlib import Path; from session_manager_fleet.targets import values_of; "
+        read += "print(json.dumps(values_of(Path(sys.argv[1]).read_text())))"
+        answer = subprocess.run(["@PYTHON@", "-c", read, str(file)], stdout=subprocess.PIPE, check=True).stdout
+        known.with_suffix(f".{os.getpid()}").write_bytes(answer)
+        known.with_suffix(f".{os.getpid()}").replace(known)
+    return {name: {"value": value} for name, value in json.loads(known.read_text()).items()}
+
+
 if verb == "version":
     print('{"terraform_version": "1.11.4"}')
 elif verb == "show":
     change = {"actions": ["create"], "before": None, "after": {"tags": {}}}
     left = range(len(Path(sys.argv[-1]).read_text().splitlines()), RESOURCES)
-    print(json.dumps({"resource_changes": [{"address": f"a.b[{n}]", "type": "a", "change": change} for n in left]}))
+    changes = [{"address": f"a.b[{n}]", "type": "a", "change": change} for n in left]
+    print(json.dumps({"variables": variables(Path(sys.argv[-1])), "resource_changes": changes}))
 elif verb in ("plan", "apply"):
     interrupted = []
     signal.signal(signal.SIGINT, lambda *_: interrupted.append(1))

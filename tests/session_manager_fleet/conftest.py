@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
+import boto3
 import pytest
 
 from session_manager_fleet.accounts.model import LOG_ARCHIVE, MANAGEMENT, Account, Organization
@@ -37,6 +38,17 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials that only an emulator accepts."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "testing")
+
+
+@pytest.fixture
+def create_organization(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Create the caller's organization in moto, with an id."""
+
+    def create(organization_id: str = "o-exampleorgid") -> None:
+        monkeypatch.setattr("moto.organizations.utils.make_random_org_id", lambda: organization_id)
+        boto3.client("organizations", region_name="us-east-1").create_organization()
+
+    return create
 
 
 @pytest.fixture

@@ -23,5 +23,8 @@ from session_manager_fleet.accounts.model import (
     find_account as find_account,
     with_role as with_role,
 )
-from session_manager_fleet.accounts.organizations_api import from_organizations as from_organizations
+from session_manager_fleet.accounts.organizations_api import (
+    from_organizations as from_organizations,
+    organization_of as organization_of,
+)
 from session_manager_fleet.accounts.snapshot import from_saved as from_saved, save as save

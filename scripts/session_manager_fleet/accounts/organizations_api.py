@@ -57,6 +57,20 @@ def from_organizations(session: boto3.Session, region: str, *, with_tags: bool) 
     return replace(Organization.of(description["Id"], placed, units), has_tags=with_tags)
 
 
+def organization_of(session: boto3.Session, region: str) -> str | None:
+    """Return the id of the organization that the caller's account belongs to; None if the caller may not ask.
+
+    Raises:
+        AccessError: The account belongs to no organization, or the call failed.
+    """
+    with translated_errors("describe the caller's organization"):
+        client = session.client("organizations", region_name=region, config=CLIENT_CONFIG)
+        try:
+            return str(client.describe_organization()["Organization"]["Id"])
+        except client.exceptions.AccessDeniedException:
+            return None
+
+
 def list_accounts(client: Any) -> list[Account]:  # noqa: ANN401 - boto3 clients are made at run time
     """Return all accounts of the organization, without their organizational units."""
     pages = client.get_paginator("list_accounts").paginate()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from session_manager_fleet.accounts import Account
+from session_manager_fleet.accounts import Account, organization_of
 from session_manager_fleet.aws import caller_identity, new_session, partitions, translated_errors, validity
 from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
 from session_manager_fleet.run.credentials import CredentialsEnd
@@ -241,9 +241,43 @@ def _credentials(inventory: Inventory) -> str:
     if caller.is_role:
         _refuse_long_sessions(inventory, caller.arn)
     valid = validity()
+    organization = confirmed_organization(inventory)
     if too_late := CredentialsEnd(valid.ends).reason(Step.PLAN):
         raise AccessError(f"{too_late[0].upper()}{too_late[1:]}: sign in again.")
-    return f"{caller.arn}, {valid}"
+    return f"{caller.arn}, {organization}, {valid}"
+
+
+def confirmed_organization(inventory: Inventory) -> str:
+    """Return that the credentials are those of the organization of the settings, in words.
+
+    Accounts from a file, an accelerator's configuration or a saved discovery say nothing about whose credentials are
+    used: with those of another organization, its state bucket would be searched in vain, or receive all states.
+
+    Raises:
+        InputError: They are not; or this cannot be asked, and no state bucket is named.
+        AccessError: The caller's organization cannot be read.
+    """
+    settings = inventory.settings
+    with translated_errors("use the AWS credentials"):
+        session = new_session()
+    account_id = caller_identity(session, inventory.home_region).account_id
+    found, wanted = organization_of(session, inventory.home_region), settings.organization.id
+    if found is None:
+        if settings.organization.state.bucket is None:
+            message = (
+                f"It is not known which organization the account {account_id} of your credentials belongs to "
+                "(organizations:DescribeOrganization is denied): allow it, or name the state bucket in "
+                "organization.state.bucket."
+            )
+            raise InputError(message, settings.document.where(("organization", "state")))
+        return f"an organization that may not be read (account {account_id})"
+    if wanted and found != wanted:
+        message = (
+            f"Your credentials are those of account {account_id} in the organization {found}, and not {wanted}: use "
+            "credentials of this organization."
+        )
+        raise InputError(message, settings.document.where(("organization", "id")))
+    return f"organization {found}"
 
 
 def _refuse_long_sessions(inventory: Inventory, arn: str) -> None:

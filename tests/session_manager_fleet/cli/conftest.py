@@ -92,6 +92,7 @@ def ready(
     project: Path,
     credentials: None,  # noqa: ARG001 - for the clients
     stand_in: Callable[[str], Path],
+    create_organization: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
     """The project with a state bucket and a terraform that notes what it is asked to do."""
@@ -101,6 +102,7 @@ def ready(
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(project))
     with mock_aws():
+        create_organization("o-exampleorgid")
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
         yield project
 

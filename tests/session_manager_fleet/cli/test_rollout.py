@@ -52,6 +52,7 @@ def command(
     write: Callable[[str, str], Path],
     settings_file: Callable[[str], Path],
     stand_in: Callable[[str], Path],
+    create_organization: Callable[[str], None],
     credentials: None,  # noqa: ARG001 - for the clients
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Command]:
@@ -65,6 +66,7 @@ def command(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with mock_aws():
+        create_organization("o-exampleorgid")
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="session-manager-state-123456789012")
         yield lambda *arguments: cli.run(["-c", str(config), *arguments])
 

@@ -1,11 +1,12 @@
 """What a run needs: each thing that is missing is refused, all at once, before anything starts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.errors import AccessError, ExitCode, FleetError, InputError
@@ -14,14 +15,16 @@ from session_manager_fleet.run.prerequisites import (
     Outcome,
     Prerequisite,
     RoleError,
+    confirmed_organization,
     examine,
     is_tolerated,
     refuse_missing,
 )
-from session_manager_fleet.settings import Tolerance
+from session_manager_fleet.settings import Settings, Tolerance
 from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform.provider_search import ProviderSource
 
+HOME = "eu-west-1"
 Source = Callable[[ProviderSource], None]
 
 
@@ -175,3 +178,58 @@ def test_all_that_is_missing_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"^no terraform\nno role$") as caught:
         refuse_missing([Outcome("terraform", error=first), Outcome("role", error=second)])
     assert caught.value.exit_code is ExitCode.INVALID_INPUT
+
+
+# --- The organization of the credentials -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aws(credentials: None) -> Iterator[None]:  # noqa: ARG001 - for the clients
+    with mock_aws():
+        yield
+
+
+def inventory_of(make_settings: Callable[[str], Settings], state: str = "") -> Inventory:
+    settings = make_settings("")
+    named = settings.organization.state.model_copy(update={"bucket": state or None})
+    organization = settings.organization.model_copy(update={"state": named})
+    changed = SimpleNamespace(organization=organization, document=settings.document)
+    return cast("Inventory", SimpleNamespace(settings=changed, home_region=HOME))
+
+
+@pytest.mark.usefixtures("aws")
+def test_credentials_of_this_organization_are_confirmed(
+    make_settings: Callable[[str], Settings], create_organization: Callable[[str], None]
+) -> None:
+    create_organization("o-exampleorgid")
+
+    assert confirmed_organization(inventory_of(make_settings)) == "organization o-exampleorgid"
+
+
+@pytest.mark.usefixtures("aws")
+def test_credentials_of_another_organization_are_refused_whatever_lists_the_accounts(
+    make_settings: Callable[[str], Settings], create_organization: Callable[[str], None]
+) -> None:
+    create_organization("o-anotherorgid")
+
+    with pytest.raises(InputError, match="in the organization o-anotherorgid, and not o-exampleorgid") as refused:
+        confirmed_organization(inventory_of(make_settings, "some-bucket"))
+
+    assert "organization.yaml:3" in str(refused.value)
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_account_without_an_organization_is_refused(make_settings: Callable[[str], Settings]) -> None:
+    with pytest.raises(AccessError, match="AWSOrganizationsNotInUse"):
+        confirmed_organization(inventory_of(make_settings))
+
+
+@pytest.mark.usefixtures("aws")
+def test_where_the_organization_may_not_be_asked_the_bucket_must_be_named(
+    make_settings: Callable[[str], Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prerequisites, "organization_of", lambda *_: None)
+
+    with pytest.raises(InputError, match=r"name the state bucket in organization\.state\.bucket"):
+        confirmed_organization(inventory_of(make_settings))
+    assert "account 123456789012" in confirmed_organization(inventory_of(make_settings, "some-bucket"))

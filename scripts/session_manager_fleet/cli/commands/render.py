@@ -13,6 +13,7 @@ from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import write_text
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import counted, terminal, visible
+from session_manager_fleet.run import prerequisites
 from session_manager_fleet.settings import EffectiveSettings
 from session_manager_fleet.targets import (
     Inventory,
@@ -81,6 +82,7 @@ def render(
 def _retry_tokens(inventory: Inventory, errors: Console) -> Mapping[str, int]:
     """Return the retry tokens that `plan` adds to `preferences.revision`; none, with a warning, without access."""
     try:
+        prerequisites.confirmed_organization(inventory)
         backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
         return read_retry_tokens(backend)
     except FleetError as error:

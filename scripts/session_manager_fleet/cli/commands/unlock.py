@@ -10,6 +10,7 @@ from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import counted, terminal, visible
+from session_manager_fleet.run import prerequisites
 from session_manager_fleet.targets import Selection
 from session_manager_fleet.terraform import StateBackend, read_locks, release_commands
 
@@ -19,6 +20,7 @@ def unlock(context: typer.Context, selection: Selection) -> int:
     """Show who holds state locks, since when, and the commands that release them; releases nothing itself."""
     console = terminal.make_console()
     inventory, selected = load(context.obj, selection, console)
+    prerequisites.confirmed_organization(inventory)
     backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
     locks = read_locks(backend, selected.targets)
     if not locks:

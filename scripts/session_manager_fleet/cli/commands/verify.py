@@ -15,7 +15,7 @@ from session_manager_fleet.cli.options import load, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import VerificationProgress, print_verification, terminal, visible
-from session_manager_fleet.run import order, signals
+from session_manager_fleet.run import order, prerequisites, signals
 from session_manager_fleet.targets import Inventory, Selection
 from session_manager_fleet.verify import (
     MIN_WATCH_SECONDS,
@@ -50,6 +50,7 @@ def verify(
     age = _age(max_log_age) if max_log_age else None
     errors = terminal.make_console(stderr=True)
     inventory, selected = load(context.obj, selection, errors, ask_regions=True)
+    prerequisites.confirmed_organization(inventory)
     if watch and not watchable(inventory, selected.targets):
         raise InputError("No selected target logs sessions to S3 or CloudWatch Logs to be watched.", "--watch")
     verifier, stop = Verifier(inventory, age), threading.Event()
