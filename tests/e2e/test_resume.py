@@ -58,7 +58,7 @@ def resources():
 
 
 def variables(plan):
-    """The values of the tfvars beside a plan, read once for each text by the project's own reader."""
+    # Read once for each text, by the project's own reader.
     file = plan.parent / "terraform.tfvars"
     known = states.parent / f"values-{hashlib.sha256(file.read_bytes()).hexdigest()}"
     if not known.exists():

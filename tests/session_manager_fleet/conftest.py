@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -46,7 +47,10 @@ def create_organization(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
 
     def create(organization_id: str = "o-exampleorgid") -> None:
         monkeypatch.setattr("moto.organizations.utils.make_random_org_id", lambda: organization_id)
-        boto3.client("organizations", region_name="us-east-1").create_organization()
+        client = boto3.client("organizations", region_name="us-east-1")
+        # Fixtures that share an emulated account may each ask for it.
+        with suppress(client.exceptions.AlreadyInOrganizationException):
+            client.create_organization()
 
     return create
 
