@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import boto3
 import pytest
 import typer
 
@@ -33,13 +32,6 @@ WELL = {0, 2}
 def fresh_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_call", hints._Call())
     monkeypatch.delenv(hints.CONFIG_VARIABLE, raising=False)
-
-
-@pytest.fixture
-def organization(ready: Path) -> Path:
-    """The project, whose organization AWS knows, too."""
-    boto3.client("organizations", region_name="us-east-1").create_organization(FeatureSet="ALL")
-    return ready
 
 
 def following(outcome: Outcome) -> list[str]:
@@ -106,8 +98,8 @@ def test_all_commands_are_tried() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_line_after_a_command_works(command: Command, organization: Path, name: str) -> None:
-    outcome = command(*COMMANDS[name](command, organization))
+def test_the_line_after_a_command_works(command: Command, ready: Path, name: str) -> None:
+    outcome = command(*COMMANDS[name](command, ready))
     assert outcome.code in WELL or name in {"verify", "doctor"}, outcome
     words = following(outcome)
 
