@@ -14,14 +14,13 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
+from session_manager_fleet.terraform.caller_policies import States, caller_policies  # noqa: E402
 from session_manager_fleet.terraform.permissions import (  # noqa: E402
     CHANGE,
     DEPLOY,
     READ,
     Names,
     Permission,
-    States,
-    caller_policies,
     policy,
 )
 

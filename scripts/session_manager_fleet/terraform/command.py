@@ -8,12 +8,9 @@ attribute into a terraform command.
 import json
 import os
 import shutil
-import signal
-import subprocess
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,12 +31,12 @@ from session_manager_fleet.terraform.output import (
 from session_manager_fleet.terraform.provider_process import AttachedProvider, NotAttachableError, attached_provider
 from session_manager_fleet.terraform.provider_search import MIRROR_VARIABLE
 from session_manager_fleet.terraform.root_module import RootModule
+from session_manager_fleet.terraform.running_command import RunningCommand
 from session_manager_fleet.terraform.working_folder import working_folder
 
 _NO_CHANGES, _CHANGES = 0, 2
 _DEFAULT_TIMEOUT_SECONDS = 1800.0
 _DEFAULT_LOCK_TIMEOUT_SECONDS = 300
-_GRACE_SECONDS = 120.0
 _LAST_LINES = 5
 # terraform.applying is false while resources are destroyed, so the role that changes them has to be asked for. A plan
 # must have set an ephemeral variable for its apply to set it.
@@ -113,7 +110,7 @@ class Terraform:
         self._redact = redactor(environment, secrets)
         self.backend: Mapping[str, str] = {}
         self._not_attachable = ""
-        self._running: set[_Running] = set()
+        self._running: set[RunningCommand] = set()
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
@@ -356,9 +353,9 @@ class Terraform:
         return code
 
     @contextmanager
-    def _interruptible(self) -> Iterator["_Running"]:
+    def _interruptible(self) -> Iterator[RunningCommand]:
         """Yield a command that `interrupt` reaches, even before it is started."""
-        command = _Running()
+        command = RunningCommand()
         with self._lock:
             self._running.add(command)
         try:
@@ -378,43 +375,6 @@ class Terraform:
         except NotAttachableError as error:
             self._not_attachable = str(error)
             return None
-
-
-@dataclass(eq=False)
-class _Running:
-    """A running command.
-
-    Attributes:
-        process: The command, once it is started.
-        wake: Set when the command shall stop, or has ended.
-        finished: Set when the command has ended.
-        late: Whether the command exceeded its time limit.
-    """
-
-    process: subprocess.Popen[bytes] | None = None
-    wake: threading.Event = field(default_factory=threading.Event)
-    finished: threading.Event = field(default_factory=threading.Event)
-    late: bool = False
-
-    def stop_in_time(self, seconds: float) -> None:
-        """Wait until the command must stop, then interrupt it; terminate and kill it only after long grace periods.
-
-        A terraform that is killed during an apply loses what it just created, and leaves its lock behind.
-        """
-        self.late = not self.wake.wait(min(threading.TIMEOUT_MAX, seconds))
-        for step in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            if self.finished.is_set():
-                return
-            assert self.process is not None  # noqa: S101 - it is started before this thread
-            _signal_group(self.process, step)
-            self.finished.wait(_GRACE_SECONDS)
-
-
-def _signal_group(process: subprocess.Popen[bytes], step: signal.Signals) -> None:
-    try:
-        os.killpg(process.pid, step)
-    except ProcessLookupError:
-        return
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, partitions, translated_errors
-from session_manager_fleet.terraform.permissions import DEPLOY, READ, States, caller_policies, policy
+from session_manager_fleet.terraform.caller_policies import States, caller_policies
+from session_manager_fleet.terraform.permissions import DEPLOY, READ, policy
 
 if TYPE_CHECKING:  # the stubs are for developers only
     from mypy_boto3_s3 import S3Client

@@ -686,7 +686,6 @@ def test_an_apply_plans_first_and_goes_wave_by_wave(command: Command, ready: Pat
         "changes": 0,
         "applied": 6,
         "failed": 0,
-        "skipped": 0,
         "not_started": 0,
         "unfinished": 0,
         "skipped": 0,

@@ -17,7 +17,7 @@ import pytest
 
 from session_manager_fleet.changes.change_set import PlanOutcome
 from session_manager_fleet.errors import TerraformError
-from session_manager_fleet.terraform import command as terraform, processes
+from session_manager_fleet.terraform import command as terraform, processes, running_command
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, redactor
 from session_manager_fleet.terraform.root_module import RootModule
@@ -615,7 +615,7 @@ def test_a_command_that_takes_too_long_is_interrupted_as_by_ctrl_c(make: Make, t
 def test_a_command_that_does_not_follow_is_ended_step_by_step(
     make: Make, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terraform, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(running_command, "_GRACE_SECONDS", 0.5)
     adapter = make(STUBBORN.format(on_interrupt=":"), timeout_seconds=0.5)
 
     with pytest.raises(TerraformError, match="took longer than"):
@@ -676,7 +676,7 @@ def test_an_interruption_that_is_repeated_sends_no_second_signal(make: Make, tmp
 def test_an_interrupted_command_that_does_not_follow_is_ended_step_by_step(
     make: Make, tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terraform, "_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(running_command, "_GRACE_SECONDS", 0.5)
     adapter = make(STUBBORN.format(on_interrupt=":"))
     thread, errors = start_apply(adapter, tmp_path, log)
     adapter.interrupt()
