@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
-from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem, TerraformError
+from session_manager_fleet.errors import AccessError, FleetError, Problem, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
@@ -34,7 +34,6 @@ from session_manager_fleet.run.attachments import (
     refuse_unreviewed,
     removes_policy,
 )
-from session_manager_fleet.run.diagnosis import is_refusal, why_refused
 from session_manager_fleet.run.existing import (
     Existing,
     ExistingError,
@@ -42,8 +41,9 @@ from session_manager_fleet.run.existing import (
     find_existing,
     problem_of,
 )
+from session_manager_fleet.run.failures import UnsavedStateError, failed, notes_of
 from session_manager_fleet.run.options import RunOptions
-from session_manager_fleet.run.results import Failure, FailureKind, Status, Step, TargetResult
+from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan, refuse_other_plan
 from session_manager_fleet.run.saved_plan import (
     PLAN,
@@ -83,24 +83,6 @@ _PUSH_STATE = (
     "This file is the only record of what was created. Push it with the commands below, in the folder of the root "
     "module, and remove it. Until then, this target is neither planned nor applied."
 )
-
-
-class UnsavedStateError(FleetError):
-    """A state that terraform could not save has to be pushed before its target is planned or applied again.
-
-    Attributes:
-        kind: Kind of the failure.
-        diagnostics: Terraform's own errors, and the commands that push the state.
-    """
-
-    def __init__(self, message: str, diagnostics: Sequence[str], kind: FailureKind) -> None:
-        super().__init__(message)
-        self.diagnostics = tuple(diagnostics)
-        self.kind = kind
-
-
-class TargetLeftError(InputError):
-    """A target is not in the organization or its settings any more; its run can end without it."""
 
 
 @dataclass(frozen=True)
@@ -355,7 +337,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
             _call_again(job, folder, error)
         if unsaved := unsaved_state(folder):
             message = f"{error} It could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
-            diagnostics = (*error.diagnostics, *_notes(error), *_push_commands(job, unsaved, terraform))
+            diagnostics = (*error.diagnostics, *notes_of(error), *_push_commands(job, unsaved, terraform))
             raise UnsavedStateError(message, diagnostics, "terraform") from error
         raise
     if job.destroy and job.adopted:
@@ -416,39 +398,3 @@ def _session(job: Job) -> boto3.Session:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def failed(target: Target, step: Step, error: FleetError | OSError, folder: Path) -> TargetResult:
-    """Return the failed result of a target for an error, or the skipped one of a target that has left.
-
-    `folder` is named if the error names no file.
-    """
-    if isinstance(error, TargetLeftError):
-        return TargetResult.build(target, Status.SKIPPED, step, reason=str(error).removesuffix("."))
-    diagnostics: tuple[str, ...] = getattr(error, "diagnostics", ())
-    kind = _kind_of(error)
-    message = str(error)
-    if kind == "access" and isinstance(error, TerraformError):
-        message = why_refused(target, diagnostics)
-    elif isinstance(error, OSError):
-        what = error.strerror or error
-        message = f"{error.filename or folder} cannot be used ({what}). Fix this, then `resume` plans the target again."
-    failure = Failure(kind, message, (*diagnostics, *_notes(error)))
-    verified = False if isinstance(error, VerificationError) else None
-    return TargetResult.build(target, Status.FAILED, step, failure=failure, verified=verified)
-
-
-def _notes(error: Exception) -> tuple[str, ...]:
-    return tuple(getattr(error, "__notes__", ()))
-
-
-def _kind_of(error: FleetError | OSError) -> FailureKind:
-    if isinstance(error, UnsavedStateError):
-        return error.kind
-    if isinstance(error, VerificationError):
-        return "verification"
-    if isinstance(error, AccessError):
-        return "access"
-    if isinstance(error, TerraformError) and not isinstance(error, StalePlanError):
-        return "access" if is_refusal(error.diagnostics) else "terraform"
-    return "machine" if isinstance(error, OSError) else "input"

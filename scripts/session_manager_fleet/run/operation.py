@@ -20,8 +20,9 @@ from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
 from session_manager_fleet.run.executors.choose import dask_address, dask_opener
 from session_manager_fleet.run.executors.threads import local_workers
+from session_manager_fleet.run.failures import TargetLeftError
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, JobSettings, TargetLeftError
+from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetResult, exit_code

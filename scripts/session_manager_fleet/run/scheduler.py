@@ -16,8 +16,9 @@ from session_manager_fleet.errors import FleetError
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
+from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed, failed
+from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, is_in_use, is_transient, named, wait_seconds

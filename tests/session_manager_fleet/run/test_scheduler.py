@@ -22,8 +22,9 @@ from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
+from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import JournalError, RunFolder
-from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, Performed, failed
+from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, Performed
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished, with_changes

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from session_manager_fleet.run.executors.base import Workers
+from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Performed, failed, perform
+from session_manager_fleet.run.job import Job, Performed, perform
 from session_manager_fleet.terraform import Terraform
 
 P = ParamSpec("P")
