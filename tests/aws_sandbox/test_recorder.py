@@ -117,7 +117,7 @@ def test_recorders_of_an_account(member: boto3.Session, sandbox: Sandbox, record
 def test_a_region_without_recorder(member: boto3.Session) -> None:
     check = check_recorder(member, "us-east-1")
     assert check.message == "AWS Config has no recorder in us-east-1."
-    assert check.fix == f"Set up a recorder that records {ROLE}."
+    assert check.fix == f'Set up a recorder that records {ROLE}, or set config_rule.without_recorder to "skip".'
 
 
 def test_credentials_that_aws_does_not_know(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import yaml
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.terraform import child_environment
+from tests.e2e.keys import logs_key
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")
@@ -60,7 +61,7 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
     iam, kms, logs, ssm = session.client("iam"), session.client("kms"), session.client("logs"), session.client("ssm")
 
     # What the stack of the CloudFormation solution leaves behind, and more.
-    key = kms.create_key()["KeyMetadata"]["Arn"]
+    key = logs_key(session, HOME, account)
     kms.create_alias(AliasName=ALIAS, TargetKeyId=key)
     logs.create_log_group(logGroupName=GROUP, kmsKeyId=key)
     logs.put_retention_policy(logGroupName=GROUP, retentionInDays=30)

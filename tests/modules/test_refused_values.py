@@ -102,7 +102,7 @@ def component_inputs(values: Values) -> dict[str, dict[str, Any]]:
             "automation_document_name": names["automation_document"],
             "home_region": REGION,
             "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy{names['policy_path']}{names['policy']}",
-            **{key: value for key, value in full["config_rule"].items() if key != "enabled"},
+            **{key: value for key, value in full["config_rule"].items() if key not in {"enabled", "without_recorder"}},
         },
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import boto3
+from botocore.exceptions import ClientError
 from pydantic import Field
 
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
@@ -175,9 +176,10 @@ def _detach(iam: "IAMClient", attachment: Attachment) -> None:
             try:
                 attach(attachment.successor_arn)
                 attached = True
-            except iam.exceptions.LimitExceededException:
+            except ClientError as error:
                 # At its quota of policies it can hold the new one only after the old one is gone.
-                pass
+                if error.response["Error"]["Code"] != "LimitExceeded":
+                    raise
         remove(attachment.policy_arn)
         if not attached:
             attach(attachment.successor_arn)

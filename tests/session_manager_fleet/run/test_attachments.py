@@ -130,7 +130,8 @@ def test_a_role_at_its_quota_gets_the_new_policy_after_the_old_one(session: boto
         iam.attach_role_policy(RoleName="WebServer", PolicyArn=arn)
 
     def limit(params: Mapping[str, Any], **_: object) -> None:
-        if "New" in params["body"]["PolicyArn"] and "Old" in attached(session, "WebServer"):
+        body = params["body"]
+        if body["RoleName"] == "WebServer" and "New" in body["PolicyArn"] and "Old" in attached(session, "WebServer"):
             raise iam.exceptions.LimitExceededException({"Error": {"Code": "LimitExceeded"}}, "AttachRolePolicy")
 
     session.events.register("before-call.iam.AttachRolePolicy", limit)

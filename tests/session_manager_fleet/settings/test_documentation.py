@@ -76,7 +76,7 @@ def test_the_commands_run(capsys: pytest.CaptureFixture[str]) -> None:
         assert (program, script) == ("python", "scripts/rollout.py")
         assert run(arguments) == 0, line
     warnings = [line for line in capsys.readouterr().err.splitlines() if "Warning" in line]
-    assert all("Retry tokens" in line for line in warnings)  # there are no credentials here
+    assert [line for line in warnings if "Retry tokens" not in line] == []  # there are no credentials here
 
 
 def test_the_refusal_shown_is_the_one_given(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +86,8 @@ def test_the_refusal_shown_is_the_one_given(example: Path, capsys: pytest.Captur
     assert run(["targets", "--all"]) == 64
 
     [shown] = re.findall(r"```\n(organization\.yaml:.*?)```", DOCUMENT, flags=re.DOTALL)
-    assert capsys.readouterr().err == f"Error: {shown}"
+    # The line that follows says what to type then.
+    assert capsys.readouterr().err.startswith(f"Error: {shown}")
 
 
 def test_the_template_of_ones_own_renders(example: Path) -> None:

@@ -34,7 +34,7 @@ PROVIDER = "terraform-provider-aws_v5.100.0_x5"
 SERVES = """
 test "$1" = -debug || exit 1
 echo "Starting github.com/hashicorp/terraform-provider-aws@5.100.0 (go1.23.10)..." >&2
-echo '{"@level":"debug","@message":"plugin address","secret":"hunter2"}' >&2
+echo '{"@level":"debug","@message":"plugin address","secret":"hunter2hunter2"}' >&2
 echo "$$ $TMPDIR $AWS_ACCESS_KEY_ID" >>'%(trace)s'
 touch "$TMPDIR/plugin1"
 echo "Provider started. To attach Terraform CLI, set the environment variable with the following:"
@@ -106,7 +106,7 @@ class Place:
             data_folder=self.data,
             environment=self.environment(TRACE=str(self.trace)),
             timeout_seconds=timeout_seconds,
-            secrets=["hunter2"],
+            secrets=["hunter2hunter2"],
         )
 
 
@@ -370,7 +370,7 @@ def test_a_tampered_package_fails_the_plan_and_the_trial(
     ("then", "crash"),
     [
         (
-            "sleep 0.2\necho 'panic: runtime error: hunter2' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n",
+            "sleep 0.2\necho 'panic: runtime error: hunter2hunter2' >&2\necho 'goroutine 1 [running]:' >&2\nexit 2\n",
             "The provider ended with exit code 2 before terraform was done. panic: runtime error: (hidden)",
         ),
         (
@@ -392,7 +392,7 @@ def test_a_provider_that_dies_in_the_middle_is_reported(
     assert failed.value.diagnostics == (crash,)
     assert crash in log.read_text()
     assert ("goroutine 1 [running]:" in log.read_text()) is ("panic" in crash)
-    assert "hunter2" not in log.read_text()
+    assert "hunter2hunter2" not in log.read_text()
 
 
 def test_an_interrupt_while_the_provider_starts_reaches_terraform(

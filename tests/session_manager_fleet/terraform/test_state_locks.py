@@ -35,11 +35,15 @@ SINCE = datetime.datetime(2026, 11, 21, 20, 0, 0, 123456, datetime.UTC)
 
 
 @pytest.fixture
-def lock(credentials: None) -> Iterator[Callable[..., None]]:  # noqa: ARG001 - they are in the environment
+def lock(
+    credentials: None,  # noqa: ARG001 - they are in the environment
+    create_organization: Callable[[str], None],
+) -> Iterator[Callable[..., None]]:
     """Put an object beside the state of a target."""
     with mock_aws():
         s3 = new_session("us-east-1").client("s3")
         s3.create_bucket(Bucket=BUCKET)
+        create_organization("o-exampleorgid")
 
         def put(target: Target, body: str, name: str = "terraform.tfstate.tflock") -> None:
             s3.put_object(Bucket=BUCKET, Key=f"session-manager/{target.region}/{target.workspace}/{name}", Body=body)
