@@ -22,6 +22,7 @@ from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
 from tests.e2e.keys import logs_key
+from tests.live_drift_repair import create_drift_repair
 
 PROJECT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
@@ -54,6 +55,9 @@ organization:
   deployment_role: {{name: {ORGANIZATION.deployment_role}}}
   log_archive_account: LogArchive
 log_archive: {{bucket_name: {BUCKET}, reader_role_arns: ["{READER}"]}}
+defaults:
+  # Its function would repair what the tests break.
+  preferences: {{drift_repair: {{enabled: false}}}}
 """
 
 
@@ -95,7 +99,11 @@ class Member:
         self._make_bucket()
         kms, logs, iam = self.client("kms"), self.client("logs"), self.client("iam")
         self.key = logs_key(self.session, REGION, MEMBER)
-        kms.create_alias(AliasName="alias/session-manager/data", TargetKeyId=self.key)
+        kms.enable_key_rotation(KeyId=self.key)
+        for name in ("data", "logs"):
+            kms.create_alias(AliasName=f"alias/session-manager/{name}", TargetKeyId=self.key)
+        parameter = {"Name": "/session-manager/session-data-key", "Value": self.key.rpartition("/")[2]}
+        self.client("ssm").put_parameter(Type="String", **parameter)
         logs.create_log_group(logGroupName="ssm-sessionmanager-logs", kmsKeyId=self.key)
         logs.put_retention_policy(logGroupName="ssm-sessionmanager-logs", retentionInDays=90)
         iam.create_policy(
@@ -195,6 +203,10 @@ def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
         "session_key": "ok",
         "preferences": "ok",
         "log_group": "ok",
+        "drift_repair": "not_needed",
+        "applied_preferences": "ok",
+        "public_sharing": "not_needed",
+        "keys": "ok",
         "bucket": "ok",
         "bucket_policy": "ok",
         "endpoints": "not_needed",
@@ -450,6 +462,47 @@ class TestInstances:
         assert "Cannot list the logs in closed-session-logs/" in logs["Second"]["message"]
 
 
+def test_a_protection_that_is_dismantled(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
+    create_drift_repair(member.client, MEMBER, REGION)
+    config, ssm = member.config.with_name("protected.yaml"), member.client("ssm")
+    text = member.config.read_text()
+    off = "drift_repair: {enabled: false}"
+    assert off in text
+    config.write_text(text.replace(off, "block_public_sharing: true"))
+    sharing = f"arn:aws:ssm:{REGION}:{MEMBER}:servicesetting/ssm/documents/console/public-sharing-permission"
+    ssm.update_service_setting(SettingId=sharing, SettingValue="Disable")
+    audited = ("drift_repair", "applied_preferences", "public_sharing", "keys")
+
+    def verify() -> tuple[int, dict[str, str], str]:
+        capsys.readouterr()
+        code = run(["-c", str(config), "verify", "--account", "Member", "--format", "json"])
+        (target,) = json.loads(capsys.readouterr().out)["targets"]
+        checks = [check for check in target["checks"] if check["name"] in audited]
+        return code, {check["name"]: check["verdict"] for check in checks}, " ".join(one["message"] for one in checks)
+
+    intact = verify()
+    events = member.client("events")
+    for rule in ("api-calls", "schedule"):
+        events.disable_rule(Name=f"session-manager-preferences-{rule}")
+    member.client("lambda").delete_function(FunctionName="session-manager-preferences")
+    ssm.update_service_setting(SettingId=sharing, SettingValue="Enable")
+    key = member.key.rpartition("/")[2]
+    member.client("kms").disable_key_rotation(KeyId=key)
+    ssm.delete_parameter(Name="/session-manager/session-data-key")
+    code, verdicts, messages = verify()
+    member.client("kms").enable_key_rotation(KeyId=key)
+    ssm.put_parameter(Name="/session-manager/session-data-key", Value=key, Type="String")
+
+    assert intact[:2] == (0, dict.fromkeys(audited, "ok")), intact[2]
+    assert (code, verdicts) == (2, dict.fromkeys(audited, "finding"))
+    for problem in (
+        "-schedule is DISABLED",
+        "the function session-manager-preferences does not exist",
+        "shared publicly",
+    ):
+        assert problem in messages
+
+
 def test_an_account_that_cannot_be_entered(member: Member, capsys: pytest.CaptureFixture[str]) -> None:
     member.sandbox.inject_fault("sts", "AssumeRole", code="AccessDenied", times=-1)
     code = run(["-c", str(member.config), "verify", "--account", "Member"])
@@ -465,7 +518,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert code == 2
     assert "fix" in out
-    assert "1 target: 4 ok, 3 finding, 2 not needed" in out  # the key serves the log group, too
+    assert "1 target: 5 ok, 4 finding, 4 not needed" in out  # the key serves the log group, too
 
 
 @pytest.mark.parametrize(

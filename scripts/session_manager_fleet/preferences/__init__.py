@@ -16,3 +16,7 @@ from session_manager_fleet.preferences.preview import (
     preview_destruction as preview_destruction,
     writes_preferences as writes_preferences,
 )
+from session_manager_fleet.preferences.stored import (
+    STORED_PARAMETER as STORED_PARAMETER,
+    stored_differences as stored_differences,
+)

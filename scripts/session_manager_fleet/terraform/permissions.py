@@ -197,6 +197,13 @@ READ: tuple[Permission, ...] = (
         _ALL,
     ),
     Permission(
+        "VerifyStoredSettings",
+        "verify: the settings of the last apply, from which drift is repaired",
+        ("ssm:GetParameters",),
+        ("arn:{partition}:ssm:*:{account}:parameter/session-manager/applied-preferences",),
+        verify_only=True,
+    ),
+    Permission(
         "VerifyWhatKnowsNoResources",
         "verify and doctor: recorder, trail, instances and their ways to AWS; these actions know no resources",
         (

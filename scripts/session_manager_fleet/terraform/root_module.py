@@ -1,5 +1,6 @@
 """The root module on disk: the files that terraform reads, their digest, the locked provider."""
 
+import base64
 import hashlib
 import io
 import re
@@ -34,6 +35,11 @@ class RootModule:
     def modules(self) -> Path:
         """Folder of the modules that the root module calls."""
         return self.path / _MODULES
+
+    @property
+    def function_digest(self) -> str:
+        """SHA-256 digest of the preferences function's package, in base64, as Lambda tells it."""
+        return base64.b64encode(bytes.fromhex(sha256_of(self.modules / "preferences" / "lambda.zip"))).decode()
 
     @property
     def files(self) -> list[Path]:

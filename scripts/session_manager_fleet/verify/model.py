@@ -9,6 +9,10 @@ from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.targets import Target
 
 PLAN_AND_APPLY = "Plan and apply this target."
+# Terraform does not see what the function writes: it invokes it for a new input only.
+WRITE_AGAIN = (
+    "Plan and apply this target; if the plan has no changes, set preferences.revision to another value before that."
+)
 
 
 class Verdict(StrEnum):
@@ -39,7 +43,7 @@ class Check:
 
     Attributes:
         name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `instance_policy`, `recorder`,
-            `endpoints`, `logs`.
+            `endpoints`, `logs`, `drift_repair`, `applied_preferences`, `public_sharing`, `keys`.
         verdict: Its outcome.
         message: The observed state, in one sentence.
         fix: How to correct a finding; empty for other verdicts.
@@ -76,6 +80,23 @@ def finding(name: str, message: str, fix: str = PLAN_AND_APPLY, command: Sequenc
 def not_needed(name: str, message: str) -> Check:
     """Return a check that does not apply to the target."""
     return Check(name, Verdict.NOT_NEEDED, message)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One of several problems that a check found, and its correction."""
+
+    text: str
+    fix: str = PLAN_AND_APPLY
+
+
+def findings(name: str, what: str, problems: Sequence[Problem]) -> Check:
+    """Return one check for all problems of `what`, with their corrections, a line each, in the order to do them."""
+    fixes = list(dict.fromkeys(problem.fix for problem in problems))
+    by_apply = PLAN_AND_APPLY in fixes
+    ordered = [PLAN_AND_APPLY] * by_apply + [fix for fix in fixes if fix != PLAN_AND_APPLY]
+    text = "; ".join(problem.text for problem in problems)
+    return finding(name, f"{what}: {text}.", "\n".join(ordered), ("apply",) if by_apply else ())
 
 
 @dataclass(frozen=True)

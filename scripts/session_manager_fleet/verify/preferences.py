@@ -3,7 +3,7 @@
 from session_manager_fleet.preferences import VerificationError, expected_preferences, verify_preferences
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.model import WRITE_AGAIN, Check, finding, ok
 from session_manager_fleet.verify.reading import Reader
 
 
@@ -12,7 +12,7 @@ def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn:
     try:
         verify_preferences(reader.session, target.region, expected_preferences(target, values, key_arn))
     except VerificationError as error:
-        return finding("preferences", " ".join([str(error), *error.diagnostics]))
+        return finding("preferences", " ".join([str(error), *error.diagnostics]), WRITE_AGAIN)
     return ok("preferences", f"{values.names.document} matches the configuration.")
 
 

@@ -10,6 +10,12 @@ from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.verify.model import Check, Verdict
 
+# Codes of services that do not have what a call is about.
+_ABSENT = {
+    *("ResourceNotFoundException", "NotFoundException", "ParameterNotFound"),
+    *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+}
+
 
 class Reader:
     """Calls the APIs of one account; not thread-safe.
@@ -30,6 +36,19 @@ class Reader:
         """
         answer: Mapping[str, Any] = getattr(self._client(service, region), method)(**arguments)
         return answer
+
+    def find(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
+        """Return the response to one call, or None if what it is about does not exist.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refuses the call.
+        """
+        try:
+            return self.call(service, region, method, **arguments)
+        except ClientError as error:
+            if error_code(error) not in _ABSENT:
+                raise
+        return None
 
     def pages(self, service: str, region: str, method: str, key: str, **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
         """Yield the entries of all pages."""

@@ -13,15 +13,19 @@ from session_manager_fleet.preferences import log_group_name
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.verify import endpoints
+from session_manager_fleet.verify.applied_preferences import applied_preferences
 from session_manager_fleet.verify.archive import Archive, archive_of
 from session_manager_fleet.verify.bucket import bucket_of_target
 from session_manager_fleet.verify.bucket_policy import bucket_policy
+from session_manager_fleet.verify.drift_repair import drift_repair
 from session_manager_fleet.verify.instance_policy import instance_policy
+from session_manager_fleet.verify.key_protection import key_protection
 from session_manager_fleet.verify.keys import Key, find_key, session_key
 from session_manager_fleet.verify.log_group import log_group
 from session_manager_fleet.verify.logs import log_location, logs, streams
 from session_manager_fleet.verify.model import Check, TargetVerification, Verdict, finding, not_needed, ok
 from session_manager_fleet.verify.preferences import preferences, without_key
+from session_manager_fleet.verify.public_sharing import public_sharing
 from session_manager_fleet.verify.reading import Reader, run_check
 from session_manager_fleet.verify.recorder import check_recorder
 
@@ -174,6 +178,11 @@ class Verifier:
         checks.append(run_check("bucket", lambda: bucket_of_target(reader, target, s3, archive_key)))
         if archived:
             checks.append(archived.policy)
+        checks.append(run_check("drift_repair", lambda: drift_repair(reader, target, values)))
+        stored = partial(applied_preferences, reader, target, values, key_arn)
+        checks.append(run_check("applied_preferences", stored))
+        checks.append(run_check("public_sharing", lambda: public_sharing(reader, target, values)))
+        checks.append(run_check("keys", lambda: key_protection(reader, region, values, group)))
         checks.append(run_check("endpoints", ways_to_services))
         if s3.enabled:
             checks.append(run_check("logs", lambda: self._logs(target, reader, len(instances))))

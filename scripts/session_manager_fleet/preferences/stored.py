@@ -1,0 +1,30 @@
+"""The settings that the function stored at the last apply, to which it repairs drift, compared with the expected."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from session_preferences.applied_settings import PARAMETER, AppliedSettings, decode
+from session_preferences.errors import PreferencesError
+from session_preferences.request import parse_event
+
+STORED_PARAMETER = PARAMETER
+
+
+def stored_differences(value: str, expected: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings that differ from a request to the function; the values may hold secrets.
+
+    Args:
+        value: The parameter's value. Only the digests of shell profiles are compared.
+        expected: The expected request, as `expected_preferences` returns it.
+
+    Returns:
+        `document`, `adopt`, `waive` or names of preferences, as `idleSessionTimeout`; a sentence for a damaged value.
+    """
+    try:
+        stored = decode(value)
+    except PreferencesError as error:
+        return [str(error)]
+    wanted = AppliedSettings.of(parse_event({**expected, "action": "diff"}), None)
+    differing = [name for name in ("document", "adopt", "waive") if getattr(stored, name) != getattr(wanted, name)]
+    names = sorted({*stored.preferences, *wanted.preferences})
+    return differing + [name for name in names if stored.preferences.get(name) != wanted.preferences.get(name)]

@@ -1,0 +1,38 @@
+"""Check what an apply stored in Parameter Store: the settings for drift repair, and the id of the session key."""
+
+from session_manager_fleet.preferences import STORED_PARAMETER, expected_preferences, stored_differences
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Target
+from session_manager_fleet.verify.model import WRITE_AGAIN, Check, Problem, finding, findings, ok
+from session_manager_fleet.verify.reading import Reader
+
+_NAME = "applied_preferences"
+
+
+def applied_preferences(reader: Reader, target: Target, values: TargetSettings, key_arn: str | None) -> Check:
+    """Check that both parameters are what an apply stores; `key_arn` is None without a session key."""
+    names, key = values.names, values.preferences.session_key
+    if key.enabled and key_arn is None:
+        message = "Skipped: the expected parameters depend on the session key."
+        return finding(_NAME, message, "Fix the session key first.")
+    created = key.enabled and key.kms_key_arn is None
+    wanted = [STORED_PARAMETER, *([names.data_key_parameter] if created else [])]
+    answer = reader.call("ssm", target.region, "get_parameters", Names=wanted)
+    found = {entry["Name"]: entry["Value"] for entry in answer["Parameters"]}
+    problems = []
+    if STORED_PARAMETER not in found:
+        problems.append(Problem(f"{STORED_PARAMETER} does not exist, so no drift is repaired", WRITE_AGAIN))
+    elif differing := stored_differences(found[STORED_PARAMETER], expected_preferences(target, values, key_arn)):
+        text = f"{STORED_PARAMETER} differs from the settings, so drift is repaired to others: {', '.join(differing)}"
+        problems.append(Problem(text.rstrip("."), WRITE_AGAIN))
+    if created and key_arn:
+        stored = found.get(names.data_key_parameter)
+        # A key that existed before is used without a parameter.
+        if stored is None and key.existing == "refuse":
+            problems.append(Problem(f"{names.data_key_parameter} does not exist"))
+        elif stored is not None and stored != key_arn.rpartition("/")[2]:
+            text = f"{names.data_key_parameter} holds {stored}, but {names.data_key_alias} is the key {key_arn}"
+            problems.append(Problem(text))
+    if problems:
+        return findings(_NAME, "What the last apply stored is not as configured", problems)
+    return ok(_NAME, "The stored settings match the configuration.")

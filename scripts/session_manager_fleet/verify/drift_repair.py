@@ -1,0 +1,202 @@
+"""Check that drift repair is alive: function, rules, permissions, and what becomes of failures."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.verify.model import Check, Problem, findings, not_needed, ok
+from session_manager_fleet.verify.reading import Reader
+
+_NAME = "drift_repair"
+# Of modules/preferences/drift_repair.tf; a test compares them.
+EVENT_NAMES = (
+    *("CreateDocument", "UpdateDocument", "DeleteDocument", "UpdateDocumentDefaultVersion"),
+    "ModifyDocumentPermission",
+)
+_METRIC = "ApproximateNumberOfMessagesVisible"
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Resources that modules/preferences creates in a target."""
+
+    target: Target
+    values: TargetSettings
+
+    @property
+    def function(self) -> str:
+        return self.values.names.function
+
+    @property
+    def queue(self) -> str:
+        return f"{self.function}-failures"
+
+    @property
+    def topics(self) -> list[str]:
+        topic = self.values.preferences.drift_repair.notify_topic_arn
+        return [topic] if topic else []
+
+    def arn(self, service: str, resource: str) -> str:
+        account, region = self.target.account.id, self.target.region
+        return f"arn:{partitions()[region]}:{service}:{region}:{account}:{resource}"
+
+    @property
+    def function_arn(self) -> str:
+        return self.arn("lambda", f"function:{self.function}")
+
+    @property
+    def event(self) -> dict[str, Any]:
+        notify = {"notify_topic_arn": self.topics[0]} if self.topics else {}
+        return {"action": "reconcile", "document": self.values.names.document, **notify}
+
+    @property
+    def pattern(self) -> dict[str, Any]:
+        account, region = self.target.account.id, self.target.region
+        role = f"arn:{partitions()[region]}:sts::{account}:assumed-role/{self.function}-{region}/"
+        return {
+            "source": ["aws.ssm"],
+            "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {
+                "eventSource": ["ssm.amazonaws.com"],
+                "eventName": list(EVENT_NAMES),
+                "errorCode": [{"exists": False}],
+                "requestParameters": {"name": [self.values.names.document]},
+                "userIdentity": {"arn": [{"anything-but": {"prefix": role}}, {"exists": False}]},
+            },
+        }
+
+
+@cache
+def _package_digest() -> str:
+    return ROOT_MODULE.function_digest
+
+
+def drift_repair(reader: Reader, target: Target, values: TargetSettings) -> Check:
+    """Check that changes of the document outside Terraform are repaired, and that failures are noticed."""
+    configured, expected = values.preferences.drift_repair, _Expected(target, values)
+    if not configured.enabled:
+        return not_needed(_NAME, "preferences.drift_repair.enabled is false.")
+    rules = [f"{expected.function}-api-calls"]
+    if configured.schedule:
+        rules.append(f"{expected.function}-schedule")
+    problems = list(_function(reader, expected, rules))
+    for rule in rules:
+        problems.extend(_rule(reader, expected, rule))
+    problems.extend(_failures(reader, expected))
+    if problems:
+        return findings(_NAME, "Drift repair does not work", problems)
+    note = "" if expected.topics else "; its alarm has no recipient (drift_repair.notify_topic_arn is not set)"
+    return ok(_NAME, f"{' and '.join(rules)} call {expected.function}, and no failures wait in its queue{note}.")
+
+
+def _function(reader: Reader, expected: _Expected, rules: list[str]) -> Iterator[Problem]:
+    region, name = expected.target.region, expected.function
+    found = reader.find("lambda", region, "get_function", FunctionName=name)
+    if found is None:
+        yield Problem(f"the function {name} does not exist")
+        return
+    state = found["Configuration"]["State"]
+    if state != "Active":
+        delete = f"aws lambda delete-function --region {region} --function-name {name}"
+        yield Problem(f"the function {name} is {state}", f"Delete the function ({delete}), then plan and apply.")
+    if found["Configuration"]["CodeSha256"] != _package_digest():
+        yield Problem(f"the function {name} has other code than this version of the project")
+    reserved = found.get("Concurrency", {}).get("ReservedConcurrentExecutions")
+    if reserved != (wanted := expected.values.preferences.function.reserved_concurrent_executions):
+        yield Problem(f"the function {name} has reserved concurrency {reserved}, expected {wanted}")
+    policy = (reader.find("lambda", region, "get_policy", FunctionName=name) or {}).get("Policy", "{}")
+    for rule in rules:
+        if not _may_invoke(json.loads(policy), expected.arn("events", f"rule/{rule}")):
+            yield Problem(f"the rule {rule} may not invoke the function")
+    queue = expected.arn("sqs", expected.queue)
+    config = reader.find("lambda", region, "get_function_event_invoke_config", FunctionName=name) or {}
+    if config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") != queue:
+        yield Problem(f"failures of the function do not go to the queue {expected.queue}")
+
+
+def _may_invoke(policy: Mapping[str, Any], rule_arn: str) -> bool:
+    return any(
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": "events.amazonaws.com"}
+        and statement["Action"] == "lambda:InvokeFunction"
+        and rule_arn in [arn for test in statement.get("Condition", {}).values() for arn in test.values()]
+        for statement in policy.get("Statement", [])
+    )
+
+
+def _rule(reader: Reader, expected: _Expected, name: str) -> Iterator[Problem]:
+    region, schedule = expected.target.region, expected.values.preferences.drift_repair.schedule
+    found = reader.find("events", region, "describe_rule", Name=name)
+    if found is None:
+        yield Problem(f"the rule {name} does not exist")
+        return
+    if found["State"] != "ENABLED":
+        yield Problem(f"the rule {name} is {found['State']}")
+    on_schedule = name.endswith("-schedule")
+    if on_schedule and found.get("ScheduleExpression") != schedule:
+        yield Problem(f"the rule {name} has the schedule {found.get('ScheduleExpression')}, expected {schedule}")
+    if not on_schedule and json.loads(found.get("EventPattern") or "{}") != expected.pattern:
+        yield Problem(f"the rule {name} does not match every change of {expected.values.names.document}")
+    event = expected.event | ({"destinations": True} if on_schedule else {})
+    targets = reader.call("events", region, "list_targets_by_rule", Rule=name)["Targets"]
+    aimed = [one for one in targets if one["Arn"] == expected.function_arn]
+    if not aimed:
+        yield Problem(f"the rule {name} does not call the function {expected.function}")
+    elif not any(_event(one) == event for one in aimed):
+        yield Problem(f"the rule {name} calls the function {expected.function} with another event")
+
+
+def _event(target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a target sends, without the cause, which comes from the event; empty if that is no JSON object."""
+    text = target.get("Input") or target.get("InputTransformer", {}).get("InputTemplate", "")
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return {}
+    return {name: value for name, value in event.items() if name != "cause"} if isinstance(event, dict) else {}
+
+
+def _failures(reader: Reader, expected: _Expected) -> Iterator[Problem]:
+    region, name = expected.target.region, expected.queue
+    waiting = 0
+    queue = reader.find("sqs", region, "get_queue_url", QueueName=name)
+    if queue is None:
+        yield Problem(f"the queue {name} does not exist")
+    else:
+        url, counts = queue["QueueUrl"], ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        found = reader.call("sqs", region, "get_queue_attributes", QueueUrl=url, AttributeNames=counts)["Attributes"]
+        waiting = sum(int(found[count]) for count in counts)
+    if queue and waiting:
+        where = f"--region {region} --queue-url {queue['QueueUrl']}"
+        fix = (
+            f"Read why (aws sqs receive-message {where} --max-number-of-messages 10), correct it, and delete the "
+            f"messages, with a role that the guardrails exempt: aws sqs purge-queue {where}"
+        )
+        yield Problem(f"{waiting} failures of the function wait in the queue {name}", fix)
+    alarms = reader.call("cloudwatch", region, "describe_alarms", AlarmNames=[name])["MetricAlarms"]
+    if not alarms:
+        yield Problem(f"the alarm {name} does not exist")
+        return
+    (alarm,) = alarms
+    if not _counts_failures(alarm, name):
+        yield Problem(f"the alarm {name} does not watch the queue as configured")
+    if expected.topics and not (alarm["ActionsEnabled"] and set(expected.topics) <= set(alarm["AlarmActions"])):
+        yield Problem(f"the alarm {name} does not notify {expected.topics[0]}")
+    if alarm["StateValue"] == "ALARM" and not waiting:
+        yield Problem(f"the alarm {name} is in ALARM", "If the queue stays empty, the alarm ends within ten minutes.")
+
+
+def _counts_failures(alarm: Mapping[str, Any], queue: str) -> bool:
+    return (
+        alarm.get("Namespace") == "AWS/SQS"
+        and alarm.get("MetricName") == _METRIC
+        and alarm.get("Dimensions") == [{"Name": "QueueName", "Value": queue}]
+        and alarm.get("ComparisonOperator") == "GreaterThanThreshold"
+        and alarm.get("Threshold") == 0
+    )

@@ -1,0 +1,48 @@
+"""Check the keys that an apply creates: their aliases, and their rotation."""
+
+from collections.abc import Iterator
+
+from session_manager_fleet.aws import rescue
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.verify.keys import Key, find_key
+from session_manager_fleet.verify.model import Check, Problem, findings, not_needed, ok
+from session_manager_fleet.verify.reading import Reader
+
+_NAME = "keys"
+
+
+def key_protection(reader: Reader, region: str, values: TargetSettings, group: str) -> Check:
+    """Check the created keys of session data and of the log group `group`; keys that existed before are not judged."""
+    session, logs = values.preferences.session_key, values.preferences.cloudwatch
+    aliases = []
+    if session.enabled and session.kms_key_arn is None and session.existing == "refuse":
+        aliases.append(values.names.data_key_alias)
+    logs_key = logs.create_log_group and logs.encryption_enabled and logs.kms_key_arn is None
+    if logs_key and logs.existing == "refuse":
+        aliases.append(values.names.logs_key_alias)
+    if not aliases:
+        return not_needed(_NAME, "No key is created.")
+    found = {alias: find_key(reader, region, alias) for alias in aliases}
+    problems = [problem for alias, key in found.items() for problem in _problems(reader, region, alias, key)]
+    if key := found.get(values.names.logs_key_alias):
+        problems.extend(_aim(reader, region, values.names.logs_key_alias, key, group))
+    if problems:
+        return findings(_NAME, "Keys are not as configured", problems)
+    return ok(_NAME, f"{' and '.join(aliases)}: enabled, with rotation.")
+
+
+def _problems(reader: Reader, region: str, alias: str, key: Key | None) -> Iterator[Problem]:
+    if key is None:
+        yield Problem(f"{alias} does not exist")
+    elif key.state != "Enabled":
+        # Of such a key AWS does not tell whether it would be rotated.
+        yield Problem(f"the key of {alias} is {key.state}", rescue(key.arn, key.state))
+    elif not reader.call("kms", region, "get_key_rotation_status", KeyId=key.arn)["KeyRotationEnabled"]:
+        yield Problem(f"the key of {alias} ({key.arn}) is not rotated")
+
+
+def _aim(reader: Reader, region: str, alias: str, key: Key, group: str) -> Iterator[Problem]:
+    groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=group)
+    used = next((entry.get("kmsKeyId") for entry in groups if entry["logGroupName"] == group), None)
+    if used and used != key.arn:
+        yield Problem(f"{alias} is the key {key.arn}, but the log group {group} has the key {used}")

@@ -1,0 +1,107 @@
+"""No resource of a module escapes `verify`: each has a check, or a reason why none judges it."""
+
+import re
+from pathlib import Path
+
+import hcl2
+import pytest
+
+from session_manager_fleet.verify import Check
+
+PROJECT = Path(__file__).resolve().parents[3]
+DOCS = PROJECT / "docs" / "verify.md"
+
+_NOT_DEPLOYED = "the rollout does not create it: the module is applied by hand, in an account of the caller's choice"
+_NOT_SEEN = "no check reads it; `plan` shows a difference"
+
+# By module and type: names of checks, or a reason.
+CHECKED_BY: dict[str, tuple[str, ...] | str] = {
+    "config_rule/aws_config_config_rule": ("config_rule",),
+    "config_rule/aws_config_remediation_configuration": ("config_rule",),
+    "config_rule/aws_iam_role": ("config_rule",),
+    "config_rule/aws_iam_role_policy": ("config_rule",),
+    "config_rule/aws_ssm_document": ("config_rule",),
+    "deployment_roles/aws_iam_openid_connect_provider": _NOT_DEPLOYED,
+    "deployment_roles/aws_iam_policy": _NOT_DEPLOYED,
+    "deployment_roles/aws_iam_role": _NOT_DEPLOYED,
+    "deployment_roles/aws_iam_role_policy": _NOT_DEPLOYED,
+    "deployment_roles/aws_iam_role_policy_attachment": _NOT_DEPLOYED,
+    "guardrails/aws_iam_policy": _NOT_DEPLOYED,
+    "guardrails/aws_organizations_policy": ("guardrails",),
+    "guardrails/aws_organizations_policy_attachment": ("guardrails",),
+    "instance_policy/aws_iam_policy": ("instance_policy",),
+    "instance_policy/aws_iam_role_policy_attachment": ("roles",),
+    "log_archive/aws_kms_alias": ("bucket",),
+    "log_archive/aws_kms_key": ("bucket",),
+    "log_archive/aws_s3_bucket": ("bucket", "logs"),
+    "log_archive/aws_s3_bucket_lifecycle_configuration": _NOT_SEEN,
+    "log_archive/aws_s3_bucket_logging": _NOT_SEEN,
+    "log_archive/aws_s3_bucket_object_lock_configuration": _NOT_SEEN,
+    "log_archive/aws_s3_bucket_ownership_controls": _NOT_SEEN,
+    "log_archive/aws_s3_bucket_policy": ("bucket_policy",),
+    "log_archive/aws_s3_bucket_public_access_block": _NOT_SEEN,
+    "log_archive/aws_s3_bucket_server_side_encryption_configuration": ("bucket",),
+    "log_archive/aws_s3_bucket_versioning": _NOT_SEEN,
+    "operator_access/aws_iam_policy": _NOT_DEPLOYED,
+    "operator_access/aws_iam_role_policy_attachment": _NOT_DEPLOYED,
+    "preferences/aws_cloudwatch_event_rule": ("drift_repair",),
+    "preferences/aws_cloudwatch_event_target": ("drift_repair",),
+    "preferences/aws_cloudwatch_log_group": ("log_group",),
+    "preferences/aws_cloudwatch_metric_alarm": ("drift_repair",),
+    "preferences/aws_iam_role": "without it the function fails, which `drift_repair` finds in the queue of failures",
+    "preferences/aws_iam_role_policy": "without it the function fails, and after at most an hour its alarm says so",
+    "preferences/aws_kms_alias": ("keys", "session_key"),
+    "preferences/aws_kms_key": ("keys", "session_key"),
+    "preferences/aws_lambda_function": ("drift_repair",),
+    "preferences/aws_lambda_function_event_invoke_config": ("drift_repair",),
+    "preferences/aws_lambda_invocation": ("preferences", "applied_preferences"),
+    "preferences/aws_lambda_permission": ("drift_repair",),
+    "preferences/aws_sqs_queue": ("drift_repair",),
+    "preferences/aws_ssm_parameter": ("applied_preferences",),
+    "preferences/aws_ssm_service_setting": ("public_sharing",),
+    "vpc_endpoints/aws_security_group": _NOT_DEPLOYED,
+    "vpc_endpoints/aws_vpc_endpoint": "the module is applied by hand, but `endpoints` judges any endpoint",
+}
+
+# Checks that are under way.
+PLACEHOLDERS = {"config_rule", "guardrails", "roles"}
+
+
+def resources() -> set[str]:
+    """Return the module and type of every resource."""
+    return {
+        f"{path.parent.name}/{kind}".replace('"', "")
+        for path in sorted((PROJECT / "modules").glob("*/*.tf"))
+        for block in hcl2.loads(path.read_text(encoding="utf-8")).get("resource", [])
+        for kind in block
+    }
+
+
+def names() -> set[str]:
+    """Return the names of the checks, as the documentation of `Check` lists them."""
+    listed = re.search(r"name: (.*?)\.\n", Check.__doc__ or "", re.DOTALL)
+    assert listed
+    return set(re.findall(r"`(\w+)`", listed[1]))
+
+
+def test_every_resource_has_a_check_or_a_reason() -> None:
+    assert resources() - CHECKED_BY.keys() == set(), "add a check to verify/, or say here why none judges it"
+    assert CHECKED_BY.keys() - resources() == set(), "no module has such a resource any more"
+
+
+@pytest.mark.parametrize("resource", CHECKED_BY)
+def test_the_checks_exist_and_reasons_are_said(resource: str) -> None:
+    checks = CHECKED_BY[resource]
+    if isinstance(checks, str):
+        assert checks
+    else:
+        assert set(checks) <= names() | PLACEHOLDERS
+
+
+def test_every_check_stands_for_a_promise() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    checks = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    promises = re.search(r"## Promises\n.*?(?=\n## )", text, re.DOTALL)
+    assert promises
+    assert checks == names()
+    assert set(re.findall(r"`(\w+)`", promises[0])) >= names()
