@@ -273,11 +273,14 @@ def _cloudwatch(call: Call) -> list[str]:
     return [_arn(call, "cloudwatch", f"alarm:{name}") for name in named]
 
 
+_OF_RULES = {"PutConfigRule", "DeleteConfigRule", "GetCustomRulePolicy", "GetComplianceDetailsByConfigRule"}
+
+
 def _config(call: Call) -> list[str]:
     asked = call.parameters
     if call.operation in {"TagResource", "UntagResource"}:
         return [asked["ResourceArn"]]
-    if call.operation in {"PutConfigRule", "DeleteConfigRule"}:
+    if call.operation in _OF_RULES:
         return [_arn(call, "config", "config-rule/config-rule-generated")]
     remediates = call.operation in {"PutRemediationConfigurations", "DeleteRemediationConfiguration"}
     return [_arn(call, "config", "remediation-configuration/generated")] if remediates else []

@@ -11,6 +11,8 @@ from typing import Any
 from aws_sandbox.call import AwsError, Call
 
 _DEFAULTS = {
+    # Default Host Management: the role of EC2 instances without one, by its path and name; off at first.
+    "/ssm/managed-instance/default-ec2-instance-management-role": "$None",
     "/ssm/documents/console/public-sharing-permission": "Enable",
 }
 

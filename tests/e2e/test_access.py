@@ -123,6 +123,9 @@ def test_all_is_planned_and_verified_by_the_read_role_and_changed_by_the_deploym
     assert (code, "not checked" in printed) in {(0, False), (2, False)}, printed
     for problem in ("Drift repair does not work", "What the last apply stored", "Keys are not as configured"):
         assert problem not in printed
+    code, printed = rollout("verify", "--account", "Management", "--format", "json")
+    checks = {check["name"]: check for check in json.loads(printed[: printed.rindex("}") + 1])["targets"][0]["checks"]}
+    assert checks["guardrails"]["message"] == f'"session-manager-guardrails" is attached to {MEMBER}.'
     code, printed = rollout("destroy", *accounts, "--yes", "--allow-destroy")
     assert code == 0, printed
     refused = [line for line in calls_of(sandbox) if re.search(r" sts:AssumeRole 4\d\d ", line)]

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 import boto3
 import pytest
 
-from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, find_guard_engine
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.cli.app import run
 from session_manager_fleet.preferences.expected import expected_preferences
+from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
-from session_manager_fleet.targets.model import Selection
+from session_manager_fleet.targets.model import Selection, Target
 from session_manager_fleet.verify.bucket_policy import expected_statements
+from session_manager_fleet.verify.config_rule import expected_text
+from session_manager_fleet.verify.model import PLAN_AND_APPLY
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
@@ -28,6 +32,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 ARCHIVE, MEMBER = "583920174652", "640281937465"
 BUCKET = "central-session-logs"
+POLICY = f"arn:aws:iam::{MEMBER}:policy/SessionManagerLogPolicy"
+RULE, AUTOMATION = "iam-ec2-role-has-required-policy", "Attach-ssm-policy-to-instance-profile"
 READER = f"arn:aws:iam::{ARCHIVE}:role/SessionLogAuditor"
 PREFIX = f"sessionmanager/{MEMBER}/{REGION}"
 ORGANIZATION = SandboxOrganization(
@@ -122,12 +128,91 @@ class Member:
                 }
             ),
         )
+        iam.attach_role_policy(RoleName="app-server", PolicyArn=POLICY)
+        self.make_automation()
+        self.make_rule()
+        self.sandbox.wait_until_idle()
         self.write_document()
 
-    def write_document(self) -> None:
+    def make_automation(self) -> None:
+        """Make the Automation document with the script of the module, and the role that it assumes."""
+        iam = self.client("iam")
+        trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+        with suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=AUTOMATION, AssumeRolePolicyDocument=document)
+            iam.put_role_policy(RoleName=AUTOMATION, PolicyName="all", PolicyDocument=ALL)
+        text = {"type": "String"}
+        payload = {"ExcludedRoleNames": "", "ExcludedRolePaths": ""}
+        asked = {name: f"{{{{ {name} }}}}" for name in ("IAMResourceId", "PolicyArn")}
+        script = (PROJECT / "modules" / "config_rule" / "automation" / "attach_policy.py").read_text()
+        step = {
+            "name": "AttachPolicy",
+            "action": "aws:executeScript",
+            "timeoutSeconds": 60,
+            "isEnd": True,
+            "inputs": {
+                "Runtime": "python3.11",
+                "Handler": "attach_policy",
+                "Script": script,
+                "InputPayload": {**payload, **asked},
+            },
+        }
+        content = {
+            "schemaVersion": "0.3",
+            "assumeRole": "{{ AutomationAssumeRole }}",
+            "parameters": dict.fromkeys(["AutomationAssumeRole", *asked], text),
+            "mainSteps": [step],
+        }
+        self.client("ssm").create_document(
+            Name=AUTOMATION, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(content)
+        )
+
+    def make_rule(self, text: str = "", **remediation: object) -> None:
+        """Make the rule and its remediation, by default as configured."""
+        target, values = self.target()
+        messages = ("ConfigurationItemChangeNotification", "OversizedConfigurationItemChangeNotification")
+        config = self.client("config")
+        config.put_config_rule(
+            ConfigRule={
+                "ConfigRuleName": RULE,
+                "Scope": {"ComplianceResourceTypes": ["AWS::IAM::Role"]},
+                "Source": {
+                    "Owner": "CUSTOM_POLICY",
+                    "SourceDetails": [{"EventSource": "aws.config", "MessageType": message} for message in messages],
+                    "CustomPolicyDetails": {
+                        "PolicyRuntime": "guard-2.x.x",
+                        "PolicyText": text or expected_text(values, POLICY),
+                    },
+                },
+            }
+        )
+        role = {"StaticValue": {"Values": [f"arn:aws:iam::{target.account.id}:role/{AUTOMATION}"]}}
+        config.put_remediation_configurations(
+            RemediationConfigurations=[
+                {
+                    "ConfigRuleName": RULE,
+                    "TargetType": "SSM_DOCUMENT",
+                    "TargetId": AUTOMATION,
+                    "ResourceType": "AWS::IAM::Role",
+                    "Automatic": False,
+                    "Parameters": {
+                        "AutomationAssumeRole": role,
+                        "IAMResourceId": {"ResourceValue": {"Value": "RESOURCE_ID"}},
+                        "PolicyArn": {"StaticValue": {"Values": [POLICY]}},
+                    },
+                    **remediation,
+                }
+            ]
+        )
+
+    def target(self) -> tuple[Target, TargetSettings]:
         context = Inventory.load(self.config)
         (target,) = context.select(Selection(include=Matcher(accounts=[MEMBER]))).targets
-        values = context.settings.effective(target.account, REGION).values
+        return target, context.settings.effective(target.account, REGION).values
+
+    def write_document(self) -> None:
+        target, values = self.target()
         request = parse_event({**expected_preferences(target, values, self.key), "tf": {"action": "create"}})
         budget = Budget(60)
         reconcile(request, caller(self.client, budget), budget, REGION)
@@ -211,8 +296,10 @@ def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
         "bucket_policy": "ok",
         "endpoints": "not_needed",
         "logs": "not_needed",
+        "roles": "not_needed",
         "instance_policy": "ok",
         "recorder": "ok",
+        "config_rule": "ok",
     }
     assert code == 0
     assert member.bucket_key in checks["bucket"]["message"]
@@ -355,6 +442,114 @@ def test_a_recorder_that_stands_still(member: Member, verify: Callable[..., Any]
     assert checks["recorder"]["verdict"] == "finding"
 
 
+def run_advice(member: Member, fix: str) -> None:
+    """Run the AWS commands in an advice, with the rights of the account's administrator."""
+    for command in fix.split("`")[1].split(" && "):
+        _aws, service, operation, *words = command.split()
+        options: dict[str, Any] = {}
+        for word in words:
+            if word.startswith("--"):
+                name = "".join(part.capitalize() for part in word[2:].split("-"))
+                options[name] = []
+            else:
+                pairs = dict(pair.split("=", 1) for pair in word.split(",")) if "=" in word else word
+                options[name].append(pairs)
+        assert options.pop("Region", [REGION]) == [REGION]
+        given = {name: value if isinstance(value[0], dict) else value[0] for name, value in options.items()}
+        client = member.client({"configservice": "config"}.get(service, service))
+        getattr(client, operation.replace("-", "_"))(**given)
+    member.sandbox.wait_until_idle()
+
+
+def forget_rule(member: Member) -> None:
+    member.client("config").delete_remediation_configuration(ConfigRuleName=RULE)
+    member.client("config").delete_config_rule(ConfigRuleName=RULE)
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "message"),
+    [
+        (forget_rule, f"The Config rule {RULE} does not exist."),
+        (
+            lambda member: member.client("config").delete_remediation_configuration(ConfigRuleName=RULE),
+            f"The Config rule {RULE} is not as configured: it has no remediation.",
+        ),
+        (lambda member: member.make_rule(Automatic=True), "its remediation is automatic"),
+        (lambda member: member.make_rule(TargetId="Another"), f"its remediation runs Another, expected {AUTOMATION}"),
+        (
+            lambda member: member.client("ssm").delete_document(Name=AUTOMATION),
+            f"the Automation document {AUTOMATION} does not exist",
+        ),
+    ],
+    ids=["no rule", "no remediation", "automatic", "another document", "no document"],
+)
+def test_a_rule_that_somebody_changed(
+    member: Member, verify: Callable[..., Any], sabotage: Callable[[Member], object], message: str
+) -> None:
+    """What an apply makes again, as the fixture does here."""
+    sabotage(member)
+    code, checks = verify()
+    if "document" in message and "not exist" in message:
+        member.make_automation()
+    member.make_rule()
+    member.sandbox.wait_until_idle()
+    assert (code, checks["config_rule"]["verdict"]) == (2, "finding")
+    assert message in checks["config_rule"]["message"]
+    assert checks["config_rule"]["fix"] == PLAN_AND_APPLY
+    assert verify()[1]["config_rule"]["verdict"] == "ok"
+
+
+def test_another_text_of_the_rule_which_terraform_cannot_see(member: Member, verify: Callable[..., Any]) -> None:
+    member.make_rule("rule nothing { resourceName exists }")
+    _, checks = verify()
+    found = checks["config_rule"]
+    run_advice(member, found["fix"])
+    assert "does not exist" in verify()[1]["config_rule"]["message"], "so that an apply makes it again"
+    member.make_rule()
+    member.sandbox.wait_until_idle()
+    assert found["message"] == f"The Guard text of the Config rule {RULE} is another one."
+    assert " apply " in found["command"]
+    assert verify()[1]["config_rule"]["verdict"] == "ok"
+
+
+@pytest.mark.skipif(not find_guard_engine(), reason="no engine evaluates the rule here")
+def test_a_role_that_lost_the_policy_is_named_and_the_advice_attaches_it(
+    member: Member, verify: Callable[..., Any]
+) -> None:
+    iam, config = member.client("iam"), member.client("config")
+    iam.detach_role_policy(RoleName="app-server", PolicyArn=POLICY)
+    member.sandbox.wait_until_idle()
+    key = {"ResourceType": "AWS::IAM::Role", "ResourceId": iam.get_role(RoleName="app-server")["Role"]["RoleId"]}
+    config.put_remediation_exceptions(ConfigRuleName=RULE, ResourceKeys=[key], Message="Moves next week.")
+    code, checks = verify()
+    config.delete_remediation_exceptions(ConfigRuleName=RULE, ResourceKeys=[key])
+    run_advice(member, checks["config_rule"]["fix"])
+    assert (code, checks["config_rule"]["verdict"]) == (2, "finding")
+    assert checks["config_rule"]["message"] == (
+        "Roles without the policy: app-server. Excepted from remediation: app-server (Moves next week)."
+    )
+    assert verify()[1]["config_rule"]["verdict"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("config", "DescribeConfigRules"),
+        ("config", "GetCustomRulePolicy"),
+        ("config", "GetComplianceDetailsByConfigRule"),
+        ("config", "DescribeRemediationConfigurations"),
+        ("config", "DescribeRemediationExceptions"),
+    ],
+)
+def test_a_rule_that_may_not_be_read_is_not_taken_for_good(
+    member: Member, verify: Callable[..., Any], service: str, operation: str
+) -> None:
+    member.sandbox.inject_fault(service, operation, code="AccessDeniedException", times=-1)
+    code, checks = verify()
+    member.sandbox.clear_faults()
+    assert (code, checks["config_rule"]["verdict"]) == (1, "not_checked")
+
+
 def test_what_may_not_be_read_is_not_taken_for_good(member: Member, verify: Callable[..., Any]) -> None:
     member.sandbox.inject_fault("logs", "DescribeLogGroups", code="AccessDeniedException", times=-1)
     code, checks = verify()
@@ -403,6 +598,23 @@ class TestInstances:
                 PrivateDnsEnabled=True,
             )
         assert verify()[1]["endpoints"]["verdict"] == "ok"
+
+    def test_a_role_of_an_instance_that_lost_the_policy(
+        self, member: Member, verify: Callable[..., Any], instance: str
+    ) -> None:
+        assert instance, "its role is app-server"
+        assert verify()[1]["roles"]["verdict"] == "ok"
+        member.client("iam").detach_role_policy(RoleName="app-server", PolicyArn=POLICY)
+        _, checks = verify()
+        run_advice(member, checks["roles"]["fix"])
+        assert checks["roles"]["verdict"] == "finding"
+        assert f"These roles of managed nodes lack {POLICY}: app-server (i-" in checks["roles"]["message"]
+        assert "They cannot use the session key, so no session starts there." in checks["roles"]["message"]
+        assert verify()[1]["roles"]["verdict"] == "ok"
+        for operation in ("ListEntitiesForPolicy", "GetInstanceProfile", "GetRole"):
+            member.sandbox.inject_fault("iam", operation, code="AccessDenied", times=-1)
+            assert verify()[1]["roles"]["verdict"] == "not_checked", operation
+            member.sandbox.clear_faults()
 
     def test_a_way_through_the_internet(self, member: Member, verify: Callable[..., Any], instance: str) -> None:
         ec2 = member.client("ec2")
@@ -518,7 +730,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert code == 2
     assert "fix" in out
-    assert "1 target: 5 ok, 4 finding, 4 not needed" in out  # the key serves the log group, too
+    assert "1 target: 6 ok, 4 finding, 5 not needed" in out  # the key serves the log group, too
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ import boto3
 import pytest
 
 from aws_sandbox import Sandbox
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.verify.config_rule import expected_text
 
 if TYPE_CHECKING:
     from tests.modules.conftest import Terraform
@@ -267,7 +269,7 @@ def test_a_target_gets_its_components_with_names_given_once(sandbox: Sandbox, ro
 def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraform) -> None:
     account = sandbox.organization.members[0].id
     off = {"enabled": False}
-    excluded = {"excluded_role_names": ["break-glass"], "excluded_role_paths": ["/platform/"]}
+    excluded = {"excluded_role_names": ["break-glass", "old.v?-*"], "excluded_role_paths": ["/platform/", "/a+b/c/"]}
 
     modules = planned(root, account, target(sandbox, instance_policy=off, preferences=off, config_rule=excluded))
 
@@ -275,9 +277,14 @@ def test_each_component_is_switched_off_by_itself(sandbox: Sandbox, root: Terraf
     rule = modules["module.config_rule[0]"]["aws_config_config_rule.this"]
     policy = rule["source"][0]["custom_policy_details"][0]["policy_text"]
     assert f'"arn:aws:iam::{account}:policy/SessionManagerLogPolicy"' in policy
+    values = TargetSettings.model_validate({"config_rule": excluded})
+    assert policy == expected_text(values, f"arn:aws:iam::{account}:policy/SessionManagerLogPolicy"), "as verify has it"
     content = json.loads(modules["module.config_rule[0]"]["aws_ssm_document.this"]["content"])
     payload = content["mainSteps"][0]["inputs"]["InputPayload"]
-    assert (payload["ExcludedRoleNames"], payload["ExcludedRolePaths"]) == ("break-glass", "/platform/")
+    assert (payload["ExcludedRoleNames"], payload["ExcludedRolePaths"]) == (
+        "break-glass old.v?-*",
+        "/a+b/c/ /platform/",
+    )
 
 
 def test_the_instance_policy_grants_the_session_keys_that_there_are(sandbox: Sandbox, root: Terraform) -> None:

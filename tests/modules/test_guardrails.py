@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_sandbox import Sandbox
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.settings.foundation import Denials, Guardrails
+from session_manager_fleet.verify.guardrails import expected_exemptions, judge_statements
 
 if TYPE_CHECKING:
     from tests.modules.conftest import Terraform
@@ -77,6 +80,11 @@ def test_each_switch_makes_its_statements_and_no_others(caller: Terraform) -> No
         for switch, output in outputs.items()
     }
     assert made == SWITCHES
+    for switch, output in outputs.items():
+        wanted = Guardrails(exempt_role_arns=[DEPLOYMENT], deny=Denials(**{**NOTHING, switch: True})).model_dump()
+        expected = expected_exemptions(wanted, TargetSettings(), "aws")
+        assert set(expected) == set(SWITCHES[switch]), "verify expects other statements"
+        assert list(judge_statements(statements(output), expected)) == []
     assert resources(outputs["ssh"]) == {"arn:aws:ssm:*:*:document/AWS-StartSSHSession"}
     assert resources(outputs["preferences"]) == {
         "arn:aws:ssm:*:*:document/SSM-SessionManagerRunShell",

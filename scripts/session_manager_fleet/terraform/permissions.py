@@ -88,6 +88,9 @@ _CONFIG = (
 )
 _BUCKET = ("arn:{partition}:s3:::{bucket}",)
 _SETTING = ("arn:{partition}:ssm:*:{account}:servicesetting/ssm/documents/console/public-sharing-permission",)
+_DEFAULT_ROLE = (
+    "arn:{partition}:ssm:*:{account}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role",
+)
 
 READ: tuple[Permission, ...] = (
     Permission(
@@ -204,12 +207,34 @@ READ: tuple[Permission, ...] = (
         verify_only=True,
     ),
     Permission(
+        "VerifyRoles",
+        "verify: the roles of managed nodes, of which it knows no names, and their permissions boundaries",
+        ("iam:GetInstanceProfile", "iam:GetRole"),
+        ("arn:{partition}:iam::{account}:instance-profile/*", "arn:{partition}:iam::{account}:role/*"),
+        verify_only=True,
+    ),
+    Permission(
+        "VerifyDefaultRole",
+        "verify: the role of Default Host Management",
+        ("ssm:GetServiceSetting",),
+        _DEFAULT_ROLE,
+        verify_only=True,
+    ),
+    Permission(
+        "VerifyConfigRule",
+        "verify: the text of the rule and its findings; AWS Config gives rules generated ids",
+        ("config:GetComplianceDetailsByConfigRule", "config:GetCustomRulePolicy"),
+        _CONFIG[:1],
+        verify_only=True,
+    ),
+    Permission(
         "VerifyWhatKnowsNoResources",
-        "verify and doctor: recorder, trail, instances and their ways to AWS; these actions know no resources",
+        "verify and doctor: recorder, remediation exceptions, trail, instances and their ways to AWS; these actions "
+        "know no resources",
         (
             *("cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"),
-            *("config:ListDiscoveredResources", "ec2:DescribeInstances", "ec2:DescribeRouteTables"),
-            *("ec2:DescribeVpcEndpoints", "ssm:DescribeInstanceInformation"),
+            *("config:DescribeRemediationExceptions", "config:ListDiscoveredResources", "ec2:DescribeInstances"),
+            *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "ssm:DescribeInstanceInformation"),
         ),
         _ALL,
         verify_only=True,

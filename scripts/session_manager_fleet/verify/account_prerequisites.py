@@ -11,6 +11,7 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.verify.guardrails import enable_command, is_enabled
 from session_manager_fleet.verify.model import Check, Verdict, finding, ok
 from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import check_recorder
@@ -18,7 +19,6 @@ from session_manager_fleet.verify.recorder import check_recorder
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
 _SOURCE = "ssm.amazonaws.com"
-_SCP = "SERVICE_CONTROL_POLICY"
 
 
 @dataclass(frozen=True)
@@ -165,13 +165,12 @@ def _selects_changes(selector: Mapping[str, Any]) -> bool:
 
 def _policy_type(reader: Reader, region: str) -> Check:
     root = next(reader.pages("organizations", region, "list_roots", "Roots"))
-    if {"Type": _SCP, "Status": "ENABLED"} in root.get("PolicyTypes", []):
+    if is_enabled(root):
         return ok("policy_type", "Service control policies are enabled.")
     return finding(
         "policy_type",
         "Service control policies are not enabled in the organization.",
-        f"In the management account, run `aws organizations enable-policy-type --root-id {root['Id']} "
-        f"--policy-type {_SCP}`, or remove guardrails from the settings.",
+        f"{enable_command(root)}, or remove guardrails from the settings.",
     )
 
 

@@ -52,11 +52,15 @@ def needed_services(
     return needed
 
 
+def managed_nodes(reader: Reader, region: str) -> list[Mapping[str, Any]]:
+    """Return all nodes registered with Systems Manager in a region, EC2 instances and others."""
+    wanted = ("ssm", region, "describe_instance_information", "InstanceInformationList")
+    return reader.once(wanted, lambda: list(reader.pages(*wanted)))
+
+
 def managed_instances(reader: Reader, region: str) -> list[str]:
     """Return the ids of the EC2 instances registered with Systems Manager in a region."""
-    filters = [{"Key": "ResourceType", "Values": ["EC2Instance"]}]
-    entries = reader.pages("ssm", region, "describe_instance_information", "InstanceInformationList", Filters=filters)
-    return [entry["InstanceId"] for entry in entries]
+    return [node["InstanceId"] for node in managed_nodes(reader, region) if node.get("ResourceType") == "EC2Instance"]
 
 
 def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Mapping[str, str]) -> Check:
@@ -69,7 +73,7 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
         needed: The services, with the region of each.
     """
     by_vpc: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for instance in _described(reader, region, instances):
+    for instance in described(reader, region, instances):
         if "VpcId" in instance:
             by_vpc[instance["VpcId"]].append(instance)
     if not by_vpc:
@@ -100,6 +104,11 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
     note = f" Documents that use EC2, such as VSS snapshots, fail in {', '.join(without_documents)}."
     message = f"{count} managed instances in {len(by_vpc)} VPCs can reach all services of sessions and their logs."
     return ok("endpoints", message + (note if without_documents else ""))
+
+
+def described(reader: Reader, region: str, instances: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return the descriptions of instances."""
+    return reader.once(("instances", region, *instances), lambda: list(_described(reader, region, instances)))
 
 
 def _described(reader: Reader, region: str, instances: Sequence[str]) -> Iterator[Mapping[str, Any]]:

@@ -17,8 +17,7 @@ def instance_policy(reader: Reader, target: Target, values: TargetSettings, grou
     """Check the managed policy of instance roles, in the home region; `group` is empty without a log group."""
     if not values.instance_policy.enabled:
         return not_needed("instance_policy", "instance_policy.enabled is false.")
-    region, names = target.region, values.names
-    arn = f"arn:{partitions()[region]}:iam::{target.account.id}:policy{names.policy_path}{names.policy}"
+    region, arn = target.region, policy_arn(target, values)
     try:
         version = reader.call("iam", region, "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
     except ClientError as error:
@@ -31,6 +30,12 @@ def instance_policy(reader: Reader, target: Target, values: TargetSettings, grou
     if missing:
         return finding("instance_policy", f"The policy {arn} does not allow writing to {' and '.join(missing)}.")
     return ok("instance_policy", f"{arn} allows writing session logs.")
+
+
+def policy_arn(target: Target, values: TargetSettings) -> str:
+    """Return the ARN of the policy that instance roles must have."""
+    names = values.names
+    return f"arn:{partitions()[target.region]}:iam::{target.account.id}:policy{names.policy_path}{names.policy}"
 
 
 def missing_destinations(document: Mapping[str, Any], values: TargetSettings, group: str) -> list[str]:

@@ -42,8 +42,9 @@ class Check:
     """Result of one check.
 
     Attributes:
-        name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `instance_policy`, `recorder`,
-            `endpoints`, `logs`, `drift_repair`, `applied_preferences`, `public_sharing`, `keys`.
+        name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `endpoints`, `logs`, `roles`,
+            `instance_policy`, `recorder`, `config_rule`, `guardrails`, `drift_repair`, `applied_preferences`,
+            `public_sharing`, `keys`.
         verdict: Its outcome.
         message: The observed state, in one sentence.
         fix: How to correct a finding; empty for other verdicts.

@@ -1,7 +1,7 @@
 """Read one account through the AWS APIs, and report as `not_checked` what AWS refuses to show."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
 import boto3
 from botocore.exceptions import ClientError
@@ -10,6 +10,7 @@ from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.verify.model import Check, Verdict
 
+_Read = TypeVar("_Read")
 # Codes of services that do not have what a call is about.
 _ABSENT = {
     *("ResourceNotFoundException", "NotFoundException", "ParameterNotFound"),
@@ -27,6 +28,7 @@ class Reader:
     def __init__(self, session: boto3.Session) -> None:
         self.session = session
         self._clients: dict[tuple[str, str], Any] = {}
+        self._known: dict[Hashable, Any] = {}
 
     def call(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any]:  # noqa: ANN401
         """Return the response to one call.
@@ -54,6 +56,12 @@ class Reader:
         """Yield the entries of all pages."""
         for page in self._client(service, region).get_paginator(method).paginate(**arguments):
             yield from page.get(key, [])
+
+    def once(self, what: Hashable, read: Callable[[], _Read]) -> _Read:
+        """Return what checks share: it is read by the first of them."""
+        if what not in self._known:
+            self._known[what] = read()
+        return cast("_Read", self._known[what])
 
     def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
         if (service, region) not in self._clients:

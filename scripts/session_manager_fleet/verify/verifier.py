@@ -17,7 +17,9 @@ from session_manager_fleet.verify.applied_preferences import applied_preferences
 from session_manager_fleet.verify.archive import Archive, archive_of
 from session_manager_fleet.verify.bucket import bucket_of_target
 from session_manager_fleet.verify.bucket_policy import bucket_policy
+from session_manager_fleet.verify.config_rule import config_rule
 from session_manager_fleet.verify.drift_repair import drift_repair
+from session_manager_fleet.verify.guardrails import guardrails
 from session_manager_fleet.verify.instance_policy import instance_policy
 from session_manager_fleet.verify.key_protection import key_protection
 from session_manager_fleet.verify.keys import Key, find_key, session_key
@@ -28,6 +30,7 @@ from session_manager_fleet.verify.preferences import preferences, without_key
 from session_manager_fleet.verify.public_sharing import public_sharing
 from session_manager_fleet.verify.reading import Reader, run_check
 from session_manager_fleet.verify.recorder import check_recorder
+from session_manager_fleet.verify.roles import roles
 
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
@@ -140,6 +143,7 @@ class Verifier:
             checks = self._preferences(target, values, reader)
         else:
             checks = [not_needed("preferences", "preferences.enabled is false.")]
+        checks.append(run_check("roles", lambda: roles(reader, target, values)))
         if target.is_home:
             group = log_group_name(values)
             checks.append(run_check("instance_policy", lambda: instance_policy(reader, target, values, group)))
@@ -147,6 +151,12 @@ class Verifier:
                 may_lack = values.config_rule.without_recorder == "skip"
                 check = partial(check_recorder, reader.session, target.region, may_lack=may_lack)
                 checks.append(run_check("recorder", check))
+                # A recorder that is left out leaves out the rule, too.
+                if checks[-1].verdict is not Verdict.NOT_NEEDED:
+                    checks.append(run_check("config_rule", lambda: config_rule(reader, target, values)))
+        hosted = self._inventory.settings.foundation.variables_of(target.account, target.region)
+        if "guardrails" in hosted:
+            checks.append(run_check("guardrails", lambda: guardrails(reader, target, values, hosted["guardrails"])))
         return checks
 
     def _preferences(self, target: Target, values: TargetSettings, reader: Reader) -> list[Check]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import boto3
 import pytest
 
 from session_manager_fleet.settings import Preferences
@@ -92,6 +93,7 @@ class Recorded(Reader):
     """Answers from lists, by the method that is called."""
 
     def __init__(self, **answers: list[dict[str, Any]]) -> None:
+        super().__init__(boto3.Session())
         self.answers = answers
         self.asked: list[dict[str, Any]] = []
 
