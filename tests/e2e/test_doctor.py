@@ -107,7 +107,7 @@ def test_a_member_that_has_all_is_fine(doctor: Doctor) -> None:
 
     assert {check["name"]: check["verdict"] for check in checks} == dict.fromkeys(
         [
-            *("python", "terraform", "provider", "temporary_folder", "disk"),
+            *("python", "terraform", "root_module", "provider", "temporary_folder", "disk"),
             *("organization", "credentials", "state_bucket", "role", "region", "recorder", "trail"),
         ],
         "ok",

@@ -18,7 +18,14 @@ from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.results import Step
 from session_manager_fleet.settings import CHAINED_SECONDS, SOVEREIGN_PARTITION, AccountRole, Tolerance
 from session_manager_fleet.targets import Inventory, Target, account_session
-from session_manager_fleet.terraform import StateBackend, find_terraform, provider_source, terraform_version
+from session_manager_fleet.terraform import (
+    ROOT_MODULE,
+    RootModule,
+    StateBackend,
+    find_terraform,
+    provider_source,
+    terraform_version,
+)
 
 _MIB = 1024**2
 # Logs, plans and rendered variables of some hundred targets.
@@ -54,7 +61,7 @@ class Prerequisite:
     """Something that a command needs.
 
     Attributes:
-        name: `terraform`, `provider`, `temporary_folder`, `disk`, `credentials`, `state_bucket`, `role`,
+        name: `terraform`, `root_module`, `provider`, `temporary_folder`, `disk`, `credentials`, `state_bucket`, `role`,
             `deployment_role`.
         check: Returns what was found; raises a FleetError that says what is missing and what to do.
         after: Name of a prerequisite without which this one cannot be checked; empty for none.
@@ -91,6 +98,7 @@ def of_machine(environment: Mapping[str, str], runs: Path, *, runs_terraform: bo
     needed = [
         Prerequisite("python", lambda: f"Python {platform.python_version()}"),
         Prerequisite("terraform", _terraform),
+        Prerequisite("root_module", lambda: _root_module(ROOT_MODULE)),
     ]
     if runs_terraform:
         needed += [
@@ -177,6 +185,17 @@ def refuse_missing(outcomes: Iterable[Outcome], *others: FleetError) -> None:
 def _terraform() -> str:
     binary = find_terraform()
     return f"Terraform {terraform_version(binary)} ({binary})"
+
+
+def _root_module(root: RootModule) -> str:
+    if found := root.unreviewed_files:
+        names = ", ".join(str(path) for path in found)
+        message = (
+            f"Terraform would read {names} for every target, without a word in settings and reviews: remove it, and "
+            "set values in organization.yaml."
+        )
+        raise InputError(message)
+    return str(root.path)
 
 
 def _provider(environment: Mapping[str, str]) -> str:

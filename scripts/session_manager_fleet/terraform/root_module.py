@@ -11,6 +11,8 @@ from pathlib import Path
 from session_manager_fleet.files import sha256_of
 
 _MODULES = "modules"
+# https://developer.hashicorp.com/terraform/language/files and …/language/values/variables (definition files).
+_READ_UNASKED = re.compile(r".*\.(tf\.json|tofu|tofu\.json|auto\.tfvars|auto\.tfvars\.json)|terraform\.tfvars(\.json)?")
 _LOCKED_PROVIDER = re.compile(
     r'^provider "[^"]*/hashicorp/aws" \{\s*version\s*=\s*"(?P<version>[^"]+)"(?P<rest>.*?)^\}', re.MULTILINE | re.DOTALL
 )
@@ -45,6 +47,11 @@ class RootModule:
     def files(self) -> list[Path]:
         """The files that terraform reads in the folder itself, in order; those of the modules are not among them."""
         return sorted(path for path in self.path.iterdir() if path.suffix == ".tf" or path == self.lock_file)
+
+    @property
+    def unreviewed_files(self) -> list[Path]:
+        """Other files in the folder that terraform reads for every target, in order; none belongs to the project."""
+        return sorted(path for path in self.path.iterdir() if _READ_UNASKED.fullmatch(path.name))
 
     @property
     def provider_version(self) -> str:

@@ -22,6 +22,7 @@ from session_manager_fleet.run.prerequisites import (
 )
 from session_manager_fleet.settings import Settings, Tolerance
 from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.terraform import RootModule
 from session_manager_fleet.terraform.provider_search import ProviderSource
 
 HOME = "eu-west-1"
@@ -88,7 +89,7 @@ def test_a_provider_that_cannot_be_installed(tmp_path: Path, source: Source) -> 
 def test_a_cluster_needs_no_provider_here(tmp_path: Path) -> None:
     names = [one.name for one in prerequisites.of_machine({}, tmp_path, runs_terraform=False)]
 
-    assert names == ["python", "terraform", "disk"]
+    assert names == ["python", "terraform", "root_module", "disk"]
 
 
 def test_all_accounts_without_the_role_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +179,32 @@ def test_all_that_is_missing_is_refused_at_once() -> None:
     with pytest.raises(InputError, match=r"^no terraform\nno role$") as caught:
         refuse_missing([Outcome("terraform", error=first), Outcome("role", error=second)])
     assert caught.value.exit_code is ExitCode.INVALID_INPUT
+
+
+# --- The root module ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.tf.json",
+        "evil.auto.tfvars",
+        "evil.auto.tfvars.json",
+        "terraform.tfvars",
+        "terraform.tfvars.json",
+        "x.tofu",
+    ],
+)
+def test_a_file_that_terraform_reads_unasked_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "main.tf").touch()
+    (tmp_path / "other.tfvars").touch()
+    assert prerequisites._root_module(RootModule(tmp_path)) == str(tmp_path)
+    (tmp_path / name).touch()
+
+    with pytest.raises(InputError, match="without a word in settings and reviews") as refused:
+        prerequisites._root_module(RootModule(tmp_path))
+
+    assert str(tmp_path / name) in str(refused.value)
 
 
 # --- The organization of the credentials -------------------------------------------------------------------------
