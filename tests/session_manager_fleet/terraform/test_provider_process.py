@@ -401,7 +401,7 @@ def test_an_interrupt_while_the_provider_starts_reaches_terraform(
     provider = place.package / PROVIDER
     provider.write_text(provider.read_text().replace("test ", 'touch "$TRACE.starting"; sleep 1; test ', 1))
     place.lock(hash1(place.package))
-    terraform = place.terraform(stand_in, "sleep 30")
+    terraform = place.terraform(stand_in, "exec sleep 30")
     errors: list[TerraformError] = []
 
     def plan() -> None:
