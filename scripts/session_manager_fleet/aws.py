@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import boto3
@@ -17,7 +17,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.regions import EndpointResolver
 
-from session_manager_fleet.credentials import share_credentials, unrenewable_end, with_credentials
+from session_manager_fleet.credentials import looked_up_with, share_credentials, unrenewable_end, with_credentials
 from session_manager_fleet.errors import AccessError
 
 # Organizations throttles calls from a few hundred accounts on; adaptive mode slows down instead of failing.
@@ -318,7 +318,13 @@ def as_caller(environment: Mapping[str, str]) -> dict[str, str]:
         AccessError: There are no credentials, or they cannot be renewed.
     """
     with translated_errors("use the AWS credentials"):
-        return with_credentials(environment, _core_session())
+        return with_credentials(environment, _session_of_caller(looked_up_with()))
+
+
+@lru_cache(maxsize=8)
+def _session_of_caller(_variables: tuple[tuple[str, str], ...]) -> botocore.session.Session:
+    """Return the session of these variables: making one takes most of the time that a command would wait for it."""
+    return _core_session()
 
 
 def _given_end() -> datetime.datetime | None:

@@ -39,6 +39,11 @@ _found: dict[tuple[tuple[str, str], ...], botocore.credentials.RefreshableCreden
 _asked: set[int] = set()
 
 
+def looked_up_with() -> tuple[tuple[str, str], ...]:
+    """Return the variables that decide where botocore looks for credentials and settings."""
+    return tuple(sorted((name, text) for name, text in os.environ.items() if name == "HOME" or name[:4] == "AWS_"))
+
+
 def share_credentials(session: botocore.session.Session) -> None:
     """Let a session of botocore use the credentials of this process; they are looked up at its first call.
 
@@ -77,7 +82,7 @@ class _Shared(botocore.credentials.CredentialProvider):
 
     def load(self) -> botocore.credentials.Credentials | None:
         """Return the credentials that were found before, or those that botocore's own chain finds."""
-        key = tuple(sorted((name, text) for name, text in os.environ.items() if name == "HOME" or name[:4] == "AWS_"))
+        key = looked_up_with()
         with _lock:
             if known := _found.get(key):
                 return known
@@ -127,7 +132,8 @@ def with_credentials(environment: Mapping[str, str], session: botocore.session.S
         AccessError: There are no credentials.
         BotoCoreError, ClientError: They cannot be found or renewed.
     """
-    credentials = session.get_credentials()
+    # Not `get_credentials`, with which the session would keep what it found once.
+    credentials = session.get_component("credential_provider").load_credentials()
     if credentials is None:
         raise AccessError("There are no AWS credentials; set AWS_PROFILE or sign in.")
     frozen = credentials.get_frozen_credentials()

@@ -246,6 +246,15 @@ def test_each_command_gets_the_credentials_of_its_start_and_hides_all(tmp_path: 
     assert (tmp_path / "log").read_text().split()[2:] == ["(hidden)", "(hidden)"]
 
 
+def test_keys_that_are_replaced_in_a_file_serve_the_next_command(config: Write) -> None:
+    config(f"[default]\n{KEYS}")
+    assert as_caller({})["AWS_ACCESS_KEY_ID"] == "AKIAFILE"
+
+    config(f"[default]\n{KEYS.replace('AKIAFILE', 'AKIANEXT')}")
+
+    assert as_caller({})["AWS_ACCESS_KEY_ID"] == "AKIANEXT"
+
+
 def test_where_a_profile_sends_calls_is_where_a_child_sends_them(
     monkeypatch: pytest.MonkeyPatch, config: Write, tmp_path: Path
 ) -> None:
