@@ -189,9 +189,9 @@ def _push_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, 
 
 def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     variables, plan, log = folder / VARIABLES, folder / PLAN, folder / LOG
-    if job.adopted and (there := still_there(_session(job), job.adopted)) != job.adopted:
-        return _planned_again(job, there)
     place = refusals.Place(job.target.account.id, job.target.region, lambda: _session(job))
+    if job.adopted and (there := still_there(place.session, job.adopted)) != job.adopted:
+        return _planned_again(job, there)
     text, notes = _variables(job, place)
     write_private(variables, text)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
@@ -207,13 +207,13 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         )
     shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
-    found = find_existing(_session(job), shown) if creates_anything(shown) else []
+    found = find_existing(place.session, shown) if creates_anything(shown) else []
     if more := adoptions_of(found, job.adoptable):
         return _planned_again(job, (*job.adopted, *more))
     refused, unchecked = refusals.examine(shown, place)
-    _refuse(job, shown, found, refused, terraform, variables)
+    _refuse(job, found, [*refused, *_refused_adoptions(job, shown, place)], terraform, variables)
     changes = change_set_of(shown, job.target)
-    attachments = find_attachments(_session(job), shown) if removes_policy(shown) else ()
+    attachments = find_attachments(place.session, shown) if removes_policy(shown) else ()
     vanished = find_vanished(shown, place)
     protected = [change.address for change in protected_destructions(changes)]
     protected += [each.address for each in vanished if each.can_be_rescued and not job.destroy]
@@ -225,7 +225,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         outcome,
         changes,
         plan_sha256=sha256,
-        preview=_preview(job, shown),
+        preview=_preview(job, shown, place),
         attachments=attachments,
         notes=(*notes, *unchecked, *(each.note for each in vanished)),
         adopted=job.adopted,
@@ -238,12 +238,7 @@ def _planned_again(job: Job, adopted: tuple[Adoption, ...]) -> TargetResult:
 
 
 def _refuse(
-    job: Job,
-    plan: Mapping[str, Any],
-    found: Sequence[Existing],
-    refused: Sequence[Problem],
-    terraform: Terraform,
-    variables: Path,
+    job: Job, found: Sequence[Existing], refused: Sequence[Problem], terraform: Terraform, variables: Path
 ) -> None:
     """Refuse a plan that creates what exists, or that AWS would not let be applied.
 
@@ -251,17 +246,23 @@ def _refuse(
         ExistingError: All of it.
     """
     problems = [*map(problem_of, found), *refused]
-    if job.adopted:
-        problems.extend(unusable_keys(_session(job), job.target.region, job.adopted))
-    wanted = planned_preferences(plan)
-    if job.adopted and wanted and wanted["preferences"].get("cloudWatchEncryptionEnabled"):
-        problems.extend(unencrypted(_session(job), job.adopted))
     if problems:
         option, commands = f"-var-file={variables}", dict[str, None]()
         for address, import_id in (pair for each in found for pair in each.imports):
             by_hand = commands_by_hand(terraform.backend, job.target.workspace, "import", option, address, import_id)
             commands.update(dict.fromkeys(by_hand))
         raise ExistingError(problems, tuple(commands))
+
+
+def _refused_adoptions(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> list[Problem]:
+    """Return what is adopted and cannot be used as problems."""
+    if not job.adopted:
+        return []
+    problems = unusable_keys(place.session, job.target.region, job.adopted)
+    wanted = planned_preferences(plan)
+    if wanted and wanted["preferences"].get("cloudWatchEncryptionEnabled"):
+        problems += unencrypted(place.session, job.adopted)
+    return problems
 
 
 def _remember(job: Job, adopted: Sequence[Adoption]) -> None:
@@ -285,12 +286,12 @@ def _variables(job: Job, place: refusals.Place) -> tuple[str, tuple[str, ...]]:
     return job.variables, ()
 
 
-def _preview(job: Job, plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
+def _preview(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> tuple[DocumentChange, ...]:
     """Return the values that an existing document would lose or change."""
     if job.destroy:
         return preview_destruction(plan)
     wanted = planned_preferences(plan) if writes_preferences(plan) else None
-    return preview_adoption(_session(job), job.target.region, wanted) if wanted else ()
+    return preview_adoption(place.session, job.target.region, wanted) if wanted else ()
 
 
 def _check_plan(job: Job, folder: Path) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import boto3
+
 from session_manager_fleet.accounts import Account, organization_of
-from session_manager_fleet.aws import caller_identity, new_session, partitions, translated_errors, validity
+from session_manager_fleet.aws import Caller, caller_identity, new_session, partitions, translated_errors, validity
 from session_manager_fleet.errors import AccessError, FleetError, InputError, Problem
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.results import Step
@@ -254,13 +256,11 @@ def _refuse_partition() -> str:
 
 
 def _credentials(inventory: Inventory) -> str:
-    with translated_errors("use the AWS credentials"):
-        session = new_session()
-    caller = caller_identity(session, inventory.home_region)
+    session, caller = _caller(inventory)
     if caller.is_role:
         _refuse_long_sessions(inventory, caller.arn)
     valid = validity()
-    organization = confirmed_organization(inventory)
+    organization = _confirmed(inventory, session, caller.account_id)
     if too_late := CredentialsEnd(valid.ends).reason(Step.PLAN):
         raise AccessError(f"{too_late[0].upper()}{too_late[1:]}: sign in again.")
     return f"{caller.arn}, {organization}, {valid}"
@@ -276,10 +276,18 @@ def confirmed_organization(inventory: Inventory) -> str:
         InputError: They are not; or this cannot be asked, and no state bucket is named.
         AccessError: The caller's organization cannot be read.
     """
-    settings = inventory.settings
+    session, caller = _caller(inventory)
+    return _confirmed(inventory, session, caller.account_id)
+
+
+def _caller(inventory: Inventory) -> tuple[boto3.Session, Caller]:
     with translated_errors("use the AWS credentials"):
         session = new_session()
-    account_id = caller_identity(session, inventory.home_region).account_id
+    return session, caller_identity(session, inventory.home_region)
+
+
+def _confirmed(inventory: Inventory, session: boto3.Session, account_id: str) -> str:
+    settings = inventory.settings
     found, wanted = organization_of(session, inventory.home_region), settings.organization.id
     if found is None:
         if settings.organization.state.bucket is None:

@@ -44,7 +44,8 @@ class Place:
         self._clients: dict[str, Any] = {}
 
     @cached_property
-    def _session(self) -> boto3.Session:
+    def session(self) -> boto3.Session:
+        """The session in the account, opened at its first use."""
         return self._open_session()
 
     def ask(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - of any operation
@@ -54,7 +55,7 @@ class Place:
             ClientError: AWS refuses the call.
         """
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, region_name=self.region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+            self._clients[service] = self.session.client(service, region_name=self.region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
         answer: dict[str, Any] = getattr(self._clients[service], operation)(**parameters)
         return answer
 
