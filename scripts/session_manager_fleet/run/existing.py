@@ -200,14 +200,14 @@ def _setting(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     return (planned["setting_id"], "", _BLOCKED) if blocked else None
 
 
-def _parameter(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    client_of(session, "ssm").get_parameter(Name=planned["name"])
-    return planned["name"], "", ""
+def _named(service: str, operation: str, parameter: str, attribute: str = "name") -> _Look:
+    """Return a look by a call that fails for a name that does not exist."""
 
+    def look(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+        getattr(client_of(session, service), operation)(**{parameter: planned[attribute]})
+        return planned[attribute], "", ""
 
-def _function(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    client_of(session, "lambda").get_function(FunctionName=planned["function_name"])
-    return planned["function_name"], "", ""
+    return look
 
 
 def _queue(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
@@ -220,11 +220,6 @@ def _alarm(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     return (name, "", "") if found["MetricAlarms"] else None
 
 
-def _event_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    client_of(session, "events").describe_rule(Name=planned["name"])
-    return planned["name"], "", ""
-
-
 def _config_rule(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     found = client_of(session, "config").describe_config_rules(ConfigRuleNames=[planned["name"]])
     return (planned["name"], "", "") if found["ConfigRules"] else None
@@ -234,16 +229,6 @@ def _remediation(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     name = planned["config_rule_name"]
     found = client_of(session, "config").describe_remediation_configurations(ConfigRuleNames=[name])
     return (name, "", "") if found["RemediationConfigurations"] else None
-
-
-def _document(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    client_of(session, "ssm").describe_document(Name=planned["name"])
-    return planned["name"], "", ""
-
-
-def _role(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
-    client_of(session, "iam").get_role(RoleName=planned["name"])
-    return planned["name"], "", ""
 
 
 def _policy(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
@@ -265,15 +250,17 @@ def _organization_policy(session: boto3.Session, planned: Mapping[str, Any]) -> 
 _KINDS: Mapping[str, _Kind] = {
     LOG_GROUP: _Kind("log group", _log_group),
     ALIAS: _Kind("KMS alias", _alias),
-    "aws_ssm_parameter": _Kind("SSM parameter", _parameter),
-    "aws_lambda_function": _Kind("Lambda function", _function, "function_name"),
+    "aws_ssm_parameter": _Kind("SSM parameter", _named("ssm", "get_parameter", "Name")),
+    "aws_lambda_function": _Kind(
+        "Lambda function", _named("lambda", "get_function", "FunctionName", "function_name"), "function_name"
+    ),
     "aws_sqs_queue": _Kind("SQS queue", _queue),
     "aws_cloudwatch_metric_alarm": _Kind("CloudWatch alarm", _alarm, "alarm_name"),
-    "aws_cloudwatch_event_rule": _Kind("EventBridge rule", _event_rule),
+    "aws_cloudwatch_event_rule": _Kind("EventBridge rule", _named("events", "describe_rule", "Name")),
     "aws_config_config_rule": _Kind("Config rule", _config_rule),
     "aws_config_remediation_configuration": _Kind("remediation of the Config rule", _remediation, "config_rule_name"),
-    "aws_ssm_document": _Kind("Automation document", _document),
-    "aws_iam_role": _Kind("IAM role", _role),
+    "aws_ssm_document": _Kind("Automation document", _named("ssm", "describe_document", "Name")),
+    "aws_iam_role": _Kind("IAM role", _named("iam", "get_role", "RoleName")),
     "aws_iam_policy": _Kind("IAM policy", _policy),
     "aws_organizations_policy": _Kind("service control policy", _organization_policy),
     PUBLIC_SHARING: _Kind("public sharing setting", _setting, "setting_id"),

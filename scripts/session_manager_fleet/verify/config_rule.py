@@ -7,14 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import ROOT_MODULE
 from session_manager_fleet.verify.instance_policy import policy_arn
 from session_manager_fleet.verify.model import Check, finding, ok
-from session_manager_fleet.verify.reading import Reader, error_code
+from session_manager_fleet.verify.reading import Reader
 
 _ROLE: Final = "AWS::IAM::Role"
 # The file holds a whole rule; these literals of it make way for those of an account, as in modules/config_rule/main.tf.
@@ -72,13 +70,8 @@ def _escaped(text: str) -> str:
 
 
 def _described(reader: Reader, region: str, name: str) -> Mapping[str, Any] | None:
-    try:
-        found = reader.call("config", region, "describe_config_rules", ConfigRuleNames=[name])["ConfigRules"]
-    except ClientError as error:
-        if error_code(error) != "NoSuchConfigRuleException":
-            raise
-        return None
-    return found[0] if found else None
+    found = reader.find("config", region, "describe_config_rules", ConfigRuleNames=[name])
+    return next(iter(found["ConfigRules"]), None) if found else None
 
 
 def _remediation_problems(reader: Reader, region: str, values: TargetSettings) -> Iterator[str]:
@@ -91,11 +84,7 @@ def _remediation_problems(reader: Reader, region: str, values: TargetSettings) -
         yield f"its remediation runs {remediations[0]['TargetId']}, expected {document}"
     elif remediations[0].get("Automatic", False) != values.config_rule.auto_remediation:
         yield f"its remediation is {'not ' if values.config_rule.auto_remediation else ''}automatic"
-    try:
-        reader.call("ssm", region, "describe_document", Name=document)
-    except ClientError as error:
-        if error_code(error) != "InvalidDocument":
-            raise
+    if reader.find("ssm", region, "describe_document", Name=document) is None:
         yield f"the Automation document {document} does not exist"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.keys import Key, find_key
+from session_manager_fleet.verify.log_group import find_group
 from session_manager_fleet.verify.model import Check, Problem, findings, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
@@ -42,7 +43,6 @@ def _problems(reader: Reader, region: str, alias: str, key: Key | None) -> Itera
 
 
 def _aim(reader: Reader, region: str, alias: str, key: Key, group: str) -> Iterator[Problem]:
-    groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=group)
-    used = next((entry.get("kmsKeyId") for entry in groups if entry["logGroupName"] == group), None)
+    used = (find_group(reader, region, group) or {}).get("kmsKeyId")
     if used and used != key.arn:
         yield Problem(f"{alias} is the key {key.arn}, but the log group {group} has the key {used}")

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import Reader, error_code
+from session_manager_fleet.verify.reading import Reader
 
 
 @dataclass(frozen=True)
@@ -20,13 +18,8 @@ class Key:
 
 def find_key(reader: Reader, region: str, key_id: str) -> Key | None:
     """Return the key with an ARN or alias, or None if it does not exist."""
-    try:
-        found = reader.call("kms", region, "describe_key", KeyId=key_id)["KeyMetadata"]
-    except ClientError as error:
-        if error_code(error) != "NotFoundException":
-            raise
-        return None
-    return Key(found["Arn"], found["KeyState"])
+    found = reader.find("kms", region, "describe_key", KeyId=key_id)
+    return Key(found["KeyMetadata"]["Arn"], found["KeyMetadata"]["KeyState"]) if found else None
 
 
 def session_key(reader: Reader, region: str, values: TargetSettings) -> tuple[Check, str | None]:

@@ -1,5 +1,8 @@
 """Check the log group of session logs."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.keys import find_key
@@ -12,8 +15,7 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
     if not name:
         return not_needed("log_group", "Session logs do not go to CloudWatch.")
     expected = values.preferences.cloudwatch
-    groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
-    group = next((entry for entry in groups if entry["logGroupName"] == name), None)
+    group = find_group(reader, region, name)
     if group is None:
         fix = PLAN_AND_APPLY if expected.create_log_group else "Create it, or set create_log_group = true."
         return finding("log_group", f"The log group {name} does not exist.", fix)
@@ -40,6 +42,16 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
             message = f"The key of the log group {name} is {key.state}: nothing can be written to it or read from it."
             return finding("log_group", message, rescue(key.arn, key.state))
     return ok("log_group", f"{name} {'is encrypted' if group.get('kmsKeyId') else 'exists'}.")
+
+
+def find_group(reader: Reader, region: str, name: str) -> Mapping[str, Any] | None:
+    """Return a log group, which several checks read once; None if it does not exist."""
+
+    def read() -> Mapping[str, Any] | None:
+        groups = reader.pages("logs", region, "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+        return next((entry for entry in groups if entry["logGroupName"] == name), None)
+
+    return reader.once(("log group", region, name), read)
 
 
 def judge_retention(days: int | None, expected: int) -> str:

@@ -5,7 +5,7 @@ also when nothing could be written (amazon-ssm-agent, agent/session/shell/shell.
 """
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,12 +116,8 @@ def streams(reader: Reader, region: str, group: str, instances: int, max_age: da
         instances: Number of managed instances of the target; without any, no log is expected.
         max_age: Maximum age of the newest log, or None for any age.
     """
-    where = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 1}
-    try:
-        found = reader.call("logs", region, "describe_log_streams", **where)["logStreams"]
-    except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
-            raise
+    found = _streams(reader, region, group, 1)
+    if found is None:
         return not_needed("logs", f"Skipped: the log group {group} does not exist.")
     newest = found[0] if found else {}
     milliseconds = max(newest.get("lastEventTimestamp", 0), newest.get("lastIngestionTime", 0))
@@ -135,18 +131,19 @@ def streams(reader: Reader, region: str, group: str, instances: int, max_age: da
 
 def newest_stream(reader: Reader, region: str, group: str) -> Newest:
     """Return the newest of the log streams of a group; a session has a stream of its own, which is there at once."""
-    where = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 50}
-    try:
-        found = reader.call("logs", region, "describe_log_streams", **where)["logStreams"]
-    except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
-            raise
-        return Newest()
+    found = _streams(reader, region, group, 50) or ()
     times = {entry["logStreamName"]: max(entry.get(name, 0) for name in _STREAM_TIMES) for entry in found}
     if not times:
         return Newest()
     name = max(times, key=lambda each: times[each])
     return Newest(name, datetime.datetime.fromtimestamp(times[name] / 1000, datetime.UTC))
+
+
+def _streams(reader: Reader, region: str, group: str, most: int) -> Sequence[Mapping[str, Any]] | None:
+    """Return the log streams with the newest events; None if the log group does not exist."""
+    where = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": most}
+    found = reader.find("logs", region, "describe_log_streams", **where)
+    return found["logStreams"] if found else None
 
 
 def _nothing_arrived(place: str, instances: int) -> Check:

@@ -1,10 +1,9 @@
 """Check that documents of the account cannot be shared publicly."""
 
-from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.reading import Reader, setting_arn
 
 _NAME = "public_sharing"
 _SETTING = "/ssm/documents/console/public-sharing-permission"
@@ -15,7 +14,7 @@ def public_sharing(reader: Reader, target: Target, values: TargetSettings) -> Ch
     if not values.preferences.block_public_sharing:
         return not_needed(_NAME, "preferences.block_public_sharing is false.")
     region = target.region
-    setting = f"arn:{partitions()[region]}:ssm:{region}:{target.account.id}:servicesetting{_SETTING}"
+    setting = setting_arn(target, _SETTING)
     found = reader.call("ssm", region, "get_service_setting", SettingId=setting)["ServiceSetting"]["SettingValue"]
     if found == "Disable":
         return ok(_NAME, "Public sharing of documents is blocked.")

@@ -6,8 +6,9 @@ from typing import Any, TypeVar, cast
 import boto3
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, partitions, translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, Verdict
 
 _Read = TypeVar("_Read")
@@ -15,6 +16,7 @@ _Read = TypeVar("_Read")
 _ABSENT = {
     *("ResourceNotFoundException", "NotFoundException", "ParameterNotFound"),
     *("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
+    *("NoSuchEntity", "NoSuchConfigRuleException", "InvalidDocument", "ServiceSettingNotFound"),
 }
 
 
@@ -68,6 +70,12 @@ class Reader:
             client = self.session.client(service, region_name=region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
             self._clients[service, region] = client
         return self._clients[service, region]
+
+
+def setting_arn(target: Target, setting: str) -> str:
+    """Return the ARN of a service setting of Systems Manager, which is named by its path."""
+    region = target.region
+    return f"arn:{partitions()[region]}:ssm:{region}:{target.account.id}:servicesetting{setting}"
 
 
 def error_code(error: ClientError) -> str:

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.endpoints import described, managed_nodes
 from session_manager_fleet.verify.instance_policy import policy_arn
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import Reader, error_code
+from session_manager_fleet.verify.reading import Reader, error_code, setting_arn
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html
 _DEFAULT_ROLE: Final = "/ssm/managed-instance/default-ec2-instance-management-role"
@@ -122,14 +121,8 @@ def is_excluded(role: Mapping[str, Any], values: TargetSettings) -> bool:
 def _default_role(reader: Reader, target: Target) -> str:
     """Return the name of the role of Default Host Management; empty if it is off or the region does not have it."""
     region = target.region
-    arn = f"arn:{partitions()[region]}:ssm:{region}:{target.account.id}:servicesetting{_DEFAULT_ROLE}"
-    try:
-        setting = reader.call("ssm", region, "get_service_setting", SettingId=arn)["ServiceSetting"]
-    except ClientError as error:
-        if error_code(error) != "ServiceSettingNotFound":
-            raise
-        return ""
-    value = setting.get("SettingValue", "")
+    found = reader.find("ssm", region, "get_service_setting", SettingId=setting_arn(target, _DEFAULT_ROLE)) or {}
+    value = found.get("ServiceSetting", {}).get("SettingValue", "")
     return "" if value.startswith("$") else _name(value)
 
 
@@ -137,13 +130,8 @@ def _role_of_profile(reader: Reader, home: str, profile: str) -> str:
     """Return the name of the role in an instance profile; empty if it has none, or does not exist."""
 
     def read() -> str:
-        try:
-            answer = reader.call("iam", home, "get_instance_profile", InstanceProfileName=_name(profile))
-        except ClientError as error:
-            if error_code(error) != "NoSuchEntity":
-                raise
-            return ""
-        return next((role["RoleName"] for role in answer["InstanceProfile"]["Roles"]), "")
+        found = reader.find("iam", home, "get_instance_profile", InstanceProfileName=_name(profile))
+        return next((role["RoleName"] for role in found["InstanceProfile"]["Roles"]), "") if found else ""
 
     return reader.once(("profile", profile), read)
 
@@ -165,13 +153,8 @@ def _role(reader: Reader, home: str, name: str) -> Mapping[str, Any] | None:
     """Return a role; None if it does not exist."""
 
     def read() -> Mapping[str, Any] | None:
-        try:
-            role: Mapping[str, Any] = reader.call("iam", home, "get_role", RoleName=name)["Role"]
-        except ClientError as error:
-            if error_code(error) != "NoSuchEntity":
-                raise
-            return None
-        return role
+        found = reader.find("iam", home, "get_role", RoleName=name)
+        return found["Role"] if found else None
 
     return reader.once(("role", name), read)
 
