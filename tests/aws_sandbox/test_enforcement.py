@@ -475,18 +475,18 @@ def test_a_key_that_does_not_name_the_account_is_closed_to_its_roles(role: Role,
 
 def test_names_of_buckets_are_taken_worldwide(enforcing: Sandbox, admin: boto3.Session) -> None:
     other = enforcing.session(SECOND, REGION)
-    other.client("s3").create_bucket(Bucket="taken-by-somebody")
+    other.client("s3").create_bucket(Bucket="taken-by-another")
     with pytest.raises(ClientError) as taken:
-        admin.client("s3").create_bucket(Bucket="taken-by-somebody")
+        admin.client("s3").create_bucket(Bucket="taken-by-another")
     assert taken.value.response["Error"]["Code"] == "BucketAlreadyExists"
     buckets = [
         {"type": "aws_s3_bucket", "change": {"actions": ["create"], "after": {"bucket": name}}}
-        for name in ("free-until-now", "taken-by-somebody")
+        for name in ("free-until-now", "taken-by-another")
     ]
     for place, message in (
-        (Place(MEMBER, REGION, lambda: admin), "taken-by-somebody already exists in another account"),
-        (Place(SECOND, REGION, lambda: other), "taken-by-somebody already exists, but not in this Terraform state"),
+        (Place(MEMBER, REGION, lambda: admin), "taken-by-another already exists in another account"),
+        (Place(SECOND, REGION, lambda: other), "taken-by-another already exists, but not in this Terraform state"),
     ):
         ((problem,), _) = examine({"resource_changes": buckets}, place)
         assert message in problem.message
-    other.client("s3").delete_bucket(Bucket="taken-by-somebody")
+    other.client("s3").delete_bucket(Bucket="taken-by-another")

@@ -1,4 +1,4 @@
-"""Every format that is read, with files that were valid until somebody changed them: accounts or a refusal, no bug.
+"""Every format that is read, with files that were valid until they were changed: accounts or a refusal, no bug.
 
 `make test` reads a fixed number of them. `make fuzz` goes on for FUZZ_SECONDS for each format, from another beginning
 every time; a failure prints the seed and the smallest file that it found.
@@ -265,7 +265,7 @@ def test_summaries(tmp_path: Path) -> None:
 
 
 def test_manifests_of_saved_plans(tmp_path: Path) -> None:
-    """Whoever changes one may have changed its digest in the journal, too."""
+    """An attacker who changes one may have changed its digest in the journal, too."""
     saved = RUNS / "saved_plan"
     for path in saved.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

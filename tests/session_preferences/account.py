@@ -21,7 +21,7 @@ from session_preferences.request import parse_event
 
 REGION = "eu-west-1"
 LOG_GROUP = "ssm-sessionmanager-logs"
-# Nobody reads them here, and they take a sixth of the time of a call.
+# No test reads them, and they take a sixth of the time of a call.
 _UNADORNED = Config(signature_version=UNSIGNED, user_agent="tests")
 
 if TYPE_CHECKING:

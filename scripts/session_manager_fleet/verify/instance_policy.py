@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, finding, not_needed, ok
-from session_manager_fleet.verify.reading import Reader, error_code
+from session_manager_fleet.verify.reading import Reader
 
 
 def instance_policy(reader: Reader, target: Target, values: TargetSettings, group: str) -> Check:
@@ -18,12 +16,10 @@ def instance_policy(reader: Reader, target: Target, values: TargetSettings, grou
     if not values.instance_policy.enabled:
         return not_needed("instance_policy", "instance_policy.enabled is false.")
     region, arn = target.region, policy_arn(target, values)
-    try:
-        version = reader.call("iam", region, "get_policy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    except ClientError as error:
-        if error_code(error) != "NoSuchEntity":
-            raise
+    found = reader.find("iam", region, "get_policy", PolicyArn=arn)
+    if found is None:
         return finding("instance_policy", f"The policy {arn} does not exist.")
+    version = found["Policy"]["DefaultVersionId"]
     answer = reader.call("iam", region, "get_policy_version", PolicyArn=arn, VersionId=version)
     document = answer["PolicyVersion"]["Document"]
     missing = missing_destinations(document if isinstance(document, dict) else json.loads(document), values, group)

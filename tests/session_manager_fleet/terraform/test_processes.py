@@ -15,6 +15,8 @@ import pytest
 from session_manager_fleet.terraform import processes
 
 SCRIPTS = Path(processes.__file__).parents[2]
+# Of a command that no guarded process has started.
+UNGUARDED = {name: value for name, value in os.environ.items() if name != processes.MARKER}
 
 # Starts three children: one that follows Ctrl-C and notes it, one that does not follow it, and one with a child of
 # its own. Then it says how they can be found, and waits.
@@ -73,10 +75,9 @@ touch done
 
 def test_a_child_finishes_what_it_does_when_its_parent_is_killed(tmp_path: Path) -> None:
     (tmp_path / "talkative").write_text(TALKATIVE)
-    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
     parent = subprocess.Popen(
         [sys.executable, "-c", PATIENT_PARENT, str(tmp_path)],
-        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        env={**UNGUARDED, "PYTHONPATH": str(SCRIPTS)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -99,12 +100,11 @@ def guards(marker: str) -> list[psutil.Process]:
 def test_nothing_is_left_when_the_parent_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     for name, body in CHILDREN.items():
         (tmp_path / name).write_text(body)
-    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        env={**UNGUARDED, "PYTHONPATH": str(SCRIPTS)},
         start_new_session=True,
     ) as parent:
         assert parent.stdout is not None
@@ -167,7 +167,6 @@ def test_the_guard_runs_no_code_of_the_folder_in_which_the_command_is_typed(tmp_
         file = tmp_path / f"{module}.py"
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write('{module}')")
-    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1]); from session_manager_fleet.terraform import processes\n"
     )
@@ -175,7 +174,7 @@ def test_the_guard_runs_no_code_of_the_folder_in_which_the_command_is_typed(tmp_
     with subprocess.Popen(
         # Safe itself (-P): what is tested is the child.
         [sys.executable, "-P", "-c", program, str(SCRIPTS)],
-        env={**environment, "PYTHONPATH": ""},
+        env={**UNGUARDED, "PYTHONPATH": ""},
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -208,10 +207,9 @@ print(sibling.poll(), flush=True)
 
 
 def test_a_command_that_ends_leaves_the_other_children_of_its_parent_alone(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != processes.MARKER}
     with subprocess.Popen(
         [sys.executable, "-c", NESTED_PARENT],
-        env={**environment, "PYTHONPATH": str(SCRIPTS)},
+        env={**UNGUARDED, "PYTHONPATH": str(SCRIPTS)},
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
