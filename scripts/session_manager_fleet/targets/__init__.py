@@ -19,6 +19,11 @@ from session_manager_fleet.targets.model import (
     parse_tag as parse_tag,
 )
 from session_manager_fleet.targets.opt_in import without_disabled_regions as without_disabled_regions
+from session_manager_fleet.targets.reading import (
+    Reader as Reader,
+    error_code as error_code,
+    setting_arn as setting_arn,
+)
 from session_manager_fleet.targets.session import account_session as account_session
 from session_manager_fleet.targets.tfvars import TfvarsRenderer as TfvarsRenderer
 from session_manager_fleet.targets.tfvars_files import (
