@@ -11,7 +11,6 @@ import shutil
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,6 +36,7 @@ from session_manager_fleet.terraform.installation import child_environment, find
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens
 from session_manager_fleet.terraform.root_module import ROOT_MODULE, RootModule
 from session_preferences.document import build, render
+from tests.waiting import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME = "eu-west-1"
@@ -238,7 +238,7 @@ def test_a_terraform_that_the_kernel_kills_is_a_failure(workshop: Workshop, tmp_
     with workshop.locked():
         thread.start()
         log = workshop.folder / "terraform.log"
-        wait_until(lambda: log.exists() and "Acquiring state lock" in log.read_text())
+        wait_for(lambda: log.exists() and "Acquiring state lock" in log.read_text())
         for child in psutil.Process().children(recursive=True):
             if child.name() == "terraform":
                 child.kill()
@@ -294,7 +294,7 @@ def test_states_that_cannot_be_saved_are_kept_and_pushed_before_the_run_goes_on(
 
     with ThreadPoolExecutor() as threads:
         applies = [threads.submit(one.apply, plan) for one, plan in zip(both, plans, strict=True)]
-        wait_until(lambda: len(list(signals.iterdir())) == len(both))
+        wait_for(lambda: len(list(signals.iterdir())) == len(both))
         workshop.sandbox.inject_fault("s3", "PutObject", code="AccessDenied", times=-1)
         (signals / "go").touch()
         lost = [apply.result() for apply in applies]
@@ -320,13 +320,6 @@ def test_states_that_cannot_be_saved_are_kept_and_pushed_before_the_run_goes_on(
             subprocess.run(command, shell=True, cwd=root, env=environment, check=True, capture_output=True)  # noqa: S602 - as a person would
 
         assert perform(one.job(Step.PLAN), one.folder, one.terraform).status is Status.NO_CHANGES
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 # --- Reading back ------------------------------------------------------------------------------------------------

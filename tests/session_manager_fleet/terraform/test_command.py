@@ -22,6 +22,7 @@ from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, redactor
 from session_manager_fleet.terraform.root_module import RootModule
 from session_manager_fleet.terraform.working_folder import unsaved_state
+from tests.waiting import wait_for
 
 StandIn = Callable[[str], Path]
 Make = Callable[..., Terraform]
@@ -572,13 +573,6 @@ STUBBORN = """
     echo ready
     while :; do sleep 0.05; done
     """
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def in_background(run: Callable[[], object]) -> tuple[threading.Thread, list[TerraformError]]:

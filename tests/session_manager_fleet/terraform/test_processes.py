@@ -5,14 +5,13 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from session_manager_fleet.terraform import processes
+from tests.waiting import wait_for
 
 SCRIPTS = Path(processes.__file__).parents[2]
 # Of a command that no guarded process has started.
@@ -41,13 +40,6 @@ CHILDREN = {
     "deaf": "trap '' INT\ntouch deaf.ready\nwhile :; do sleep 0.2; done\n",
     "family": "sleep 300 &\ntouch family.ready\nsleep 300\n",
 }
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 # Starts a child that has something to say for a while, and lets it finish.

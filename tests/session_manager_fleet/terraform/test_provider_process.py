@@ -25,6 +25,7 @@ from session_manager_fleet.terraform import processes, provider_process
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.provider_process import NotAttachableError, attached_provider
 from session_manager_fleet.terraform.root_module import RootModule
+from tests.waiting import wait_for
 
 SCRIPTS = Path(processes.__file__).parents[2]
 SOURCE = "registry.terraform.io/hashicorp/aws"
@@ -128,13 +129,6 @@ def running(pid: str) -> bool:
     with suppress(psutil.Error):
         return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 # --- Start and end -----------------------------------------------------------------------------------------------
@@ -413,7 +407,7 @@ def test_an_interrupt_while_the_provider_starts_reaches_terraform(
     thread = threading.Thread(target=plan)
     begun = time.monotonic()
     thread.start()
-    wait_until(Path(f"{place.trace}.starting").exists)
+    wait_for(Path(f"{place.trace}.starting").exists)
     terraform.interrupt()
     thread.join(20)
 
@@ -451,12 +445,12 @@ def test_no_provider_is_left_when_the_rollout_is_killed_and_terraform_may_finish
         ],
         env={**environment, "PYTHONPATH": str(SCRIPTS), "TMPDIR": str(tmp_path)},
     )
-    wait_until(Path(f"{place.trace}.planning").exists)
+    wait_for(Path(f"{place.trace}.planning").exists)
     ((pid, *_),) = place.started()
 
     rollout.send_signal(signal.SIGKILL)
     rollout.wait(10)
 
     assert running(pid)
-    wait_until(lambda: not running(pid))
+    wait_for(lambda: not running(pid))
     assert Path(f"{place.trace}.served").exists(), "the provider ended before its command"

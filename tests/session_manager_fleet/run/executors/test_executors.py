@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.root_module import RootModule
+from tests.waiting import wait_for
 
 HOME = "eu-west-1"
 SCRIPTS = Path(executors.__file__).parents[3]
@@ -176,13 +176,6 @@ def start_cluster(tmp_path: Path, stand_in: Callable[[str], Path]) -> Iterator[C
     for process in processes:
         process.kill()
         process.wait()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Silent:
