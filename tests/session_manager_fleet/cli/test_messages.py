@@ -5,7 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import shlex
+import signal
+import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +23,7 @@ from session_manager_fleet.cli import hints
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.targets import SkippedAccount, Target
 from tests.session_manager_fleet.cli.conftest import Command, last_run, trace
+from tests.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +157,69 @@ def test_skipped_accounts_take_one_line_for_each_reason() -> None:
 
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue() == "Skipped 2 accounts (the account is suspended): Old1, Old2.\n"
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("apply", "--account", "Dev"), "Use --yes, or plan and then apply RUN."),
+        (("destroy", "--account", "Dev"), "Use --yes and --allow-destroy."),
+        (("destroy", "--account", "Dev", "--yes"), "add --allow-destroy."),
+    ],
+)
+def test_without_a_terminal_one_try_is_enough(command: Command, words: Sequence[str], advice: str) -> None:
+    refused = command(*words)
+    assert (refused.code, advice in refused.err) == (64, True), refused.err
+
+    following = shlex.split(refused.err.splitlines()[-1].rpartition(": ")[2])[1:]
+
+    assert command(*following).code == 0
+
+
+def test_one_thing_is_singular_everywhere(command: Command, ready: Path) -> None:
+    with (ready / "organization.yaml").open("a") as file:
+        file.write("exceptions: [{match: {accounts: [Dev]}, owner: dev, reason: r, expires: 2099-01-01}]\n")
+    one = ("--account", "Dev", "--region", "eu-west-1")
+
+    shown = [command(*words, *one) for words in (["targets"], ["plan"], ["exceptions"])]
+    shown.append(command("apply", *one, "--yes"))
+    shown.append(command("destroy", *one, "--yes", "--allow-destroy"))
+
+    for outcome in shown:
+        assert re.search(r"\b1 (?!changes\b)\w+s\b", outcome.out + outcome.err) is None, outcome
+    assert "1 target" in shown[0].out
+
+
+def test_an_interrupt_by_timeout_is_one_interrupt(command: Command, ready: Path) -> None:
+    """GNU timeout signals the process, and at once its process group, so that the process gets it twice."""
+    hold = ready / "hold"
+    hold.touch()
+
+    def interrupt() -> None:
+        wait_for(lambda: bool(trace(ready, "plan")))
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        hold.unlink()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    outcome = command("plan", "--all", "--workers", "1")
+    thread.join()
+
+    assert outcome.code == 130
+    _, summary = last_run(ready)
+    assert (summary["totals"]["changes"], summary["totals"]["failed"]) == (1, 0), outcome.out
+
+
+def test_accounts_with_one_name_are_told_apart(command: Command, project: Path) -> None:
+    accounts = project / "accounts.yaml"
+    accounts.write_text(accounts.read_text() + "  - {id: 444455556666, name: Dev, ou: Sandbox}\n")
+
+    listed, explained = command("targets", "--account", "Dev"), command("explain", "Dev")
+
+    assert "222233334444" in listed.out
+    assert "444455556666" in listed.out
+    assert "444455556666 (Sandbox); give the id" in explained.err
