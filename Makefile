@@ -72,6 +72,7 @@ lint-terraform: $(VENV)/.ready
 	$(BIN)/python tools/terraform_docs.py --check
 	$(BIN)/python tools/architecture.py --check
 	$(BIN)/python tools/permissions.py --check
+	$(BIN)/python tools/verify_docs.py --check
 	terraform fmt -check -recursive -diff
 	$(BIN)/python tools/validate_modules.py
 
@@ -85,6 +86,7 @@ fuzz: $(VENV)/.ready ## Read random files of every format for FUZZ_SECONDS each 
 
 docs: $(VENV)/.ready ## Write the generated parts of the READMEs and of docs/architecture.md
 	$(BIN)/python tools/permissions.py
+	$(BIN)/python tools/verify_docs.py
 	$(BIN)/python tools/terraform_docs.py
 	$(BIN)/python tools/architecture.py
 

@@ -10,6 +10,7 @@ import pytest
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import check_recorder, judge_recorder
 
 if TYPE_CHECKING:
@@ -106,16 +107,16 @@ def recorder(member: boto3.Session) -> Iterator[ConfigServiceClient]:
 
 
 def test_recorders_of_an_account(member: boto3.Session, sandbox: Sandbox, recorder: ConfigServiceClient) -> None:
-    assert check_recorder(member, "eu-west-1").verdict == "ok"
+    assert check_recorder(Reader(member), "eu-west-1").verdict == "ok"
 
-    assert check_recorder(member, "us-east-1").message == "The recorder mine in us-east-1 is stopped."
+    assert check_recorder(Reader(member), "us-east-1").message == "The recorder mine in us-east-1 is stopped."
     recorder.start_configuration_recorder(ConfigurationRecorderName="mine")
     sandbox.wait_until_idle()
-    assert "does not record AWS::IAM::Role" in check_recorder(member, "us-east-1").message
+    assert "does not record AWS::IAM::Role" in check_recorder(Reader(member), "us-east-1").message
 
 
 def test_a_region_without_recorder(member: boto3.Session) -> None:
-    check = check_recorder(member, "us-east-1")
+    check = check_recorder(Reader(member), "us-east-1")
     assert check.message == "AWS Config has no recorder in us-east-1."
     assert check.fix == f'Set up a recorder that records {ROLE}, or set config_rule.without_recorder to "skip".'
 
@@ -125,4 +126,4 @@ def test_credentials_that_aws_does_not_know(sandbox: Sandbox, monkeypatch: pytes
     stranger = boto3.Session(aws_access_key_id="AKIAIOSFODNN7EXAMPLE", aws_secret_access_key="unknown")
 
     with pytest.raises(AccessError, match="Cannot read the configuration recorder in eu-west-1: "):
-        check_recorder(stranger, "eu-west-1")
+        check_recorder(Reader(stranger), "eu-west-1")

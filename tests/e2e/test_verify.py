@@ -19,9 +19,12 @@ from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, Target
+from session_manager_fleet.terraform.policies import Names, policy
+from session_manager_fleet.verify import CHECKS, VERIFY
 from session_manager_fleet.verify.bucket_policy import expected_statements
 from session_manager_fleet.verify.config_rule import expected_text
 from session_manager_fleet.verify.model import PLAN_AND_APPLY
+from session_manager_fleet.verify.reading import iam_action
 from session_preferences.aws import Budget, caller
 from session_preferences.reconcile import reconcile
 from session_preferences.request import parse_event
@@ -247,11 +250,11 @@ class Member:
 
 
 def reading_only(sandbox: Sandbox, *accounts: str) -> None:
-    """Take everything but what docs/verify-policy.json grants from the deployment role."""
-    policy = (PROJECT / "docs" / "verify-policy.json").read_text()
+    """Take everything but what docs/verify-policy.json grants from the deployment role, with the name of the bucket."""
+    document = json.dumps(policy(VERIFY, Names(bucket="*session-logs")))
     for account in accounts:
         iam = sandbox.session(account, REGION).client("iam")
-        iam.put_role_policy(RoleName=ORGANIZATION.deployment_role, PolicyName="administrator", PolicyDocument=policy)
+        iam.put_role_policy(RoleName=ORGANIZATION.deployment_role, PolicyName="administrator", PolicyDocument=document)
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +306,17 @@ def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
     }
     assert code == 0
     assert member.bucket_key in checks["bucket"]["message"]
+
+
+def test_a_result_has_its_evidence_which_needs_no_more_than_the_check_declares(verify: Callable[..., Any]) -> None:
+    _, checks = verify()
+    declared = {check.info.id: set(check.info.actions) for check in CHECKS}
+    for name, check in checks.items():
+        if check["verdict"] == "ok":
+            assert check["evidence"], name
+        assert {iam_action(call) for call in check["evidence"]} <= declared[name], name
+        assert check["severity"] is None
+    assert any(call.startswith("ssm:GetDocument Name=SSM-Session") for call in checks["preferences"]["evidence"])
 
 
 def test_a_document_that_somebody_changed(member: Member, verify: Callable[..., Any]) -> None:

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY, READ, Permission, policy
+from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY
+from session_manager_fleet.terraform.policies import Permission, policy
+from session_manager_fleet.verify import READ
 from tools import permissions
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -3,6 +3,7 @@
 from session_manager_fleet.preferences.compare import (
     DocumentChange as DocumentChange,
     VerificationError as VerificationError,
+    document_client as document_client,
     verify_preferences as verify_preferences,
 )
 from session_manager_fleet.preferences.expected import (

@@ -49,8 +49,18 @@ class VerificationError(FleetError):
         self.diagnostics = tuple(diagnostics)
 
 
-def verify_preferences(session: boto3.Session, region: str, expected: Mapping[str, Any]) -> None:
+def document_client(session: boto3.Session, region: str) -> Any:  # noqa: ANN401 - the stubs are for developers only
+    """Return the client that reads the document in a region."""
+    return session.client("ssm", region_name=region, config=_CLIENT_CONFIG)
+
+
+def verify_preferences(client: Any, region: str, expected: Mapping[str, Any]) -> None:  # noqa: ANN401
     """Compare the live preferences with those of a request to the function: contents, default version and sharing.
+
+    Args:
+        client: For Systems Manager in the region.
+        region: Region of the document.
+        expected: The request, as `expected_preferences` returns it.
 
     Raises:
         VerificationError: They differ, or cannot be compared.
@@ -58,7 +68,7 @@ def verify_preferences(session: boto3.Session, region: str, expected: Mapping[st
     """
     budget = Budget(READ_SECONDS)
     for attempt in range(_ATTEMPTS):
-        _, changes = compare(session, region, expected, budget)
+        _, changes = compare(client, region, expected, budget)
         if not changes:
             return
         if attempt < _ATTEMPTS - 1:
@@ -68,14 +78,16 @@ def verify_preferences(session: boto3.Session, region: str, expected: Mapping[st
 
 
 def compare(
-    session: boto3.Session, region: str, expected: Mapping[str, Any], budget: Budget
+    client: Any,  # noqa: ANN401
+    region: str,
+    expected: Mapping[str, Any],
+    budget: Budget,
 ) -> tuple[bool, list[Change]]:
-    """Compare the live document with a request by the function's own code, with the permissions of the session.
+    """Compare the live document with a request by the function's own code, with the permissions of the client.
 
     Returns:
         Whether the document exists, and the differences.
     """
-    client = session.client("ssm", region_name=region, config=_CLIENT_CONFIG)
     try:
         request = parse_event({**expected, "action": "diff"})
         found = reconcile(request, caller(lambda _: client, budget), budget, region)

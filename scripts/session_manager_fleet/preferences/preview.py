@@ -8,7 +8,7 @@ import boto3
 from pydantic import JsonValue
 
 from session_manager_fleet.changes import SENSITIVE, UNKNOWN
-from session_manager_fleet.preferences.compare import READ_SECONDS, DocumentChange, compare
+from session_manager_fleet.preferences.compare import READ_SECONDS, DocumentChange, compare, document_client
 from session_preferences.aws import Budget
 from session_preferences.document import Change
 
@@ -67,7 +67,9 @@ def preview_adoption(session: boto3.Session, region: str, planned: Mapping[str, 
     """
     values = planned["preferences"].items()
     comparable = {name: _KNOWN_AFTER_APPLY if value == UNKNOWN else value for name, value in values}
-    exists, changes = compare(session, region, {**planned, "preferences": comparable}, Budget(READ_SECONDS))
+    exists, changes = compare(
+        document_client(session, region), region, {**planned, "preferences": comparable}, Budget(READ_SECONDS)
+    )
     return tuple(_shown(change) for change in changes) if exists else ()
 
 

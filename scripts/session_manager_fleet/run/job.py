@@ -19,6 +19,7 @@ from session_manager_fleet.preferences import (
     PREFERENCES_OUTPUT,
     DocumentChange,
     VerificationError,
+    document_client,
     planned_preferences,
     preview_adoption,
     preview_destruction,
@@ -370,7 +371,8 @@ def _verify(job: Job, folder: Path, wanted: Mapping[str, Any] | None) -> bool | 
     if wanted is None:
         return None
     try:
-        verify_preferences(_session(job), job.target.region, wanted)
+        region = job.target.region
+        verify_preferences(document_client(_session(job), region), region, wanted)
     except (AccessError, VerificationError) as error:
         _call_again(job, folder, error)
         raise

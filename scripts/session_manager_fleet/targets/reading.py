@@ -1,6 +1,7 @@
-"""Read the APIs of one account: absent things as None, pages as one list, shared reads once."""
+"""Read the APIs of one account: absent things as None, pages as one list, shared reads once, calls as evidence."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import boto3
@@ -28,7 +29,9 @@ class Reader:
     def __init__(self, session: boto3.Session) -> None:
         self.session = session
         self._clients: dict[tuple[str, str], Any] = {}
-        self._known: dict[Hashable, Any] = {}
+        # With the calls that reading took: they are evidence of every check that uses it.
+        self._known: dict[Hashable, tuple[Any, tuple[str, ...]]] = {}
+        self._calls: list[str] = []
 
     def call(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any]:  # noqa: ANN401
         """Return the response to one call.
@@ -36,7 +39,7 @@ class Reader:
         Raises:
             botocore.exceptions.ClientError: AWS refuses the call.
         """
-        answer: Mapping[str, Any] = getattr(self._client(service, region), method)(**arguments)
+        answer: Mapping[str, Any] = getattr(self.client(service, region), method)(**arguments)
         return answer
 
     def find(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
@@ -54,20 +57,56 @@ class Reader:
 
     def pages(self, service: str, region: str, method: str, key: str, **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
         """Yield the entries of all pages."""
-        for page in self._client(service, region).get_paginator(method).paginate(**arguments):
+        for page in self.client(service, region).get_paginator(method).paginate(**arguments):
             yield from page.get(key, [])
 
     def once(self, what: Hashable, read: Callable[[], _Read]) -> _Read:
         """Return what checks share: it is read by the first of them."""
-        if what not in self._known:
-            self._known[what] = read()
-        return cast("_Read", self._known[what])
+        if what in self._known:
+            value, calls = self._known[what]
+            self._calls.extend(calls)
+        else:
+            before = len(self._calls)
+            value = read()
+            self._known[what] = value, tuple(self._calls[before:])
+        return cast("_Read", value)
 
-    def _client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
+    @contextmanager
+    def evidence(self) -> Iterator[list[str]]:
+        """Yield a list that receives the calls made in the context, also those whose answers were known already."""
+        outer, self._calls = self._calls, []
+        try:
+            yield self._calls
+        finally:
+            self._calls = outer
+
+    def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
+        """Return the client for a service in a region, which all checks share."""
         if (service, region) not in self._clients:
-            client = self.session.client(service, region_name=region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+            client: Any = self.session.client(service, region_name=region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+
+            def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - as botocore has it
+                # The same call is made again for every further page.
+                if (call := _call(service, model.name, region, params)) not in self._calls:
+                    self._calls.append(call)
+
+            client.meta.events.register("before-parameter-build", note)
             self._clients[service, region] = client
         return self._clients[service, region]
+
+
+def _call(service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> str:
+    """Return a call as evidence, such as `ssm:GetDocument Name=SSM-SessionManagerRunShell (eu-west-1)`."""
+    words = [
+        f"{name}={value if isinstance(value, str) else ','.join(value)}"
+        for name, value in parameters.items()
+        if "Token" not in name and (isinstance(value, str) or (value and _are_texts(value)))
+    ]
+    return " ".join([f"{service}:{operation}", *words, f"({region})"])
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
 def setting_arn(target: Target, setting: str) -> str:

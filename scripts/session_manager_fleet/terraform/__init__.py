@@ -1,6 +1,6 @@
 """Terraform: the only package that runs it, and that knows the root module and the state backend."""
 
-from session_manager_fleet.terraform import processes as processes
+from session_manager_fleet.terraform import permissions as permissions, processes as processes
 from session_manager_fleet.terraform.adoptions import (
     Adoption as Adoption,
     Kind as Kind,
@@ -23,6 +23,7 @@ from session_manager_fleet.terraform.output import (
     StateLockedError as StateLockedError,
     StoppedError as StoppedError,
 )
+from session_manager_fleet.terraform.policies import Permission as Permission, Scope as Scope, merged as merged
 from session_manager_fleet.terraform.retry_tokens import (
     read_retry_tokens as read_retry_tokens,
     store_retry_token as store_retry_token,

@@ -1,65 +1,13 @@
 """The permissions of the roles in the accounts, from which policies, documentation and module are generated.
 
-Terraform's provider also reads what it does not manage, such as the website of a bucket. Docs: docs/permissions.md.
+The read role has those of Terraform (TERRAFORM_READ) and those that the checks of `verify` declare. Docs:
+docs/permissions.md.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from session_manager_fleet.terraform.policies import Permission, Scope
 
 # A statement on all resources has a reason of its own in `why`.
 _ALL = ("*",)
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names of the resources that the policies allow, by default those of the settings and of variables.tf.
-
-    Attributes:
-        partition: Partition of the ARNs.
-        account: Id of the account of the role; `*` for any, as a role can act in its own account only.
-        policy: Path and name of the instance policy, without the slash in front.
-        log_group: Log group of the sessions.
-        parameter: Parameter with the id of the session key.
-        document: Document with the preferences.
-        automation: Automation document, which is also the name of its role.
-        function: Lambda function.
-        bucket: Buckets of session logs.
-        attach_to: Roles that the instance policy may be attached to.
-    """
-
-    partition: str = "*"
-    account: str = "*"
-    policy: str = "SessionManagerLogPolicy"
-    log_group: str = "ssm-sessionmanager-logs"
-    parameter: str = "session-manager/session-data-key"
-    document: str = "SSM-SessionManagerRunShell"
-    automation: str = "Attach-ssm-policy-to-instance-profile"
-    function: str = "session-manager-preferences"
-    bucket: str = "session-manager-logs-*"
-    attach_to: str = "*"
-
-
-@dataclass(frozen=True)
-class Permission:
-    """One statement of a policy.
-
-    Attributes:
-        sid: Id of the statement.
-        why: The reason.
-        actions: IAM actions.
-        resources: ARNs with the fields of `Names` in braces.
-        condition: Condition of the statement.
-        verify_only: Only `verify` and `doctor` need it, not Terraform.
-    """
-
-    sid: str
-    why: str
-    actions: tuple[str, ...]
-    resources: tuple[str, ...]
-    condition: Mapping[str, Any] = field(default_factory=dict)
-    verify_only: bool = False
-
 
 _PREFERENCES_DOCUMENT = "arn:{partition}:ssm:*:{account}:document/{document}"
 _AUTOMATION_DOCUMENT = "arn:{partition}:ssm:*:{account}:document/{automation}"
@@ -92,152 +40,136 @@ _DEFAULT_ROLE = (
     "arn:{partition}:ssm:*:{account}:servicesetting/ssm/managed-instance/default-ec2-instance-management-role",
 )
 
-READ: tuple[Permission, ...] = (
-    Permission(
-        "ReadDocuments",
-        "the preferences and the Automation document, and with whom they are shared",
-        (
-            *("ssm:DescribeDocument", "ssm:DescribeDocumentPermission", "ssm:GetDocument", "ssm:ListDocumentVersions"),
-            "ssm:ListTagsForResource",
-        ),
-        (_PREFERENCES_DOCUMENT, _AUTOMATION_DOCUMENT),
+# Where the read role reads. Terraform's actions follow below; each check of `verify` declares its own.
+DOCUMENTS = Scope(
+    "ReadDocuments",
+    "the preferences and the Automation document, and with whom they are shared",
+    (_PREFERENCES_DOCUMENT, _AUTOMATION_DOCUMENT),
+)
+PARAMETER = Scope("ReadParameter", "the parameter with the id of the session key", (_PARAMETER,))
+PUBLIC_SHARING = Scope("ReadPublicSharing", "whether documents can be shared publicly", _SETTING)
+INSTANCE_POLICY = Scope("ReadInstancePolicy", "the instance policy, and the roles that it is attached to", (_POLICY,))
+OWN_ROLES = Scope("ReadRoles", "the roles of the function and of the Automation document", _ROLES)
+ATTACHMENTS = Scope(
+    "ReadAttachments",
+    "whether roles have the instance policy (instance_policy.attach_to_roles)",
+    ("arn:{partition}:iam::{account}:role/{attach_to}",),
+)
+# Also keys of other accounts, such as that of the log archive.
+KEYS = Scope(
+    "ReadKeys",
+    "keys get generated ids, so they cannot be named; no data can be read with these actions",
+    ("arn:{partition}:kms:*:*:key/*",),
+)
+FUNCTION = Scope("ReadFunction", "the function, without the right to call it", _FUNCTION)
+LOG_GROUPS = Scope("ReadLogGroups", "the log groups and the times of their streams, but no log events", _LOG_GROUPS)
+DRIFT_REPAIR = Scope("ReadDriftRepair", "the rules, the queue and the alarm of drift repair", _DRIFT_REPAIR)
+BUCKETS = Scope("ReadBuckets", "the bucket of the session logs; the provider reads all of its configuration", _BUCKET)
+WITHOUT_RESOURCES = Scope("ListWhatKnowsNoResources", "these actions know no resources", _ALL)
+GUARDRAILS = Scope(
+    "ReadGuardrails",
+    "the service control policy, in the management account only; its generated id is not known before",
+    _ALL,
+)
+STORED_SETTINGS = Scope(
+    "ReadStoredSettings",
+    "the settings of the last apply, from which drift is repaired",
+    ("arn:{partition}:ssm:*:{account}:parameter/session-manager/applied-preferences",),
+)
+NODE_ROLES = Scope(
+    "ReadRolesOfNodes",
+    "the roles of managed nodes, of which no names are known, and their permissions boundaries",
+    ("arn:{partition}:iam::{account}:instance-profile/*", "arn:{partition}:iam::{account}:role/*"),
+)
+DEFAULT_ROLE = Scope("ReadDefaultRole", "the role of Default Host Management", _DEFAULT_ROLE)
+CONFIG_RULE = Scope(
+    "ReadConfigRule", "the text of the rule and its findings; AWS Config gives rules generated ids", _CONFIG[:1]
+)
+
+# What Terraform's provider reads: also what is not managed, such as the website of a bucket.
+TERRAFORM_READ: tuple[Permission, ...] = (
+    DOCUMENTS.allow(
+        "ssm:DescribeDocument",
+        "ssm:DescribeDocumentPermission",
+        "ssm:GetDocument",
+        "ssm:ListDocumentVersions",
+        "ssm:ListTagsForResource",
     ),
-    Permission(
-        "ReadParameter",
-        "the parameter with the id of the session key",
-        ("ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"),
-        (_PARAMETER,),
+    PARAMETER.allow("ssm:GetParameter", "ssm:GetParameters", "ssm:ListTagsForResource"),
+    PUBLIC_SHARING.allow("ssm:GetServiceSetting"),
+    INSTANCE_POLICY.allow(
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
+        "iam:ListEntitiesForPolicy",
+        "iam:ListPolicyTags",
+        "iam:ListPolicyVersions",
     ),
-    Permission("ReadPublicSharing", "whether documents can be shared publicly", ("ssm:GetServiceSetting",), _SETTING),
-    Permission(
-        "ReadInstancePolicy",
-        "the instance policy, and the roles that it is attached to",
-        (
-            *("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListEntitiesForPolicy", "iam:ListPolicyTags"),
-            "iam:ListPolicyVersions",
-        ),
-        (_POLICY,),
+    OWN_ROLES.allow(
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListInstanceProfilesForRole",
+        "iam:ListRolePolicies",
+        "iam:ListRoleTags",
     ),
-    Permission(
-        "ReadRoles",
-        "the roles of the function and of the Automation document",
-        (
-            *("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole"),
-            *("iam:ListRolePolicies", "iam:ListRoleTags"),
-        ),
-        _ROLES,
+    ATTACHMENTS.allow("iam:ListAttachedRolePolicies"),
+    KEYS.allow("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
+    FUNCTION.allow(
+        "lambda:GetFunction",
+        "lambda:GetFunctionCodeSigningConfig",
+        "lambda:GetFunctionConcurrency",
+        "lambda:GetFunctionEventInvokeConfig",
+        "lambda:GetPolicy",
+        "lambda:ListTags",
+        "lambda:ListVersionsByFunction",
     ),
-    Permission(
-        "ReadAttachments",
-        "whether roles have the instance policy (instance_policy.attach_to_roles)",
-        ("iam:ListAttachedRolePolicies",),
-        ("arn:{partition}:iam::{account}:role/{attach_to}",),
+    LOG_GROUPS.allow("logs:DescribeLogStreams", "logs:ListTagsForResource"),
+    DRIFT_REPAIR.allow(
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:ListTagsForResource",
+        "events:DescribeRule",
+        "events:ListTagsForResource",
+        "events:ListTargetsByRule",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ListQueueTags",
     ),
-    Permission(
-        "ReadKeys",
-        "keys get generated ids, so they cannot be named; no data can be read with these actions",
-        ("kms:DescribeKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"),
-        # Also keys of other accounts, such as that of the log archive.
-        ("arn:{partition}:kms:*:*:key/*",),
+    BUCKETS.allow(
+        "s3:GetAccelerateConfiguration",
+        "s3:GetBucketAcl",
+        "s3:GetBucketCORS",
+        "s3:GetBucketLogging",
+        "s3:GetBucketObjectLockConfiguration",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketRequestPayment",
+        "s3:GetBucketTagging",
+        "s3:GetBucketVersioning",
+        "s3:GetBucketWebsite",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
     ),
-    Permission(
-        "ReadFunction",
-        "the function, without the right to call it",
-        (
-            *("lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConcurrency"),
-            *("lambda:GetFunctionEventInvokeConfig", "lambda:GetPolicy", "lambda:ListTags"),
-            "lambda:ListVersionsByFunction",
-        ),
-        _FUNCTION,
+    WITHOUT_RESOURCES.allow(
+        "config:DescribeConfigRules",
+        "config:DescribeConfigurationRecorderStatus",
+        "config:DescribeConfigurationRecorders",
+        "config:DescribeRemediationConfigurations",
+        "config:ListTagsForResource",
+        "ec2:DescribeRegions",
+        "iam:ListPolicies",
+        "kms:ListAliases",
+        "logs:DescribeLogGroups",
+        "ssm:DescribeParameters",
     ),
-    Permission(
-        "ReadLogGroups",
-        "the log groups and the times of their streams, but no log events",
-        ("logs:DescribeLogStreams", "logs:ListTagsForResource"),
-        _LOG_GROUPS,
-    ),
-    Permission(
-        "ReadDriftRepair",
-        "the rules, the queue and the alarm of drift repair",
-        (
-            *("cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource", "events:DescribeRule"),
-            *("events:ListTagsForResource", "events:ListTargetsByRule", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"),
-            "sqs:ListQueueTags",
-        ),
-        _DRIFT_REPAIR,
-    ),
-    Permission(
-        "ReadBuckets",
-        "the bucket of the session logs; the provider reads all of its configuration",
-        (
-            *("s3:GetAccelerateConfiguration", "s3:GetBucketAcl", "s3:GetBucketCORS", "s3:GetBucketLogging"),
-            *("s3:GetBucketObjectLockConfiguration", "s3:GetBucketOwnershipControls", "s3:GetBucketPolicy"),
-            *("s3:GetBucketPublicAccessBlock", "s3:GetBucketRequestPayment", "s3:GetBucketTagging"),
-            *("s3:GetBucketVersioning", "s3:GetBucketWebsite", "s3:GetEncryptionConfiguration"),
-            *("s3:GetLifecycleConfiguration", "s3:GetReplicationConfiguration", "s3:ListBucket"),
-        ),
-        _BUCKET,
-    ),
-    Permission(
-        "ListWhatKnowsNoResources",
-        "these actions know no resources",
-        (
-            *("config:DescribeConfigRules", "config:DescribeConfigurationRecorderStatus"),
-            *("config:DescribeConfigurationRecorders", "config:DescribeRemediationConfigurations"),
-            *("config:ListTagsForResource", "ec2:DescribeRegions", "iam:ListPolicies", "kms:ListAliases"),
-            "logs:DescribeLogGroups",
-            "ssm:DescribeParameters",
-        ),
-        _ALL,
-    ),
-    Permission(
-        "ReadGuardrails",
-        "the service control policy, in the management account only; its generated id is not known before",
-        (
-            *("organizations:DescribePolicy", "organizations:ListPolicies", "organizations:ListRoots"),
-            *("organizations:ListTagsForResource", "organizations:ListTargetsForPolicy"),
-        ),
-        _ALL,
-    ),
-    Permission(
-        "VerifyStoredSettings",
-        "verify: the settings of the last apply, from which drift is repaired",
-        ("ssm:GetParameters",),
-        ("arn:{partition}:ssm:*:{account}:parameter/session-manager/applied-preferences",),
-        verify_only=True,
-    ),
-    Permission(
-        "VerifyRoles",
-        "verify: the roles of managed nodes, of which it knows no names, and their permissions boundaries",
-        ("iam:GetInstanceProfile", "iam:GetRole"),
-        ("arn:{partition}:iam::{account}:instance-profile/*", "arn:{partition}:iam::{account}:role/*"),
-        verify_only=True,
-    ),
-    Permission(
-        "VerifyDefaultRole",
-        "verify: the role of Default Host Management",
-        ("ssm:GetServiceSetting",),
-        _DEFAULT_ROLE,
-        verify_only=True,
-    ),
-    Permission(
-        "VerifyConfigRule",
-        "verify: the text of the rule and its findings; AWS Config gives rules generated ids",
-        ("config:GetComplianceDetailsByConfigRule", "config:GetCustomRulePolicy"),
-        _CONFIG[:1],
-        verify_only=True,
-    ),
-    Permission(
-        "VerifyWhatKnowsNoResources",
-        "verify and doctor: recorder, remediation exceptions, trail, instances and their ways to AWS; these actions "
-        "know no resources",
-        (
-            *("cloudtrail:DescribeTrails", "cloudtrail:GetEventSelectors", "cloudtrail:GetTrailStatus"),
-            *("config:DescribeRemediationExceptions", "config:ListDiscoveredResources", "ec2:DescribeInstances"),
-            *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "ssm:DescribeInstanceInformation"),
-        ),
-        _ALL,
-        verify_only=True,
+    GUARDRAILS.allow(
+        "organizations:DescribePolicy",
+        "organizations:ListPolicies",
+        "organizations:ListRoots",
+        "organizations:ListTagsForResource",
+        "organizations:ListTargetsForPolicy",
     ),
 )
 
@@ -400,29 +332,4 @@ CHANGE: tuple[Permission, ...] = (
 )
 
 # What Terraform reads while it changes, too.
-DEPLOY: tuple[Permission, ...] = (*(one for one in READ if not one.verify_only), *CHANGE)
-
-
-def policy(permissions: Iterable[Permission], names: Names = Names()) -> dict[str, Any]:
-    """Return a policy document."""
-    fields = asdict(names)
-    return {"Version": "2012-10-17", "Statement": [_statement(one, fields) for one in permissions]}
-
-
-def _statement(permission: Permission, fields: Mapping[str, str]) -> dict[str, Any]:
-    statement: dict[str, Any] = {
-        "Sid": permission.sid,
-        "Effect": "Allow",
-        "Action": sorted(permission.actions),
-        "Resource": _named(permission.resources, fields),
-    }
-    if permission.condition:
-        statement["Condition"] = {
-            operator: {key: _named(values, fields) for key, values in keys.items()}
-            for operator, keys in permission.condition.items()
-        }
-    return statement
-
-
-def _named(texts: Sequence[str], fields: Mapping[str, str]) -> list[str]:
-    return [text.format_map(fields) for text in texts]
+DEPLOY: tuple[Permission, ...] = (*TERRAFORM_READ, *CHANGE)

@@ -1,7 +1,7 @@
 """Create the bucket of the Terraform states, and write the policies of the roles that use it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,8 @@ import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, partitions, translated_errors
 from session_manager_fleet.terraform.caller_policies import States, caller_policies
-from session_manager_fleet.terraform.permissions import DEPLOY, READ, policy
+from session_manager_fleet.terraform.permissions import DEPLOY
+from session_manager_fleet.terraform.policies import Permission, policy
 
 if TYPE_CHECKING:  # the stubs are for developers only
     from mypy_boto3_s3 import S3Client
@@ -112,17 +113,20 @@ class StateBucket:
             }
         )
 
-    def role_policies(self, organization_id: str, role_name: str, key_prefix: str) -> Mapping[str, dict[str, Any]]:
+    def role_policies(
+        self, organization_id: str, role_name: str, key_prefix: str, read: Iterable[Permission]
+    ) -> Mapping[str, dict[str, Any]]:
         """Return the least-privilege policies of all roles: of the callers, and of those in the accounts.
 
         Args:
             organization_id: Only roles in accounts of this organization may be assumed.
             role_name: The deployment role, which also reads.
             key_prefix: Prefix of all objects of this project in the bucket.
+            read: What the read role may do.
         """
         arn = f"arn:{partitions()[self.region]}:iam::*:role/{role_name}"
         states = States(self.arn, key_prefix, organization_id, arn, arn)
-        return {**caller_policies(states), "read-role": policy(READ), "deployment-role": policy(DEPLOY)}
+        return {**caller_policies(states), "read-role": policy(read), "deployment-role": policy(DEPLOY)}
 
 
 def _policy(*statements: Mapping[str, Any]) -> dict[str, Any]:

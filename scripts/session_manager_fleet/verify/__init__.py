@@ -4,9 +4,18 @@ from session_manager_fleet.verify.account_prerequisites import (
     AccountCheck as AccountCheck,
     check_accounts as check_accounts,
 )
+from session_manager_fleet.verify.catalog import (
+    CHECKS as CHECKS,
+    PROMISES as PROMISES,
+    READ as READ,
+    VERIFY as VERIFY,
+    Promise as Promise,
+)
 from session_manager_fleet.verify.logs import age_text as age_text
 from session_manager_fleet.verify.model import (
     Check as Check,
+    CheckInfo as CheckInfo,
+    Severity as Severity,
     TargetVerification as TargetVerification,
     Verdict as Verdict,
     exit_code as exit_code,

@@ -11,11 +11,25 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.guardrails import enable_command, is_enabled
 from session_manager_fleet.verify.model import Check, Verdict, finding, ok
 from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import check_recorder
 
+# What `doctor` reads, beside the recorder.
+PREREQUISITES = (
+    permissions.WITHOUT_RESOURCES.allow(
+        "cloudtrail:DescribeTrails",
+        "cloudtrail:GetEventSelectors",
+        "cloudtrail:GetTrailStatus",
+        "config:DescribeConfigurationRecorderStatus",
+        "config:DescribeConfigurationRecorders",
+        "config:ListDiscoveredResources",
+        "ec2:DescribeRegions",
+    ),
+    permissions.GUARDRAILS.allow("organizations:ListRoots"),
+)
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
 _SOURCE = "ssm.amazonaws.com"
@@ -81,7 +95,7 @@ def _target(inventory: Inventory, target: Target, reader: Reader) -> Iterator[Ch
             "config:ListDiscoveredResources"
         )
         may_lack = values.config_rule.without_recorder == "skip"
-        yield _checked("recorder", needs, lambda: check_recorder(reader.session, region, may_lack=may_lack))
+        yield _checked("recorder", needs, lambda: check_recorder(reader, region, may_lack=may_lack))
     if values.preferences.enabled and values.preferences.drift_repair.enabled:
         needs = "cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus, cloudtrail:GetEventSelectors"
         yield _checked("trail", needs, lambda: _trail(reader, region))

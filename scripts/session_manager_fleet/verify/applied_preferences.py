@@ -3,7 +3,10 @@
 from session_manager_fleet.preferences import STORED_PARAMETER, expected_preferences, stored_differences
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.model import WRITE_AGAIN, Check, Problem, finding, findings, ok
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.keys import shared_session_key
+from session_manager_fleet.verify.model import WRITE_AGAIN, Check, CheckInfo, Problem, Severity, finding, findings, ok
 from session_manager_fleet.verify.reading import Reader
 
 _NAME = "applied_preferences"
@@ -36,3 +39,30 @@ def applied_preferences(reader: Reader, target: Target, values: TargetSettings, 
     if problems:
         return findings(_NAME, "What the last apply stored is not as configured", problems)
     return ok(_NAME, "The stored settings match the configuration.")
+
+
+class AppliedPreferences(TargetCheck):
+    """Check what an apply stored."""
+
+    info = CheckInfo(
+        id="applied_preferences",
+        severity=Severity.HIGH,
+        what="the parameter `/session-manager/applied-preferences`, to which drift is repaired, equals the settings "
+        "(of shell profiles the digests are compared), and `names.data_key_parameter` holds the id of the key that the "
+        "alias stands for",
+        why="Drift is repaired to what is stored there: other settings would be brought back again and again.",
+        fix="Plan and apply the target.",
+        evidence="both parameters",
+        where="every target",
+        permissions=(
+            permissions.PARAMETER.allow("ssm:GetParameters"),
+            permissions.STORED_SETTINGS.allow("ssm:GetParameters"),
+            permissions.KEYS.allow("kms:DescribeKey"),
+        ),
+        controls=("NIST 800-53 CM-2", "NIST 800-53 SI-7"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Compare what is stored with the settings."""
+        arn = shared_session_key(place)[1]
+        return applied_preferences(place.reader, place.target, place.values, arn)

@@ -7,8 +7,10 @@ from botocore.exceptions import ClientError
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import S3Logging
 from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import Key, find_key
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
 
@@ -88,3 +90,30 @@ def judge_encryption(default: dict[str, Any], s3: S3Logging, key_arn: str | None
     if key != key_arn and (key_arn is not None or key.split(":")[4] != account):
         return f"encrypts with {key}, expected {key_arn or f'a key of account {account}'}"
     return ""
+
+
+class Bucket(TargetCheck):
+    """Check the bucket of session logs."""
+
+    info = CheckInfo(
+        id="bucket",
+        severity=Severity.HIGH,
+        what="default encryption as an instance of the account sees it: the configured key by its full ARN (for the "
+        "log archive the key of its alias), and that key is enabled. The agent takes DSSE for no encryption, and "
+        "refuses sessions if `s3.encryption_enabled` requires one, and resolves an alias in the instance's account",
+        why="With another default encryption the agent refuses sessions, or logs lie under a key that others may use.",
+        fix="Set the default encryption to aws:kms with the full ARN of the key; apply the log archive; enable the "
+        "key.",
+        evidence="default encryption of the bucket, and the state of its key",
+        where="targets that log to S3; a key of a third account is not checked",
+        permissions=(
+            permissions.BUCKETS.allow("s3:GetEncryptionConfiguration"),
+            permissions.KEYS.allow("kms:DescribeKey"),
+        ),
+        controls=("Security Hub S3.17", "NIST 800-53 SC-28", "NIST 800-53 AU-9"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge the bucket that the settings name."""
+        key = place.archive.key if place.archive else None
+        return bucket_of_target(place.reader, place.target, place.values.preferences.s3, key)

@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import LogArchive
-from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.terraform import ROOT_MODULE, permissions
 from session_manager_fleet.verify.archive import Archive
 from session_manager_fleet.verify.bucket import missing_bucket
-from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
 _TEMPLATE = ROOT_MODULE.modules / "log_archive" / "bucket_policy.json.tftpl"
@@ -152,3 +153,29 @@ def _text(value: object) -> str:
 
 def _many(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+class BucketPolicy(TargetCheck):
+    """Check the policy of the log archive's bucket."""
+
+    info = CheckInfo(
+        id="bucket_policy",
+        severity=Severity.CRITICAL,
+        what="the bucket policy has the same effect as the one that [log_archive](../modules/log_archive) creates: who "
+        "writes where, who reads, and what is denied. Every missing statement is named",
+        why="The policy lets every account write its own logs only, lets only the auditors read, and forbids deletion.",
+        fix="Apply the target of the log archive; for a bucket of your own, merge bucket_policy_statements_json.",
+        evidence="the policy of the bucket",
+        where="targets that log to the log archive",
+        permissions=(permissions.BUCKETS.allow("s3:GetBucketPolicy"),),
+        controls=("Security Hub S3.5", "CIS AWS Foundations 3.0.0 2.1.1", "NIST 800-53 AU-9", "NIST 800-53 AC-6"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge targets that log to the log archive."""
+        return super().applies(place) and place.archive is not None
+
+    def run(self, place: Place) -> Check:
+        """Return the judgement of the bucket, which is read once for all targets."""
+        assert place.archive is not None  # noqa: S101 - see `applies`
+        return place.archive.policy

@@ -5,14 +5,18 @@ Terraform cannot read the text of a rule: DescribeConfigRules leaves it out, and
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
+from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.terraform import ROOT_MODULE
+from session_manager_fleet.terraform import ROOT_MODULE, permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.instance_policy import policy_arn
-from session_manager_fleet.verify.model import Check, finding, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, Verdict, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.verify.recorder import shared_recorder
 
 _ROLE: Final = "AWS::IAM::Role"
 # The file holds a whole rule; these literals of it make way for those of an account, as in modules/config_rule/main.tf.
@@ -142,3 +146,46 @@ def _names(reader: Reader, region: str, ids: Sequence[str]) -> dict[str, str]:
 def _listed(names: Sequence[str], count: int) -> str:
     rest = count - len(names)
     return ", ".join(names) + (f" and {rest} more" if rest else "")
+
+
+class ConfigRule(TargetCheck):
+    """Check the Config rule for instance roles and its remediation."""
+
+    info = CheckInfo(
+        id="config_rule",
+        severity=Severity.MEDIUM,
+        what="the rule exists, its Guard text is that of this version and these settings, its remediation runs the "
+        "Automation document and is automatic as configured, and the document exists. Up to 20 roles that AWS Config "
+        "found without the policy are named, and remediation exceptions with their reason. The content of the "
+        "document, its role and the rates of remediation are not compared: a plan shows them. No plan shows the text "
+        "of the rule, because AWS does not return it to the provider, which takes it from the state ([config_rule.go]"
+        "(https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/configservice/config_rule.go))",
+        why="The rule finds roles of instances that lack the policy, and its remediation attaches it.",
+        fix="Plan and apply the home region; delete the rule before where its text differs; remediate the named roles.",
+        evidence="rule, its text, remediation, its exceptions, and what AWS Config found",
+        where="home region, unless the rule is left out without a recorder",
+        permissions=(
+            permissions.CONFIG_RULE.allow("config:GetComplianceDetailsByConfigRule", "config:GetCustomRulePolicy"),
+            permissions.WITHOUT_RESOURCES.allow(
+                "config:DescribeConfigRules",
+                "config:DescribeConfigurationRecorderStatus",
+                "config:DescribeConfigurationRecorders",
+                "config:DescribeRemediationConfigurations",
+                "config:DescribeRemediationExceptions",
+                "config:ListDiscoveredResources",
+            ),
+            permissions.DOCUMENTS.allow("ssm:DescribeDocument"),
+        ),
+        controls=("NIST 800-53 CM-6", "NIST 800-53 SI-2"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge home regions with the Config rule."""
+        return place.target.is_home and place.values.config_rule.enabled
+
+    def run(self, place: Place) -> Check:
+        """Judge the rule, unless a missing recorder leaves it out."""
+        with suppress(AccessError):
+            if shared_recorder(place).verdict is Verdict.NOT_NEEDED:
+                return not_needed("config_rule", "The Config rule is left out without a recorder.")
+        return config_rule(place.reader, place.target, place.values)

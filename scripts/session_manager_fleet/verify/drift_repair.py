@@ -9,8 +9,9 @@ from typing import Any
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.terraform import ROOT_MODULE
-from session_manager_fleet.verify.model import Check, Problem, findings, not_needed, ok
+from session_manager_fleet.terraform import ROOT_MODULE, permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Problem, Severity, findings, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 _NAME = "drift_repair"
@@ -200,3 +201,35 @@ def _counts_failures(alarm: Mapping[str, Any], queue: str) -> bool:
         and alarm.get("ComparisonOperator") == "GreaterThanThreshold"
         and alarm.get("Threshold") == 0
     )
+
+
+class DriftRepair(TargetCheck):
+    """Check that drift repair is alive."""
+
+    info = CheckInfo(
+        id="drift_repair",
+        severity=Severity.HIGH,
+        what="the function exists, is active, has the package of this version and its concurrency; both rules exist, "
+        "are enabled, have the configured pattern or schedule, call the function with the right event, and may do so; "
+        "failures go to the queue, which is empty; the alarm watches it, is not in ALARM, and notifies "
+        "`drift_repair.notify_topic_arn` if that is set",
+        why="Without it a change of the document outside Terraform stays, and nothing says so.",
+        fix="Plan and apply the target; read, correct and delete the messages that wait in the queue of failures.",
+        evidence="function, its policy and destination, rules and their targets, queue and alarm",
+        where="every target, unless `drift_repair.enabled` is false",
+        permissions=(
+            permissions.FUNCTION.allow("lambda:GetFunction", "lambda:GetFunctionEventInvokeConfig", "lambda:GetPolicy"),
+            permissions.DRIFT_REPAIR.allow(
+                "cloudwatch:DescribeAlarms",
+                "events:DescribeRule",
+                "events:ListTargetsByRule",
+                "sqs:GetQueueAttributes",
+                "sqs:GetQueueUrl",
+            ),
+        ),
+        controls=("Security Hub CloudWatch.15", "Security Hub CloudWatch.17", "NIST 800-53 SI-7", "NIST 800-53 CM-3"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge function, rules, queue and alarm."""
+        return drift_repair(place.reader, place.target, place.values)

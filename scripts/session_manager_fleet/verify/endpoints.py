@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from session_manager_fleet.settings import Preferences
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 # A filter of EC2 takes 200 values.
@@ -164,3 +166,41 @@ def missing_services(
         if used <= set(endpoint.get("RouteTableIds", [])) if gateway else endpoint.get("PrivateDnsEnabled"):
             served.add(service)
     return [service for service in needed if service not in served]
+
+
+class Endpoints(TargetCheck):
+    """Check that managed instances can reach the services that sessions use."""
+
+    info = CheckInfo(
+        id="endpoints",
+        severity=Severity.HIGH,
+        what="managed instances without a route to the internet have VPC endpoints for `ssm` and `ssmmessages`, and "
+        "for `kms` (session key), `s3` and `logs` if used; a missing one for `ec2` is mentioned only, because sessions "
+        "do not use it. An internet gateway counts for instances with a public address, an interface endpoint with "
+        "private DNS, the S3 gateway endpoint if it is in the route table of the instance; both serve only buckets of "
+        "their own region",
+        why="Where an instance cannot reach a service, its sessions do not start, or end without a log.",
+        fix="Create the endpoints with modules/vpc_endpoints.",
+        evidence="managed instances, their route tables, and the endpoints of their VPCs",
+        where="every target",
+        permissions=(
+            permissions.WITHOUT_RESOURCES.allow(
+                "ec2:DescribeInstances",
+                "ec2:DescribeRouteTables",
+                "ec2:DescribeVpcEndpoints",
+                "ssm:DescribeInstanceInformation",
+            ),
+        ),
+        controls=("Security Hub EC2.57", "NIST 800-53 SC-7"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge the ways of managed instances to the services."""
+        region, archive = place.region, place.archive
+        needed = needed_services(
+            place.values.preferences,
+            region,
+            logs_to_cloudwatch=bool(place.log_group),
+            bucket_region=archive.region if archive else region,
+        )
+        return endpoints(place.reader, region, managed_instances(place.reader, region), needed)

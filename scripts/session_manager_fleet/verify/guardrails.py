@@ -10,7 +10,9 @@ from typing import Any
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 _SCP = "SERVICE_CONTROL_POLICY"
@@ -122,3 +124,36 @@ def judge_statements(found: object, expected: Mapping[str, set[str]]) -> Iterato
 
 def _many(value: Any) -> Sequence[Any]:  # noqa: ANN401 - JSON: one or a list
     return value if isinstance(value, list) else [value]
+
+
+class Guardrails(TargetCheck):
+    """Check the service control policy."""
+
+    info = CheckInfo(
+        id="guardrails",
+        severity=Severity.CRITICAL,
+        what="service control policies are enabled, the policy exists and is attached to all of `attach_to`, has every "
+        "statement that `deny` asks for, and exempts exactly the configured roles in each. The actions, resources and "
+        "other conditions of the statements are not compared: a plan shows them",
+        why="Without it, administrators of accounts can change the preferences, or start sessions that are not logged.",
+        fix="Plan and apply the home region of the management account.",
+        evidence="the root, the policy, its text and its targets",
+        where="home region of the management account, with `guardrails`",
+        permissions=(
+            permissions.GUARDRAILS.allow(
+                "organizations:DescribePolicy",
+                "organizations:ListPolicies",
+                "organizations:ListRoots",
+                "organizations:ListTargetsForPolicy",
+            ),
+        ),
+        controls=("NIST 800-53 AC-3", "NIST 800-53 AC-6", "NIST 800-53 CM-5"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge the target that hosts the policy."""
+        return "guardrails" in place.hosted
+
+    def run(self, place: Place) -> Check:
+        """Judge the policy."""
+        return guardrails(place.reader, place.target, place.values, place.hosted["guardrails"])

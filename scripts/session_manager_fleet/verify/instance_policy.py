@@ -7,7 +7,9 @@ from typing import Any
 from session_manager_fleet.aws import partitions
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 
@@ -59,3 +61,27 @@ def _allowed(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _many(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
+
+
+class InstancePolicy(TargetCheck):
+    """Check the managed policy of instance roles."""
+
+    info = CheckInfo(
+        id="instance_policy",
+        severity=Severity.HIGH,
+        what="the policy exists and contains the configured log group and bucket",
+        why="Without it instances can neither use the session key nor write logs.",
+        fix="Plan and apply the home region.",
+        evidence="the default version of the policy",
+        where="home region",
+        permissions=(permissions.INSTANCE_POLICY.allow("iam:GetPolicy", "iam:GetPolicyVersion"),),
+        controls=("NIST 800-53 AC-6", "NIST 800-53 AU-12"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge home regions."""
+        return place.target.is_home
+
+    def run(self, place: Place) -> Check:
+        """Judge the policy."""
+        return instance_policy(place.reader, place.target, place.values, place.log_group)

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import Key, find_key
 from session_manager_fleet.verify.log_group import find_group
-from session_manager_fleet.verify.model import Check, Problem, findings, not_needed, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Problem, Severity, findings, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 _NAME = "keys"
@@ -46,3 +48,27 @@ def _aim(reader: Reader, region: str, alias: str, key: Key, group: str) -> Itera
     used = (find_group(reader, region, group) or {}).get("kmsKeyId")
     if used and used != key.arn:
         yield Problem(f"{alias} is the key {key.arn}, but the log group {group} has the key {used}")
+
+
+class Keys(TargetCheck):
+    """Check the keys that an apply creates."""
+
+    info = CheckInfo(
+        id="keys",
+        severity=Severity.MEDIUM,
+        what="the created keys of session data and of the log group have their aliases, are enabled and rotated, and "
+        "the log group has the key of the alias",
+        why="The instance policy names keys by their aliases: with another one, sessions and logs are refused.",
+        fix="Plan and apply the target; enable the key in KMS.",
+        evidence="aliases, states and rotation of the keys, and the key of the log group",
+        where="every target; given and adopted keys are not judged",
+        permissions=(
+            permissions.KEYS.allow("kms:DescribeKey", "kms:GetKeyRotationStatus"),
+            permissions.WITHOUT_RESOURCES.allow("logs:DescribeLogGroups"),
+        ),
+        controls=("Security Hub KMS.3", "Security Hub KMS.4", "CIS AWS Foundations 3.0.0 3.6", "NIST 800-53 SC-12"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge the created keys."""
+        return key_protection(place.reader, place.region, place.values, place.log_group)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 
@@ -36,3 +38,29 @@ def session_key(reader: Reader, region: str, values: TargetSettings) -> tuple[Ch
         message = f"The session key {key_id} is {key.state}: no session can start."
         return finding("session_key", message, rescue(key.arn, key.state)), key.arn
     return ok("session_key", f"{key_id} is enabled."), key.arn
+
+
+class SessionKey(TargetCheck):
+    """Check the key that encrypts session data."""
+
+    info = CheckInfo(
+        id="session_key",
+        severity=Severity.CRITICAL,
+        what="the key for session data exists and is enabled",
+        why="The document names this key: while it is disabled or gone, no session can start in the target.",
+        fix="Enable the key or cancel its deletion in KMS; plan and apply where the alias is gone.",
+        evidence="the key behind the alias or ARN, and its state",
+        where="every target",
+        permissions=(permissions.KEYS.allow("kms:DescribeKey"),),
+        controls=("Security Hub KMS.3", "NIST 800-53 SC-12", "NIST 800-53 SC-13"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge whether the key can be used."""
+        return shared_session_key(place)[0]
+
+
+def shared_session_key(place: Place) -> tuple[Check, str | None]:
+    """Return the judgement of the session key and its ARN, which several checks read once."""
+    region, values = place.region, place.values
+    return place.reader.once(("session key", region), lambda: session_key(place.reader, region, values))

@@ -5,8 +5,10 @@ from typing import Any
 
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import find_key
-from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, finding, not_needed, ok
+from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 
@@ -68,3 +70,26 @@ def judge_retention(days: int | None, expected: int) -> str:
 
 def _days(days: int) -> str:
     return f"{days} days" if days else '"never expire"'
+
+
+class LogGroup(TargetCheck):
+    """Check the log group of session logs."""
+
+    info = CheckInfo(
+        id="log_group",
+        severity=Severity.HIGH,
+        what="it exists, has a key if the encryption flag is on, and has the configured retention",
+        why="Without the group or its key sessions are refused or go unlogged; a shorter retention deletes evidence.",
+        fix="Plan and apply the target; enable the key of the group in KMS.",
+        evidence="the group, its key and its retention",
+        where="every target",
+        permissions=(
+            permissions.WITHOUT_RESOURCES.allow("logs:DescribeLogGroups"),
+            permissions.KEYS.allow("kms:DescribeKey"),
+        ),
+        controls=("Security Hub CloudWatch.16", "NIST 800-53 AU-11", "NIST 800-53 SC-28"),
+    )
+
+    def run(self, place: Place) -> Check:
+        """Judge the group that the settings name."""
+        return log_group(place.reader, place.region, place.values, place.log_group)

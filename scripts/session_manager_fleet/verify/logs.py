@@ -6,7 +6,7 @@ also when nothing could be written (amazon-ssm-agent, agent/session/shell/shell.
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,9 +14,12 @@ from botocore.exceptions import ClientError
 from session_manager_fleet.accounts import Account
 from session_manager_fleet.preferences import expected_preferences
 from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.archive import archive_account, archive_of
 from session_manager_fleet.verify.bucket import missing_bucket
-from session_manager_fleet.verify.model import Check, NewestLog, Verdict, finding, not_needed
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.endpoints import managed_instances
+from session_manager_fleet.verify.model import Check, CheckInfo, NewestLog, Severity, Verdict, finding, not_needed
 from session_manager_fleet.verify.reading import Reader, error_code
 
 # S3 lists by key, not by time. Listing stops here, and the message says so.
@@ -180,3 +183,45 @@ def age_text(seconds: int) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} seconds"
+
+
+class Logs(TargetCheck):
+    """Check that session logs arrive."""
+
+    info = CheckInfo(
+        id="logs",
+        severity=Severity.HIGH,
+        what="the newest log object under the prefix of the account and region, or without S3 the newest stream of the "
+        "log group, and its age: in the table, and in JSON as `newest_log` with `key` and `age_seconds`. CloudWatch "
+        "Logs may tell the time of the newest event [an hour "
+        "late](https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogStream.html). The session "
+        "history is no proof: the agent reports success and names the destination also when nothing could be written "
+        "(`agent/session/shell/shell.go`)",
+        why="A configured destination proves nothing: only a log that arrived shows that sessions are logged.",
+        fix="Start and end a session while verify waits (--watch); check the role of the instance and the agent's log.",
+        evidence="the newest log object or log stream",
+        where="targets that log to S3 or CloudWatch Logs",
+        permissions=(
+            permissions.BUCKETS.allow("s3:ListBucket"),
+            permissions.LOG_GROUPS.allow("logs:DescribeLogStreams"),
+            permissions.WITHOUT_RESOURCES.allow("ssm:DescribeInstanceInformation"),
+        ),
+        controls=("NIST 800-53 AU-6", "NIST 800-53 AU-12"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge targets that log."""
+        return super().applies(place) and (place.values.preferences.s3.enabled or bool(place.log_group))
+
+    def run(self, place: Place) -> Check:
+        """Judge the newest log."""
+        instances = len(managed_instances(place.reader, place.region))
+        if not place.values.preferences.s3.enabled:
+            return streams(place.reader, place.region, place.log_group, instances, place.max_log_age)
+        location = log_location(place.inventory, place.target)
+        if location.account is place.target.account:
+            return logs(place.reader, location, instances, place.max_log_age)
+        other = Reader(place.inventory.session(location.account, location.region))
+        with other.evidence() as calls:
+            check = logs(other, location, instances, place.max_log_age)
+        return replace(check, evidence=tuple(calls))

@@ -1,12 +1,13 @@
 """Results of a verification."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import Permission
 
 PLAN_AND_APPLY = "Plan and apply this target."
 # Terraform does not see what the function writes: it invokes it for a new input only.
@@ -22,6 +23,52 @@ class Verdict(StrEnum):
     FINDING = "finding"
     NOT_CHECKED = "not_checked"
     NOT_NEEDED = "not_needed"
+
+
+class Severity(StrEnum):
+    """How much a finding matters, in the words of AWS Security Hub, the worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order: 0 for the worst."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class CheckInfo:
+    """Facts of a check that are declared: documentation and permissions are generated from them.
+
+    Attributes:
+        id: Its id, which is the name in its results.
+        severity: Severity of its findings, unless a finding has its own.
+        what: What it checks.
+        why: Why that matters: what a finding means for sessions.
+        fix: How findings are corrected; each finding says the command.
+        evidence: What it reads as evidence; each result says the calls.
+        where: The targets that it judges.
+        permissions: What the read role needs for it.
+        controls: Controls of standards that it answers for, such as `Security Hub SSM.7`; empty if none has one.
+    """
+
+    id: str
+    severity: Severity
+    what: str
+    why: str
+    fix: str
+    evidence: str
+    where: str
+    permissions: tuple[Permission, ...]
+    controls: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The IAM actions that the check needs."""
+        return tuple(sorted({action for permission in self.permissions for action in permission.actions}))
 
 
 @dataclass(frozen=True)
@@ -42,15 +89,15 @@ class Check:
     """Result of one check.
 
     Attributes:
-        name: `preferences`, `session_key`, `log_group`, `bucket`, `bucket_policy`, `endpoints`, `logs`, `roles`,
-            `instance_policy`, `recorder`, `config_rule`, `guardrails`, `drift_repair`, `applied_preferences`,
-            `public_sharing`, `keys`.
+        name: Id of the check, as in `CheckInfo`.
         verdict: Its outcome.
         message: The observed state, in one sentence.
         fix: How to correct a finding; empty for other verdicts.
         newest_log: For the check `logs`, if there is a log.
         command: Words of the command that corrects a finding, without the program; the target is added unless they name
             one. PLAN_AND_APPLY needs none.
+        severity: Severity of a finding, or of a check that could not run; None for other verdicts.
+        evidence: The calls whose answers were judged, such as `ssm:GetDocument Name=… (eu-west-1)`.
     """
 
     name: str
@@ -59,6 +106,8 @@ class Check:
     fix: str = ""
     newest_log: NewestLog | None = None
     command: tuple[str, ...] = ()
+    severity: Severity | None = None
+    evidence: tuple[str, ...] = ()
 
     def command_in(self, target: Target) -> tuple[str, ...]:
         """Return the words of the command that corrects a finding of a target; none if no command does."""
@@ -85,19 +134,26 @@ def not_needed(name: str, message: str) -> Check:
 
 @dataclass(frozen=True)
 class Problem:
-    """One of several problems that a check found, and its correction."""
+    """One of several problems that a check found, its correction, and its severity if it is not that of the check."""
 
     text: str
     fix: str = PLAN_AND_APPLY
+    severity: Severity | None = None
 
 
 def findings(name: str, what: str, problems: Sequence[Problem]) -> Check:
-    """Return one check for all problems of `what`, with their corrections, a line each, in the order to do them."""
+    """Return one check for all problems of `what`, with their corrections, a line each, in the order to do them.
+
+    Its severity is that of the check, unless every problem has its own: then it is the worst of these.
+    """
     fixes = list(dict.fromkeys(problem.fix for problem in problems))
     by_apply = PLAN_AND_APPLY in fixes
     ordered = [PLAN_AND_APPLY] * by_apply + [fix for fix in fixes if fix != PLAN_AND_APPLY]
     text = "; ".join(problem.text for problem in problems)
-    return finding(name, f"{what}: {text}.", "\n".join(ordered), ("apply",) if by_apply else ())
+    own = [problem.severity for problem in problems if problem.severity]
+    severity = min(own, key=lambda one: one.rank) if len(own) == len(problems) else None
+    check = finding(name, f"{what}: {text}.", "\n".join(ordered), ("apply",) if by_apply else ())
+    return replace(check, severity=severity)
 
 
 @dataclass(frozen=True)

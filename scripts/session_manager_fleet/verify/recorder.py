@@ -6,10 +6,11 @@ Terraform cannot check it: hashicorp/aws has no data source for recorders.
 from collections.abc import Mapping
 from typing import Any, Final
 
-import boto3
-
-from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.aws import translated_errors
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
+from session_manager_fleet.verify.reading import Reader
 
 _ROLE_TYPE: Final = "AWS::IAM::Role"
 
@@ -39,25 +40,25 @@ def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_record
     return ok("recorder", "AWS Config records IAM roles.")
 
 
-def check_recorder(session: boto3.Session, region: str, *, may_lack: bool = False) -> Check:
+def check_recorder(reader: Reader, region: str, *, may_lack: bool = False) -> Check:
     """Check that AWS Config records IAM roles in the home region, in which the Config rule evaluates them.
 
     Args:
-        session: Session in the account.
+        reader: In the account.
         region: The home region.
         may_lack: Whether the rule is left out without a recorder, as config_rule.without_recorder can say.
 
     Raises:
         AccessError: AWS denies the calls.
     """
-    client = session.client("config", region_name=region, config=CLIENT_CONFIG)
     with translated_errors(f"read the configuration recorder in {region}"):
         # Without a name, these calls return the customer managed recorder, at most one per region.
-        recorders = client.describe_configuration_recorders()["ConfigurationRecorders"]
-        statuses = client.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
-        roles = []
+        recorders = reader.call("config", region, "describe_configuration_recorders")["ConfigurationRecorders"]
+        answer = reader.call("config", region, "describe_configuration_recorder_status")
+        statuses, roles = answer["ConfigurationRecordersStatus"], []
         if recorders:
-            roles = client.list_discovered_resources(resourceType=_ROLE_TYPE, limit=1)["resourceIdentifiers"]
+            found = reader.call("config", region, "list_discovered_resources", resourceType=_ROLE_TYPE, limit=1)
+            roles = found["resourceIdentifiers"]
     if may_lack and not recorders:
         return not_needed("recorder", f"AWS Config has no recorder in {region}: the Config rule is left out.")
     return judge_recorder(
@@ -87,3 +88,41 @@ def _frequency(mode: Mapping[str, Any]) -> str:
         if _ROLE_TYPE in override["resourceTypes"]:
             return str(override["recordingFrequency"])
     return str(mode.get("recordingFrequency", "CONTINUOUS"))
+
+
+class Recorder(TargetCheck):
+    """Check that AWS Config records IAM roles."""
+
+    info = CheckInfo(
+        id="recorder",
+        severity=Severity.MEDIUM,
+        what="AWS Config records IAM roles; without it the Config rule evaluates nothing",
+        why="The Config rule reads recorded roles: without them a role that lacks the policy is never found.",
+        fix="Set up a recorder that records AWS::IAM::Role, or start it.",
+        evidence="the recorder, its status, and one recorded role",
+        where="home region",
+        permissions=(
+            permissions.WITHOUT_RESOURCES.allow(
+                "config:DescribeConfigurationRecorderStatus",
+                "config:DescribeConfigurationRecorders",
+                "config:ListDiscoveredResources",
+            ),
+        ),
+        controls=("Security Hub Config.1", "CIS AWS Foundations 3.0.0 3.3", "NIST 800-53 CM-8"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge home regions with the Config rule."""
+        return place.target.is_home and place.values.config_rule.enabled
+
+    def run(self, place: Place) -> Check:
+        """Judge the recorder."""
+        return shared_recorder(place)
+
+
+def shared_recorder(place: Place) -> Check:
+    """Return the judgement of the recorder, which two checks need once."""
+    may_lack = place.values.config_rule.without_recorder == "skip"
+    return place.reader.once(
+        ("recorder", place.region), lambda: check_recorder(place.reader, place.region, may_lack=may_lack)
+    )

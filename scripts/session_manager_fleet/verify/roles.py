@@ -9,9 +9,11 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import permissions
+from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.endpoints import described, managed_nodes
 from session_manager_fleet.verify.instance_policy import policy_arn
-from session_manager_fleet.verify.model import Check, finding, not_needed, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code, setting_arn
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html
@@ -180,3 +182,36 @@ def _with_nodes(names: Sequence[str], nodes: Mapping[str, Sequence[str]]) -> str
 def _name(path: str) -> str:
     """Return the name of a role or profile, without a path or ARN in front."""
     return path.rpartition("/")[2]
+
+
+class Roles(TargetCheck):
+    """Check the roles of managed nodes."""
+
+    info = CheckInfo(
+        id="roles",
+        severity=Severity.HIGH,
+        what="every role of a managed node has the instance policy: of EC2 instances (by their instance profile), of "
+        "hybrid nodes, and of [Default Host Management](https://docs.aws.amazon.com/systems-manager/latest/userguide/"
+        "fleet-manager-default-host-management-configuration.html) where the region has it on. Without the policy a "
+        "node can neither use the session key nor log. Roles that `config_rule` excludes are named, and so are "
+        "permissions boundaries, whose text is not judged",
+        why="On a node whose role lacks the policy no session starts with a session key, and none is logged.",
+        fix="Attach the policy to the roles.",
+        evidence="managed nodes, their roles, and the roles that the policy is attached to",
+        where="every target",
+        permissions=(
+            permissions.WITHOUT_RESOURCES.allow("ec2:DescribeInstances", "ssm:DescribeInstanceInformation"),
+            permissions.INSTANCE_POLICY.allow("iam:ListEntitiesForPolicy"),
+            permissions.NODE_ROLES.allow("iam:GetInstanceProfile", "iam:GetRole"),
+            permissions.DEFAULT_ROLE.allow("ssm:GetServiceSetting"),
+        ),
+        controls=("NIST 800-53 AC-6", "NIST 800-53 AU-12"),
+    )
+
+    def applies(self, _: Place) -> bool:
+        """Judge every target."""
+        return True
+
+    def run(self, place: Place) -> Check:
+        """Judge the roles of all managed nodes."""
+        return roles(place.reader, place.target, place.values)

@@ -14,7 +14,7 @@ from session_manager_fleet.aws import new_session
 from session_manager_fleet.changes.placeholders import UNKNOWN
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences import preview
-from session_manager_fleet.preferences.compare import VerificationError, verify_preferences
+from session_manager_fleet.preferences.compare import VerificationError, document_client, verify_preferences
 from session_manager_fleet.preferences.preview import (
     planned_preferences,
     preview_adoption,
@@ -72,7 +72,7 @@ def text(**changes: object) -> str:
 def test_what_was_applied_is_there(session: boto3.Session) -> None:
     write(session, text())
 
-    verify_preferences(session, REGION, WANTED)
+    verify_preferences(document_client(session, REGION), REGION, WANTED)
 
 
 def test_the_same_meaning_in_another_form_is_there(session: boto3.Session) -> None:
@@ -81,7 +81,7 @@ def test_the_same_meaning_in_another_form_is_there(session: boto3.Session) -> No
     del document["inputs"]["s3KeyPrefix"]
     write(session, json.dumps(document))
 
-    verify_preferences(session, REGION, WANTED)
+    verify_preferences(document_client(session, REGION), REGION, WANTED)
 
 
 def test_a_flag_that_only_the_agent_reads_is_reported(session: boto3.Session) -> None:
@@ -90,7 +90,7 @@ def test_a_flag_that_only_the_agent_reads_is_reported(session: boto3.Session) ->
     write(session, json.dumps(document))
 
     with pytest.raises(VerificationError) as caught:
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
     assert caught.value.diagnostics == ('inputs.cloudWatchEncryptionEnabled ("true" to true)',)
 
@@ -99,7 +99,7 @@ def test_changed_contents_are_reported(session: boto3.Session) -> None:
     write(session, text(idleSessionTimeout=60, maxSessionDuration=None, shellProfile={"linux": "secret-canary"}))
 
     with pytest.raises(VerificationError) as caught:
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
     assert str(caught.value) == f"The document {DOCUMENT} in {REGION} is not what the settings want."
     assert set(caught.value.diagnostics) == {
@@ -117,7 +117,7 @@ def test_a_moved_default_version_is_reported(session: boto3.Session) -> None:
     wanted = {**WANTED, "preferences": {**PREFERENCES, "idleSessionTimeout": 10}}
 
     with pytest.raises(VerificationError) as caught:
-        verify_preferences(session, REGION, wanted)
+        verify_preferences(document_client(session, REGION), REGION, wanted)
 
     assert caught.value.diagnostics == (
         'inputs.idleSessionTimeout ("20" to "10")',
@@ -132,14 +132,14 @@ def test_sharing_is_reported(session: boto3.Session) -> None:
     )
 
     with pytest.raises(VerificationError) as caught:
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
     assert caught.value.diagnostics == ('sharing (["999999999999"] to [])',)
 
 
 def test_a_missing_document_is_reported(session: boto3.Session) -> None:
     with pytest.raises(VerificationError) as caught:
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
     assert 'inputs.idleSessionTimeout (null to "20")' in caught.value.diagnostics
 
@@ -150,7 +150,7 @@ def test_an_unreadable_document_is_reported(session: boto3.Session) -> None:
     )
 
     with pytest.raises(VerificationError, match=r"cannot be compared: .* is of type Automation, not Session"):
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
 
 def test_an_answer_from_before_the_write_is_asked_again(
@@ -165,7 +165,7 @@ def test_an_answer_from_before_the_write_is_asked_again(
         write(session, text(idleSessionTimeout=10))
 
     monkeypatch.setattr("session_preferences.aws.Budget.pause", lambda _self, _attempt: sleep(0))
-    verify_preferences(session, REGION, late)
+    verify_preferences(document_client(session, REGION), REGION, late)
 
     assert len(looks) == 1
 
@@ -173,9 +173,9 @@ def test_an_answer_from_before_the_write_is_asked_again(
 def test_merged_preferences_keep_what_is_not_managed(session: boto3.Session) -> None:
     write(session, text(shellProfile={"linux": "exec bash"}, s3BucketName="team-logs"))
 
-    verify_preferences(session, REGION, {**WANTED, "adopt": "merge"})
+    verify_preferences(document_client(session, REGION), REGION, {**WANTED, "adopt": "merge"})
     with pytest.raises(VerificationError):
-        verify_preferences(session, REGION, WANTED)
+        verify_preferences(document_client(session, REGION), REGION, WANTED)
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ExpiredTokenException"])
@@ -187,7 +187,7 @@ def test_a_refused_read_is_a_matter_of_access(
     with Stubber(client) as stubber:
         stubber.add_client_error("describe_document", code, "not today")
         with pytest.raises(AccessError, match=rf"Cannot read the document {DOCUMENT} in {REGION}: .*{code}"):
-            verify_preferences(session, REGION, WANTED)
+            verify_preferences(document_client(session, REGION), REGION, WANTED)
 
 
 def test_what_is_throttled_is_asked_again(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_what_is_throttled_is_asked_again(session: boto3.Session, monkeypatch: p
     monkeypatch.setattr(client, "describe_document", throttled)
     monkeypatch.setattr(session, "client", lambda *_, **__: client)
 
-    verify_preferences(session, REGION, WANTED)
+    verify_preferences(document_client(session, REGION), REGION, WANTED)
 
     assert asked == 3
 

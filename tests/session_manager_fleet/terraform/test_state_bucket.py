@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.terraform.state_bucket import StateBucket
+from session_manager_fleet.verify import READ
 
 NAME = "session-manager-state-123456789012"
 
@@ -56,7 +57,7 @@ def test_a_bucket_that_cannot_be_protected_is_deleted_again(
 
 
 def test_reading_states_cannot_write_and_planning_cannot_store_tokens(bucket: StateBucket) -> None:
-    policies = bucket.role_policies("o-exampleorgid", "Deploy", "session-manager")
+    policies = bucket.role_policies("o-exampleorgid", "Deploy", "session-manager", READ)
 
     def actions(name: str) -> set[str]:
         listed = [statement["Action"] for statement in policies[name]["Statement"]]

@@ -15,7 +15,7 @@ from moto import mock_aws
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.verify.drift_repair import drift_repair
+from session_manager_fleet.verify.drift_repair import DriftRepair, drift_repair
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.reading import Reader, run_check
 from tests.live_drift_repair import create_drift_repair, pattern, put_alarm
@@ -240,9 +240,9 @@ def test_what_may_not_be_read_is_not_taken_for_good(live: Live, monkeypatch: pyt
         message = "User: x is not authorized to perform: events:DescribeRule"
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, "DescribeRule")
 
-    monkeypatch.setattr(live.reader._client("events", HOME), "describe_rule", denied)
+    monkeypatch.setattr(live.reader.client("events", HOME), "describe_rule", denied)
 
-    check = run_check("drift_repair", live.check)
+    check = run_check(DriftRepair.info, live.reader, live.check)
 
     assert check.verdict == "not_checked"
     assert "events:DescribeRule" in check.message

@@ -1,15 +1,14 @@
 """No resource of a module escapes `verify`: each has a check, or a reason why none judges it."""
 
-import re
 from pathlib import Path
 
 import hcl2
 import pytest
 
-from session_manager_fleet.verify import Check
+from session_manager_fleet.verify import CHECKS, PROMISES
+from tools import verify_docs
 
 PROJECT = Path(__file__).resolve().parents[3]
-DOCS = PROJECT / "docs" / "verify.md"
 
 _NOT_DEPLOYED = "the rollout does not create it: the module is applied by hand, in an account of the caller's choice"
 _NOT_SEEN = "no check reads it; `plan` shows a difference"
@@ -75,10 +74,8 @@ def resources() -> set[str]:
 
 
 def names() -> set[str]:
-    """Return the names of the checks, as the documentation of `Check` lists them."""
-    listed = re.search(r"name: (.*?)\.\n", Check.__doc__ or "", re.DOTALL)
-    assert listed
-    return set(re.findall(r"`(\w+)`", listed[1]))
+    """Return the ids of the checks."""
+    return {check.info.id for check in CHECKS}
 
 
 def test_every_resource_has_a_check_or_a_reason() -> None:
@@ -96,9 +93,10 @@ def test_the_checks_exist_and_reasons_are_said(resource: str) -> None:
 
 
 def test_every_check_stands_for_a_promise() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    checks = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    promises = re.search(r"## Promises\n.*?(?=\n## )", text, re.DOTALL)
-    assert promises
-    assert checks == names()
-    assert set(re.findall(r"`(\w+)`", promises[0])) >= names()
+    assert {check for promise in PROMISES for check in promise.checks} == names()
+    assert len(names()) == len(CHECKS)
+
+
+def test_the_page_says_what_the_checks_declare() -> None:
+    text = verify_docs.PAGE.read_text(encoding="utf-8")
+    assert verify_docs.page(text) == text, "docs/verify.md is stale: run `make docs`"

@@ -13,7 +13,7 @@ from session_manager_fleet.accounts import MANAGEMENT, Account
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import Guardrails
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.guardrails import expected_exemptions, guardrails
+from session_manager_fleet.verify.guardrails import Guardrails as GuardrailsCheck, expected_exemptions, guardrails
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.reading import Reader, run_check
 
@@ -64,7 +64,7 @@ class Organization:
     def check(self, reader: Reader | None = None) -> Check:
         asked = reader or Reader(boto3.Session(region_name=HOME))
         target = Target(Account(ACCOUNT, "Management", role=MANAGEMENT), HOME, HOME)
-        return run_check("guardrails", lambda: guardrails(asked, target, VALUES, self.wanted))
+        return run_check(GuardrailsCheck.info, asked, lambda: guardrails(asked, target, VALUES, self.wanted))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check
 from session_manager_fleet.verify.reading import Reader, run_check
-from session_manager_fleet.verify.roles import roles
+from session_manager_fleet.verify.roles import Roles, roles
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 ACCOUNT = "123456789012"
@@ -80,7 +80,8 @@ def make_instance(iam: Any, role: str, region: str = HOME) -> dict[str, Any]:  #
 
 
 def checked(reader: Reader, values: TargetSettings = VALUES, region: str = HOME) -> Check:
-    return run_check("roles", lambda: roles(reader, Target(Account(ACCOUNT, "Member"), region, HOME), values))
+    target = Target(Account(ACCOUNT, "Member"), region, HOME)
+    return run_check(Roles.info, reader, lambda: roles(reader, target, values))
 
 
 def run_advice(iam: Any, fix: str) -> None:  # noqa: ANN401

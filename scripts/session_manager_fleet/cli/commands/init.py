@@ -27,6 +27,7 @@ from session_manager_fleet.files import write_private
 from session_manager_fleet.reports import counted, terminal
 from session_manager_fleet.settings import CONTROL_TOWER_ROLE, ORGANIZATIONS_ROLE, Draft, log_archive_of, region_problem
 from session_manager_fleet.terraform import StateBucket
+from session_manager_fleet.verify import READ
 
 _KEY_PREFIX = "session-manager"
 
@@ -78,7 +79,7 @@ def init(
     _write_new(path, Draft(organization, regions[0], regions, role, name, relative, root_id).text())
     console.print(f"{escape(str(path))}: {counted(len(organization.accounts), 'account')}, role {escape(role)}")
     if bucket is not None:
-        _show_policies(bucket.role_policies(organization.id or "", role, _KEY_PREFIX), policies, console)
+        _show_policies(bucket.role_policies(organization.id or "", role, _KEY_PREFIX, READ), policies, console)
     hints.remember_files(path, None)
     hints.print_next(console, "once you have read the file", hints.command("targets"))
     return ExitCode.DONE

@@ -1,0 +1,74 @@
+"""All checks of a target, the promises that they stand for, and the permissions that they need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from session_manager_fleet.terraform import Permission, merged, permissions
+from session_manager_fleet.verify.account_prerequisites import PREREQUISITES
+from session_manager_fleet.verify.applied_preferences import AppliedPreferences
+from session_manager_fleet.verify.bucket import Bucket
+from session_manager_fleet.verify.bucket_policy import BucketPolicy
+from session_manager_fleet.verify.checks import TargetCheck
+from session_manager_fleet.verify.config_rule import ConfigRule
+from session_manager_fleet.verify.drift_repair import DriftRepair
+from session_manager_fleet.verify.endpoints import Endpoints
+from session_manager_fleet.verify.guardrails import Guardrails
+from session_manager_fleet.verify.instance_policy import InstancePolicy
+from session_manager_fleet.verify.key_protection import Keys
+from session_manager_fleet.verify.keys import SessionKey
+from session_manager_fleet.verify.log_group import LogGroup
+from session_manager_fleet.verify.logs import Logs
+from session_manager_fleet.verify.preferences import Preferences
+from session_manager_fleet.verify.public_sharing import PublicSharing
+from session_manager_fleet.verify.recorder import Recorder
+from session_manager_fleet.verify.roles import Roles
+
+# In the order in which they run and are documented.
+CHECKS: tuple[TargetCheck, ...] = (
+    SessionKey(),
+    Preferences(),
+    LogGroup(),
+    Bucket(),
+    BucketPolicy(),
+    DriftRepair(),
+    AppliedPreferences(),
+    PublicSharing(),
+    Keys(),
+    Endpoints(),
+    Logs(),
+    Roles(),
+    InstancePolicy(),
+    Recorder(),
+    ConfigRule(),
+    Guardrails(),
+)
+
+# What the checks of `verify` need, and what the read role needs for plans, `verify` and `doctor`.
+VERIFY: tuple[Permission, ...] = merged(one for check in CHECKS for one in check.info.permissions)
+READ: tuple[Permission, ...] = merged([*permissions.TERRAFORM_READ, *VERIFY, *PREREQUISITES])
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promise of the product, and the ids of the checks that stand for it."""
+
+    text: str
+    checks: Sequence[str]
+
+
+PROMISES = (
+    Promise("Sessions have the configured preferences", ["preferences"]),
+    Promise(
+        "A change of the preferences outside Terraform is repaired, to the right settings, and failures are noticed",
+        ["drift_repair", "applied_preferences"],
+    ),
+    Promise("Session data is encrypted with the configured key", ["session_key", "preferences", "keys"]),
+    Promise("Sessions are logged, and the logs are encrypted", ["preferences", "log_group", "bucket", "logs"]),
+    Promise("Only the auditors read logs in the archive, and they cannot be deleted", ["bucket_policy"]),
+    Promise("Instances can use the session key and write logs", ["instance_policy", "roles", "endpoints"]),
+    Promise(
+        "Roles without the instance policy are noticed, and can be remediated", ["recorder", "config_rule", "roles"]
+    ),
+    Promise("Only exempt roles can change any of this, or start sessions that are not logged", ["guardrails"]),
+    Promise("Documents cannot be shared with everybody", ["public_sharing", "preferences"]),
+)
