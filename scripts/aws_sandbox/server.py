@@ -16,10 +16,12 @@ import socket
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from moto.iam.exceptions import EntityAlreadyExists
 from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.datastructures import Headers
@@ -104,15 +106,17 @@ def _create_deployment_roles(organization: SandboxOrganization) -> None:
     path, _, name = organization.deployment_role.rpartition("/")
     for account in organization.accounts:
         backend = iam_backends[account.id]["aws"]
-        backend.create_role(
-            role_name=name,
-            assume_role_policy_document=json.dumps(trust),
-            path=f"/{path}/" if path else "/",
-            permissions_boundary=None,
-            description="",
-            tags=[],
-            max_session_duration="3600",
-        )
+        # In accounts that it creates, Organizations has created OrganizationAccountAccessRole already.
+        with suppress(EntityAlreadyExists):
+            backend.create_role(
+                role_name=name,
+                assume_role_policy_document=json.dumps(trust),
+                path=f"/{path}/" if path else "/",
+                permissions_boundary=None,
+                description="",
+                tags=[],
+                max_session_duration="3600",
+            )
         backend.put_role_policy(name, "administrator", _ALLOW_ALL)
 
 
