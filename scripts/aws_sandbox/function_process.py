@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -21,12 +24,16 @@ from typing import Any
 from aws_sandbox.identity import Credentials
 
 _RUNTIME = Path(__file__).with_name("function_runtime.py")
+_CONFINEMENT = Path(__file__).with_name("function_confinement.py")
 
 # The init phase does not count against the function's timeout; Lambda limits it to 10 s:
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 _INIT_SECONDS = 10.0
 
 _EXIT_SECONDS = 5.0
+
+# systemd takes the users of its services, which have no files, from these ids: https://systemd.io/UIDS-GIDS/.
+_UNUSED_USERS = range(61184, 65520)
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,15 @@ def process_environment(endpoint_url: str, region: str, credentials: Credentials
 
 
 class FunctionProcesses:
-    """Runs each invocation in a new process group."""
+    """Runs each invocation in a new process group, without privileges that a function does not need.
 
-    def __init__(self) -> None:
+    Args:
+        port: Port of the emulator, the only one that functions connect to.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._user = unprivileged_user()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._starting = threading.Lock()
         self._stopped = False
@@ -127,6 +140,16 @@ class FunctionProcesses:
         return Outcome(json.dumps(answer["error"]) if failed else answer["result"], failed, text)
 
     def _answer(self, invocation: Invocation, log: Path) -> dict[str, Any]:
+        folder = log.parent
+        package = _copy(invocation.package, folder)
+        if self._user is not None:
+            for path in (folder, package, *package.rglob("*")):
+                os.chown(path, self._user, self._user)
+        confinement = {
+            "folder": str(folder),
+            "port": self._port,
+            "seconds": invocation.timeout + int(_INIT_SECONDS),
+        }
         reader, writer = os.pipe()
         with log.open("wb") as stdout, self._starting:
             if self._stopped:
@@ -135,19 +158,22 @@ class FunctionProcesses:
                 return _failure("Runtime.ExitError", "The emulator is stopping")
             process = subprocess.Popen(
                 # Isolated: environment and working folder add nothing to the import path.
-                [sys.executable, "-I", str(_RUNTIME), str(writer)],
+                [sys.executable, "-I", str(_CONFINEMENT), json.dumps(confinement), str(_RUNTIME), str(writer)],
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=subprocess.STDOUT,
                 pass_fds=(writer,),
-                cwd=log.parent,
-                env=dict(invocation.environment),
+                cwd=folder,
+                env={**invocation.environment, "TMPDIR": str(folder)},
                 start_new_session=True,
+                user=self._user,
+                group=self._user,
+                extra_groups=None if self._user is None else [],
             )
             self._running.add(process)
         os.close(writer)
         try:
-            return _converse(process, reader, invocation)
+            return _converse(process, reader, invocation, package)
         finally:
             os.close(reader)
             # Processes that the function started must not outlive it.
@@ -158,10 +184,49 @@ class FunctionProcesses:
             self._running.discard(process)
 
 
-def _converse(process: subprocess.Popen[bytes], reader: int, invocation: Invocation) -> dict[str, Any]:
+def _copy(package: Path, folder: Path) -> Path:
+    """Copy a package to the folder of an invocation, which alone is readable there."""
+    copy = folder / package.name
+    if package.is_dir():
+        shutil.copytree(package, copy)
+    else:
+        shutil.copyfile(package, copy)
+    return copy
+
+
+def unprivileged_user() -> int | None:
+    """Return the id of a user without files and processes, for functions; None to run them as the own user.
+
+    Only root may change the user, and it helps only where that user can read Python.
+    """
+    if os.geteuid() != 0:
+        return None
+    needed = (sys.executable, sys.prefix, sys.base_prefix, tempfile.gettempdir(), str(_RUNTIME))
+    if not all(is_readable_by_all(Path(path)) for path in needed):
+        return None
+    user = secrets.choice(_UNUSED_USERS)
+    try:
+        subprocess.run(["/bin/sh", "-c", ":"], user=user, group=user, extra_groups=[], check=True)
+    except (OSError, subprocess.CalledProcessError):
+        # A container may map no such user.
+        return None
+    return user
+
+
+def is_readable_by_all(path: Path) -> bool:
+    """Tell whether every user can reach and read a file or folder."""
+    try:
+        resolved = path.resolve(strict=True)
+        folders = all(folder.stat().st_mode & stat.S_IXOTH for folder in (*resolved.parents, *path.absolute().parents))
+        return folders and bool(resolved.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _converse(process: subprocess.Popen[bytes], reader: int, invocation: Invocation, package: Path) -> dict[str, Any]:
     """Send the invocation and return `{"result": …}` or `{"error": …}`."""
     message = {
-        "code": str(invocation.package),
+        "code": str(package),
         "handler": invocation.handler,
         "timeout": invocation.timeout,
         "context": asdict(invocation.context),

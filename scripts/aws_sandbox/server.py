@@ -211,10 +211,10 @@ def serve(settings: dict[str, Any]) -> None:
     enforced = bool(settings.pop("enforce_iam"))
     limits = SandboxLimits(**settings.pop("limits"))
     organization = SandboxOrganization.from_dict(settings)
-    processes = FunctionProcesses()
     # Bind first: functions need the URL, which no client knows before it is reported.
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
+    processes = FunctionProcesses(port)
     endpoint_url = f"http://127.0.0.1:{port}"
 
     control_token = secrets.token_urlsafe(32)
