@@ -37,6 +37,8 @@ def junit(summary: Summary) -> str:
         suite.timestamp = summary.started_at.isoformat()
         suite.add_property("run_id", xml_text(summary.run_id))
         suite.add_property("organization_id", xml_text(summary.organization_id))
+        if summary.digest:
+            suite.add_property("digest", xml_text(summary.digest))
         suite.add_testcases([_test_case(entry, summary.run_id) for entry in summary.targets if entry.wave == wave])
         document.add_testsuite(suite)
     if summary.missing_shards:

@@ -1,5 +1,8 @@
 """The digest of a run, which binds what is applied to what was reviewed."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,31 @@ def test_a_file_that_holds_no_plan_is_none(tmp_path: Path, content: bytes) -> No
 def test_a_digest_may_be_any_argument() -> None:
     with pytest.raises(InputError, match="not the one that was reviewed"):
         refuse_other_digest("ab" * 32, "\udcff\u202e")
+
+
+def test_a_digest_is_signed_and_verified_as_the_documentation_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rollout.md").read_text(encoding="utf-8")
+    report, sign, verify = re.findall(
+        r"```bash\n(python [^`]*?jq[^`]*?\n)(ssh-keygen[^`]*?\n)(ssh-keygen[^`]*?)```", text
+    )[0]
+    for name, signs in {"reviewer": True, "somebody": False}.items():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", name], cwd=tmp_path, check=True)
+        if signs:
+            key = (tmp_path / f"{name}.pub").read_text()
+            (tmp_path / "reviewers").write_text(f"reviewer@example.com {key}")
+    (tmp_path / "summary.json").write_text(json.dumps({"digest": "ab" * 32}))
+
+    def shell(lines: str, key: str = "reviewer") -> subprocess.CompletedProcess[str]:
+        lines = re.sub("python scripts/rollout.py report RUN --format json", "cat summary.json", lines)
+        lines = lines.replace("python scripts/rollout.py", "echo").replace("-f KEY", f"-f {key}")
+        lines = lines.replace("-f REVIEWERS -I REVIEWER", "-f reviewers -I reviewer@example.com")
+        return subprocess.run(["sh", "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert shell(f"{report}\n{sign}").returncode == 0
+    assert shell(verify).stdout.endswith(f"apply RUN --digest {'ab' * 32}\n")
+
+    (tmp_path / "RUN.digest.sig").unlink()
+    assert shell(sign, "somebody").returncode == 0
+    refused = shell(verify)
+    assert refused.returncode != 0
+    assert "apply" not in refused.stdout
