@@ -17,7 +17,9 @@ import pytest
 import yaml
 
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, default_organization
+from session_manager_fleet.terraform import ROOT_MODULE
 from session_manager_fleet.terraform.processes import MARKER
+from tests.saved_plans import save_plan
 
 PROJECT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(__file__).with_name("organization.yaml")
@@ -39,7 +41,7 @@ MODELS = ("Plain1", "Management", "Payments", "Webshop", "Legacy")
 # A terraform whose resources are lines of a file. Like the real one it locks its state, refuses a stale plan, and saves
 # what it has done so far when it is interrupted. It notes when it is asked to apply where there is nothing to do.
 STAND_IN = """#!@PYTHON@ -S
-import hashlib, json, os, signal, subprocess, sys, time
+import hashlib, json, os, shutil, signal, subprocess, sys, time, zipfile
 from pathlib import Path
 
 RESOURCES = 4
@@ -55,6 +57,11 @@ def note(text):
 
 def resources():
     return state.read_text().splitlines() if state.is_file() else []
+
+
+def planned_for(plan):
+    with zipfile.ZipFile(plan) as archive:
+        return archive.read("resources").decode().splitlines()
 
 
 def variables(plan):
@@ -74,7 +81,7 @@ if verb == "version":
     print('{"terraform_version": "1.11.4"}')
 elif verb == "show":
     change = {"actions": ["create"], "before": None, "after": {"tags": {}}}
-    left = range(len(Path(sys.argv[-1]).read_text().splitlines()), RESOURCES)
+    left = range(len(planned_for(sys.argv[-1])), RESOURCES)
     changes = [{"address": f"a.b[{n}]", "type": "a", "change": change} for n in left]
     print(json.dumps({"variables": variables(Path(sys.argv[-1])), "resource_changes": changes}))
 elif verb in ("plan", "apply"):
@@ -91,10 +98,12 @@ elif verb in ("plan", "apply"):
     done, code = resources(), 0
     if verb == "plan":
         [out] = [argument[5:] for argument in sys.argv if argument.startswith("-out=")]
-        Path(out).write_text("".join(f"{line}\\n" for line in done))
+        shutil.copyfile(states.parent / "configuration.zip", out)
+        with zipfile.ZipFile(out, "a") as archive:
+            archive.writestr("resources", "".join(f"{line}\\n" for line in done))
         code = 2 if len(done) < RESOURCES else 0
     else:
-        if Path(sys.argv[-1]).read_text().splitlines() != done:
+        if planned_for(sys.argv[-1]) != done:
             note("stale")
             code = 1
         elif len(done) == RESOURCES:
@@ -186,6 +195,9 @@ def commands_of(sandbox: Sandbox, folder: Path, path: str = "", delay: float = 1
     environment = {name: value for name, value in os.environ.items() if name != MARKER and not name.startswith("AWS_")}
     environment.update(sandbox.environment())
     if path:
+        # A script that stands in for terraform writes no document.
+        settings["defaults"]["preferences"] = {"enabled": False}
+        config.write_text(yaml.safe_dump(settings))
         environment["PATH"] = f"{path}:{environment['PATH']}"
     return Killable(folder, config, environment, random.Random(7), delay)  # noqa: S311 - moments, no secrets
 
@@ -197,6 +209,7 @@ def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path)
     binary.parent.mkdir()
     binary.write_text(STAND_IN.replace("@PYTHON@", sys.executable).replace("@STATES@", str(states)))
     binary.chmod(0o755)
+    save_plan(tmp_path / "configuration.zip", ROOT_MODULE.path)
     commands = commands_of(sandbox, tmp_path, str(binary.parent))
 
     while commands.kills < KILLS:

@@ -16,14 +16,11 @@ from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, Problem, TerraformError
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
-    PREFERENCES_OUTPUT,
     DocumentChange,
     VerificationError,
-    document_client,
     planned_preferences,
     preview_adoption,
     preview_destruction,
-    verify_preferences,
     writes_preferences,
 )
 from session_manager_fleet.run import refusals
@@ -44,6 +41,7 @@ from session_manager_fleet.run.existing import (
 )
 from session_manager_fleet.run.failures import UnsavedStateError, failed, notes_of
 from session_manager_fleet.run.options import RunOptions
+from session_manager_fleet.run.read_back import managed_settings, read_back
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan, refuse_other_plan
 from session_manager_fleet.run.saved_plan import (
@@ -59,8 +57,8 @@ from session_manager_fleet.run.saved_plan import (
 )
 from session_manager_fleet.run.unstored_tokens import remember_unstored
 from session_manager_fleet.run.vanished import find_vanished
-from session_manager_fleet.settings import Roles
-from session_manager_fleet.targets import Target, account_session
+from session_manager_fleet.settings import Roles, TargetSettings
+from session_manager_fleet.targets import Target, account_session, values_of
 from session_manager_fleet.terraform import (
     Adoption,
     Kind,
@@ -199,7 +197,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
-        verified = _verify(job, folder, planned_preferences(terraform.show(plan, log))) if job.verify else None
+        verified = _verify(job, folder, managed_settings(values_of(text))) if job.verify else None
         with suppress(AccessError):
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
@@ -324,13 +322,14 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     _check_plan(job, folder)
     shown = terraform.show(folder / PLAN, folder / LOG)
     # One of those that are rendered now, as `check` has found.
-    variables = (folder / VARIABLES).read_text(encoding="utf-8")
-    refuse_other_plan(shown, folder, job.target, variables, job.reviewed or ReviewedPlan(""))
+    variables = values_of((folder / VARIABLES).read_text(encoding="utf-8"))
+    refuse_other_plan(shown, folder, terraform.root, job.target, variables, job.reviewed or ReviewedPlan(""))
+    values = None if job.destroy else managed_settings(variables)
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
     _remember(job, job.adopted)
     try:
-        outputs = terraform.apply(job.target.workspace, folder / PLAN, folder / LOG, destroy=job.destroy)
+        terraform.apply(job.target.workspace, folder / PLAN, folder / LOG, destroy=job.destroy)
     except (StateLockedError, StalePlanError):
         raise
     except TerraformError as error:
@@ -344,9 +343,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         raise
     if job.destroy and job.adopted:
         store_adoptions(job.settings.backend, job.target.key, ())
-    return TargetResult.build(
-        job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, folder, outputs.get(PREFERENCES_OUTPUT))
-    )
+    return TargetResult.build(job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, folder, values))
 
 
 def _detach(job: Job, folder: Path, _terraform: Terraform) -> TargetResult:
@@ -361,18 +358,17 @@ def _may_have_called(error: TerraformError) -> bool:
     return isinstance(error, StoppedError) or any(_INVOCATION in text for text in error.diagnostics)
 
 
-def _verify(job: Job, folder: Path, wanted: Mapping[str, Any] | None) -> bool | None:
-    """Read the preferences back and compare them; return None if none are managed.
+def _verify(job: Job, folder: Path, values: TargetSettings | None) -> bool | None:
+    """Read the preferences back and compare them with the settings; return None if none are managed.
 
     Raises:
-        VerificationError: They differ from what was applied.
+        VerificationError: They differ from the settings.
         AccessError: They cannot be read.
     """
-    if wanted is None:
+    if values is None:
         return None
     try:
-        region = job.target.region
-        verify_preferences(document_client(_session(job), region), region, wanted)
+        read_back(_session(job), job.target, values)
     except (AccessError, VerificationError) as error:
         _call_again(job, folder, error)
         raise

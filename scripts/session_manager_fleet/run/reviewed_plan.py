@@ -16,8 +16,9 @@ from session_manager_fleet.changes import change_set_of
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import read_regular
 from session_manager_fleet.run.results import TargetResult
-from session_manager_fleet.run.saved_plan import PLAN_JSON, SavedPlanError
-from session_manager_fleet.targets import Target, values_of
+from session_manager_fleet.run.saved_plan import PLAN, PLAN_JSON, SavedPlanError
+from session_manager_fleet.targets import Target
+from session_manager_fleet.terraform import RootModule, other_configuration
 
 _LARGEST_MEGABYTES = 512
 
@@ -66,27 +67,37 @@ def refuse_other_digest(found: str, demanded: str | None) -> None:
 
 
 def refuse_other_plan(
-    shown: Mapping[str, Any], folder: Path, target: Target, variables: str, reviewed: ReviewedPlan
+    shown: Mapping[str, Any],
+    folder: Path,
+    root: RootModule,
+    target: Target,
+    variables: Mapping[str, Any],
+    reviewed: ReviewedPlan,
 ) -> None:
     """Refuse a saved plan whose content is not what was reviewed and what the settings render.
 
     Args:
         shown: The saved plan, read now (`terraform show -json`).
-        folder: Folder of the target, with the plan as it was read for the review.
+        folder: Folder of the target, with the saved plan, and that as it was read for the review.
+        root: The root module.
         target: The target.
-        variables: The tfvars as rendered now.
+        variables: The variables as rendered now.
         reviewed: The plan as the journal has it.
 
     Raises:
         SavedPlanError: The first difference.
+        InputError: The saved plan holds no configuration.
     """
-    rendered = values_of(variables)
     planned = {name: entry.get("value") for name, entry in shown.get("variables", {}).items()}
     # A variable that is not rendered has its default, which is part of the configuration.
-    other = sorted(name for name, value in rendered.items() if name not in planned or planned[name] != value)
+    other = sorted(name for name, value in variables.items() if name not in planned or planned[name] != value)
     if other:
         raise SavedPlanError(
             f"The saved plan was made with other variables than the settings render: {', '.join(other)}. Plan again."
+        )
+    if files := other_configuration(folder / PLAN, root):
+        raise SavedPlanError(
+            f"The saved plan holds another configuration than the root module: {', '.join(files)}. Plan again."
         )
     fingerprint = change_set_of(shown, target).fingerprint
     if reviewed.fingerprint and fingerprint != reviewed.fingerprint:

@@ -251,8 +251,8 @@ class Terraform:
             raise failure("show", code, [*(self._hide(error) for error in plain_errors(lines)), *crashes], log)
         return shown
 
-    def apply(self, workspace: str, plan: Path, log: Path, *, destroy: bool = False) -> dict[str, Any]:
-        """Apply a saved plan, and return the values of the root's outputs, without sensitive ones.
+    def apply(self, workspace: str, plan: Path, log: Path, *, destroy: bool = False) -> None:
+        """Apply a saved plan.
 
         A state that cannot be saved is kept in the folder of the plan, see `unsaved_state`.
 
@@ -276,7 +276,6 @@ class Terraform:
             code = self._run(arguments, {"TF_WORKSPACE": workspace, **role}, log, messages.take, folder)
         if code != 0:
             raise failure("apply", code, messages.errors, log)
-        return messages.outputs
 
     def _hide(self, text: str) -> str:
         return self._redact(text)

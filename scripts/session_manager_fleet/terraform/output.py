@@ -88,13 +88,11 @@ class Messages:
         hide: Hides secrets in a text.
         errors: Terraform's errors, in words.
         counts: Numbers of planned or applied changes, by kind.
-        outputs: Values of the root's outputs after an apply, without sensitive ones.
     """
 
     hide: Callable[[str], str]
     errors: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    outputs: dict[str, Any] = field(default_factory=dict)
 
     def take(self, line: str) -> str:
         """Read one line of `-json` output and return it as a line of the log; one of another form stays as it is."""
@@ -112,9 +110,6 @@ class Messages:
             return f"{message.get('@timestamp', '')} {message['diagnostic'].get('severity', '')}: {text}"
         if kind == "change_summary":
             self.counts = {key: value for key, value in message["changes"].items() if isinstance(value, int)}
-        if kind == "outputs":
-            found = message["outputs"].items()
-            self.outputs = {name: output["value"] for name, output in found if "value" in output}
         return self.hide(f"{message.get('@timestamp', '')} {message.get('@message', '')}")
 
 

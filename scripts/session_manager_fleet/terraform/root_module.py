@@ -48,6 +48,11 @@ class RootModule:
         """The files that terraform reads in the folder itself, in order; those of the modules are not among them."""
         return sorted(path for path in self.path.iterdir() if path.suffix == ".tf" or path == self.lock_file)
 
+    def sources(self, folder: str) -> list[Path]:
+        """Return the configuration files of a folder below, in order: those that terraform keeps in a saved plan."""
+        # Terraform ignores hidden files and those that editors leave.
+        return sorted(path for path in (self.path / folder).glob("*.tf") if not path.name.startswith((".", "#")))
+
     @property
     def unreviewed_files(self) -> list[Path]:
         """Other files in the folder that terraform reads for every target, in order; none belongs to the project."""

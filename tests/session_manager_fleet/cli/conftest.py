@@ -96,8 +96,9 @@ def ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Path]:
     """The project with a state bucket and a terraform that notes what it is asked to do."""
-    # The stand-in makes no plans; run/test_job.py compares their content.
+    # The stand-in makes no plans and no documents; run/test_job.py compares their content.
     monkeypatch.setattr("session_manager_fleet.run.job.refuse_other_plan", lambda *_: None)
+    monkeypatch.setattr("session_manager_fleet.run.job.read_back", lambda *_: None)
     path = stand_in(TERRAFORM)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(project))

@@ -59,8 +59,9 @@ def command(
     """Run a command over two accounts in two regions and two waves; nobody sits at a terminal."""
     write("accounts.yaml", f"accounts:\n  - {{id: {PROD}, name: Prod}}\n  - {{id: {DEV}, name: Dev}}\n")
     config = settings_file("waves: [{name: canary, match: {accounts: [Dev]}}, {name: everyone}]\n")
-    # The stand-in makes no plans; run/test_job.py compares their content.
+    # The stand-in makes no plans and no documents; run/test_job.py compares their content.
     monkeypatch.setattr("session_manager_fleet.run.job.refuse_other_plan", lambda *_: None)
+    monkeypatch.setattr("session_manager_fleet.run.job.read_back", lambda *_: None)
     path = stand_in(TERRAFORM)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -17,7 +17,7 @@ from moto import mock_aws
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
-from session_manager_fleet.preferences.compare import DocumentChange, VerificationError
+from session_manager_fleet.preferences import DocumentChange, VerificationError, expected_preferences
 from session_manager_fleet.run import job as work, unstored_tokens
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
@@ -29,9 +29,8 @@ from session_manager_fleet.run.results import Failure, Status, Step, TargetResul
 from session_manager_fleet.run.retry import is_transient
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import SavedPlanError, Toolchain
-from session_manager_fleet.settings.roles import AccountRole, Roles
-from session_manager_fleet.targets.model import Target
-from session_manager_fleet.targets.session import account_session
+from session_manager_fleet.settings import AccountRole, Roles, TargetSettings
+from session_manager_fleet.targets import Target, account_session, values_of
 from session_manager_fleet.terraform.adoptions import Adoption, read_adoptions
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
@@ -39,6 +38,7 @@ from session_manager_fleet.terraform.output import StalePlanError, StateLockedEr
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token
 from session_manager_fleet.terraform.root_module import RootModule
 from session_preferences.document import build, render
+from tests.saved_plans import save_plan
 
 HOME = "eu-west-1"
 TARGET = Target(Account("111122223333", "Payments", ou="Workloads/Prod"), HOME, HOME)
@@ -51,8 +51,23 @@ SETTINGS = JobSettings(
 )
 STATES = f"s3://{BUCKET}/session-manager in us-east-1"
 DOCUMENT = "SSM-SessionManagerRunShell"
-PREFERENCES = {"cloudWatchLogGroupName": "logs", "idleSessionTimeout": 20}
-WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
+VARIABLES = """account_id = "111122223333"
+names = {
+  log_group = "logs"
+}
+preferences = {
+  cloudwatch = {
+    encryption_enabled = false
+  }
+  session_key = {
+    enabled = false
+  }
+}
+"""
+RENDERED = values_of(VARIABLES)
+VALUES = TargetSettings.model_validate({name: RENDERED[name] for name in ("names", "preferences")})
+WANTED = expected_preferences(TARGET, VALUES, None)
+PREFERENCES = WANTED["preferences"]
 INVOCATION = {
     "mode": "managed",
     "type": "aws_lambda_invocation",
@@ -66,14 +81,14 @@ KEY = {
     "change": {"actions": ["delete"], "before": {"description": "Logs"}, "after": None},
 }
 PLAN = {
-    "variables": {"account_id": {"value": "111122223333"}},
+    "variables": {name: {"value": value} for name, value in RENDERED.items()},
     "resource_changes": [INVOCATION],
     "output_changes": {"preferences": {"actions": ["create"], "after": WANTED, "after_unknown": False}},
 }
 
 
 def job(step: Step, **changes: Any) -> Job:  # noqa: ANN401 - whatever a job has
-    return Job(step, TARGET, 'account_id = "111122223333"\n', SETTINGS, **changes)
+    return Job(step, TARGET, VARIABLES, SETTINGS, **changes)
 
 
 def diagnostic(summary: str, detail: str = "", address: str = "") -> str:
@@ -96,25 +111,24 @@ def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  #
     """Return a Terraform whose plan, show and apply answer as told; what is run is noted in `trace`."""
     root = tmp_path / "root"
     root.mkdir()
+    (root / "main.tf").write_text("# root\n")
+    save_plan(tmp_path / "saved.zip", root)
 
     def make(
         *,
         plan: Mapping[str, Any] | None = PLAN,
         code: int = 2,
-        outputs: Mapping[str, Any] | None = None,
         apply: str = "exit 0",
         plan_does: str = ":",
     ) -> Terraform:
         (tmp_path / "show.json").write_text(json.dumps(plan))
-        values = {name: {"sensitive": False, "value": value} for name, value in (outputs or {}).items()}
-        (tmp_path / "outputs.json").write_text(json.dumps({"type": "outputs", "outputs": values}) + "\n")
         binary = stand_in(f"""
             echo "$1" >>'{tmp_path}/trace'
-            for argument; do case $argument in -out=*) echo plan >"${{argument#-out=}}";; esac; done
+            for argument; do case $argument in -out=*) cp '{tmp_path}/saved.zip' "${{argument#-out=}}";; esac; done
             case $1 in
             plan) {plan_does}; exit {code};;
             show) cat '{tmp_path}/show.json';;
-            apply) cat '{tmp_path}/outputs.json'; {apply};;
+            apply) {apply};;
             esac
             """)
         environment = {"PATH": os.environ["PATH"]}
@@ -274,6 +288,7 @@ def test_what_is_adopted_is_remembered_by_the_apply_and_forgotten_by_the_destruc
     assert (result.status, result.adopted) == (Status.CHANGES, ADOPTED), result.failure
     assert read_adoptions(SETTINGS.backend) == {}
 
+    write_document()
     applying = replace(adopting, step=Step.APPLY, reviewed=ReviewedPlan.of(result))
     assert perform(applying, folder, make()).status is Status.APPLIED
     assert read_adoptions(SETTINGS.backend) == {TARGET.key: ADOPTED}
@@ -308,7 +323,7 @@ def test_an_adopted_log_group_without_a_key_is_refused_where_it_has_to_be_encryp
 
 ATTACHED = (Attachment("arn:aws:iam::111122223333:policy/Sessions", "role", "WebServer"),)
 REMOVAL = {
-    "variables": {"account_id": {"value": "111122223333"}},
+    "variables": PLAN["variables"],
     "resource_changes": [
         {
             "mode": "managed",
@@ -326,6 +341,7 @@ def test_what_a_policy_is_attached_to_is_listed_detached_and_needs_consent(
     attached, done = list(ATTACHED), []
     monkeypatch.setattr(work, "find_attachments", lambda *_: tuple(attached))
     monkeypatch.setattr(work, "detach", lambda _, attachments: done.extend(attachments))
+    write_document()
     result = planned(make, folder, plan=REMOVAL)
     assert result.attachments == ATTACHED
     consent = replace(SETTINGS, options=RunOptions(allow_destroy=True))
@@ -355,17 +371,18 @@ def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
     reviewed = ReviewedPlan.of(planned(make, folder))
     write_document()
 
-    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs={"preferences": WANTED}))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
 
     assert (result.status, result.verified, result.failure) == (Status.APPLIED, True, None)
     assert retry_tokens() == {}
 
 
-@pytest.mark.parametrize("outputs", [{}, {"preferences": None}])
-def test_where_no_preferences_are_managed_nobody_looks(make: Make, folder: Path, outputs: dict[str, Any]) -> None:
-    reviewed = ReviewedPlan.of(planned(make, folder))
+def test_where_no_preferences_are_managed_nobody_looks(make: Make, folder: Path) -> None:
+    variables = VARIABLES.replace("preferences = {\n", "preferences = {\n  enabled = false\n")
+    terraform = make(plan={**PLAN, "variables": {n: {"value": v} for n, v in values_of(variables).items()}})
+    reviewed = ReviewedPlan.of(perform(replace(job(Step.PLAN), variables=variables), folder, terraform))
 
-    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs=outputs))
+    result = perform(replace(job(Step.APPLY, reviewed=reviewed), variables=variables), folder, terraform)
 
     assert (result.status, result.verified) == (Status.APPLIED, None)
 
@@ -377,7 +394,7 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
     result = perform(
         job(Step.APPLY, reviewed=reviewed, retry_token=4),
         folder,
-        make(outputs={"preferences": WANTED}),
+        make(),
     )
 
     assert (result.status, result.verified) == (Status.FAILED, False)
@@ -394,7 +411,7 @@ def test_a_retry_token_that_cannot_be_stored_is_remembered_by_the_run(make: Make
     reviewed = ReviewedPlan.of(planned(make, folder))
     new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
 
-    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(outputs={"preferences": WANTED}))
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
 
     assert result.failure is not None
     assert result.failure.kind == "verification"
@@ -479,7 +496,7 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
         ),
         ({"variables": {}}, "other variables than the settings render: account"),
         ({"resource_changes": [KEY]}, "makes other changes"),
-        ({"configuration": {"root_module": {"resources": ["a provisioner"]}}}, "is not the one that"),
+        ({"relevant_attributes": ["other"]}, "is not the one that"),
     ],
 )
 def test_a_plan_that_was_replaced_with_its_digests_is_refused(
@@ -492,6 +509,35 @@ def test_a_plan_that_was_replaced_with_its_digests_is_refused(
     assert result.failure is not None
     assert words in result.failure.message
     assert "apply" not in trace()
+
+
+def test_a_plan_with_another_configuration_is_refused(
+    make: Make, folder: Path, tmp_path: Path, trace: Callable[[], list[str]]
+) -> None:
+    """A provisioner is no change of a plan, and runs as the caller."""
+    terraform = make()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "main.tf").write_text("# root\n# with a provisioner\n")
+    save_plan(tmp_path / "saved.zip", tmp_path / "other")
+    reviewed = ReviewedPlan.of(perform(job(Step.PLAN), folder, terraform))
+
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, terraform)
+
+    assert result.failure is not None
+    assert result.failure.message.startswith("The saved plan holds another configuration than the root module: m-/main")
+    assert "apply" not in trace()
+
+
+def test_the_document_is_compared_with_the_settings_whatever_the_plan_says(make: Make, folder: Path) -> None:
+    other = {**WANTED, "preferences": {**PREFERENCES, "idleSessionTimeout": 30}}
+    output = {"preferences": {"actions": ["create"], "after": other, "after_unknown": False}}
+    reviewed = ReviewedPlan.of(planned(make, folder, plan={**PLAN, "output_changes": output}))
+    write_document(idleSessionTimeout=30)
+
+    result = perform(job(Step.APPLY, reviewed=reviewed), folder, make(plan={**PLAN, "output_changes": output}))
+
+    assert result.failure is not None
+    assert 'inputs.idleSessionTimeout ("30" to "20")' in result.failure.diagnostics
 
 
 @pytest.mark.parametrize("name", ["tfplan", "plan.json", "terraform.tfvars", "terraform.lock.hcl", "bundle.json"])
@@ -560,6 +606,7 @@ def test_keys_are_destroyed_only_if_that_is_meant(make: Make, folder: Path, trac
     assert "module.preferences[0].aws_kms_key.logs[0]" in refused.failure.message
     assert "apply" not in trace()
 
+    write_document()
     meant = replace(
         job(Step.APPLY, reviewed=reviewed),
         settings=replace(SETTINGS, options=RunOptions(allow_destroy=True)),
@@ -702,7 +749,7 @@ def test_a_full_disk_is_told_with_its_folder(make: Make, folder: Path, monkeypat
 def test_no_secret_is_in_a_result(make: Make, folder: Path) -> None:
     terraform = Terraform(
         binary=make(apply=f"echo '{diagnostic(f'cannot use {EXTERNAL_ID}')}'; exit 1")._command_line.terraform_bin_path,
-        root=RootModule(folder),
+        root=RootModule(folder.parent / "root"),
         data_folder=folder,
         environment={"PATH": os.environ["PATH"]},
         secrets=[EXTERNAL_ID],
@@ -733,7 +780,8 @@ def set_up_recorder() -> None:
 
 
 def test_without_a_recorder_the_config_rule_is_left_out(make: Make, folder: Path) -> None:
-    may_lack = job(Step.PLAN, without_rule='account_id = "111122223333" # without\n')
+    may_lack = job(Step.PLAN, without_rule=f"{VARIABLES}# without\n")
+    write_document()
 
     without = perform(may_lack, folder, make())
 

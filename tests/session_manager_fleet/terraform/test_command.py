@@ -372,20 +372,6 @@ def test_a_plan_for_another_state_is_stale(make: Make, tmp_path: Path, log: Path
         adapter.apply("111122223333", tmp_path / "tfplan", log)
 
 
-def test_an_apply_returns_the_outputs_but_for_sensitive_ones(make: Make, tmp_path: Path, log: Path) -> None:
-    outputs = {
-        "region": {"sensitive": False, "type": "string", "value": "eu-west-1"},
-        "preferences": {"sensitive": False, "type": "dynamic", "value": None},
-        "secret": {"sensitive": True, "type": "string"},
-    }
-    message = {"type": "outputs", "@message": "Outputs: 3", "outputs": outputs}
-
-    found = make(says(message)).apply("111122223333", tmp_path / "tfplan", log)
-
-    assert found == {"region": "eu-west-1", "preferences": None}
-    assert "eu-west-1" not in log.read_text()
-
-
 def test_what_a_run_adds_to_the_environment(stand_in: StandIn, tmp_path: Path, log: Path) -> None:
     trace = tmp_path / "trace"
     adapter = Terraform(

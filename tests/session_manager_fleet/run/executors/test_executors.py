@@ -38,6 +38,7 @@ from session_manager_fleet.settings.tolerance import Tolerance
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.root_module import RootModule
+from tests.saved_plans import save_plan
 from tests.waiting import wait_for
 
 HOME = "eu-west-1"
@@ -97,20 +98,19 @@ version) echo '{{"terraform_version": "1.11.4"}}'; exit ;;
 init) echo init >>'{trace}/init'; exit ;;
 show)
   for argument; do plan=$argument; done
-  read -r _ _ account <"$plan"
-  sed "s/ACCOUNT/$account/" '{plan_json}'
+  account=$(grep -ao 'account-[0-9]*' "$plan" | head -n 1)
+  sed "s/ACCOUNT/${{account#account-}}/" '{plan_json}'
   exit ;;
 esac
 echo "$1 $TF_WORKSPACE $$" >>'{trace}/calls'
 if [ "$1" = plan ]; then
-  for argument; do case "$argument" in -out=*) echo "plan of $TF_WORKSPACE" >"${{argument#-out=}}" ;; esac; done
+  for argument; do case "$argument" in -out=*) cp '{trace}'/"$TF_WORKSPACE.zip" "${{argument#-out=}}" ;; esac; done
   exit 2
 fi
 if [ "$TF_WORKSPACE" = 000000000001 ]; then touch '{trace}/hanging'; sleep 60; fi
-echo '{{"type": "outputs", "outputs": {{}}}}'
 """
 PLAN_JSON = """
-{"variables": {"account_id": {"value": "ACCOUNT"}},
+{"variables": {"account_id": {"value": "ACCOUNT"}, "preferences": {"value": {"enabled": false}}},
  "resource_changes": [{"address": "aws_kms_key.this", "type": "aws_kms_key",
                        "change": {"actions": ["create"], "before": null, "after": {"tags": {}}}}]}
 """
@@ -202,7 +202,9 @@ def root(tmp_path: Path) -> Path:
 def rollout(run: RunFolder, workers: Workers, root: Path) -> Iterator[Scheduler]:
     def job(step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
         reviewed = ReviewedPlan.of(planned) if planned else None
-        return Job(step, target, f'account_id = "{target.account.id}"\n', job_settings(root), reviewed, verify=again)
+        save_plan(run.path.parents[1] / "trace" / f"{target.workspace}.zip", root, {f"account-{target.account.id}": ""})
+        variables = f'account_id = "{target.account.id}"\npreferences = {{\n  enabled = false\n}}\n'
+        return Job(step, target, variables, job_settings(root), reviewed, verify=again)
 
     yield Scheduler(
         run=run,
@@ -262,6 +264,7 @@ def test_a_job_that_dask_hands_out_again_is_not_begun_again(
     site = Site(RootModule(root).digest(), {HOME: {"bucket": "states"}}, SITE_TIMEOUT)
     wait_for(lambda: workers_of(cluster) == 1)
     job = Job(Step.PLAN, target(2), "", job_settings(root))
+    save_plan(cluster.folder / "000000000002.zip", root, {"account-000000000002": ""})
 
     with (
         dask_workers(cluster.address, RunFolder(tmp_path), site, RootModule(root).pack(), "1.11.4") as workers,
