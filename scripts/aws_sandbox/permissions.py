@@ -203,9 +203,8 @@ def _arn(call: Call, service: str, resource: str) -> str:
 
 def _ssm(call: Call) -> list[str]:
     asked = call.parameters
-    if call.operation == "StartAutomationExecution":
-        version = asked.get("DocumentVersion", "$DEFAULT")
-        return [_arn(call, "ssm", f"automation-definition/{asked['DocumentName']}:{version}")]
+    if call.operation in _STARTED:
+        return _STARTED[call.operation](call)
     if call.operation.endswith("ServiceSetting"):
         return [asked["SettingId"] if asked["SettingId"].startswith("arn:") else _arn(call, "ssm", "servicesetting/")]
     if "ResourceType" in asked:
@@ -217,6 +216,22 @@ def _ssm(call: Call) -> list[str]:
         return [_arn(call, "ssm", f"document/{asked['Name']}")]
     names = asked.get("Names") or [asked[key] for key in ("Name", "Path") if key in asked]
     return [_arn(call, "ssm", f"parameter/{name.removeprefix('/')}") for name in names if "Parameter" in call.operation]
+
+
+def _started_automation(call: Call) -> list[str]:
+    version = call.parameters.get("DocumentVersion", "$DEFAULT")
+    return [_arn(call, "ssm", f"automation-definition/{call.parameters['DocumentName']}:{version}")]
+
+
+def _started_session(call: Call) -> list[str]:
+    document = call.parameters.get("DocumentName", "SSM-SessionManagerRunShell")
+    return [_arn(call, "ec2", f"instance/{call.parameters['Target']}"), _arn(call, "ssm", f"document/{document}")]
+
+
+_STARTED: Mapping[str, Callable[[Call], list[str]]] = {
+    "StartAutomationExecution": _started_automation,
+    "StartSession": _started_session,
+}
 
 
 def _iam(call: Call) -> list[str]:

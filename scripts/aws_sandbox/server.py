@@ -55,6 +55,7 @@ from aws_sandbox.permissions import Permissions
 from aws_sandbox.regions import Regions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
+from aws_sandbox.sessions import Sessions
 from aws_sandbox.strict import Strictness
 
 ADMINISTRATOR = "sandbox-administrator"
@@ -153,6 +154,7 @@ def _gateway(
     rules = ConfigRules()
     recorder = Recorder(background, lock)
     service_settings = ServiceSettings()
+    sessions = Sessions(identity)
     remediation = Remediation(rules, automations, background, lock, recorder)
     compliance = Compliance(background, lock, recorder, remediation.flagged)
     return Gateway(
@@ -192,8 +194,9 @@ def _gateway(
             **ComplianceAnswers(compliance).operations(),
             **remediation.operations(),
             **service_settings.operations(),
+            **sessions.operations(),
         },
-        observers=(event_bus.observe, recorder.observe, compliance.observe, remediation.observe),
+        observers=(sessions.observe, event_bus.observe, recorder.observe, compliance.observe, remediation.observe),
         controls={
             ("POST", "faults"): lambda fault: faults.add(Fault(**fault)),
             ("DELETE", "faults"): lambda _: faults.clear(),

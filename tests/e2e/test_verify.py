@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, find_guard_engine
 from session_manager_fleet.accounts.matching import Matcher
 from session_manager_fleet.cli.app import run
+from session_manager_fleet.cli.commands import sessions as sessions_command
+from session_manager_fleet.demo.agent import hold_session
 from session_manager_fleet.preferences.expected import expected_preferences
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import LogArchive
@@ -758,3 +761,75 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
 def test_refusals(member: Member, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     assert run(["-c", str(member.config), "verify", "--all", *arguments]) == 64
     assert message in capsys.readouterr().err
+
+
+def test_sessions_and_their_logs(
+    member: Member, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions of every kind, opened by a user and logged by the agent's stand-in; the read role finds each log."""
+    instances, ssm, iam = member.client("ec2"), member.client("ssm"), member.client("iam")
+    started = instances.run_instances(
+        ImageId="ami-12345678", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "app-server"}
+    )
+    node = started["Instances"][0]["InstanceId"]
+    iam.put_role_policy(RoleName="app-server", PolicyName="archive", PolicyDocument=ALL)
+    agent = member.sandbox.instance_session(MEMBER, "app-server", REGION)
+    custom = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {}}
+    tunnel = {"schemaVersion": "1.0", "sessionType": "Port", "properties": {"portNumber": "22"}}
+    for name, content in (("Unlogged-Shell", custom), ("Own-Tunnel", tunnel)):
+        ssm.create_document(Name=name, DocumentType="Session", Content=json.dumps(content))
+    held = {
+        "logged": hold_session(member.session, agent, node, "$ whoami\n"),
+        "without script": hold_session(member.session, agent, node, "", has_script=False),
+        "other document": hold_session(member.session, agent, node, "$ id\n", document="Unlogged-Shell"),
+        "port": hold_session(member.session, agent, node, "", document="AWS-StartPortForwardingSession"),
+        "ssh": hold_session(member.session, agent, node, "", document="Own-Tunnel"),
+    }
+    iam.detach_role_policy(RoleName="app-server", PolicyArn=POLICY)
+    iam.delete_role_policy(RoleName="app-server", PolicyName="archive")
+    held["no permission"] = hold_session(member.session, agent, node, "$ id\n")
+    held["active"] = ssm.start_session(Target=node, Reason="incident 7")["SessionId"]
+
+    def sessions(*arguments: str) -> tuple[int, dict[str, Any]]:
+        capsys.readouterr()
+        options = ["--format", "json", "--arrival", "15m", *arguments]
+        code = run(["-c", str(member.config), "sessions", *options])
+        return code, {each["session_id"]: each for each in json.loads(capsys.readouterr().out)["sessions"]}
+
+    try:
+        code, found = sessions("--account", "Member")
+        states = {
+            name: (found[each]["state"], found[each]["cause"], found[each]["kind"]) for name, each in held.items()
+        }
+        assert states == {
+            "logged": ("logged", None, "shell"),
+            "without script": ("not_logged", "no_script", "shell"),
+            "other document": ("not_logged", "document", "shell"),
+            "port": ("not_logged", "document", "port"),
+            "ssh": ("not_logged", "document", "ssh"),
+            "no permission": ("not_yet", None, "shell"),
+            "active": ("not_yet", None, "shell"),
+        }
+        assert code == 2
+        logged = found[held["logged"]]
+        assert logged["logs"] == [
+            f"s3://{BUCKET}/{PREFIX}/{held['logged']}.log",
+            f"ssm-sessionmanager-logs:{held['logged']}",
+        ]
+        assert logged["user"] == f"arn:aws:sts::{MEMBER}:assumed-role/owner/test"
+        assert (logged["in_cloudtrail"], logged["source_address"], logged["node"]) == (True, "127.0.0.1", node)
+        assert found[held["active"]]["reason"] == "incident 7"
+        # One session is proved without a selection; a log that is late shows why.
+        assert sessions(held["logged"]) == (0, {held["logged"]: logged})
+        monkeypatch.setattr(sessions_command, "parse_age", lambda *_: timedelta(0))
+        code, late = sessions(held["no permission"])
+        monkeypatch.undo()
+        assert (code, late[held["no permission"]]["cause"]) == (2, "no_permission")
+        assert sessions("--account", "Member", "--kind", "shell", "--state", "logged")[0] == 0
+        assert run(["-c", str(member.config), "sessions", "jane-00000000000000000"]) == 64
+    finally:
+        instances.terminate_instances(InstanceIds=[node])
+        ssm.terminate_session(SessionId=held["active"])
+        iam.attach_role_policy(RoleName="app-server", PolicyArn=POLICY)
+        for name in ("Unlogged-Shell", "Own-Tunnel"):
+            ssm.delete_document(Name=name)

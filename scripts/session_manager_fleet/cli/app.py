@@ -32,6 +32,7 @@ from session_manager_fleet.cli.commands.report import report
 from session_manager_fleet.cli.commands.resume import resume
 from session_manager_fleet.cli.commands.sandbox import sandbox
 from session_manager_fleet.cli.commands.schema import schema
+from session_manager_fleet.cli.commands.sessions import sessions
 from session_manager_fleet.cli.commands.states import states
 from session_manager_fleet.cli.commands.targets import targets
 from session_manager_fleet.cli.commands.unlock import unlock
@@ -106,6 +107,7 @@ for command in (
     merge,
     report,
     verify,
+    sessions,
     states,
     unlock,
     demo,

@@ -82,6 +82,7 @@ LzaOption = Annotated[
 ]
 
 RUNS = hints.RUNS
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST_SHOWN = 40
 
 
@@ -171,6 +172,18 @@ def _files(context: typer.Context, config: ConfigOption = None, read_from: ReadF
 
 
 with_files = with_options("context", _files)
+
+
+def parse_age(text: str, option: str) -> datetime.timedelta:
+    """Return an age written as `90m`, `12h` or `7d`.
+
+    Raises:
+        InputError: The text has another form.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
+    if match is None:
+        raise InputError(f'"{text}" is not an age; use for example 90m, 12h or 7d.', option)
+    return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def today() -> datetime.date:

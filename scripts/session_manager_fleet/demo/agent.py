@@ -1,10 +1,13 @@
-"""Upload a session log as the SSM agent on an instance does.
+"""Hold sessions, and upload their logs as the SSM agent on an instance does.
 
 From amazon-ssm-agent, `agent/session/shell/shell.go` and `agent/s3util/s3util.go`: it asks for the bucket's region and
 default encryption, and uploads text with the canned ACL `bucket-owner-full-control` and the encryption, if it knows it.
 """
 
 import io
+import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -15,6 +18,61 @@ from botocore.exceptions import ClientError
 _PART_BYTES = 5 * 1024 * 1024
 _IN_PARTS = TransferConfig(multipart_threshold=_PART_BYTES + 1, multipart_chunksize=_PART_BYTES, use_threads=False)
 _KMS, _S3 = "aws:kms", "AES256"
+
+
+# What the agent reports, and leaves in the bucket, on a node without `script` (amazon-ssm-agent#653).
+_NO_SCRIPT = (
+    "unable to generate log data: Failed to generate transcript with the following errors:\n"
+    'exec: "script": executable file not found in $PATH: \n'
+)
+
+
+def hold_session(
+    user: boto3.Session,
+    instance: boto3.Session,
+    node: str,
+    text: str,
+    *,
+    document: str = "SSM-SessionManagerRunShell",
+    has_script: bool = True,
+) -> str:
+    """Start a session, end it, log it where its document says, and return its id.
+
+    As with the real agent, a session whose log cannot be written ends like any other.
+
+    Args:
+        user: With credentials of the user who opens the session.
+        instance: With credentials of the node.
+        node: Id of the node.
+        text: What is typed and answered.
+        document: The session document.
+        has_script: Whether the node has `script`, with which the agent makes the log.
+    """
+    ssm = user.client("ssm")
+    session_id = ssm.start_session(Target=node, DocumentName=document)["SessionId"]
+    inputs: Any = {}
+    if not document.startswith("AWS-"):
+        inputs = json.loads(ssm.get_document(Name=document)["Content"]).get("inputs", {})
+    ssm.terminate_session(SessionId=session_id)
+    bucket, group = inputs.get("s3BucketName"), inputs.get("cloudWatchLogGroupName")
+    below = "/".join(filter(None, [inputs.get("s3KeyPrefix"), session_id]))
+    with suppress(ClientError):
+        if bucket and has_script:
+            upload_log(instance, bucket, f"{below}.log", text)
+        elif bucket:
+            upload_log(instance, bucket, f"{below}/Standard_Stream/stderr", _NO_SCRIPT)
+    with suppress(ClientError):
+        if group and has_script:
+            _put_events(instance, group, session_id, text)
+    return session_id
+
+
+def _put_events(session: boto3.Session, group: str, stream: str, text: str) -> None:
+    """Write a session log to the stream with its id."""
+    logs = session.client("logs")
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    event: Any = {"timestamp": int(time.time() * 1000), "message": text}
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
 def upload_log(session: boto3.Session, bucket: str, key: str, text: str) -> None:

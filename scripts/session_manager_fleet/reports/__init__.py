@@ -11,8 +11,10 @@ from session_manager_fleet.reports.safe_text import (
     visible_lines as visible_lines,
     writes_log as writes_log,
 )
+from session_manager_fleet.reports.sessions import sessions_csv as sessions_csv
 from session_manager_fleet.reports.terminal import (
-    VerificationProgress as VerificationProgress,
+    TargetsProgress as TargetsProgress,
+    print_sessions as print_sessions,
     print_verification as print_verification,
 )
 from session_manager_fleet.reports.text import counted as counted

@@ -280,6 +280,15 @@ def confirmed_organization(inventory: Inventory) -> str:
     return _confirmed(inventory, session, caller.account_id)
 
 
+def caller_arn(inventory: Inventory) -> str:
+    """Return the ARN of the caller.
+
+    Raises:
+        AccessError: There are no usable credentials.
+    """
+    return _caller(inventory)[1].arn
+
+
 def _caller(inventory: Inventory) -> tuple[boto3.Session, Caller]:
     with translated_errors("use the AWS credentials"):
         session = new_session()

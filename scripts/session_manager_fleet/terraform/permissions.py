@@ -171,6 +171,20 @@ TERRAFORM_READ: tuple[Permission, ...] = (
         "organizations:ListTagsForResource",
         "organizations:ListTargetsForPolicy",
     ),
+    Permission(
+        "ReadSessions",
+        "sessions: who opened which session; these actions know no resources",
+        ("cloudtrail:LookupEvents", "ssm:DescribeSessions"),
+        _ALL,
+        verify_only=True,
+    ),
+    Permission(
+        "ReadSessionDocuments",
+        "sessions: what the document of a session does, and where it logs",
+        ("ssm:GetDocument",),
+        ("arn:{partition}:ssm:*:{account}:document/*",),
+        verify_only=True,
+    ),
 )
 
 CHANGE: tuple[Permission, ...] = (

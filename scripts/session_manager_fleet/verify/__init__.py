@@ -20,6 +20,16 @@ from session_manager_fleet.verify.model import (
     Verdict as Verdict,
     exit_code as exit_code,
 )
+from session_manager_fleet.verify.sessions import (
+    Cause as Cause,
+    Kind as Kind,
+    LogState as LogState,
+    Session as Session,
+    SessionAudit as SessionAudit,
+    SessionReport as SessionReport,
+    TargetSessions as TargetSessions,
+    report_schema as report_schema,
+)
 from session_manager_fleet.verify.verifier import Verifier as Verifier
 from session_manager_fleet.verify.watch import (
     MIN_WATCH_SECONDS as MIN_WATCH_SECONDS,

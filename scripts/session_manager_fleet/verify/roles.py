@@ -36,7 +36,7 @@ def roles(reader: Reader, target: Target, values: TargetSettings) -> Check:
     nodes = nodes_by_role(reader, target)
     if not nodes:
         return not_needed("roles", "There are no managed nodes.")
-    having = reader.once(("roles with", policy), lambda: _roles_with(reader, home, policy))
+    having = roles_with(reader, home, policy)
     if having is None:
         return _without_policy(target, values, policy)
     return _judge(nodes, {name: _role(reader, home, name) for name in nodes}, having, values, policy)
@@ -138,8 +138,12 @@ def _role_of_profile(reader: Reader, home: str, profile: str) -> str:
     return reader.once(("profile", profile), read)
 
 
+def roles_with(reader: Reader, home: str, policy: str) -> set[str] | None:
+    """Return the names of the roles that a policy is attached to, read once; None if it does not exist."""
+    return reader.once(("roles with", policy), lambda: _roles_with(reader, home, policy))
+
+
 def _roles_with(reader: Reader, home: str, policy: str) -> set[str] | None:
-    """Return the names of the roles that a policy is attached to; None if it does not exist."""
     wanted = {"PolicyArn": policy, "EntityFilter": "Role", "PolicyUsageFilter": "PermissionsPolicy"}
     try:
         return {

@@ -1,7 +1,6 @@
 """`verify`: check the live state of targets."""
 
 import datetime
-import re
 import threading
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.cli import hints
-from session_manager_fleet.cli.options import load, selecting
+from session_manager_fleet.cli.options import load, parse_age, selecting
 from session_manager_fleet.cli.output import FormatOption, check_format, write_json
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
-from session_manager_fleet.reports import VerificationProgress, print_verification, terminal, visible
+from session_manager_fleet.reports import TargetsProgress, print_verification, terminal, visible
 from session_manager_fleet.run import order, prerequisites, signals
 from session_manager_fleet.targets import Inventory, Selection
 from session_manager_fleet.verify import (
@@ -26,8 +25,6 @@ from session_manager_fleet.verify import (
     watchable,
     with_arrivals,
 )
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @selecting
@@ -47,7 +44,7 @@ def verify(
     check_format(output, "table", "json")
     if watch and watch < MIN_WATCH_SECONDS:
         raise InputError(f"Logs can take {MIN_WATCH_SECONDS} seconds to arrive; use at least that.", "--watch")
-    age = _age(max_log_age) if max_log_age else None
+    age = parse_age(max_log_age, "--max-log-age") if max_log_age else None
     errors = terminal.make_console(stderr=True)
     inventory, selected = load(context.obj, selection, errors, ask_regions=True)
     prerequisites.confirmed_organization(inventory)
@@ -56,7 +53,7 @@ def verify(
     verifier, stop = Verifier(inventory, age), threading.Event()
     with (
         signals.handled_signals(lambda *_: stop.set()),
-        VerificationProgress(errors, len(selected.targets)) as progress,
+        TargetsProgress(errors, len(selected.targets)) as progress,
     ):
         verified = verifier.verify(selected.targets, progress.finished, stop=stop)
         if watch and not stop.is_set():
@@ -97,10 +94,3 @@ def _print_next(console: Console, verified: Sequence[TargetVerification]) -> Non
         hints.print_next(console, "to check again at any time", hints.again())
     else:
         hints.print_next(console, "once this is corrected", hints.again())
-
-
-def _age(text: str) -> datetime.timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhd])", text)
-    if match is None:
-        raise InputError(f'"{text}" is not an age; use for example 90m, 12h or 7d.', "--max-log-age")
-    return datetime.timedelta(**{_UNITS[match[2]]: int(match[1])})

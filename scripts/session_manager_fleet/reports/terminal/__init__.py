@@ -5,6 +5,7 @@ from session_manager_fleet.reports.terminal.console import (
     make_console as make_console,
 )
 from session_manager_fleet.reports.terminal.progress import TerminalProgress as TerminalProgress
+from session_manager_fleet.reports.terminal.sessions import print_sessions as print_sessions
 from session_manager_fleet.reports.terminal.tables import (
     add_row as add_row,
     print_change_sets as print_change_sets,
@@ -18,7 +19,5 @@ from session_manager_fleet.reports.terminal.tables import (
     table as table,
     table_of as table_of,
 )
-from session_manager_fleet.reports.terminal.verification import (
-    VerificationProgress as VerificationProgress,
-    print_verification as print_verification,
-)
+from session_manager_fleet.reports.terminal.targets_progress import TargetsProgress as TargetsProgress
+from session_manager_fleet.reports.terminal.verification import print_verification as print_verification

@@ -1,13 +1,9 @@
 """Terminal output of `verify`."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from session_manager_fleet.reports.commands import installed
@@ -17,57 +13,6 @@ from session_manager_fleet.reports.text import counted
 from session_manager_fleet.verify import TargetVerification, Verdict, age_text
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
-# Without a terminal, a line at this interval shows progress.
-_LINE_INTERVAL_SECONDS = 15
-
-
-class VerificationProgress:
-    """Shows the progress of a verification: a bar on a terminal, else a line from time to time.
-
-    Args:
-        console: The console to print to.
-        targets: Number of targets.
-    """
-
-    def __init__(self, console: Console, targets: int) -> None:
-        self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("Verifying", total=targets)
-        self._done, self._targets, self._printed_at = 0, targets, time.monotonic()
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def finished(self, _: TargetVerification) -> None:
-        """Count one more target."""
-        self._done += 1
-        self._bar.advance(self._task)
-        self._line(f"{self._done} of {self._targets} targets verified")
-
-    def arrived(self, arrived: int, watched: int, left: float) -> None:
-        """Show how many targets have new logs, and how many seconds are left."""
-        text = f"Waiting for logs, {left:.0f} s left"
-        self._bar.update(self._task, description=text, total=watched, completed=arrived)
-        self._line(f"{text}: {arrived} of {watched} targets have new logs")
-
-    def _line(self, text: str) -> None:
-        if not self._console.is_terminal and time.monotonic() - self._printed_at >= _LINE_INTERVAL_SECONDS:
-            self._printed_at = time.monotonic()
-            self._console.print(text)
 
 
 def print_verification(

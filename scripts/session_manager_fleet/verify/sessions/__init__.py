@@ -1,0 +1,12 @@
+"""Sessions of Session Manager, and the log of each."""
+
+from session_manager_fleet.verify.sessions.audit import SessionAudit as SessionAudit
+from session_manager_fleet.verify.sessions.model import (
+    Cause as Cause,
+    Kind as Kind,
+    LogState as LogState,
+    Session as Session,
+    SessionReport as SessionReport,
+    TargetSessions as TargetSessions,
+    report_schema as report_schema,
+)
