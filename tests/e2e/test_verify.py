@@ -22,8 +22,8 @@ from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, Target
-from session_manager_fleet.terraform.policies import Names, policy
-from session_manager_fleet.verify import CHECKS, VERIFY
+from session_manager_fleet.terraform.policies import Names, merged, policy
+from session_manager_fleet.verify import CHECKS, SESSIONS, VERIFY
 from session_manager_fleet.verify.bucket_policy import expected_statements
 from session_manager_fleet.verify.config_rule import expected_text
 from session_manager_fleet.verify.model import PLAN_AND_APPLY
@@ -253,8 +253,8 @@ class Member:
 
 
 def reading_only(sandbox: Sandbox, *accounts: str) -> None:
-    """Take everything but what docs/verify-policy.json grants from the deployment role, with the name of the bucket."""
-    document = json.dumps(policy(VERIFY, Names(bucket="*session-logs")))
+    """Take everything but what verify and sessions need from the deployment role."""
+    document = json.dumps(policy(merged([*VERIFY, *SESSIONS]), Names(bucket="*session-logs")))
     for account in accounts:
         iam = sandbox.session(account, REGION).client("iam")
         iam.put_role_policy(RoleName=ORGANIZATION.deployment_role, PolicyName="administrator", PolicyDocument=document)

@@ -82,6 +82,11 @@ NODE_ROLES = Scope(
     ("arn:{partition}:iam::{account}:instance-profile/*", "arn:{partition}:iam::{account}:role/*"),
 )
 DEFAULT_ROLE = Scope("ReadDefaultRole", "the role of Default Host Management", _DEFAULT_ROLE)
+SESSION_DOCUMENTS = Scope(
+    "ReadSessionDocuments",
+    "what the documents of sessions do, and where they log",
+    ("arn:{partition}:ssm:*:{account}:document/*",),
+)
 CONFIG_RULE = Scope(
     "ReadConfigRule", "the text of the rule and its findings; AWS Config gives rules generated ids", _CONFIG[:1]
 )
@@ -170,20 +175,6 @@ TERRAFORM_READ: tuple[Permission, ...] = (
         "organizations:ListRoots",
         "organizations:ListTagsForResource",
         "organizations:ListTargetsForPolicy",
-    ),
-    Permission(
-        "ReadSessions",
-        "sessions: who opened which session; these actions know no resources",
-        ("cloudtrail:LookupEvents", "ssm:DescribeSessions"),
-        _ALL,
-        verify_only=True,
-    ),
-    Permission(
-        "ReadSessionDocuments",
-        "sessions: what the document of a session does, and where it logs",
-        ("ssm:GetDocument",),
-        ("arn:{partition}:ssm:*:{account}:document/*",),
-        verify_only=True,
     ),
 )
 

@@ -21,6 +21,7 @@ from session_manager_fleet.verify.model import (
     exit_code as exit_code,
 )
 from session_manager_fleet.verify.sessions import (
+    SESSIONS as SESSIONS,
     Cause as Cause,
     Kind as Kind,
     LogState as LogState,

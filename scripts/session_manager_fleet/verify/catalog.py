@@ -22,6 +22,7 @@ from session_manager_fleet.verify.preferences import Preferences
 from session_manager_fleet.verify.public_sharing import PublicSharing
 from session_manager_fleet.verify.recorder import Recorder
 from session_manager_fleet.verify.roles import Roles
+from session_manager_fleet.verify.sessions import SESSIONS
 
 # In the order in which they run and are documented.
 CHECKS: tuple[TargetCheck, ...] = (
@@ -43,9 +44,9 @@ CHECKS: tuple[TargetCheck, ...] = (
     Guardrails(),
 )
 
-# What the checks of `verify` need, and what the read role needs for plans, `verify` and `doctor`.
+# What the checks of `verify` need, and what the read role needs for plans, `verify`, `sessions` and `doctor`.
 VERIFY: tuple[Permission, ...] = merged(one for check in CHECKS for one in check.info.permissions)
-READ: tuple[Permission, ...] = merged([*permissions.TERRAFORM_READ, *VERIFY, *PREREQUISITES])
+READ: tuple[Permission, ...] = merged([*permissions.TERRAFORM_READ, *VERIFY, *SESSIONS, *PREREQUISITES])
 
 
 @dataclass(frozen=True)

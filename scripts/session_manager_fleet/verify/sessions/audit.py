@@ -13,17 +13,32 @@ from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.preferences import expected_preferences
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.targets import Inventory, Reader, Target, error_code
+from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.endpoints import managed_nodes
 from session_manager_fleet.verify.instance_policy import policy_arn
 from session_manager_fleet.verify.logs import log_location
-from session_manager_fleet.verify.reading import Reader, error_code
 from session_manager_fleet.verify.roles import nodes_by_role, roles_with
 from session_manager_fleet.verify.sessions.documents import Document, Place, places_of, read_document
 from session_manager_fleet.verify.sessions.history import DEFAULT_DOCUMENT, Started, read_history
 from session_manager_fleet.verify.sessions.judge import ARRIVAL, Judgement, Node, Trace, judge
 from session_manager_fleet.verify.sessions.model import Kind, LogState, Session, TargetSessions
 
+# What reading sessions needs; their documents may be anyone's. No log is read.
+SESSIONS = (
+    permissions.WITHOUT_RESOURCES.allow(
+        "cloudtrail:LookupEvents",
+        "ec2:DescribeInstances",
+        "ssm:DescribeInstanceInformation",
+        "ssm:DescribeSessions",
+    ),
+    permissions.SESSION_DOCUMENTS.allow("ssm:GetDocument"),
+    permissions.LOG_GROUPS.allow("logs:DescribeLogStreams"),
+    permissions.BUCKETS.allow("s3:ListBucket"),
+    permissions.INSTANCE_POLICY.allow("iam:ListEntitiesForPolicy"),
+    permissions.NODE_ROLES.allow("iam:GetInstanceProfile"),
+    permissions.DEFAULT_ROLE.allow("ssm:GetServiceSetting"),
+)
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
 _UNKNOWN = Document(Kind.UNKNOWN)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.targets import Reader
 from session_manager_fleet.verify.sessions.model import Kind
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-sessions-start.html

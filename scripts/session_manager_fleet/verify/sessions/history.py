@@ -8,7 +8,7 @@ from typing import Any
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.verify.reading import Reader
+from session_manager_fleet.targets import Reader
 
 # StartSession without a document uses this one, whatever `names.document` is.
 DEFAULT_DOCUMENT = "SSM-SessionManagerRunShell"
