@@ -816,7 +816,7 @@ def test_sessions_and_their_logs(
             f"s3://{BUCKET}/{PREFIX}/{held['logged']}.log",
             f"ssm-sessionmanager-logs:{held['logged']}",
         ]
-        assert logged["user"] == f"arn:aws:sts::{MEMBER}:assumed-role/owner/test"
+        assert logged["user"] == f"arn:aws:sts::{MEMBER}:assumed-role/owner/owner"
         assert (logged["in_cloudtrail"], logged["source_address"], logged["node"]) == (True, "127.0.0.1", node)
         assert found[held["active"]]["reason"] == "incident 7"
         # One session is proved without a selection; a log that is late shows why.

@@ -94,7 +94,7 @@ COMMANDS: dict[str, Before] = {
 
 def test_all_commands_are_tried() -> None:
     names = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert names == {name.split()[0] for name in COMMANDS} | EMULATED | DATA | {"verify"}
+    assert names == {name.split()[0] for name in COMMANDS} | EMULATED | DATA | {"verify", "sessions"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
