@@ -16,7 +16,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 from moto.ssm.models import ssm_backends
 
-from aws_sandbox.api_calls import api_call
+from aws_sandbox.api_calls import REPORTED, api_call
 from aws_sandbox.call import AwsError, Call, Reply
 from aws_sandbox.identity import Identity
 from aws_sandbox.pages import page
@@ -26,7 +26,7 @@ PREFERENCES_DOCUMENT = "SSM-SessionManagerRunShell"
 _PAGE_SIZE, _HISTORY_SECONDS = 200, 30 * 24 * 3600
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 _EVENTS_PAGE_SIZE, _EVENTS_SECONDS = 50, 90 * 24 * 3600
-_REPORTED = {("ssm", "StartSession"), ("ssm", "ResumeSession"), ("ssm", "TerminateSession")}
+_REPORTED = REPORTED | {("ssm", "StartSession"), ("ssm", "ResumeSession"), ("ssm", "TerminateSession")}
 _ACTIVE = {"Connected", "Connecting", "Disconnected", "Terminating"}
 # Filters of DescribeSessions that compare a value of the session.
 _VALUES = {"Target": "Target", "Owner": "Owner", "SessionId": "SessionId", "Status": "Status"}
@@ -101,7 +101,7 @@ class Sessions:
         return page("Sessions", list(reversed(found)), call.parameters.get("NextToken"), size)
 
     def lookup(self, call: Call) -> dict[str, Any]:
-        """Answer LookupEvents, the latest first; it finds the events of sessions only."""
+        """Answer LookupEvents, the latest first; it finds the events of sessions and documents only."""
         start = max(_seconds(call.parameters.get("StartTime"), 0.0), time.time() - _EVENTS_SECONDS)
         end = _seconds(call.parameters.get("EndTime"), time.time())
         wanted = {each["AttributeKey"]: each["AttributeValue"] for each in call.parameters.get("LookupAttributes", [])}

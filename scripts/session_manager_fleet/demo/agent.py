@@ -20,10 +20,9 @@ _IN_PARTS = TransferConfig(multipart_threshold=_PART_BYTES + 1, multipart_chunks
 _KMS, _S3 = "aws:kms", "AES256"
 
 
-# What the agent reports, and leaves in the bucket, on a node without `script` (amazon-ssm-agent#653).
+# On a node without `script` the agent leaves its error in the bucket, in words like these (amazon-ssm-agent#653).
 _NO_SCRIPT = (
-    "unable to generate log data: Failed to generate transcript with the following errors:\n"
-    'exec: "script": executable file not found in $PATH: \n'
+    'unable to generate log data: the following errors:\nexec: "script": executable file not found in $PATH: \n'
 )
 
 

@@ -1,4 +1,4 @@
-"""What session documents do, and where their sessions are logged."""
+"""Read session documents: what their sessions do, and where they are logged."""
 
 import json
 from collections.abc import Mapping

@@ -9,14 +9,14 @@ from session_manager_fleet.verify.sessions.documents import Document, Place
 from session_manager_fleet.verify.sessions.history import DEFAULT_DOCUMENT, LONGEST, Started
 from session_manager_fleet.verify.sessions.model import Cause, Kind, LogState
 
-# Transcripts are made and uploaded after the end, see docs/sessions.md.
+# Logs are made and uploaded after the end, see docs/sessions.md.
 ARRIVAL = datetime.timedelta(minutes=15)
 _TUNNELS = {Kind.PORT: "port forwarding", Kind.SSH: "SSH"}
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What a session left in one place.
+    """Logs of a session in one place.
 
     Attributes:
         place: The place.
@@ -35,7 +35,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Node:
-    """What is known of a node.
+    """Facts about a node.
 
     Attributes:
         managed: Whether Systems Manager has it now.

@@ -14,7 +14,7 @@ from session_manager_fleet.targets import Target
 
 
 class Kind(StrEnum):
-    """What a session does, according to its document."""
+    """Kind of a session, according to its document."""
 
     SHELL = "shell"
     COMMAND = "command"
@@ -182,7 +182,7 @@ class SessionReport(_Entry):
 
     @property
     def exit_code(self) -> ExitCode:
-        """What could not be read outweighs sessions without a log."""
+        """Exit code: targets that could not be read outweigh sessions without a log."""
         states = {session.state for session in self.sessions}
         if self.not_read or LogState.NOT_CHECKED in states:
             return ExitCode.TARGET_FAILED
