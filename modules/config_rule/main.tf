@@ -7,7 +7,9 @@ data "aws_region" "current" {}
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.name
+
+  # `name` is deprecated since version 6 of the provider, and version 5 has no `region`.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "name", null))
 
   # What matches the ARN of an excluded role: its path after ":role", or its name at the end. The roles of AWS are in the rule.
   # Guard's parser ends a regular expression at a slash, so slashes are written as \x2F.

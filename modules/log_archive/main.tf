@@ -7,7 +7,9 @@ data "aws_region" "current" {}
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.name
+
+  # `name` is deprecated since version 6 of the provider, and version 5 has no `region`.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "name", null))
 
   creates_bucket      = var.existing_bucket_name == null
   creates_bucket_key  = var.bucket_key.kms_key_arn == null

@@ -37,8 +37,8 @@ variable "bucket_key" {
   }
 
   validation {
-    condition     = try(split(":", var.bucket_key.kms_key_arn)[3] == data.aws_region.current.name, true)
-    error_message = "The bucket_key.kms_key_arn must be a key of region ${data.aws_region.current.name}, where the bucket is."
+    condition     = try(split(":", var.bucket_key.kms_key_arn)[3] == local.region, true)
+    error_message = "The bucket_key.kms_key_arn must be a key of region ${local.region}, where the bucket is."
   }
 }
 

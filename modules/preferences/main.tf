@@ -7,7 +7,9 @@ data "aws_region" "current" {}
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.name
+
+  # `name` is deprecated since version 6 of the provider, and version 5 has no `region`.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "name", null))
 
   creates_session_key = var.session_key.enabled && var.session_key.kms_key_arn == null
   creates_logs_key    = var.cloudwatch.create_log_group && var.cloudwatch.encryption_enabled && var.cloudwatch.kms_key_arn == null
@@ -70,7 +72,6 @@ resource "aws_lambda_invocation" "this" {
 
 # create_before_destroy, here and on the keys: a new group is named in the document before the old one is destroyed.
 resource "aws_cloudwatch_log_group" "sessions" {
-  #checkov:skip=CKV_AWS_338:90 days is the documented default of the solution; cloudwatch.retention_in_days sets any other.
   count = var.cloudwatch.create_log_group ? 1 : 0
 
   name              = var.cloudwatch.log_group_name

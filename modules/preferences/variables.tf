@@ -65,8 +65,8 @@ variable "cloudwatch" {
   }
 
   validation {
-    condition     = try(split(":", var.cloudwatch.kms_key_arn)[3] == data.aws_region.current.name, true)
-    error_message = "The cloudwatch.kms_key_arn must be a key of region ${data.aws_region.current.name}."
+    condition     = try(split(":", var.cloudwatch.kms_key_arn)[3] == local.region, true)
+    error_message = "The cloudwatch.kms_key_arn must be a key of region ${local.region}."
   }
 }
 
@@ -91,8 +91,8 @@ variable "drift_repair" {
   }
 
   validation {
-    condition     = try(split(":", var.drift_repair.notify_topic_arn)[3] == data.aws_region.current.name, true)
-    error_message = "The drift_repair.notify_topic_arn must be a topic of region ${data.aws_region.current.name}."
+    condition     = try(split(":", var.drift_repair.notify_topic_arn)[3] == local.region, true)
+    error_message = "The drift_repair.notify_topic_arn must be a topic of region ${local.region}."
   }
 }
 
@@ -262,8 +262,8 @@ variable "session_key" {
   }
 
   validation {
-    condition     = try(split(":", var.session_key.kms_key_arn)[3] == data.aws_region.current.name, true)
-    error_message = "The session_key.kms_key_arn must be a key of region ${data.aws_region.current.name}: instances and users look for it there."
+    condition     = try(split(":", var.session_key.kms_key_arn)[3] == local.region, true)
+    error_message = "The session_key.kms_key_arn must be a key of region ${local.region}: instances and users look for it there."
   }
 
   validation {

@@ -79,7 +79,9 @@ data "aws_vpc_endpoint" "existing" {
 
 locals {
   partition = data.aws_partition.current.partition
-  region    = data.aws_region.current.name
+
+  # `name` is deprecated since version 6 of the provider, and version 5 has no `region`.
+  region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "name", null))
 
   wanted_services = toset([for service, type in var.services : service if type != "none"])
   created         = { for service in setsubtract(local.wanted_services, keys(var.existing_endpoints)) : service => var.services[service] }
