@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-security docs picture bench fuzz clean clean-runs lock
+.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans docs picture bench fuzz clean clean-runs lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -39,10 +39,10 @@ browser: $(VENV)/.ready
 	@$(BIN)/python tools/browser.py
 
 # Both suites at once: the function's one needs one core, and shows nothing until it has ended.
-test: $(VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
+test: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
 	@$(MAKE) --no-print-directory --jobs=2 test-python test-lambda-3.13
 
-test-python: $(VENV)/.ready $(JUDGES)/.ready browser
+test-python: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
@@ -60,7 +60,7 @@ else
 	@echo "SKIPPED: the function's suite on Python 3.13, its runtime in AWS; no such interpreter was found. Set LAMBDA_PYTHON=…" >&2
 endif
 
-lint: lint-python lint-terraform lint-security ## Check style, types, terraform, generated files and security posture
+lint: lint-python lint-terraform lint-workflows lint-security ## Check style, types, terraform, generated files and security posture
 
 lint-python: $(VENV)/.ready
 	$(BIN)/ruff check
@@ -76,8 +76,21 @@ lint-terraform: $(VENV)/.ready
 	terraform fmt -check -recursive -diff
 	$(BIN)/python tools/validate_modules.py
 
-lint-security: $(CHECKOV_VENV)/.ready
-	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml
+# The schemas are those that check-jsonschema carries.
+lint-workflows: $(VENV)/.ready ## Check the workflows and actions: security, and GitHub's and GitLab's schemas
+	$(BIN)/zizmor --offline --quiet --strict-collection .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/organization_gitlab/.gitlab-ci.yml
+
+# SARIF=FILE writes the findings for code scanning, too.
+lint-security: $(CHECKOV_VENV)/.ready ## Check the security posture of the Terraform code with checkov
+	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml $(if $(SARIF),--output cli --output sarif --output-file-path console,$(SARIF))
+
+# Plans have real values, where the code has variables.
+lint-plans: $(CHECKOV_VENV)/.ready ## Check all plans of a run with checkov: make lint-plans RUN=runs/ID
+	$(CHECKOV_VENV)/bin/checkov --directory $(or $(RUN),$(error RUN=runs/ID is missing)) --config-file tools/checkov_plans.yaml
 
 # Longer on request: make fuzz FUZZ_SECONDS=600
 FUZZ_SECONDS ?= 60

@@ -30,7 +30,10 @@ _SHORT = (
     "session_manager_fleet/cli/test_rollout.py",
     "session_manager_fleet/run/test_job.py",
 )
-_ORDER = ("e2e", "modules", "judges", "aws_sandbox", "session_preferences", "session_manager_fleet", "fuzz", "tools")
+_ORDER = (
+    *("e2e", "modules", "examples", "judges", "checkov_checks", "aws_sandbox", "session_preferences"),
+    *("session_manager_fleet", "workflows", "fuzz", "tools"),
+)
 _HERE = Path(__file__).parent
 
 

@@ -9,7 +9,7 @@ locals {
 }
 
 data "aws_iam_policy_document" "boundary" {
-  #checkov:skip=CKV_AWS_1,CKV_AWS_49,CKV_AWS_107,CKV_AWS_108,CKV_AWS_109,CKV_AWS_110,CKV_AWS_111,CKV_AWS_356,CKV2_AWS_40:A permissions boundary grants nothing: it allows what other policies grant, except the denials.
+  #checkov:skip=CKV_AWS_1,CKV_AWS_49:A permissions boundary grants nothing: it allows what other policies grant, except the denials.
   source_policy_documents = [data.aws_iam_policy_document.this.json]
 
   statement {

@@ -1,5 +1,4 @@
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:Access logs go to an existing bucket, if access_logging names one.
   #checkov:skip=CKV_AWS_144:A replica would be a second place to guard; versions and Object Lock protect against loss by people.
   #checkov:skip=CKV2_AWS_62:Nothing consumes events of session logs; add a notification where something does.
   count = local.creates_bucket ? 1 : 0

@@ -23,8 +23,6 @@ data "aws_iam_policy_document" "key" {
 }
 
 data "aws_iam_policy_document" "uploads" {
-  #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; organization, service and bucket limit its use.
-  #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   statement {
     sid       = "UploadsOfTheOrganization"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -103,8 +101,6 @@ data "aws_iam_policy_document" "uploads" {
 # The client (GenerateDataKey) and the agent (Decrypt) name the target of the session, so that the key encrypts session data and
 # nothing else.
 data "aws_iam_policy_document" "sessions" {
-  #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; organization and encryption context limit its use.
-  #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   statement {
     sid       = "SessionsOfTheOrganization"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]

@@ -22,9 +22,6 @@ data "aws_iam_policy_document" "key" {
 }
 
 data "aws_iam_policy_document" "session_data_key" {
-  #checkov:skip=CKV_AWS_109:The resource of a key policy is the key itself; its account administers it with IAM.
-  #checkov:skip=CKV_AWS_111:The resource of a key policy is the key itself; its account administers it with IAM.
-  #checkov:skip=CKV_AWS_356:The resource of a key policy is the key itself, which has no other name in it than a star.
   source_policy_documents = [data.aws_iam_policy_document.key.json]
 
   # For people who open sessions from other accounts; in the key's own account IAM decides. Client (GenerateDataKey) and agent
