@@ -38,7 +38,7 @@ from session_manager_fleet.cli.commands.targets import targets
 from session_manager_fleet.cli.commands.unlock import unlock
 from session_manager_fleet.cli.commands.verify import verify
 from session_manager_fleet.cli.help_texts import Command, Group
-from session_manager_fleet.cli.options import Source, with_files, with_options
+from session_manager_fleet.cli.options import Source, TerraformBinaryOption, store_files, with_files, with_options
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import PROGRAM, terminal, visible_lines
 from session_manager_fleet.run import signals
@@ -81,14 +81,13 @@ def common(
         Path | None,
         typer.Option(metavar="FILE", help="Read the accounts from this file, written by `discover --output`."),
     ] = None,
+    terraform_binary: TerraformBinaryOption = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> typer.Context:
     """Store the options that all commands share."""
-    hints.remember_files(config, read_from)
-    context.obj = Source(config, read_from)
-    return context
+    return store_files(context, Source(config, read_from, terraform_binary=terraform_binary))
 
 
 for command in (

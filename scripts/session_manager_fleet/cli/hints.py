@@ -63,12 +63,14 @@ def remember_call(arguments: Sequence[str]) -> None:
     _call.arguments, _call.files, _call.selection = tuple(arguments), (), ()
 
 
-def remember_files(config: Path, read_from: Path | None) -> None:
-    """Remember the files of this call, so that the next command reads the same ones."""
+def remember_files(config: Path, read_from: Path | None, terraform_binary: str | None = None) -> None:
+    """Remember the files of this call, so that the next command uses the same ones."""
     default = config == CONFIG and CONFIG_VARIABLE not in os.environ
     options = [] if default else ["-c", str(config)]
     if read_from is not None:
         options += ["--read-from", str(read_from)]
+    if terraform_binary is not None:
+        options += ["--terraform-binary", terraform_binary]
     _call.files = tuple(options)
 
 

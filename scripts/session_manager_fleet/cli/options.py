@@ -28,6 +28,7 @@ from session_manager_fleet.targets import (
     parse_tag,
     without_disabled_regions,
 )
+from session_manager_fleet.terraform import BINARY_VARIABLE
 
 AccountOption = Annotated[
     list[str] | None,
@@ -76,6 +77,14 @@ ReadFromOption = Annotated[
     Path | None,
     typer.Option("--read-from", metavar="FILE", help="Read the accounts from this file; also before the command."),
 ]
+TerraformBinaryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--terraform-binary",
+        metavar="FILE",
+        help=f"Program to run, of Terraform or OpenTofu; also before the command. [env var: {BINARY_VARIABLE}]",
+    ),
+]
 LzaOption = Annotated[
     Path | None,
     typer.Option("--lza", metavar="FOLDER", help="Emulate the organization of this Landing Zone Accelerator folder."),
@@ -94,11 +103,13 @@ class Source:
         config: organization.yaml.
         read_from: Saved accounts to use instead of the configured source.
         emulated: The command itself set the endpoints, of the emulated organization.
+        terraform_binary: Program to run instead of the `terraform` of the PATH.
     """
 
     config: Path
     read_from: Path | None = None
     emulated: bool = False
+    terraform_binary: str | None = None
 
 
 def _selection(
@@ -163,11 +174,30 @@ def with_options(name: str, build: Callable[..., object]) -> Callable[[Callable[
 selecting = with_options("selection", _selection)
 
 
-def _files(context: typer.Context, config: ConfigOption = None, read_from: ReadFromOption = None) -> typer.Context:
+def _files(
+    context: typer.Context,
+    config: ConfigOption = None,
+    read_from: ReadFromOption = None,
+    terraform_binary: TerraformBinaryOption = None,
+) -> typer.Context:
     """Store the files named after a command, instead of those named before it."""
     source: Source = context.obj
-    context.obj = Source(config or source.config, read_from or source.read_from)
-    hints.remember_files(context.obj.config, context.obj.read_from)
+    return store_files(
+        context,
+        Source(
+            config or source.config,
+            read_from or source.read_from,
+            terraform_binary=terraform_binary or source.terraform_binary,
+        ),
+    )
+
+
+def store_files(context: typer.Context, source: Source) -> typer.Context:
+    """Store the files of a call, for its command and for the commands that it advises."""
+    if source.terraform_binary:
+        os.environ[BINARY_VARIABLE] = source.terraform_binary
+    hints.remember_files(source.config, source.read_from, source.terraform_binary)
+    context.obj = source
     return context
 
 

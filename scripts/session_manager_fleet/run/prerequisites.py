@@ -25,6 +25,7 @@ from session_manager_fleet.terraform import (
     RootModule,
     StateBackend,
     find_terraform,
+    product_and_version,
     provider_source,
     terraform_version,
 )
@@ -186,7 +187,7 @@ def refuse_missing(outcomes: Iterable[Outcome], *others: FleetError) -> None:
 
 def _terraform() -> str:
     binary = find_terraform()
-    return f"Terraform {terraform_version(binary)} ({binary})"
+    return f"{product_and_version(terraform_version(binary))} ({binary})"
 
 
 def _root_module(root: RootModule) -> str:

@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.files import read_regular, sha256_of, sha256_of_text, write_private
-from session_manager_fleet.terraform import RootModule
+from session_manager_fleet.terraform import RootModule, same_product
 
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
@@ -79,7 +79,9 @@ class Origin:
 
     def made_by(self, plan: Mapping[str, Any]) -> Self:
         """Return the origin with the version of terraform that made a plan (in its JSON format)."""
-        version = plan.get("terraform_version", self.tools.terraform_version)
+        # OpenTofu writes its own version there.
+        named = plan.get("terraform_version")
+        version = same_product(named, self.tools.terraform_version) if named else self.tools.terraform_version
         return replace(self, tools=replace(self.tools, terraform_version=version))
 
 

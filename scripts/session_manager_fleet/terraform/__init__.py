@@ -12,9 +12,13 @@ from session_manager_fleet.terraform.adoptions import (
 from session_manager_fleet.terraform.backend import StateBackend as StateBackend, commands_by_hand as commands_by_hand
 from session_manager_fleet.terraform.command import Terraform as Terraform
 from session_manager_fleet.terraform.installation import (
+    BINARY_VARIABLE as BINARY_VARIABLE,
     child_environment as child_environment,
     find_terraform as find_terraform,
+    is_opentofu as is_opentofu,
+    product_and_version as product_and_version,
     provider_source as provider_source,
+    same_product as same_product,
     terraform_version as terraform_version,
     version_pin as version_pin,
 )

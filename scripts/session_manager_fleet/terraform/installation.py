@@ -20,7 +20,11 @@ from session_manager_fleet.terraform.provider_search import (
 )
 from session_manager_fleet.terraform.root_module import ROOT_MODULE
 
+# Of Terraform, for the lock files of the S3 backend, and of OpenTofu, for `terraform.applying`.
 MINIMUM_VERSION = (1, 11)
+
+BINARY_VARIABLE = "TERRAFORM"
+_OPENTOFU = "OpenTofu "
 
 # What would change terraform's meaning; all else is the caller's, as helpers of credentials, proxies and version
 # managers read what no list can name.
@@ -28,9 +32,10 @@ MINIMUM_VERSION = (1, 11)
 # TERRAFORM_CONFIG: an old name of TF_CLI_CONFIG_FILE. GOGC, GOMEMLIMIT: the run measures the memory that there is.
 # SESSION_MANAGER_FLEET_*: marks of the process that started this one.
 _KEPT_BACK = re.compile(r"TF_.*|TERRAFORM_CONFIG|GOGC|GOMEMLIMIT|SESSION_MANAGER_FLEET_.*")
-# Of TF_*, only how providers are fetched: from where, how patiently, and with which credentials.
+# Of TF_*, only how providers are fetched (from where, how patiently, and with which credentials), and how OpenTofu
+# encrypts states and plans.
 _PASSED_ON = re.compile(
-    rf"{CACHE_VARIABLE}|TF_TOKEN_.+|TF_REGISTRY_(DISCOVERY_RETRY|CLIENT_TIMEOUT)|TF_PROVIDER_DOWNLOAD_RETRY"
+    rf"{CACHE_VARIABLE}|TF_TOKEN_.+|TF_REGISTRY_(DISCOVERY_RETRY|CLIENT_TIMEOUT)|TF_PROVIDER_DOWNLOAD_RETRY|TF_ENCRYPTION"
 )
 
 # Children run in another folder than the caller.
@@ -59,25 +64,47 @@ _UNLOGGED = dict.fromkeys(
 
 
 def find_terraform() -> str:
-    """Return the path of a terraform executable that is new enough.
+    """Return the path of a terraform executable that is new enough: the one that TERRAFORM names, or that of the PATH.
 
     Raises:
-        InputError: There is none on the PATH, or it is too old.
+        InputError: There is none, or it is too old.
     """
     minimum = ".".join(str(part) for part in MINIMUM_VERSION)
-    binary = shutil.which("terraform")
+    named = os.environ.get(BINARY_VARIABLE)
+    binary = shutil.which(named or "terraform")
+    if binary is None and named:
+        raise InputError(f"There is no program {named}: name Terraform or OpenTofu, or unset it.", BINARY_VARIABLE)
     if binary is None:
-        raise InputError(f"Terraform {minimum} or newer is needed, and no terraform is on the PATH: install it first.")
+        tofu = f" To use OpenTofu, set {BINARY_VARIABLE}=tofu." if shutil.which("tofu") else ""
+        raise InputError(
+            f"Terraform {minimum} or newer is needed, and no terraform is on the PATH: install it first.{tofu}"
+        )
     binary = os.path.abspath(binary)  # noqa: PTH100 - a link keeps its name, by which shims know what they are for
     version = terraform_version(binary)
-    match = re.match(r"(\d+)\.(\d+)", version)
+    match = re.match(r"(\d+)\.(\d+)", version.removeprefix(_OPENTOFU))
     if match is None or (int(match[1]), int(match[2])) < MINIMUM_VERSION:
-        raise InputError(f"Terraform {minimum} or newer is needed; {binary} is {version}.")
+        product = _OPENTOFU.strip() if is_opentofu(version) else "Terraform"
+        raise InputError(f"{product} {minimum} or newer is needed; {binary} is {version.removeprefix(_OPENTOFU)}.")
     return binary
 
 
+def is_opentofu(version: str) -> bool:
+    """Return whether a version is one of OpenTofu."""
+    return version.startswith(_OPENTOFU)
+
+
+def same_product(version: str, other: str) -> str:
+    """Return a bare version as one of the product that another version is of."""
+    return f"{_OPENTOFU}{version}" if is_opentofu(other) else version
+
+
+def product_and_version(version: str) -> str:
+    """Return a version with the product's name before it."""
+    return version if is_opentofu(version) else f"Terraform {version}"
+
+
 def terraform_version(binary: str, folder: Path = ROOT_MODULE.path) -> str:
-    """Return the version of a terraform executable, as `1.11.4`.
+    """Return the version of a terraform executable, as `1.11.4`, or as `OpenTofu 1.11.4`.
 
     Args:
         binary: Path of the executable, which may be the shim of a version manager.
@@ -87,15 +114,12 @@ def terraform_version(binary: str, folder: Path = ROOT_MODULE.path) -> str:
         InputError: It does not answer as terraform would.
     """
     try:
-        output = subprocess.run(
-            [binary, "version", "-json"],
-            cwd=folder,
-            env=_base_environment(os.environ),
-            capture_output=True,
-            check=True,
-            timeout=60,
-        ).stdout
-        return str(json.loads(output)["terraform_version"])
+        answer = json.loads(_version_of(binary, folder, "-json").stdout)
+        version = str(answer["terraform_version"])
+        # OpenTofu gives its own version under this name. Only Terraform says whether it is outdated.
+        tofu = "terraform_outdated" not in answer and _version_of(binary, folder, check=False).stdout.startswith(
+            _OPENTOFU.encode()
+        )
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
         message = f"{binary} does not answer as terraform would: {error}{_said(error)}"
         # hashicorp/setup-terraform puts a script in terraform's place, which alters its output and exit codes.
@@ -105,6 +129,12 @@ def terraform_version(binary: str, folder: Path = ROOT_MODULE.path) -> str:
                 "codes: set `terraform_wrapper: false` in that step."
             )
         raise InputError(message) from error
+    return f"{_OPENTOFU}{version}" if tofu else version
+
+
+def _version_of(binary: str, folder: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    command, environment = [binary, "version", *arguments], _base_environment(os.environ)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=check, timeout=60)
 
 
 def _said(error: Exception) -> str:
@@ -116,7 +146,9 @@ def _said(error: Exception) -> str:
 
 
 def version_pin(version: str) -> dict[str, str]:
-    """Return the variable by which tfenv and tenv run a version in every folder: applies run in others than plans."""
+    """Return the variable by which version managers run a version in every folder: applies run in others than plans."""
+    if is_opentofu(version):
+        return {"TOFUENV_TOFU_VERSION": version.removeprefix(_OPENTOFU)}
     return {"TFENV_TERRAFORM_VERSION": version}
 
 

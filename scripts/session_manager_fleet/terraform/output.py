@@ -18,7 +18,7 @@ _SIGNAL_BASE = 128
 _REPEATED_HEADER = r"(?i:(?<=x-amz-security-token:))[^\s\\'\"]+"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # Helpers that terraform starts may repeat what they were given.
-_SECRET_NAME = re.compile(r"TF_TOKEN_.+|(?i:.*_(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY|PRIVATE_KEY))")
+_SECRET_NAME = re.compile(r"TF_TOKEN_.+|TF_ENCRYPTION|(?i:.*_(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY|PRIVATE_KEY))")
 _HIDDEN = "(hidden)"
 # A shorter external id is a part of many words: it is hidden only where it is written as one.
 _SHORTEST_SECRET = 8

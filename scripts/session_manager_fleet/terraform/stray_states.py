@@ -61,8 +61,11 @@ def find_stray_states(backend: StateBackend, targets: Sequence[Target]) -> list[
 
 
 def _count(content: bytes) -> int:
-    """Return the number of managed resource blocks of a state; 1 for one that cannot be read."""
+    """Return the number of managed resource blocks of a state; 1 for one that cannot be read, or is encrypted."""
     try:
-        return sum(entry.get("mode") == "managed" for entry in json.loads(content).get("resources", []))
+        state = json.loads(content)
+        if "encrypted_data" in state:  # by OpenTofu, which then writes nothing else about the resources
+            return 1
+        return sum(entry.get("mode") == "managed" for entry in state.get("resources", []))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return 1

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.terraform.installation import child_environment, find_terraform, terraform_version
+from session_manager_fleet.terraform.installation import (
+    child_environment,
+    find_terraform,
+    product_and_version,
+    terraform_version,
+    version_pin,
+)
 from session_manager_fleet.terraform.provider_search import PLATFORM
 from session_manager_fleet.terraform.root_module import ROOT_MODULE
 
@@ -294,3 +300,87 @@ def test_the_wrapper_of_setup_terraform_is_named(only_on_path: StandIn) -> None:
 
     with pytest.raises(InputError, match=r"wrapper of hashicorp/setup-terraform.*`terraform_wrapper: false`"):
         find_terraform()
+
+
+# --- OpenTofu, by a stand-in that answers as its source does (internal/command/views/version.go of 1.11) ------------
+
+TOFU = """
+case "$*" in
+  "version -json") echo '{"terraform_version": "VERSION", "platform": "linux_amd64", "provider_selections": {}}';;
+  version) printf 'OpenTofu vVERSION\\non linux_amd64\\n';;
+  *) exit 1;;
+esac
+"""
+
+
+@pytest.fixture
+def tofu(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Name a stand-in for OpenTofu of a version."""
+
+    def name(version: str) -> Path:
+        path = stand_in(TOFU.replace("VERSION", version))
+        monkeypatch.setenv("TERRAFORM", str(path))
+        return path
+
+    return name
+
+
+def test_opentofu_and_terraform_of_one_number_are_told_apart(tofu: Callable[[str], Path]) -> None:
+    path = tofu("1.11.4")
+
+    assert find_terraform() == str(path)
+    assert terraform_version(str(path)) == "OpenTofu 1.11.4"
+    assert product_and_version(terraform_version(str(path))) == "OpenTofu 1.11.4"
+    assert product_and_version("1.11.4") == "Terraform 1.11.4"
+
+
+def test_the_real_terraform_is_none_of_opentofu() -> None:
+    binary = shutil.which("terraform")
+    assert binary, "Terraform is needed on the PATH."
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+", terraform_version(binary))
+
+
+def test_an_opentofu_that_is_too_old_is_refused_by_its_name(tofu: Callable[[str], Path]) -> None:
+    path = tofu("1.10.6")
+
+    with pytest.raises(InputError) as caught:
+        find_terraform()
+
+    assert str(caught.value) == f"OpenTofu 1.11 or newer is needed; {path} is 1.10.6."
+
+
+def test_a_named_program_may_be_on_the_path_and_must_exist(
+    only_on_path: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = only_on_path(TOFU.replace("VERSION", "1.12.0"))
+    monkeypatch.setenv("TERRAFORM", path.name)
+    assert find_terraform() == str(path)
+
+    monkeypatch.setenv("TERRAFORM", "no-such-program")
+    with pytest.raises(InputError) as caught:
+        find_terraform()
+    expected = "TERRAFORM: There is no program no-such-program: name Terraform or OpenTofu, or unset it."
+    assert str(caught.value) == expected
+
+
+def test_opentofu_on_the_path_is_named_where_terraform_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tofu").write_text("#!/bin/sh\n")
+    (tmp_path / "tofu").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(InputError, match="To use OpenTofu, set TERRAFORM=tofu"):
+        find_terraform()
+
+
+def test_version_managers_get_the_version_of_the_product_by_its_variable() -> None:
+    assert version_pin("1.11.4") == {"TFENV_TERRAFORM_VERSION": "1.11.4"}
+    assert version_pin("OpenTofu 1.11.4") == {"TOFUENV_TOFU_VERSION": "1.11.4"}
+
+
+def test_the_encryption_of_states_is_passed_on(tmp_path: Path) -> None:
+    """OpenTofu takes its whole configuration, with a passphrase, from the environment; Terraform does not read it."""
+    encryption = 'key_provider "pbkdf2" "this" {\n  passphrase = "correct horse battery staple"\n}\n'
+    assert child_environment({"TF_ENCRYPTION": encryption}, tmp_path)["TF_ENCRYPTION"] == encryption
