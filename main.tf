@@ -8,7 +8,7 @@ locals {
 
   # Without this project's instance policy, the rule requires a policy of the same name that exists already.
   policy_arn = try(
-    module.instance_policy[0].arn,
+    module.instance_policy[0].policy_arn,
     "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:policy${var.names.policy_path}${var.names.policy}"
   )
 }
@@ -106,7 +106,7 @@ module "preferences" {
   source = "./modules/preferences"
   count  = var.preferences.enabled ? 1 : 0
 
-  after                = concat(module.instance_policy[*].arn, module.log_archive[*].bucket_arn)
+  after                = concat(module.instance_policy[*].policy_arn, module.log_archive[*].bucket_arn)
   names                = var.names
   s3                   = var.preferences.s3
   cloudwatch           = merge(var.preferences.cloudwatch, { log_group_name = local.log_group_name })

@@ -31,19 +31,14 @@ output "failures_queue_url" {
 output "guardrails" {
   description = "Id and length of the service control policy; null outside the management account."
   value = one([for guardrails in module.guardrails[*] : {
-    policy_id  = guardrails.policy_id
+    policy_id  = guardrails.scp_id
     scp_length = guardrails.scp_length
   }])
 }
 
 output "instance_policy_arn" {
   description = "ARN of the instance policy; null outside the home region."
-  value       = one(module.instance_policy[*].arn)
-}
-
-output "log_group_name" {
-  description = "Name of the log group of the sessions; empty without CloudWatch logging."
-  value       = one(module.preferences[*].log_group_name)
+  value       = one(module.instance_policy[*].policy_arn)
 }
 
 output "log_archive" {
@@ -56,6 +51,11 @@ output "log_archive" {
   }])
 }
 
+output "log_group_name" {
+  description = "Name of the log group of the sessions; empty without CloudWatch logging."
+  value       = one(module.preferences[*].log_group_name)
+}
+
 output "logs_key_arn" {
   description = "ARN of the key that encrypts the session logs in CloudWatch Logs; null without one."
   value       = one(module.preferences[*].logs_key_arn)
@@ -63,7 +63,7 @@ output "logs_key_arn" {
 
 output "preferences" {
   description = "What the preferences are to be, as the function was asked: the document's name, the preferences by the names of its inputs, adopt and waive; null where they are not managed."
-  value       = one(module.preferences[*].wanted)
+  value       = one(module.preferences[*].function_input)
 }
 
 output "region" {

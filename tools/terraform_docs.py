@@ -148,6 +148,12 @@ def render(interface: Interface) -> str:
             *_table(
                 ("Name", "Version"), [(f"`{name}`", f"`{version}`") for name, version in interface.requirements.items()]
             ),
+            "\n## Providers\n",
+            *(
+                f"- `{name}`: the caller's, not configured here"
+                for name in interface.requirements
+                if name != "terraform"
+            ),
             "\n## Resources\n",
             *(f"- `{address}`" for address in interface.resources),
             "\n## Inputs\n",

@@ -1,6 +1,6 @@
-output "policy_id" {
+output "scp_id" {
   description = "Id of the SCP; null when it is attached to nothing."
-  value       = module.guardrails.policy_id
+  value       = module.guardrails.scp_id
 }
 
 output "scp_json" {

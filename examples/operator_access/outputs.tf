@@ -1,14 +1,14 @@
-output "auditor" {
+output "auditor_policy" {
   description = "Policy of the people who read what was done."
-  value       = module.operator_access.auditor
+  value       = module.operator_access.auditor_policy
 }
 
-output "operator" {
+output "operator_policy" {
   description = "Policy of the people who open sessions."
-  value       = module.operator_access.operator
+  value       = module.operator_access.operator_policy
 }
 
-output "operator_json" {
+output "operator_policy_json" {
   description = "What the operators may do, to paste into a permission set of IAM Identity Center."
-  value       = module.operator_access.operator_json
+  value       = module.operator_access.operator_policy_json
 }

@@ -15,7 +15,7 @@ module "config_rule" {
   source = "../../modules/config_rule"
 
   home_region      = var.region
-  policy_arn       = module.instance_policy.arn
+  policy_arn       = module.instance_policy.policy_arn
   auto_remediation = var.auto_remediation
 }
 
@@ -23,5 +23,5 @@ module "config_rule" {
 module "preferences" {
   source = "../../modules/preferences"
 
-  after = [module.instance_policy.arn]
+  after = [module.instance_policy.policy_arn]
 }

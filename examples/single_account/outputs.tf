@@ -10,5 +10,5 @@ output "document" {
 
 output "instance_policy_arn" {
   description = "Policy of the instances."
-  value       = module.instance_policy.arn
+  value       = module.instance_policy.policy_arn
 }

@@ -8,7 +8,7 @@ output "boundary_json" {
   value       = data.aws_iam_policy_document.boundary.minified_json
 }
 
-output "policy_id" {
+output "scp_id" {
   description = "Id of the SCP; null when it is attached to nothing."
   value       = one(aws_organizations_policy.this[*].id)
 

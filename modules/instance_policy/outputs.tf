@@ -1,4 +1,4 @@
-output "arn" {
+output "policy_arn" {
   description = "ARN of the policy."
   value       = aws_iam_policy.this.arn
 
@@ -6,12 +6,12 @@ output "arn" {
   depends_on = [aws_iam_role_policy_attachment.this, aws_iam_role_policy_attachment.managed_instance_core]
 }
 
-output "json" {
+output "policy_json" {
   description = "Policy document."
   value       = aws_iam_policy.this.policy
 }
 
-output "name" {
+output "policy_name" {
   description = "Name of the policy."
   value       = aws_iam_policy.this.name
 }

@@ -10,6 +10,11 @@ output "failures_queue_url" {
   value       = one(aws_sqs_queue.failures[*].url)
 }
 
+output "function_input" {
+  description = "Wanted state of the document: its name, the preferences by the names of its inputs, adopt and waive."
+  value       = local.wanted
+}
+
 output "function_name" {
   description = "Name of the function that writes the document."
   value       = aws_lambda_function.this.function_name
@@ -48,9 +53,4 @@ output "session_key_arn" {
 output "session_key_parameter_name" {
   description = "Name of the SSM parameter that holds the id of the created session-data key; null when none is created."
   value       = one(aws_ssm_parameter.session_key[*].name)
-}
-
-output "wanted" {
-  description = "Wanted state of the document: its name, the preferences by the names of its inputs, adopt and waive."
-  value       = local.wanted
 }

@@ -438,9 +438,9 @@ def examples(sandbox: Sandbox, in_account: Callable[[str], Terraform]) -> Iterat
 def test_instance_policy(examples: dict[str, dict[str, Any]], member: boto3.Session) -> None:
     outputs = examples["instance_policy"]
 
-    policy = member.client("iam").get_policy(PolicyArn=outputs["arn"])["Policy"]
+    policy = member.client("iam").get_policy(PolicyArn=outputs["policy_arn"])["Policy"]
     assert policy["PolicyName"] == "SessionManagerLogPolicy"
-    assert {statement["Sid"] for statement in json.loads(outputs["json"])["Statement"]} == {
+    assert {statement["Sid"] for statement in json.loads(outputs["policy_json"])["Statement"]} == {
         "FindLogGroup",
         "FindLogStreams",
         "WriteSessionLogs",

@@ -119,8 +119,8 @@ def test_guardrails(applied: Callable[..., dict[str, Any]], sandbox: Sandbox) ->
     outputs = applied("guardrails", management, attach_to=[root["Id"]])
 
     attached = organizations.list_policies_for_target(TargetId=root["Id"], Filter="SERVICE_CONTROL_POLICY")["Policies"]
-    assert outputs["policy_id"] in {policy["Id"] for policy in attached}
-    content = organizations.describe_policy(PolicyId=outputs["policy_id"])["Policy"]["Content"]
+    assert outputs["scp_id"] in {policy["Id"] for policy in attached}
+    content = organizations.describe_policy(PolicyId=outputs["scp_id"])["Policy"]["Content"]
     assert content == outputs["scp_json"]
     assert len(content) == outputs["scp_length"] <= 10_240
     assert all(statement["Effect"] == "Deny" for statement in statements(content))

@@ -302,7 +302,7 @@ module "instance_policy" {
 module "config_rule" {
   source           = "MODULES/config_rule"
   home_region      = "eu-west-1"
-  policy_arn       = module.instance_policy.arn
+  policy_arn       = module.instance_policy.policy_arn
   auto_remediation = true
 
   excluded_role_names = ["legacy-*"]
@@ -316,7 +316,7 @@ output "document" { value = module.config_rule.automation_document_name }
 output "rule" { value = module.config_rule.rule_name }
 output "automation_role" { value = module.config_rule.automation_role_arn }
 output "function_role" { value = module.preferences.function_role_arn }
-output "policy" { value = module.instance_policy.arn }
+output "policy" { value = module.instance_policy.policy_arn }
 """
 
 HANDLER = """

@@ -20,9 +20,10 @@ def test_operator_access(applied: Callable[..., dict[str, Any]], member: boto3.S
     iam = member.client("iam")
     for role, kind in (("operators", "operator"), ("auditors", "auditor")):
         (attached,) = iam.list_attached_role_policies(RoleName=f"session-manager-{role}")["AttachedPolicies"]
-        assert attached == {"PolicyName": outputs[kind]["name"], "PolicyArn": outputs[kind]["arn"]}
-        assert outputs[kind]["path"] == "/"
-    assert sids(outputs["operator_json"]) == {
+        policy = outputs[f"{kind}_policy"]
+        assert attached == {"PolicyName": policy["name"], "PolicyArn": policy["arn"]}
+        assert policy["path"] == "/"
+    assert sids(outputs["operator_policy_json"]) == {
         "StartSessionOnTaggedInstances",
         "StartSessionWithDocument",
         "OwnSessions",

@@ -169,7 +169,7 @@ class Modules:
             copy = folder / ("root" if source == REPOSITORY else source.name)
             copy.mkdir()
             variables = (source / "variables.tf").read_text(encoding="utf-8")
-            variables = re.sub(r"data\.aws_region\.current\.\w+", f'"{REGION}"', variables)
+            variables = re.sub(r"\blocal\.region\b", f'"{REGION}"', variables)
             (copy / "variables.tf").write_text(variables, encoding="utf-8")
 
     def terraform(self, folder: Path, *arguments: str) -> str:

@@ -66,6 +66,8 @@ def test_tables_stand_between_the_markers(module: Path) -> None:
         "| --- | --- |\n"
         "| `terraform` | `>= 1.11` |\n"
         "| `aws` | `>= 5.84.0` |\n"
+        "\n## Providers\n\n"
+        "- `aws`: the caller's, not configured here\n"
         "\n## Resources\n\n"
         "- `aws_kms_key.this`\n"
         "\n## Inputs\n\n"
@@ -163,3 +165,43 @@ def test_the_root_gives_the_defaults_of_its_modules() -> None:
                     assert own[prefix + name] == content, f"{module}: {prefix}{name}"
             if item.name in own:
                 assert own[item.name] == f"{item.type}, {item.default}", f"{module}: {item.name}"
+
+
+@pytest.mark.parametrize("readme", sorted(module_docs.MODULES.glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_a_module_says_where_it_is_what_it_needs_costs_and_leaves(readme: Path) -> None:
+    text = readme.read_text(encoding="utf-8")
+    (part,) = re.findall(r"^## In your configuration\n\n(.*?)\n\n<!-- BEGIN", text, re.DOTALL | re.MULTILINE)
+    rows = dict(re.findall(r"^\| ([A-Z][^|]*) \| (.*) \|$", part, re.MULTILINE))
+    assert rows.keys() == {
+        "Source",
+        "Permissions of the caller",
+        "Cost",
+        "What destroy leaves",
+        "Tests without an account",
+    }
+    assert f"//modules/{readme.parent.name}?ref=v" in rows["Source"]
+    assert re.findall(r"`[a-z0-9]+:[A-Z*]\w+\*?`", rows["Permissions of the caller"])
+    # Anchors of other sections exist.
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^##+ (.*)$", text, re.M)
+    }
+    assert set(re.findall(r"\]\(#([^)]*)\)", part)) <= anchors
+
+
+# What an output may be about, and then an attribute of it: one rule for all modules.
+NOUNS = re.compile(
+    r"(auditor_policy|automation_document|automation_role|boundary|bucket|bucket_key|bucket_policy|ci_role|document|endpoint|"
+    r"failures_queue|function|function_role|key_policy|log_group|logs_key|member_role|operator_policy|policy|rule|scp|"
+    r"security_group|session_key|session_key_parameter)"
+    r"(_arns?|_ids?|_input|_json|_length|_names?|_statements_json|_url)?|policies|preferences|s3|settings"
+)
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path.parent for path in module_docs.MODULES.glob("*/outputs.tf")), ids=lambda p: p.name
+)
+def test_outputs_are_named_by_resource_and_attribute_in_alphabetical_order(folder: Path) -> None:
+    names = re.findall(r'^output "(\w+)"', (folder / "outputs.tf").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in names if not NOUNS.fullmatch(name)] == []
+    assert names == sorted(names)
