@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans docs picture bench fuzz clean clean-runs lock
+.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans wheel release-check coverage mutation docs picture bench fuzz clean clean-runs lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -92,6 +92,29 @@ lint-security: $(CHECKOV_VENV)/.ready ## Check the security posture of the Terra
 lint-plans: $(CHECKOV_VENV)/.ready ## Check all plans of a run with checkov: make lint-plans RUN=runs/ID
 	$(CHECKOV_VENV)/bin/checkov --directory $(or $(RUN),$(error RUN=runs/ID is missing)) --config-file tools/checkov_plans.yaml
 
+# The function is measured in its sources: the tests of its package run the same files. COVERAGE_TESTS=… measures a part.
+COVERAGE_TESTS ?= tests
+coverage: export COVERAGE_FILE := $(CURDIR)/build/coverage/data
+coverage: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the tests, and fail below 92 % of lines and branches
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/python -m coverage run -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder --override-ini 'pythonpath=. lambda_src' $(COVERAGE_TESTS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+# It takes hours, and goes on where it was stopped: mutants/ keeps what is known. MUTANTS='session_preferences.document*' tests a part.
+mutation: $(VENV)/.ready requirements/mutation.txt ## Test the tests: at least 85 % of the mutants must be killed
+	$(BIN)/pip install --quiet --no-compile --require-hashes --requirement requirements/mutation.txt
+	$(BIN)/python -m mutmut run $(MUTANTS)
+	$(BIN)/python tools/mutation.py --at-least 85
+
+# The same files give the same wheel: dates are those of the last commit.
+wheel: $(VENV)/.ready ## Build the wheel of this version into dist/
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+release-check: $(VENV)/.ready ## Check that a version can be released, and write build/release-notes.md: make release-check VERSION=0.2.0
+	$(BIN)/python tools/release.py $(or $(VERSION),$(error VERSION=X.Y.Z is missing)) --notes build/release-notes.md
+
 # Longer on request: make fuzz FUZZ_SECONDS=600
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.ready ## Read random files of every format for FUZZ_SECONDS each (default 60)
@@ -127,6 +150,7 @@ lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml --constraints requirements/test.txt --group build --output-file requirements/runtime.txt
 	echo 'cdklabs.cdk-validator-cfnguard' | $(COMPILE) --upgrade --no-deps - --output-file requirements/guard.txt
 	printf '%s\n' boto3 hypothesis 'moto[kms,s3,ssm]' pytest pytest-timeout pyyaml | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/lambda.txt
+	echo 'mutmut>=3.8,<4' | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/mutation.txt
 	echo 'checkov==3.3.30' | $(COMPILE) --upgrade - --output-file requirements/checkov.txt
 
 # Python compiles what it imports: less than half of what is installed here.

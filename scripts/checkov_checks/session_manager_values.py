@@ -14,7 +14,7 @@ _TEXTS_OF_BOOLEANS = {"true": True, "false": False}
 
 
 class State(Enum):
-    """What is known of a value before anything is applied."""
+    """State of a value before anything is applied."""
 
     ABSENT = "absent"
     PRESENT = "present"

@@ -38,8 +38,8 @@ def test_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"rollout\.py(?: -c \S+| --read-from \S+)* ([a-z]+)", text)
     assert sorted(set(named) - set(COMMANDS)) == []
-    targets = re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-    asked = re.findall(r"(?:`|^)make ([a-z]+)", text, flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z0-9.-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    asked = re.findall(r"(?:`|^)make ([a-z0-9.-]*[a-z0-9])", text, flags=re.MULTILINE)
     assert sorted(set(asked) - set(targets)) == []
 
 
