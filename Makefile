@@ -85,8 +85,9 @@ lint-workflows: $(VENV)/.ready ## Check the workflows and actions: security, and
 	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/organization_gitlab/.gitlab-ci.yml
 
 # SARIF=FILE writes the findings for code scanning, too.
+comma := ,
 lint-security: $(CHECKOV_VENV)/.ready ## Check the security posture of the Terraform code with checkov
-	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml $(if $(SARIF),--output cli --output sarif --output-file-path console,$(SARIF))
+	$(CHECKOV_VENV)/bin/checkov --directory . --config-file .checkov.yaml $(if $(SARIF),--output cli --output sarif --output-file-path console$(comma)$(SARIF))
 
 # Plans have real values, where the code has variables.
 lint-plans: $(CHECKOV_VENV)/.ready ## Check all plans of a run with checkov: make lint-plans RUN=runs/ID
