@@ -167,6 +167,10 @@ def _is_text(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and not any("\ud800" <= letter <= "\udfff" for letter in node.value)
 
 
+# PyYAML takes an explicit tag at its word: `!!timestamp x`, `!!bool x` and `!!int ""` raise three of these.
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
+
+
 class _Builder:
     """Turns YAML nodes into values and records the file and line of each."""
 
@@ -207,6 +211,9 @@ class _Builder:
             raise InputError(message, f"{path}:{line}") from error
         except RecursionError:
             raise InputError("The values are nested too deeply.", str(path)) from None
+        except ValueError as error:
+            # PyYAML does not check the numbers of characters, as in "\U00110000".
+            raise InputError(f"This is not valid YAML: {error}.", str(path)) from error
         finally:
             self._files.pop()
 
@@ -225,12 +232,12 @@ class _Builder:
             return node.value
         try:
             if not _is_text(node):
-                raise ValueError("it contains an unpaired surrogate")  # noqa: TRY301 - reported like errors of PyYAML
+                raise ValueError("it contains an unpaired surrogate")
             if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
                 # Reading numbers to the base 60 takes time that grows with the square of their length.
-                raise ValueError("it is too long for a number; quote a text")  # noqa: TRY301
+                raise ValueError("it is too long for a number; quote a text")
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except _UNREADABLE as error:
             problem = getattr(error, "problem", None) or str(error)
             self._report(node, key_path, f"The value cannot be read: {problem}.")
             return None
@@ -253,7 +260,8 @@ class _Builder:
             self._report(node, key_path, f'The included file "{node.value}" is not in {folder}.')
         elif target in (file.resolve() for file in self._files):
             self._report(node, key_path, f'The included file "{node.value}" includes itself.')
-        elif not target.is_file():
+        # Unlike Path.is_file, it takes a name that is too long for the file system as that of no file.
+        elif not os.path.isfile(target):  # noqa: PTH113
             self._report(node, key_path, f'The included file "{node.value}" does not exist or is not a file.')
         else:
             self.included[key_path] = path

@@ -22,18 +22,22 @@ from hypothesis import HealthCheck, Phase, given, seed, settings, strategies
 
 from session_manager_fleet.accounts import deployment_role, from_file, from_lza, from_saved
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.changes import change_set_of
+from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import FleetError
 from session_manager_fleet.reports import REPORTS
 from session_manager_fleet.run.folder import JOURNAL, RunFolder
 from session_manager_fleet.run.merge import read_parts
+from session_manager_fleet.run.order import _held as held
+from session_manager_fleet.run.read_back import managed_settings
 from session_manager_fleet.run.run_lock import RunLock
 from session_manager_fleet.run.saved_plan import MANIFEST, Origin, PlanConstraints, Toolchain, check
 from session_manager_fleet.run.summary import Summary
-from session_manager_fleet.targets import EVERYTHING, Inventory, render, renderer_of
-from session_manager_fleet.targets.model import Target
+from session_manager_fleet.targets import EVERYTHING, Inventory, Target, render, renderer_of, values_of
+from session_manager_fleet.terraform import RootModule, other_configuration
 from session_manager_fleet.terraform.output import Messages
 from session_manager_fleet.terraform.state_locks import _parse as parse_lock
+from session_manager_fleet.terraform.stray_states import _count as count_resources
+from tests.saved_plans import save_plan
 
 FLEET = Path(__file__).parents[1] / "session_manager_fleet"
 RUNS = FLEET / "run" / "golden"
@@ -143,6 +147,9 @@ TOKENS = [
         b"<<: ",
         b"!include x",
         b"!!binary ",
+        b"!!timestamp ",
+        b"!!bool ",
+        b"!!int ",
         b"- ",
         b"#",
         b"|",
@@ -166,8 +173,11 @@ TOKENS = [
         b"9" * 30,
         b"2026-02-30",
         b"\\ud800",
+        b"\\U00110000",
     ),
     *(b"{{", b"}}", b"{{ x }}", "\u202e".encode(), "é".encode(), b"\xef\xbb\xbf", b"[" * 300, b'{"a":' * 300),
+    # More than Python's parser of JSON, and its own calls, go down.
+    *(b"[" * 200_000, b'{"a":' * 20_000, b"9" * 6_000),
 ]
 
 
@@ -289,7 +299,7 @@ def test_plans() -> None:
         except (ValueError, RecursionError):
             return
         if isinstance(plan, Mapping):
-            change_set_of(plan, TARGET)
+            protected_destructions(change_set_of(plan, TARGET))
 
     fuzz(PLAN, read)
 
@@ -315,6 +325,35 @@ def test_run_locks(tmp_path: Path) -> None:
     content = lock.path.read_bytes().replace(TARGET.key.encode(), b"222233334444/eu-west-1")
     fuzz(content, at(lock.path, lambda _: RunLock.take(tmp_path, "this", [TARGET.key]).release()))
     lock.release()
+
+
+def test_states() -> None:
+    """Who may write to the state bucket chooses their content."""
+    content = (
+        b'{"version": 4, "serial": 1, "resources": [{"module": "module.log_archive[0]", "mode": "managed", '
+        b'"type": "aws_kms_alias", "name": "bucket", "instances": []}]}'
+    )
+    fuzz(content, lambda changed: (count_resources(changed), held(changed, "s3://bucket/key")))
+
+
+def test_variables_of_a_saved_plan() -> None:
+    content = (RUNS / "saved_plan" / "terraform.tfvars").read_bytes()
+    text = b'a = "${x}"\nb = <<-E\n  c\n E\nd = { "e f" = [1, null, true, { g = -1.5 }] }\n'
+
+    def read(changed: bytes) -> object:
+        return managed_settings(values_of(changed.decode("utf-8", "replace")))
+
+    for each in (content, text):
+        fuzz(each, read)
+
+
+def test_configurations_of_saved_plans(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "main.tf").write_text("# root\n")
+    save_plan(tmp_path / "tfplan", root, {"tfplan": "changes"})
+    same = (tmp_path / "tfplan").read_bytes()
+    fuzz(same, at(tmp_path / "tfplan", lambda path: other_configuration(path, RootModule(root))))
 
 
 def test_rendered_files(tmp_path: Path) -> None:

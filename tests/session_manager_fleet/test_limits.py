@@ -1,5 +1,6 @@
 """Input of any size, depth and shape is read or refused in seconds, with a sentence and never as a bug."""
 
+import datetime
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -8,17 +9,22 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.accounts.lza_replacements import Replacements
 from session_manager_fleet.accounts.matching import ou_matches
 from session_manager_fleet.accounts.snapshot import from_saved
 from session_manager_fleet.cli.app import run as command
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run.journal import load
+from session_manager_fleet.run.order import _held
 from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.output import StateLockedError, failure, redactor
+from session_manager_fleet.terraform.state_locks import _parse
 from session_manager_fleet.yaml_source import parse_yaml
 
 DIGITS = "9" * 6_000
+NOW = datetime.datetime(2026, 11, 26, tzinfo=datetime.UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +49,15 @@ def _in_time() -> Iterator[None]:
 def test_numbers_have_few_digits(text: str) -> None:
     with pytest.raises(InputError, match="too long for a number"):
         parse_yaml(text, Path("organization.yaml"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [*(f"!!{tag} {text}" for tag in ("timestamp", "bool", "int", "float") for text in ("x", "''")), r'"\U00110000"'],
+)
+def test_a_value_that_is_not_what_its_tag_says_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match=r"organization\.yaml.*(cannot be read|not valid YAML)"):
+        parse_yaml(f"a: {value}", Path("organization.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -177,3 +192,35 @@ def test_a_short_external_id_is_hidden_only_where_it_is_one() -> None:
     for text in ("external_id = eu", 'external_id = "eu"', r"{\"external_id\":\"eu\"}", "ExternalId=eu&x=1"):
         assert hide(text).count("(hidden)") == 1
     assert json.loads(redactor({}, ["longer-than-that"])('{"a": "longer-than-that eu"}')) == {"a": "(hidden) eu"}
+
+
+@pytest.mark.parametrize(
+    "value", ["a\\0b", "a\\nb", "x" * 5_000, "/".join(["x" * 200] * 40)], ids=["zero", "line", "name", "path"]
+)
+@pytest.mark.parametrize("key", ["accounts: {source: file, path", "accounts: {source: lza, path", "templates"])
+def test_paths_that_no_system_takes_are_refused(
+    settings_file: Callable[[str], Path], capsys: pytest.CaptureFixture[str], key: str, value: str
+) -> None:
+    config = settings_file("")
+    text = config.read_text()
+    if key == "templates":
+        config.write_text(f'{text}rendering: {{templates: "{value}"}}\n')
+    else:
+        config.write_text(text.replace("accounts: {source: file, path: accounts.yaml", f'{key}: "{value}"'))
+
+    assert command(["-c", str(config), "render"]) == 64
+    assert "Error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, "a\\0b"], ids=["long", "zero"])
+def test_names_of_included_files_that_no_system_takes_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError):
+        parse_yaml(f'a: !include "{name}"', tmp_path / "main.yaml", include_below=tmp_path)
+
+
+def test_objects_in_the_state_bucket_may_nest_as_deep_as_they_like() -> None:
+    deep = b"[" * 200_000
+
+    assert not _parse(Target(Account("111122223333", "a"), "eu-west-1", "eu-west-1"), deep, NOW).is_terraforms
+    with pytest.raises(InputError, match="s3://bucket/key: This is no Terraform state"):
+        _held(deep, "s3://bucket/key")

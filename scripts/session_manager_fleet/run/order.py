@@ -11,7 +11,7 @@ from dataclasses import replace
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
-from session_manager_fleet.terraform import StateBackend, StrayState, find_stray_states
+from session_manager_fleet.terraform import LARGEST_STATE_BYTES, StateBackend, StrayState, find_stray_states
 
 _MODULE = "module.log_archive"
 # What session logs need of it: by the words of a message, the address of the last resource that makes it usable.
@@ -82,15 +82,27 @@ def _missing(inventory: Inventory, host: Target) -> list[str]:
     with translated_errors(f"read {key} in the state bucket {backend.bucket}"):
         s3 = backend.client()
         try:
-            content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+            content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read(LARGEST_STATE_BYTES)
         except s3.exceptions.NoSuchKey:
             content = b"{}"
-    held = {
-        f"{entry.get('type')}.{entry.get('name')}"
-        for entry in json.loads(content).get("resources", [])
-        if str(entry.get("module", "")).startswith(_MODULE)
-    }
+    held = _held(content, f"s3://{backend.bucket}/{key}")
     return [words for words, address in created if address not in held]
+
+
+def _held(content: bytes, place: str) -> set[str]:
+    """Return type and name of what the module of the log archive has in a state.
+
+    Raises:
+        InputError: It is no state.
+    """
+    try:
+        return {
+            f"{entry.get('type')}.{entry.get('name')}"
+            for entry in json.loads(content).get("resources", [])
+            if str(entry.get("module", "")).startswith(_MODULE)
+        }
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise InputError("This is no Terraform state. Restore an earlier version of the object.", place) from error
 
 
 def stray_states(inventory: Inventory) -> list[StrayState]:

@@ -223,7 +223,7 @@ def _read(text: bytes, path: Path) -> PlanManifest:
         if version != SCHEMA_VERSION:
             raise SavedPlanError("The plan was saved by another version of this project. Plan again.")
         manifest = _MANIFEST.validate_json(text)
-    except (ValueError, LookupError, TypeError, ValidationError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError, ValidationError) as error:
         raise SavedPlanError(f"The manifest ({path}) cannot be read. Plan again.") from error
     if set(manifest.files) != set(FILES):
         raise SavedPlanError(f"The manifest ({path}) names the wrong files. Plan again.")

@@ -29,12 +29,16 @@ FOUNDATION = "foundation"
 REST = "rest"
 
 
+# No operating system takes a zero character in a path, and messages quote paths.
+NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
+
+
 class AccountsSource(StrictModel):
     """Source of the accounts."""
 
     source: Literal["organizations", "lza", "file"] = "organizations"
     """The Organizations API, a Landing Zone Accelerator configuration, or a YAML or CSV file."""
-    path: str | None = None
+    path: str | None = Field(None, pattern=NO_CONTROLS)
     """The configuration folder or the file, relative to organization.yaml."""
 
     @model_validator(mode="after")
@@ -114,7 +118,7 @@ class OrganizationSettings(StrictModel):
 class Rendering(StrictModel):
     """How tfvars files are rendered."""
 
-    templates: str | None = Field(None, min_length=1)
+    templates: str | None = Field(None, min_length=1, pattern=NO_CONTROLS)
     """Folder with your terraform.tfvars.j2, relative to organization.yaml."""
 
 

@@ -38,6 +38,7 @@ from session_manager_fleet.terraform.saved_configuration import other_configurat
 from session_manager_fleet.terraform.state_bucket import StateBucket as StateBucket
 from session_manager_fleet.terraform.state_locks import read_locks as read_locks, release_commands as release_commands
 from session_manager_fleet.terraform.stray_states import (
+    LARGEST_STATE_BYTES as LARGEST_STATE_BYTES,
     StrayState as StrayState,
     find_stray_states as find_stray_states,
 )

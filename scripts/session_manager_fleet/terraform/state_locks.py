@@ -13,6 +13,8 @@ from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.backend import StateBackend, commands_by_hand
 
 _SUFFIX = ".tflock"
+# Terraform's locks have some hundred bytes; who may write to the bucket can store an object of any size.
+_LARGEST_BYTES = 100_000
 # Terraform writes nanoseconds; datetime holds microseconds.
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -73,7 +75,7 @@ def read_locks(backend: StateBackend, targets: Sequence[Target]) -> list[Lock]:
             key = f"{backend.state_key(target)}{_SUFFIX}"
             if key in held:
                 try:
-                    content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+                    content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read(_LARGEST_BYTES)
                 except s3.exceptions.NoSuchKey:
                     continue  # released since it was listed
                 lock = _parse(target, content, held[key])
@@ -88,7 +90,7 @@ def _parse(target: Target, content: bytes, modified: datetime.datetime) -> Lock:
         # A time without a zone is read as UTC, in which terraform writes it.
         since = since.astimezone(datetime.UTC) if since.tzinfo else since.replace(tzinfo=datetime.UTC)
         return Lock(target, str(fields["ID"]), str(fields["Who"]), str(fields["Operation"]), since)
-    except (ValueError, LookupError, TypeError, OverflowError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return Lock(target, "", "unknown", "unknown", modified)
 
 

@@ -9,6 +9,9 @@ from session_manager_fleet.aws import REGION_FORM, translated_errors
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.backend import StateBackend
 
+# What is cut off here is no JSON, and therefore a state that cannot be read.
+LARGEST_STATE_BYTES = 64 * 1024 * 1024
+
 _STATE = re.compile(
     rf"(?P<region>{REGION_FORM})/(?P<account>[0-9]{{12}})(?P<suffix>-{REGION_FORM})?/terraform\.tfstate"
 )
@@ -52,7 +55,7 @@ def find_stray_states(backend: StateBackend, targets: Sequence[Target]) -> list[
                 match = _STATE.fullmatch(key.removeprefix(prefix))
                 if match is None or key in expected or match["suffix"] not in {None, f"-{match['region']}"}:
                     continue
-                content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read()
+                content = s3.get_object(Bucket=backend.bucket, Key=key)["Body"].read(LARGEST_STATE_BYTES)
                 # A destroyed target leaves a state without resources.
                 if resources := _count(content):
                     region, is_home = match["region"], match["suffix"] is None

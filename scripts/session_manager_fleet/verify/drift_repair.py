@@ -158,7 +158,7 @@ def _event(target: Mapping[str, Any]) -> dict[str, Any]:
     text = target.get("Input") or target.get("InputTransformer", {}).get("InputTemplate", "")
     try:
         event = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {name: value for name, value in event.items() if name != "cause"} if isinstance(event, dict) else {}
 
