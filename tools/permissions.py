@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from session_manager_fleet.terraform.caller_policies import States, caller_policies  # noqa: E402
 from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY  # noqa: E402
 from session_manager_fleet.terraform.policies import Names, Permission, policy  # noqa: E402
-from session_manager_fleet.verify import READ, VERIFY  # noqa: E402
+from session_manager_fleet.verify import READ  # noqa: E402
 
 BEGIN, END = "<!-- BEGIN_PERMISSIONS -->", "<!-- END_PERMISSIONS -->"
 
@@ -52,7 +52,6 @@ def files() -> Mapping[Path, str]:
     return {
         page: f"{before}{BEGIN}\n{tables}\n{END}{after}",
         REPOSITORY / "docs" / "read-policy.json": _text(READ, Names()),
-        REPOSITORY / "docs" / "verify-policy.json": _text(VERIFY, Names()),
         REPOSITORY / "docs" / "deployment-policy.json": _text(DEPLOY, Names()),
         module / "read.json.tftpl": _text(READ, _TEMPLATE),
         module / "change.json.tftpl": _text(CHANGE, _TEMPLATE),

@@ -164,6 +164,9 @@ TERRAFORM_READ: tuple[Permission, ...] = (
         "config:DescribeRemediationConfigurations",
         "config:ListTagsForResource",
         "ec2:DescribeRegions",
+        # What a plan asks about quotas.
+        "iam:GetAccountSummary",
+        "lambda:GetAccountSettings",
         "iam:ListPolicies",
         "kms:ListAliases",
         "logs:DescribeLogGroups",
@@ -172,6 +175,7 @@ TERRAFORM_READ: tuple[Permission, ...] = (
     GUARDRAILS.allow(
         "organizations:DescribePolicy",
         "organizations:ListPolicies",
+        "organizations:ListPoliciesForTarget",
         "organizations:ListRoots",
         "organizations:ListTagsForResource",
         "organizations:ListTargetsForPolicy",

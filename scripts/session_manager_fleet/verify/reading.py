@@ -63,5 +63,5 @@ def _code(error: BaseException | None) -> str:
 def not_checked(name: str, error: AccessError, calls: Sequence[str] = ()) -> Check:
     """Return a check that could not run, because the last of its calls was refused."""
     missing = iam_action(calls[-1]) if calls and _code(error.__cause__) in _DENIED else ""
-    fix = f"Allow the role {missing or 'to read it'} (see docs/verify-policy.json)."
+    fix = f"Allow the role {missing or 'to read it'} (see docs/read-policy.json)."
     return Check(name, Verdict.NOT_CHECKED, str(error), fix)
