@@ -7,6 +7,7 @@ from aws_sandbox.emulator import Sandbox as Sandbox
 from aws_sandbox.guard import GUARD_MISSING as GUARD_MISSING, find_guard_engine as find_guard_engine
 from aws_sandbox.model import (
     SandboxAccount as SandboxAccount,
+    SandboxDelays as SandboxDelays,
     SandboxError as SandboxError,
     SandboxLimits as SandboxLimits,
     SandboxOrganization as SandboxOrganization,

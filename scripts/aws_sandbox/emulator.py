@@ -21,7 +21,14 @@ import botocore.loaders
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aws_sandbox.model import CONTROL_PATH, CONTROL_TOKEN_HEADER, SandboxError, SandboxLimits, SandboxOrganization
+from aws_sandbox.model import (
+    CONTROL_PATH,
+    CONTROL_TOKEN_HEADER,
+    SandboxDelays,
+    SandboxError,
+    SandboxLimits,
+    SandboxOrganization,
+)
 from aws_sandbox.seed import SeedData, seed
 
 _START_SECONDS = 60.0
@@ -29,7 +36,7 @@ _STOP_SECONDS = 5.0
 _CONTROL_SECONDS = 10.0
 _LOG_TAIL_LINES = 15
 
-_LIMITS = SandboxLimits()
+_LIMITS, _DELAYS = SandboxLimits(), SandboxDelays()
 
 # One loader for all sessions: parsing the service models again takes most of a second a session.
 _LOADER = botocore.loaders.create_loader()
@@ -70,6 +77,7 @@ class Sandbox:
         *,
         enforce_iam: bool = False,
         limits: SandboxLimits = _LIMITS,
+        delays: SandboxDelays = _DELAYS,
     ) -> Sandbox:
         """Start the emulator and create the seed data.
 
@@ -78,6 +86,7 @@ class Sandbox:
             folder: Folder for this emulator alone; created if missing.
             enforce_iam: Whether to enforce the policies of users and roles.
             limits: Quotas that differ from organization to organization.
+            delays: Seconds after which changes are followed; none by default.
 
         Raises:
             SandboxError: The emulator does not start; the message holds the end of its log.
@@ -94,6 +103,7 @@ class Sandbox:
                 "folder": str(folder),
                 "enforce_iam": enforce_iam,
                 "limits": asdict(limits),
+                "delays": asdict(delays),
             }
             sandbox = cls(organization, folder, process, _handshake(process, settings))
             sandbox._write_aws_files()

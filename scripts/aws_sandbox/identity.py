@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from moto.core.utils import utcnow
 from moto.iam.exceptions import NotFoundException
-from moto.iam.models import Role, User, iam_backends
+from moto.iam.models import Role, iam_backends
 from moto.sts.models import AssumedRole, sts_backends
 
 from aws_sandbox.call import AwsError, Call
+from aws_sandbox.delays import Delays
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.policies import Document, Principal, Request, allows
 from aws_sandbox.signatures import Secret
@@ -54,9 +55,10 @@ class Credentials(NamedTuple):
 class Identity:
     """Access keys, roles and trust policies of the organization."""
 
-    def __init__(self, organizations: Organizations, organization_id: str) -> None:
+    def __init__(self, organizations: Organizations, organization_id: str, delays: Delays) -> None:
         self._organizations = organizations
         self._organization_id = organization_id
+        self._delays = delays
         self._accounts: dict[str, str] = {}
         self._sessions: dict[str, AssumedRole | None] = {}
 
@@ -116,11 +118,17 @@ class Identity:
 
     def policies(self, caller: Caller) -> list[Document]:
         """Return the policies of the caller's user or role."""
-        if caller.role_arn:
-            role = find_role(caller.role_arn)
-            return policies_of(role) if role else []
-        users = iam_backends[caller.account_id]["aws"].users.values()
-        return [policy for user in users if user.arn == caller.arn for policy in policies_of(user)]
+        return self.policies_of(caller.principal_arn)
+
+    def policies_of(self, arn: str) -> list[Document]:
+        """Return the inline and the attached policies of a role or user as services see them."""
+        rights = self._delays.rights_of(arn)
+        return [json.loads(policy) for policy in rights.policies] if rights else []
+
+    def trusts(self, role_arn: str, request: Request) -> bool:
+        """Return whether the trust policy of a role, as services see it, allows a request to assume it."""
+        rights = self._delays.rights_of(role_arn)
+        return rights is not None and allows([json.loads(rights.trust)], request)
 
     def context(self, caller: Caller) -> dict[str, str]:
         """Return the condition keys that describe a caller."""
@@ -156,8 +164,7 @@ class Identity:
                 "AWS", frozenset({account, f"arn:aws:iam::{account}:root", caller.arn, caller.principal_arn})
             ),
         )
-        role = find_role(role_arn)
-        if not (role and self._organizations.is_active(account_id) and trusts(role, request)):
+        if not (self._organizations.is_active(account_id) and self.trusts(role_arn, request)):
             raise AwsError(
                 "AccessDenied",
                 f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
@@ -183,7 +190,7 @@ class Identity:
             context={"aws:SourceAccount": account_id, "aws:SourceArn": source_arn},
             principal=Principal("Service", frozenset({service})),
         )
-        if not role or role.account_id != account_id or not trusts(role, request):
+        if not role or role.account_id != account_id or not self.trusts(role_arn, request):
             return None
         session = sts_backends[account_id]["aws"].assume_role(
             region_name=region,
@@ -211,19 +218,3 @@ def find_role(role_arn: str) -> Role | None:
         return iam_backends[account_id]["aws"].get_role_by_arn(role_arn)
     except NotFoundException:
         return None
-
-
-def policies_of(owner: Role | User) -> list[Document]:
-    """Return the inline and the attached policies of a role or user."""
-    attached = [
-        version.document
-        for policy in owner.managed_policies.values()
-        for version in policy.versions
-        if version.version_id == policy.default_version_id
-    ]
-    return [json.loads(document) for document in [*owner.policies.values(), *attached]]
-
-
-def trusts(role: Role, request: Request) -> bool:
-    """Return whether the trust policy of a role allows a request to assume it."""
-    return allows([json.loads(role.assume_role_policy_document)], request)

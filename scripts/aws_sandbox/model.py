@@ -39,6 +39,19 @@ class SandboxLimits:
 
 
 @dataclass(frozen=True)
+class SandboxDelays:
+    """Seconds after which AWS follows a change; 0 for at once.
+
+    Attributes:
+        iam_seconds: New and changed roles, users and policies: seconds, up to two minutes in AWS.
+        alias_seconds: Aliases in the condition key `kms:ResourceAliases`: up to five minutes in AWS.
+    """
+
+    iam_seconds: float = 0
+    alias_seconds: float = 0
+
+
+@dataclass(frozen=True)
 class SandboxAccount:
     """An account of the emulated organization.
 

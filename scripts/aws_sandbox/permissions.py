@@ -23,7 +23,8 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 
 from aws_sandbox.call import Call
-from aws_sandbox.identity import Caller, Identity, find_role, policies_of
+from aws_sandbox.delays import Delays
+from aws_sandbox.identity import Caller, Identity
 from aws_sandbox.messages import policy_of
 from aws_sandbox.policies import Principal, Request, effects
 from aws_sandbox.resource_policies import (
@@ -94,11 +95,13 @@ class Permissions:
 
     Args:
         identity: Resolves callers and their policies.
+        delays: Tells the aliases by which keys are known.
         enforced: Whether to reject unauthorized calls.
     """
 
-    def __init__(self, identity: Identity, *, enforced: bool) -> None:
+    def __init__(self, identity: Identity, delays: Delays, *, enforced: bool) -> None:
         self._identity = identity
+        self._delays = delays
         self._enforced = enforced
 
     def check(self, call: Call) -> None:
@@ -116,7 +119,7 @@ class Permissions:
             "aws:RequestedRegion": call.region,
             "aws:SecureTransport": "true",
             "aws:PrincipalIsAWSService": "false",
-            **_context(call),
+            **self._context(call),
         }
         action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), _key(call)
         protection = protection_of_bucket(bucket) if bucket else protection_of_key(key) if key else None
@@ -128,7 +131,7 @@ class Permissions:
                 self._demand(call, caller, Request(each, resource, {**context, **owner}), protection)
         self._demand_tagging_and_passing(call, caller, context)
         if bucket and (use := key_use(call, bucket)):
-            request = Request(use.action, use.key.arn, {**context, **_aliases(use.key), **use.context})
+            request = Request(use.action, use.key.arn, {**context, **self._aliases(use.key), **use.context})
             self._demand(call, caller, request, protection_of_key(use.key))
 
     def _demand_tagging_and_passing(self, call: Call, caller: Caller, context: Mapping[str, Any]) -> None:
@@ -181,14 +184,27 @@ class Permissions:
         """
         if not self._enforced:
             return True
-        role = find_role(role_arn)
         service, account_id = arn.split(":")[2], role_arn.split(":")[4]
         context = {"aws:PrincipalAccount": account_id, "aws:PrincipalArn": role_arn, "aws:SecureTransport": "true"}
         request = Request(_SENDING.get(service, service), arn, context)
         names = frozenset({account_id, f"arn:aws:iam::{account_id}:root", role_arn})
-        of_role = effects(policies_of(role), request) if role else set()
+        of_role = effects(self._identity.policies_of(role_arn), request)
         of_target = effects(policy_of(arn), replace(request, principal=Principal("AWS", names)))
         return of_role | of_target == {"Allow"}
+
+    def _context(self, call: Call) -> dict[str, str | list[str]]:
+        """Return the action-specific condition keys."""
+        if call.service == "iam" and "PolicyArn" in call.parameters:
+            return {"iam:PolicyARN": call.parameters["PolicyArn"]}
+        if call.service == "s3":
+            bucket = bucket_of(call)
+            return {**object_context(call), **({"s3:ResourceAccount": bucket.account_id} if bucket else {})}
+        key = _key(call)
+        return self._aliases(key) if key else {}
+
+    def _aliases(self, key: Any) -> dict[str, str | list[str]]:  # noqa: ANN401 - moto's key
+        aliases = self._delays.aliases_of(key)
+        return {"kms:ResourceAliases": list(aliases)} if aliases else {}
 
 
 def resources(call: Call) -> list[str]:
@@ -339,21 +355,6 @@ _RESOURCES: Mapping[str, Callable[[Call], list[str]]] = {
     "ssm": _ssm,
     "sts": _sts,
 }
-
-
-def _context(call: Call) -> dict[str, str | list[str]]:
-    """Return the action-specific condition keys."""
-    if call.service == "iam" and "PolicyArn" in call.parameters:
-        return {"iam:PolicyARN": call.parameters["PolicyArn"]}
-    if call.service == "s3":
-        bucket = bucket_of(call)
-        return {**object_context(call), **({"s3:ResourceAccount": bucket.account_id} if bucket else {})}
-    key = _key(call)
-    return _aliases(key) if key else {}
-
-
-def _aliases(key: Any) -> dict[str, str | list[str]]:  # noqa: ANN401 - moto's key
-    return {"kms:ResourceAliases": sorted(key.aliases)} if key.aliases else {}
 
 
 def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key

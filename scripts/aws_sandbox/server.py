@@ -42,6 +42,7 @@ from aws_sandbox.compliance import Compliance
 from aws_sandbox.compliance_answers import ComplianceAnswers
 from aws_sandbox.config_rules import ConfigRules
 from aws_sandbox.configuration_items import Recorder
+from aws_sandbox.delays import Delays
 from aws_sandbox.event_bus import EventBus
 from aws_sandbox.faults import Fault, Faults
 from aws_sandbox.function_process import FunctionProcesses
@@ -49,7 +50,7 @@ from aws_sandbox.functions import Functions
 from aws_sandbox.gateway import Gateway
 from aws_sandbox.identity import Identity
 from aws_sandbox.lock import CallLock
-from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxLimits, SandboxOrganization
+from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxDelays, SandboxLimits, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
 from aws_sandbox.regions import Regions
@@ -133,6 +134,7 @@ def _create_administrator(account_id: str, region: str) -> dict[str, str]:
 def _gateway(
     organization: SandboxOrganization,
     limits: SandboxLimits,
+    delays: Delays,
     processes: FunctionProcesses,
     endpoint_url: str,
     control_token: str,
@@ -146,8 +148,8 @@ def _gateway(
     resource_policies.install()
     messages.release_while_waiting(lock)
     organizations, regions = Organizations(organization), Regions(organization)
-    identity = Identity(organizations, organization.id)
-    permissions = Permissions(identity, enforced=enforced)
+    identity = Identity(organizations, organization.id, delays)
+    permissions = Permissions(identity, delays, enforced=enforced)
     functions = Functions(identity, permissions, processes, lock, background, endpoint_url, folder)
     event_bus = EventBus(identity, functions, background, lock)
     automations = Automations(identity, processes, background, endpoint_url, folder)
@@ -174,6 +176,7 @@ def _gateway(
             identity.check,
             Strictness(limits, identity).check,
             rules.check,
+            delays.check,
         ),
         operations={
             ("account", "ListRegions"): regions.list_regions,
@@ -213,6 +216,7 @@ def serve(settings: dict[str, Any]) -> None:
     folder = Path(settings.pop("folder"))
     enforced = bool(settings.pop("enforce_iam"))
     limits = SandboxLimits(**settings.pop("limits"))
+    delays = Delays(SandboxDelays(**settings.pop("delays")))
     organization = SandboxOrganization.from_dict(settings)
     # Bind first: functions need the URL, which no client knows before it is reported.
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -222,7 +226,7 @@ def serve(settings: dict[str, Any]) -> None:
 
     control_token = secrets.token_urlsafe(32)
 
-    gateway = _gateway(organization, limits, processes, endpoint_url, control_token, folder, enforced=enforced)
+    gateway = _gateway(organization, limits, delays, processes, endpoint_url, control_token, folder, enforced=enforced)
     _create_deployment_roles(organization)
     credentials = {
         name: _create_administrator(account_id, organization.home_region)

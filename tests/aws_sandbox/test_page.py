@@ -15,7 +15,7 @@ STRICT = PROJECT / "scripts" / "aws_sandbox" / "strict"
 ROWS = [
     [cell.strip() for cell in line.strip("|\n ").split(" | ")]
     for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if line.startswith("| ") and not line.startswith(("| ---", "| AWS "))
+    if line.startswith("| ") and not line.startswith(("| ---", "| AWS ", "| the agent |"))
 ]
 
 

@@ -42,7 +42,8 @@ class Strictness:
     def __init__(self, limits: SandboxLimits, identity: Identity) -> None:
         self._refusals: dict[str, list[Check]] = defaultdict(list)
         of_modules = (module.REFUSALS for module in _MODULES)
-        for refusals in (*of_modules, Policies(limits).refusals, kms.Lockout(identity).refusals):
+        of_identity = (kms.Lockout(identity).refusals, functions.Roles(identity).refusals)
+        for refusals in (*of_modules, Policies(limits).refusals, *of_identity):
             for action, refuse in refusals:
                 self._refusals[action].append(refuse)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import dataclass
 
 from aws_sandbox.call import AwsError, Call
-from aws_sandbox.identity import find_role, trusts
+from aws_sandbox.gateway import Check
+from aws_sandbox.identity import Identity, find_role
 from aws_sandbox.policies import Principal, Request
 
 PACKAGE_BYTES = 50 * 1024**2
@@ -72,21 +74,37 @@ def variables(call: Call) -> None:
         raise AwsError("InvalidParameterValueException", f"{why} exceeded the 4KB limit.")
 
 
-def role(call: Call) -> None:
-    """Reject a role that Lambda cannot assume; moto rejects one that does not exist.
+@dataclass(frozen=True)
+class Roles:
+    """The check of the role of a function.
 
-    Raises:
-        AwsError: InvalidParameterValueException.
+    Attributes:
+        identity: Tells whom roles trust.
     """
-    found = find_role(call.parameters.get("Role") or "")
-    name = call.parameters["FunctionName"].rpartition(":")[2]
-    function = f"arn:aws:lambda:{call.region}:{call.account_id}:function:{name}"
-    context = {"aws:SourceAccount": call.account_id, "aws:SourceArn": function}
-    service = Principal("Service", frozenset({"lambda.amazonaws.com"}))
-    if found and not trusts(found, Request("sts:AssumeRole", context=context, principal=service)):
-        raise AwsError(
-            "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
-        )
+
+    identity: Identity
+
+    @property
+    def refusals(self) -> tuple[tuple[str, Check], ...]:
+        """Actions with the functions that reject them."""
+        return (("lambda:CreateFunction", self.check), ("lambda:UpdateFunctionConfiguration", self.check))
+
+    def check(self, call: Call) -> None:
+        """Reject a role that Lambda cannot assume; moto rejects one that does not exist.
+
+        Raises:
+            AwsError: InvalidParameterValueException.
+        """
+        role = call.parameters.get("Role") or ""
+        name = call.parameters["FunctionName"].rpartition(":")[2]
+        function = f"arn:aws:lambda:{call.region}:{call.account_id}:function:{name}"
+        context = {"aws:SourceAccount": call.account_id, "aws:SourceArn": function}
+        service = Principal("Service", frozenset({"lambda.amazonaws.com"}))
+        request = Request("sts:AssumeRole", context=context, principal=service)
+        if find_role(role) and not self.identity.trusts(role, request):
+            raise AwsError(
+                "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
+            )
 
 
 def payload(call: Call) -> None:
@@ -124,8 +142,6 @@ REFUSALS = (
     ("lambda:UpdateFunctionCode", package),
     ("lambda:CreateFunction", variables),
     ("lambda:UpdateFunctionConfiguration", variables),
-    ("lambda:CreateFunction", role),
-    ("lambda:UpdateFunctionConfiguration", role),
     ("lambda:Invoke", payload),
     ("lambda:PutFunctionConcurrency", concurrency),
 )
