@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -57,10 +57,10 @@ class Budget:
         self._sleep(seconds)
 
 
-def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None = None) -> Call:
+def caller(clients: Callable[[str], Any], budget: Budget, graces: Mapping[str, Budget] = {}) -> Call:
     """Return a `Call` over boto3 clients, which are asked for by the name of their service.
 
-    Denied calls are repeated as long as `grace` lasts.
+    Denied calls are repeated within the grace of their service, or that of "".
     """
     secrets = Secrets()
 
@@ -84,7 +84,7 @@ def caller(clients: Callable[[str], Any], budget: Budget, grace: Budget | None =
                     secrets.learn(result["Content"])
                 return result
             again = attempt < _ATTEMPTS - 1 and result.code in _TRANSIENT
-            patience = grace if result.code in DENIED else budget if again else None
+            patience = graces.get(service, graces.get("")) if result.code in DENIED else budget if again else None
             if not patience or not _paused(patience, attempt):
                 raise result  # outside of `except`: no traceback has boto3's error, which quotes arguments
             attempt += 1

@@ -10,14 +10,14 @@ from .reconcile import reconcile
 from .report import notify, summary
 from .request import Request, parse_event
 
-_DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 300 s
+_DEFAULT_MILLISECONDS = 240_000  # without a context; the function's timeout is 420 s
 _RESERVE = 10  # seconds, to raise and log before Lambda ends the process
-# Seconds in which new permissions reach every service; the AWS provider waits as long.
-_PROPAGATION = 120
+# Seconds until services know new permissions, and KMS new aliases in conditions.
+_PROPAGATION, _ALIAS = 120, 300
 
 logger = logging.getLogger(__name__)
 logger.setLevel(logging.INFO)
-logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs where each client's credentials come from
+logging.getLogger("botocore").setLevel(logging.WARNING)  # it logs the source of credentials
 
 
 def lambda_handler(event: object, context: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Lambda's type
@@ -45,8 +45,8 @@ def _budget(context: Any) -> Budget:  # noqa: ANN401 - Lambda's type
 
 def _carry_out(event: object, budget: Budget, region: str | None, fields: dict[str, Any]) -> dict[str, Any]:
     request = parse_event(event)
-    grace = budget.within(_PROPAGATION) if request.action in {"create", "update"} else None
-    call = caller(boto_clients(region), budget, grace)
+    graces = {"": budget.within(_PROPAGATION), "kms": budget.within(_ALIAS)}
+    call = caller(boto_clients(region), budget, graces if request.action in {"create", "update"} else {})
     try:
         result = reconcile(request, call, budget, region)
     except DestinationError as error:
@@ -60,7 +60,7 @@ def _report(request: Request, call: Call, result: dict[str, Any], fields: dict[s
     # Lambda's JSON format makes a field of each.
     fields |= {"event": request.action, **summary(result, request.cause)}
     logger.info("%s %s", result["document"], result["outcome"], extra=fields)
-    # An API call is reported though another run has undone it: a repeated run must not hide a failed message.
+    # Also an API call that another run has undone: a repeated run must not hide a failed message.
     worth = request.action == "reconcile" and (result["outcome"] != "unchanged" or request.cause)
     if worth and request.notify_topic_arn:
         notify(call, request.notify_topic_arn, fields)

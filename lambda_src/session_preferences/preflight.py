@@ -60,8 +60,8 @@ def find_problems(
                 problems.append(
                     Problem(
                         path,
-                        f"{name} could not be checked: {permission} is denied. {error} The resource's policy may "
-                        f"have to allow it, too; or waive {PREFLIGHT_PERMISSIONS}.",
+                        f"{name} could not be checked: {permission} is denied. {error} Its policy may have to "
+                        f"allow it, too, or its alias is missing; or waive {PREFLIGHT_PERMISSIONS}.",
                     )
                 )
     return problems

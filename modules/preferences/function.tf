@@ -36,7 +36,7 @@ resource "aws_lambda_function" "this" {
   filename                       = local.package
   source_code_hash               = local.package_digest
   memory_size                    = 256
-  timeout                        = 300
+  timeout                        = 420
   reserved_concurrent_executions = coalesce(var.function.reserved_concurrent_executions, -1)
 
   logging_config {
@@ -134,6 +134,26 @@ data "aws_iam_policy_document" "function" {
       sid       = "CheckKeys"
       actions   = ["kms:DescribeKey"]
       resources = local.key_arns_to_check
+    }
+  }
+
+  # KMS follows an alias late as a condition of policies. As long, instances that may use the key by its alias could not: so
+  # may not the function look at the key, and asks again before the document names it.
+  # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+  dynamic "statement" {
+    for_each = aws_kms_alias.session_data
+
+    content {
+      sid       = "WaitForAlias"
+      effect    = "Deny"
+      actions   = ["kms:DescribeKey"]
+      resources = [statement.value.target_key_arn]
+
+      condition {
+        test     = "ForAllValues:StringNotEquals"
+        variable = "kms:ResourceAliases"
+        values   = [statement.value.name]
+      }
     }
   }
 

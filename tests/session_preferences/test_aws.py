@@ -38,7 +38,7 @@ def stub() -> Iterator[Stubber]:
 
 def call_over(stub: Stubber, clock: Clock, seconds: float = 240, grace: float | None = None) -> Call:
     budget = Budget(seconds, clock, clock.sleep)
-    return caller(lambda _service: stub.client, budget, Budget(grace, clock, clock.sleep) if grace else None)
+    return caller(lambda _service: stub.client, budget, {"": Budget(grace, clock, clock.sleep)} if grace else {})
 
 
 def test_what_is_denied_is_asked_again_while_the_grace_lasts(stub: Stubber, clock: Clock) -> None:
@@ -55,6 +55,16 @@ def test_permissions_may_take_two_minutes_to_arrive(stub: Stubber, clock: Clock)
     stub.add_response("delete_parameter", {}, {"Name": "x"})
     call_over(stub, clock, grace=120)("ssm", "DeleteParameter", Name="x")
     assert 40 < sum(clock.pauses) <= 120
+
+
+def test_kms_gets_the_five_minutes_in_which_it_follows_an_alias(stub: Stubber, clock: Clock) -> None:
+    graces = {"": Budget(1, clock, clock.sleep), "kms": Budget(300, clock, clock.sleep)}
+    call = caller(lambda _service: stub.client, Budget(410, clock, clock.sleep), graces)
+    for _ in range(31):
+        stub.add_client_error("delete_parameter", "AccessDeniedException")
+    stub.add_response("delete_parameter", {}, {"Name": "x"})
+    call("kms", "DeleteParameter", Name="x")
+    assert 120 < sum(clock.pauses) <= 300
 
 
 def test_what_stays_denied_raises_after_the_grace(stub: Stubber, clock: Clock) -> None:

@@ -14,6 +14,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 
 from session_preferences import handler
+from session_preferences.aws import Budget
 from session_preferences.document import DEFAULT_NAME
 from session_preferences.errors import InvalidPreferencesError, NotificationError, PreferencesError
 
@@ -194,10 +195,10 @@ def test_a_message_is_small_however_much_somebody_changed(world: World) -> None:
 def test_terraforms_calls_wait_for_permissions_that_the_role_has_just_been_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    graces = []
+    graces: list[dict[str, Budget]] = []
 
-    def noting(*given: object) -> None:
-        graces.append(given[2])
+    def noting(_clients: object, _budget: object, given: dict[str, Budget]) -> None:
+        graces.append(given)
 
     def nothing(*_: object) -> dict[str, object]:
         return {"document": DEFAULT_NAME, "outcome": "unchanged", "changes": []}
@@ -206,7 +207,7 @@ def test_terraforms_calls_wait_for_permissions_that_the_role_has_just_been_given
     monkeypatch.setattr(handler, "reconcile", nothing)
     for how in ({"tf": {"action": "create"}}, {"tf": {"action": "update"}}, {"action": "reconcile"}):
         handler.lambda_handler(how, CONTEXT)
-    assert [grace is not None for grace in graces] == [True, True, False]
+    assert [sorted(each) for each in graces] == [["", "kms"], ["", "kms"], []]
 
 
 # --- no input makes it write a document that must not be written ---
