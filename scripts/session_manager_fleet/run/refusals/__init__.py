@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import Problem
-from session_manager_fleet.run.refusals import bucket_names, functions, keys, policies, recorder, roles
+from session_manager_fleet.run.refusals import bucket_names, destinations, functions, keys, policies, recorder, roles
 from session_manager_fleet.run.refusals.planned import Place as Place, code_of as code_of
 
 _KINDS = {
@@ -21,6 +21,7 @@ _KINDS = {
     "service control policies": policies,
     "roles and quotas of IAM": roles,
     "KMS keys": keys,
+    "log group and bucket": destinations,
     "the concurrency of functions": functions,
 }
 

@@ -36,25 +36,35 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
             yield problem
 
 
+_SYMMETRIC = "SYMMETRIC_DEFAULT"
 _BUCKET_ENCRYPTION = "aws_s3_bucket_server_side_encryption_configuration"
 
 
 def _state(place: Place, arn: str) -> str | None:
     try:
-        state = place.ask("kms", "describe_key", KeyId=arn)["KeyMetadata"]["KeyState"]
+        key = place.ask("kms", "describe_key", KeyId=arn)["KeyMetadata"]
     except ClientError as error:
         if code_of(error) != "NotFoundException":
             raise
         return f"The key {arn} does not exist in this account. Correct its ARN."
+    state = key["KeyState"]
     if state == "PendingDeletion":
         advice = f"Run `aws kms cancel-key-deletion --key-id {arn}` and `aws kms enable-key --key-id {arn}`"
     elif state == "Disabled":
         advice = f"Run `aws kms enable-key --key-id {arn}`"
     elif state == "Enabled":
-        return None
+        return _kind(arn, key)
     else:
         advice = "Make it usable"
     return f"The key {arn} is {state}. {advice}, or choose another key."
+
+
+def _kind(arn: str, key: Mapping[str, Any]) -> str | None:
+    if key.get("KeySpec", _SYMMETRIC) != _SYMMETRIC:
+        return f"The key {arn} is no symmetric encryption key ({key['KeySpec']}). Choose one that is."
+    if key.get("KeyManager") == "AWS":
+        return f"The key {arn} is an AWS managed key, which has no policy of yours. Choose a customer managed key."
+    return None
 
 
 def _policy(place: Place, arn: str) -> str | None:

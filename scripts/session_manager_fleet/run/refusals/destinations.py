@@ -1,0 +1,63 @@
+"""Log group and bucket that exist: the function checks them before it writes the document, and fails the apply.
+
+The rules are the function's own. What the plan itself creates or changes is not judged, nor a bucket of another
+account, which the same run may create.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.aws import CLIENT_CONFIG
+from session_manager_fleet.preferences import planned_preferences, writes_preferences
+from session_manager_fleet.run.refusals.planned import Place, planned
+from session_preferences.aws import Budget, caller
+from session_preferences.document import Document, build
+from session_preferences.preflight import find_problems
+
+NEEDS = "logs:DescribeLogGroups, kms:DescribeKey, s3:GetEncryptionConfiguration"
+
+_SECONDS = 60.0
+_UNCHECKED = "could not be checked"
+_NO_KEY = "has no KMS key"
+_ADVICE = (
+    " Run `aws logs associate-kms-key --log-group-name {name} --kms-key-id KEY_ARN`, or set "
+    "preferences.cloudwatch.encryption_enabled: false; a group that is adopted gets a key with "
+    "preferences.cloudwatch.existing_key: change."
+)
+
+
+def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
+    """Yield why sessions would be refused, or their logs lost."""
+    wanted = planned_preferences(plan) if writes_preferences(plan) else None
+    if wanted is None:
+        return
+    document = _judged(build(wanted["preferences"]), plan, place)
+    call = caller(lambda service: place.session.client(service, place.region, config=CLIENT_CONFIG), Budget(_SECONDS))  # type: ignore[call-overload]
+    found = [str(problem) for problem in find_problems(document, call, place.region, failures=True)]
+    for text in found:
+        if _NO_KEY in text:
+            yield text + _ADVICE.format(name=document.cloud_watch_log_group_name)
+        elif _UNCHECKED not in text:
+            yield text
+    if any(_UNCHECKED in text for text in found):
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "; ".join(found)}}, "DescribeLogGroups")
+
+
+def _judged(document: Document, plan: Mapping[str, Any], place: Place) -> Document:
+    """Return a document without keys, which have a check of their own, and without what is not to be judged."""
+    groups = {each.after.get("name") for each in planned(plan, "aws_cloudwatch_log_group")}
+    buckets = {each.after.get("bucket") for each in planned(plan, "aws_s3_bucket")}
+    s3 = plan.get("variables", {}).get("preferences", {}).get("value", {}).get("s3", {})
+    owner = s3.get("bucket_account_id") or place.account_id
+    elsewhere = document.s3_bucket_name in buckets or owner != place.account_id
+    return replace(
+        document,
+        kms_key_id="",
+        cloud_watch_log_group_name=""
+        if document.cloud_watch_log_group_name in groups
+        else document.cloud_watch_log_group_name,
+        s3_bucket_name="" if elsewhere else document.s3_bucket_name,
+    )
