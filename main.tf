@@ -102,6 +102,13 @@ module "config_rule" {
   tags = local.config_rule_tags
 }
 
+import {
+  for_each = var.preferences.enabled && var.adopt_log_group ? toset([local.log_group_name]) : toset([])
+
+  to = module.preferences[0].aws_cloudwatch_log_group.adopted[each.key]
+  id = each.key
+}
+
 module "preferences" {
   source = "./modules/preferences"
   count  = var.preferences.enabled ? 1 : 0
@@ -109,7 +116,7 @@ module "preferences" {
   after                = concat(module.instance_policy[*].policy_arn, module.log_archive[*].bucket_arn)
   names                = var.names
   s3                   = var.preferences.s3
-  cloudwatch           = merge(var.preferences.cloudwatch, { log_group_name = local.log_group_name })
+  cloudwatch           = merge(var.preferences.cloudwatch, { log_group_name = local.log_group_name, adopt_log_group = var.adopt_log_group })
   session_key          = var.preferences.session_key
   run_as               = var.preferences.run_as
   idle_session_timeout = var.preferences.idle_session_timeout

@@ -15,6 +15,18 @@ variable "account_id" {
   }
 }
 
+variable "adopt_log_group" {
+  description = "Whether the log group of the session logs exists already, and is imported: its key and retention are set, and a destroy leaves it there. The rollout sets it with `preferences.cloudwatch.existing`."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.adopt_log_group || !var.preferences.cloudwatch.create_log_group
+    error_message = "The adopt_log_group needs preferences.cloudwatch.create_log_group = false: what exists is not created."
+  }
+}
+
 variable "config_rule" {
   description = "AWS Config rule that finds EC2 roles without the instance policy, and its remediation. Created once per account, in the home region."
   type = object({

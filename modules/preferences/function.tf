@@ -5,7 +5,7 @@ locals {
 
   # Merging keeps destinations and keys that no plan knows, and a log group that exists already may have any key.
   merges             = var.adopt == "merge"
-  any_key            = local.merges || (local.logs_to_cloudwatch && !var.cloudwatch.create_log_group && var.cloudwatch.kms_key_arn == null)
+  any_key            = local.merges || (local.logs_to_cloudwatch && !local.manages_log_group && var.cloudwatch.kms_key_arn == null)
   key_arns_to_check  = local.any_key ? ["arn:${local.partition}:kms:${local.region}:*:key/*"] : local.named_keys
   named_keys         = concat(local.session_key_arn[*], local.logs_to_cloudwatch ? local.logs_key_arn[*] : [])
   checks_named_keys  = var.session_key.enabled || (local.logs_to_cloudwatch && var.cloudwatch.encryption_enabled)

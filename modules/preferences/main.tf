@@ -12,7 +12,8 @@ locals {
   region = lookup(data.aws_region.current, "region", lookup(data.aws_region.current, "name", null))
 
   creates_session_key = var.session_key.enabled && var.session_key.kms_key_arn == null
-  creates_logs_key    = var.cloudwatch.create_log_group && var.cloudwatch.encryption_enabled && var.cloudwatch.kms_key_arn == null
+  manages_log_group   = var.cloudwatch.create_log_group || var.cloudwatch.adopt_log_group
+  creates_logs_key    = local.manages_log_group && var.cloudwatch.encryption_enabled && var.cloudwatch.kms_key_arn == null
 
   session_key_arn = var.session_key.enabled ? try(aws_kms_key.session_data[0].arn, var.session_key.kms_key_arn) : null
   logs_key_arn    = var.cloudwatch.encryption_enabled ? try(aws_kms_key.logs[0].arn, var.cloudwatch.kms_key_arn) : null
@@ -62,6 +63,7 @@ resource "aws_lambda_invocation" "this" {
 
   # Named in the document: created before it is written, destroyed after it is restored.
   depends_on = [
+    aws_cloudwatch_log_group.adopted,
     aws_cloudwatch_log_group.sessions,
     aws_iam_role_policy.function,
     aws_kms_alias.session_data,
@@ -82,6 +84,22 @@ resource "aws_cloudwatch_log_group" "sessions" {
 
   lifecycle {
     create_before_destroy = true
+  }
+}
+
+# Imported: it is its owner's, whose tags stay, and which a destroy leaves there.
+resource "aws_cloudwatch_log_group" "adopted" {
+  #checkov:skip=CKV_AWS_158:Without encryption_enabled it keeps the key that it has, if any.
+  #checkov:skip=CKV_AWS_338:Its owner's retention, or cloudwatch.retention_in_days, as for a created one.
+  for_each = var.cloudwatch.adopt_log_group ? toset([var.cloudwatch.log_group_name]) : toset([])
+
+  name              = each.key
+  retention_in_days = var.cloudwatch.retention_in_days
+  kms_key_id        = var.cloudwatch.encryption_enabled ? local.logs_key_arn : var.cloudwatch.kms_key_arn
+  skip_destroy      = true
+
+  lifecycle {
+    ignore_changes = [tags, tags_all]
   }
 }
 

@@ -32,9 +32,10 @@ variable "check_in_plan" {
 }
 
 variable "cloudwatch" {
-  description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group."
+  description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; with `adopt_log_group` it is also imported, as `aws_cloudwatch_log_group.adopted[\"NAME\"]`: its key and retention are set, and a destroy leaves it there, with both; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group."
   type = object({
     create_log_group   = optional(bool, true)
+    adopt_log_group    = optional(bool, false)
     log_group_name     = optional(string, "ssm-sessionmanager-logs")
     encryption_enabled = optional(bool, true)
     streaming_enabled  = optional(bool, false)
@@ -57,6 +58,11 @@ variable "cloudwatch" {
   validation {
     condition     = var.cloudwatch.log_group_name != "" || !(var.cloudwatch.create_log_group || var.cloudwatch.streaming_enabled)
     error_message = "The cloudwatch.create_log_group and cloudwatch.streaming_enabled must be false when the cloudwatch.log_group_name is empty."
+  }
+
+  validation {
+    condition     = !var.cloudwatch.adopt_log_group || (var.cloudwatch.log_group_name != "" && !var.cloudwatch.create_log_group)
+    error_message = "The cloudwatch.adopt_log_group needs a log_group_name, and create_log_group = false: what exists is not created."
   }
 
   validation {

@@ -61,9 +61,9 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
     iam, kms, logs, ssm = session.client("iam"), session.client("kms"), session.client("logs"), session.client("ssm")
 
     # What the stack of the CloudFormation solution leaves behind, and more.
-    key = logs_key(session, HOME, account)
-    kms.create_alias(AliasName=ALIAS, TargetKeyId=key)
-    logs.create_log_group(logGroupName=GROUP, kmsKeyId=key)
+    key, behind_alias = (logs_key(session, HOME, account) for _ in range(2))
+    kms.create_alias(AliasName=ALIAS, TargetKeyId=behind_alias)
+    logs.create_log_group(logGroupName=GROUP, kmsKeyId=key, tags={"owner": "somebody"})
     logs.put_retention_policy(logGroupName=GROUP, retentionInDays=30)
     ssm.update_service_setting(SettingId=SHARING, SettingValue="Disable")
     iam.create_policy(PolicyName="SessionManagerLogPolicy", PolicyDocument=json.dumps(GRANTS))
@@ -73,12 +73,13 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
         described = kms.describe_key(KeyId=ALIAS)["KeyMetadata"]
         return {
             "group": (group["kmsKeyId"], group["retentionInDays"], group["creationTime"]),
+            "tags": logs.list_tags_for_resource(resourceArn=group["arn"].removesuffix(":*"))["tags"],
             "key": (described["Arn"], described["KeyState"]),
             "sharing": ssm.get_service_setting(SettingId=SHARING)["ServiceSetting"]["SettingValue"],
         }
 
     before = live()
-    assert before["key"] == (key, "Enabled")
+    assert before["key"] == (behind_alias, "Enabled")
 
     # Everything is named at once, before anything is made.
     config = settings(tmp_path, block_public_sharing=True)
@@ -88,7 +89,7 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
     assert target["failure"]["kind"] == "input"
     for named in (
         f"The log group {GROUP} (key {key}, retention 30 days) exists already, but not in this Terraform state",
-        f"The KMS alias {ALIAS} (key {key}) exists already",
+        f"The KMS alias {ALIAS} (key {behind_alias}) exists already",
         "The IAM policy SessionManagerLogPolicy exists already",
     ):
         assert named in target["failure"]["message"]
@@ -112,6 +113,14 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
     assert live() == before
     document = json.loads(ssm.get_document(Name="SSM-SessionManagerRunShell")["Content"])
     assert document["inputs"]["cloudWatchLogGroupName"] == GROUP
+
+    # Changed as the settings say, until the destroy. It is nobody's deletion.
+    changed = {"existing": "adopt", "existing_retention": "change", "existing_key": "change"}
+    config = settings(tmp_path, block_public_sharing=True, cloudwatch=changed)
+    applied = rollout("apply", *selection, "--yes", config=config)
+    assert applied.code == 0, applied.output
+    assert live() == {**before, "group": (behind_alias, 90, before["group"][2])}
+    assert rollout("plan", *selection, config=config).code == 0
 
     # The remediation has attached the policy.
     iam.create_role(RoleName="WebServer", AssumeRolePolicyDocument=json.dumps(TRUST))

@@ -7,6 +7,7 @@ from session_manager_fleet.changes.change_set import (
     PlanOutcome as PlanOutcome,
     ResourceChange as ResourceChange,
     change_set_of as change_set_of,
+    forgets as forgets,
     protected_destructions as protected_destructions,
 )
 from session_manager_fleet.changes.placeholders import (

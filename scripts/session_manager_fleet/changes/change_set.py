@@ -185,8 +185,16 @@ def _action(entry: Mapping[str, Any]) -> str | None:
     actions = entry["change"]["actions"]
     if "delete" in actions and "create" in actions:
         return "replace"
+    if forgets(entry):
+        return "forget"
     moved = entry.get("previous_address", entry["address"]) != entry["address"]
     return next((action for action in actions if action in ACTIONS), "move" if moved else None)
+
+
+def forgets(entry: Mapping[str, Any]) -> bool:
+    """Tell whether an entry of a plan takes a log group out of the state and leaves it there (`skip_destroy`)."""
+    change = entry["change"]
+    return change["actions"] == ["delete"] and (change.get("before") or {}).get("skip_destroy") is True
 
 
 def _reason(entry: Mapping[str, Any], names: Placeholders) -> str:

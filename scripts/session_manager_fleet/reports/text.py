@@ -31,6 +31,7 @@ _ADOPTED: Mapping[str, str] = {
     "session_key": "key of session data,",
     "public_sharing": "block of public sharing,",
 }
+_CHANGED_GROUP = ".aws_cloudwatch_log_group.adopted["
 FAILURE_HEADINGS: Mapping[FailureKind, str] = {
     "access": "access denied",
     "terraform": "terraform failed",
@@ -203,10 +204,13 @@ def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
 
 
 def _adoptions(entry: TargetResult) -> Iterator[DocumentChange]:
+    changes = entry.change_set.changes if entry.change_set else ()
+    changed = any(_CHANGED_GROUP in change.address and change.action == "update" for change in changes)
     for adoption in entry.adopted if entry.change_set else ():
-        yield DocumentChange(
-            f"{_ADOPTED[adoption.kind]} {adoption.name}", adoption.key_arn or "exists", "used as it is, kept by destroy"
-        )
+        used = "used as it is, kept by destroy"
+        if adoption.kind == "log_group" and changed:
+            used = "changed, kept by destroy with key and retention of before"
+        yield DocumentChange(f"{_ADOPTED[adoption.kind]} {adoption.name}", adoption.key_arn or "exists", used)
 
 
 def _detachments(entry: TargetResult) -> Iterator[DocumentChange]:

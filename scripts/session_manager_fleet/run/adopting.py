@@ -1,16 +1,18 @@
-"""Adopt what exists: choose it, look whether it is still there, and refuse what would not work."""
+"""Adopt what exists: choose it, look whether it is still there, refuse what would not work, and restore it."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import translated_errors
+from session_manager_fleet.changes import forgets
 from session_manager_fleet.errors import Problem
 from session_manager_fleet.run.existing import (
-    ALIAS,
     ENABLED,
+    LOG_GROUP,
     Existing,
     client_of,
     is_missing,
@@ -40,7 +42,7 @@ def adoptions_of(found: Iterable[Existing], allowed: Collection[Kind]) -> tuple[
             continue
         # The log group brings its own key.
         if kind != "logs_key" or not any(adoption.kind == "log_group" for adoption in adoptions):
-            adoptions.append(Adoption(kind, each.name, each.key_arn if each.type == ALIAS else ""))
+            adoptions.append(Adoption(kind, each.name, each.key_arn, each.retention_in_days))
     return tuple(adoptions)
 
 
@@ -54,7 +56,7 @@ def still_there(session: boto3.Session, adoptions: Iterable[Adoption]) -> tuple[
     for adoption in adoptions:
         with translated_errors(f"ask whether {adoption.name} is still there"):
             if adoption.kind == "log_group":
-                there: Adoption | None = adoption if log_group(session, adoption.name) else None
+                there: Adoption | None = _group_still_there(session, adoption)
             elif adoption.kind == "public_sharing":
                 there = adoption if is_sharing_blocked(session, adoption.name) else None
             else:
@@ -62,6 +64,14 @@ def still_there(session: boto3.Session, adoptions: Iterable[Adoption]) -> tuple[
         if there is not None:
             found.append(there)
     return tuple(found)
+
+
+def _group_still_there(session: boto3.Session, adoption: Adoption) -> Adoption | None:
+    group = log_group(session, adoption.name)
+    if group is None or adoption.retention_in_days is not None:
+        return adoption if group else None
+    # Remembered by an earlier version, which changed nothing.
+    return replace(adoption, key_arn=group.get("kmsKeyId", ""), retention_in_days=group.get("retentionInDays", 0))
 
 
 def _key_still_there(session: boto3.Session, adoption: Adoption) -> Adoption | None:
@@ -95,23 +105,48 @@ def unusable_keys(session: boto3.Session, region: str, adoptions: Iterable[Adopt
     return problems
 
 
-def unencrypted(session: boto3.Session, adoptions: Iterable[Adoption]) -> list[Problem]:
-    """Return adopted log groups without a KMS key as problems: the agent would refuse every session.
+def as_imported(adoptions: Iterable[Adoption], plan: Mapping[str, Any]) -> tuple[Adoption, ...]:
+    """Return the adoptions with the key and retention that log groups have when a plan imports them."""
+    groups = {
+        entry["change"]["before"]["name"]: entry["change"]["before"]
+        for entry in _log_groups(plan)
+        if entry["change"].get("importing")
+    }
+    return tuple(
+        replace(adoption, key_arn=group["kms_key_id"] or "", retention_in_days=group["retention_in_days"] or 0)
+        if adoption.kind == "log_group" and (group := groups.get(adoption.name))
+        else adoption
+        for adoption in adoptions
+    )
+
+
+def restore_log_groups(session: boto3.Session, plan: Mapping[str, Any], adoptions: Iterable[Adoption]) -> list[str]:
+    """Give back key and retention to the log groups that a plan forgets, and return a sentence for each.
+
+    Before the plan is applied, which may delete the key that they have until then.
 
     Raises:
-        AccessError: AWS refuses to answer.
+        AccessError: AWS refuses to change them.
     """
-    problems = []
-    for name in (adoption.name for adoption in adoptions if adoption.kind == "log_group"):
-        with translated_errors(f"read the log group {name}"):
-            group = log_group(session, name)
-        if group is not None and not group.get("kmsKeyId"):
-            problems.append(
-                Problem(
-                    f"The log group {name}, which is used as it is, has no KMS key, and "
-                    "preferences.cloudwatch.encryption_enabled makes the agent refuse sessions then: give it one "
-                    f"(aws logs associate-kms-key --log-group-name {name} --kms-key-id KEY_ARN), or set "
-                    "preferences.cloudwatch.encryption_enabled: false."
-                )
-            )
-    return problems
+    before = {adoption.name: adoption for adoption in adoptions if adoption.kind == "log_group"}
+    logs, sentences = client_of(session, "logs"), []
+    for name in (entry["change"]["before"]["name"] for entry in _log_groups(plan) if forgets(entry)):
+        if (known := before.get(name)) is None or known.retention_in_days is None:
+            sentences.append(f"The log group {name} stays as it is: what it was before is not known.")
+            continue
+        with translated_errors(f"restore the log group {name}"):
+            if known.retention_in_days:
+                logs.put_retention_policy(logGroupName=name, retentionInDays=known.retention_in_days)
+            else:
+                logs.delete_retention_policy(logGroupName=name)
+            if known.key_arn:
+                logs.associate_kms_key(logGroupName=name, kmsKeyId=known.key_arn)
+            else:
+                logs.disassociate_kms_key(logGroupName=name)
+        sentences.append(f"The log group {name} has the key and the retention that it had before.")
+    return sentences
+
+
+def _log_groups(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    entries = plan.get("resource_changes", [])
+    return (entry for entry in entries if entry.get("mode") == "managed" and entry["type"] == LOG_GROUP)

@@ -41,6 +41,7 @@ class Existing:
         key_arn: ARN of the KMS key of a log group or an alias; empty for none.
         detail: What else is to be known about it, as `retention 90 days`; may be empty.
         key_address: Address of the key that the plan creates for an alias; empty for none.
+        retention_in_days: Of a log group, 0 for ever; None for anything else.
     """
 
     type: str
@@ -50,6 +51,7 @@ class Existing:
     key_arn: str = ""
     detail: str = ""
     key_address: str = ""
+    retention_in_days: int | None = None
 
     @property
     def imports(self) -> tuple[tuple[str, str], ...]:
@@ -67,8 +69,8 @@ class Existing:
         return f"{_KINDS[self.type].noun} {self.name}" + (f" ({details})" if details else "")
 
 
-# Returns the import id, the ARN of the key and a detail of a resource; None if there is no such resource.
-_Found = tuple[str, str, str] | None
+# Returns the import id, the ARN of the key, a detail, and of a log group the retention; None if there is none.
+_Found = tuple[str, str, str] | tuple[str, str, str, int] | None
 _Look = Callable[[boto3.Session, Mapping[str, Any]], _Found]
 
 
@@ -122,11 +124,15 @@ class ExistingError(InputError):
 
 def problem_of(found: Existing) -> Problem:
     """Return what exists as a problem, with the ways out."""
-    ways_out = _WAYS_OUT.get(place_of(found.address), _OTHER_WAYS_OUT)
     return Problem(
-        f"The {found} exists already, but not in this Terraform state: {ways_out}, import it with the "
+        f"The {found} exists already, but not in this Terraform state: {ways_out_of(found)}, import it with the "
         "commands below (a destroy then deletes it), or delete it."
     )
+
+
+def ways_out_of(found: Existing) -> str:
+    """Return the settings with which a plan does not create what exists."""
+    return _WAYS_OUT.get(place_of(found.address), _OTHER_WAYS_OUT)
 
 
 def _look(session: boto3.Session, entry: Mapping[str, Any], created: set[str]) -> Existing | None:
@@ -145,8 +151,16 @@ def _look(session: boto3.Session, entry: Mapping[str, Any], created: set[str]) -
     if answer is None:
         return None
     key_address = entry["address"].replace(ALIAS, _KEY) if entry["type"] == ALIAS else ""
+    import_id, key_arn, detail, *retention = answer
     return Existing(
-        entry["type"], entry["address"], name, *answer, key_address=key_address if key_address in created else ""
+        entry["type"],
+        entry["address"],
+        name,
+        import_id,
+        key_arn,
+        detail,
+        key_address if key_address in created else "",
+        *retention,
     )
 
 
@@ -186,8 +200,8 @@ def _log_group(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     group = log_group(session, planned["name"])
     if group is None:
         return None
-    days = group.get("retentionInDays")
-    return planned["name"], group.get("kmsKeyId", ""), f"retention {days} days" if days else "kept forever"
+    days = group.get("retentionInDays", 0)
+    return planned["name"], group.get("kmsKeyId", ""), f"retention {days} days" if days else "kept forever", days
 
 
 def _alias(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
@@ -270,7 +284,7 @@ _KINDS: Mapping[str, _Kind] = {
 _NAME = "choose another {}"
 _WAYS_OUT: Mapping[str, str] = {
     "preferences.aws_cloudwatch_log_group.sessions": (
-        "keep it as it is with preferences.cloudwatch.existing: adopt, choose another names.log_group"
+        "keep it with preferences.cloudwatch.existing: adopt, choose another names.log_group"
     ),
     "preferences.aws_kms_alias.logs": (
         "keep it and encrypt the log group with its key with preferences.cloudwatch.existing: adopt, choose another "

@@ -24,7 +24,13 @@ from session_manager_fleet.preferences import (
     writes_preferences,
 )
 from session_manager_fleet.run import refusals
-from session_manager_fleet.run.adopting import adoptions_of, still_there, unencrypted, unusable_keys
+from session_manager_fleet.run.adopting import (
+    adoptions_of,
+    as_imported,
+    restore_log_groups,
+    still_there,
+    unusable_keys,
+)
 from session_manager_fleet.run.attachments import (
     Attachment,
     detach,
@@ -209,8 +215,10 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     found = find_existing(place.session, shown) if creates_anything(shown) else []
     if more := adoptions_of(found, job.adoptable):
         return _planned_again(job, (*job.adopted, *more))
+    if (corrected := as_imported(job.adopted, shown)) != job.adopted:
+        return _planned_again(job, corrected)
     refused, unchecked = refusals.examine(shown, place)
-    _refuse(job, found, [*refused, *_refused_adoptions(job, shown, place)], terraform, variables)
+    _refuse(job, found, [*refused, *unusable_keys(place.session, job.target.region, job.adopted)], terraform, variables)
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(place.session, shown) if removes_policy(shown) else ()
     vanished = find_vanished(shown, place)
@@ -251,17 +259,6 @@ def _refuse(
             by_hand = commands_by_hand(terraform.backend, job.target.workspace, "import", option, address, import_id)
             commands.update(dict.fromkeys(by_hand))
         raise ExistingError(problems, tuple(commands))
-
-
-def _refused_adoptions(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> list[Problem]:
-    """Return what is adopted and cannot be used as problems."""
-    if not job.adopted:
-        return []
-    problems = unusable_keys(place.session, job.target.region, job.adopted)
-    wanted = planned_preferences(plan)
-    if wanted and wanted["preferences"].get("cloudWatchEncryptionEnabled"):
-        problems += unencrypted(place.session, job.adopted)
-    return problems
 
 
 def _remember(job: Job, adopted: Sequence[Adoption]) -> None:
@@ -327,6 +324,8 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     values = None if job.destroy else managed_settings(variables)
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
+    adoptions = (*job.remembered, *job.adopted)
+    notes = restore_log_groups(_session(job), shown, adoptions) if adoptions else []
     _remember(job, job.adopted)
     try:
         terraform.apply(job.target.workspace, folder / PLAN, folder / LOG, destroy=job.destroy)
@@ -341,9 +340,10 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
             diagnostics = (*error.diagnostics, *notes_of(error), *_push_commands(job, unsaved, terraform))
             raise UnsavedStateError(message, diagnostics, "terraform") from error
         raise
-    if job.destroy and job.adopted:
+    if job.destroy and adoptions:
         store_adoptions(job.settings.backend, job.target.key, ())
-    return TargetResult.build(job.target, Status.APPLIED, Step.APPLY, verified=_verify(job, folder, values))
+    verified = _verify(job, folder, values)
+    return TargetResult.build(job.target, Status.APPLIED, Step.APPLY, verified=verified, notes=tuple(notes))
 
 
 def _detach(job: Job, folder: Path, _terraform: Terraform) -> TargetResult:

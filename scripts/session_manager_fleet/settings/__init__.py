@@ -26,6 +26,7 @@ from session_manager_fleet.settings.schema import (
     Wave as Wave,
 )
 from session_manager_fleet.settings.target import (
+    CloudWatchLogging as CloudWatchLogging,
     Preferences as Preferences,
     S3Logging as S3Logging,
     TargetSettings as TargetSettings,

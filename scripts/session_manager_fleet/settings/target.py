@@ -35,9 +35,10 @@ from session_manager_fleet.settings.types import (
 
 # For the rollout alone: each target gets the variables that it comes to there.
 Existing = Literal["refuse", "adopt"]
+Adopted = Literal["keep", "change"]
 NOT_RENDERED: dict[str, Any] = {
     "config_rule": {"without_recorder"},
-    "preferences": {"cloudwatch": {"existing"}, "session_key": {"existing"}},
+    "preferences": {"cloudwatch": {"existing", "existing_key", "existing_retention"}, "session_key": {"existing"}},
 }
 
 # The limit of the whole preferences document is 64 KB.
@@ -165,7 +166,11 @@ class CloudWatchLogging(StrictModel):
     create_log_group: bool = True
     """Whether the log group is created; otherwise it must exist."""
     existing: Existing = "refuse"
-    """Where log group or alias exist already: the plan refuses, or they are used as they are and survive destroy."""
+    """Where log group or alias exist already: the plan refuses, or they are used and survive destroy."""
+    existing_retention: Adopted = "keep"
+    """An adopted log group keeps its retention, or gets retention_in_days until destroy."""
+    existing_key: Adopted = "keep"
+    """An adopted log group keeps its key, or gets that of a created one until destroy."""
     log_group_name: Annotated[str, AfterValidator(possible_log_group)] | None = Field(
         None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$"
     )
@@ -278,12 +283,27 @@ class Preferences(StrictModel):
             refuse(self._conflicts())
         return self
 
+    def _conflicts_of_log_group(self) -> Iterator[Conflict]:
+        logs = self.cloudwatch
+        for setting in ("existing_key", "existing_retention"):
+            if getattr(logs, setting) == "change" and logs.existing != "adopt":
+                yield Conflict(
+                    f"cloudwatch.{setting}: change needs cloudwatch.existing: adopt",
+                    (("cloudwatch", setting), ("cloudwatch", "existing")),
+                )
+        if logs.existing_key == "change" and not logs.encryption_enabled:
+            yield Conflict(
+                "cloudwatch.existing_key: change needs cloudwatch.encryption_enabled: without it, keys are left alone",
+                (("cloudwatch", "existing_key"), ("cloudwatch", "encryption_enabled")),
+            )
+
     def _conflicts(self) -> Iterator[Conflict]:
         if 0 < self.max_session_duration <= self.idle_session_timeout:
             yield Conflict(
                 "max_session_duration must be greater than idle_session_timeout, or 0 for no maximum",
                 (("max_session_duration",), ("idle_session_timeout",)),
             )
+        yield from self._conflicts_of_log_group()
         if self.s3.enabled and not self.s3.bucket_name:
             yield Conflict("s3.enabled needs s3.bucket_name", (("s3", "enabled"), ("s3", "bucket_name")))
         if self.s3.kms_key_arn and self.s3.kms_key_account_id:

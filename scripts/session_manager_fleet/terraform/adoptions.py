@@ -5,7 +5,7 @@ was found, so it is remembered beside the states: the names of small objects, wh
 Without them, the next plan would find the same again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast, get_args
 from urllib.parse import quote, unquote
@@ -13,14 +13,16 @@ from urllib.parse import quote, unquote
 from pydantic import Field
 
 from session_manager_fleet.aws import translated_errors
-from session_manager_fleet.settings import EffectiveSettings
+from session_manager_fleet.settings import CloudWatchLogging, EffectiveSettings, TargetSettings
 from session_manager_fleet.terraform.backend import StateBackend
 
 Kind = Literal["log_group", "logs_key", "session_key", "public_sharing"]
 
 ADOPT = "adopt"
-# Account, region, kind, name and key of an adoption in the name of its object.
-_PARTS = 5
+# Account, region, kind, name and key of an adoption in the name of its object, and the retention of a log group.
+_PARTS = (5, 6)
+# Root variable that imports the log group, to change it.
+_IMPORTS = "adopt_log_group"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,10 @@ class Adoption:
 
     kind: Annotated[Kind, Field(description="What is adopted.")]
     name: Annotated[str, Field(description="Name of the log group, alias of the key, or the setting's value.")]
-    key_arn: Annotated[str, Field(description="ARN of an adopted key; empty for the other kinds.")] = ""
+    key_arn: Annotated[str, Field(description="ARN of an adopted key, or of a log group's key; empty for none.")] = ""
+    retention_in_days: Annotated[
+        int | None, Field(description="Retention of a log group before, 0 for ever; null for the other kinds.")
+    ] = None
 
 
 def read_adoptions(backend: StateBackend) -> dict[str, tuple[Adoption, ...]]:
@@ -73,28 +78,57 @@ def with_adoptions(
 ) -> tuple[EffectiveSettings, tuple[Adoption, ...]]:
     """Return the settings that use what is adopted, and the adoptions that the settings still ask for."""
     values, used = settings.values, []
+    imports: Mapping[str, bool] = {}
     for adoption in adoptions:
-        preferences, names = values.preferences, values.names
-        cloudwatch, session_key = preferences.cloudwatch, preferences.session_key
-        update: dict[str, object] = {}
-        if adoption.kind == "log_group" and cloudwatch.existing == ADOPT and cloudwatch.create_log_group:
-            name = names.log_group if cloudwatch.log_group_name is None else cloudwatch.log_group_name
-            if name == adoption.name:
-                update["cloudwatch"] = cloudwatch.model_copy(update={"create_log_group": False})
-        elif adoption.kind == "logs_key" and cloudwatch.existing == ADOPT and cloudwatch.kms_key_arn is None:
-            if names.logs_key_alias == adoption.name:
-                update["cloudwatch"] = cloudwatch.model_copy(update={"kms_key_arn": adoption.key_arn})
-        elif adoption.kind == "session_key" and session_key.existing == ADOPT and session_key.kms_key_arn is None:
-            if names.data_key_alias == adoption.name:
-                # Its policy stays as it is, too.
-                key = {"kms_key_arn": adoption.key_arn, "organization_id": None}
-                update["session_key"] = session_key.model_copy(update=key)
-        elif adoption.kind == "public_sharing" and preferences.block_public_sharing:
-            update["block_public_sharing"] = False
-        if update:
+        cloudwatch = values.preferences.cloudwatch
+        if update := _update(values, adoption):
             used.append(adoption)
-            values = values.model_copy(update={"preferences": preferences.model_copy(update=update)})
-    return (replace(settings, values=values) if used else settings), tuple(used)
+            values = values.model_copy(update={"preferences": values.preferences.model_copy(update=update)})
+            imports = imports if adoption.kind != "log_group" else _imports(cloudwatch, adoption)
+    if not used:
+        return settings, ()
+    return replace(settings, values=values, foundation={**settings.foundation, **imports}), tuple(used)
+
+
+def _update(values: TargetSettings, adoption: Adoption) -> Mapping[str, object]:
+    """Return the preferences that differ with an adoption; none if the settings do not ask for it."""
+    preferences, names = values.preferences, values.names
+    cloudwatch, session_key = preferences.cloudwatch, preferences.session_key
+    if adoption.kind == "log_group" and cloudwatch.existing == ADOPT and cloudwatch.create_log_group:
+        name = names.log_group if cloudwatch.log_group_name is None else cloudwatch.log_group_name
+        if name == adoption.name:
+            return {"cloudwatch": cloudwatch.model_copy(update=_log_group(cloudwatch, adoption))}
+    elif adoption.kind == "logs_key" and cloudwatch.existing == ADOPT and cloudwatch.kms_key_arn is None:
+        if names.logs_key_alias == adoption.name:
+            return {"cloudwatch": cloudwatch.model_copy(update={"kms_key_arn": adoption.key_arn})}
+    elif adoption.kind == "session_key" and session_key.existing == ADOPT and session_key.kms_key_arn is None:
+        if names.data_key_alias == adoption.name:
+            # Its policy stays as it is, too.
+            key = {"kms_key_arn": adoption.key_arn, "organization_id": None}
+            return {"session_key": session_key.model_copy(update=key)}
+    elif adoption.kind == "public_sharing" and preferences.block_public_sharing:
+        return {"block_public_sharing": False}
+    return {}
+
+
+def _changes(cloudwatch: CloudWatchLogging) -> bool:
+    return "change" in {cloudwatch.existing_key, cloudwatch.existing_retention}
+
+
+def _imports(cloudwatch: CloudWatchLogging, adoption: Adoption) -> Mapping[str, bool]:
+    """Return the root variable that imports a log group to change it; a group that keeps no key is refused as it is."""
+    lacks_key = cloudwatch.encryption_enabled and cloudwatch.existing_key == "keep" and not adoption.key_arn
+    return {_IMPORTS: True} if _changes(cloudwatch) and not lacks_key else {}
+
+
+def _log_group(cloudwatch: CloudWatchLogging, adoption: Adoption) -> Mapping[str, object]:
+    """Return what differs from a created log group: what an adopted one keeps while the rest is changed."""
+    update: dict[str, object] = {"create_log_group": False}
+    if _changes(cloudwatch) and cloudwatch.existing_retention == "keep":
+        update["retention_in_days"] = adoption.retention_in_days or 0
+    if _changes(cloudwatch) and cloudwatch.existing_key == "keep":
+        update["kms_key_arn"] = adoption.key_arn or None
+    return update
 
 
 def _listed(backend: StateBackend, under: str) -> list[tuple[str, Adoption, str]]:
@@ -105,15 +139,17 @@ def _listed(backend: StateBackend, under: str) -> list[tuple[str, Adoption, str]
         for page in listing.paginate(Bucket=backend.bucket, Prefix=prefix + under):
             for entry in page.get("Contents", []):
                 parts = entry["Key"].removeprefix(prefix).split("/")
-                if len(parts) == _PARTS and parts[2] in get_args(Kind):
+                if len(parts) in _PARTS and parts[2] in get_args(Kind):
                     kind, name, key_arn = cast("Kind", parts[2]), unquote(parts[3]), unquote(parts[4])
-                    found.append(("/".join(parts[:2]), Adoption(kind, name, key_arn), entry["Key"]))
+                    adoption = Adoption(kind, name, key_arn, int(parts[5]) if parts[5:] else None)
+                    found.append(("/".join(parts[:2]), adoption, entry["Key"]))
     return found
 
 
 def _object_key(backend: StateBackend, target_key: str, adoption: Adoption) -> str:
     name, key_arn = (quote(text, safe="") for text in (adoption.name, adoption.key_arn))
-    return f"{_prefix(backend)}{target_key}/{adoption.kind}/{name}/{key_arn}"
+    days = "" if adoption.retention_in_days is None else f"/{adoption.retention_in_days}"
+    return f"{_prefix(backend)}{target_key}/{adoption.kind}/{name}/{key_arn}{days}"
 
 
 def _prefix(backend: StateBackend) -> str:

@@ -24,10 +24,10 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
     problems = []
     if expected.encryption_enabled and not group.get("kmsKeyId"):
         problems.append("it has no KMS key, so no session can start")
-    # A group that existed already keeps its retention.
+    # A group that existed already may keep its retention.
     if (
         expected.create_log_group
-        and expected.existing == "refuse"
+        and (expected.existing == "refuse" or expected.existing_retention == "change")
         and (problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days))
     ):
         problems.append(problem)

@@ -8,11 +8,19 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.run import adopting, existing as work
-from session_manager_fleet.run.adopting import adoptions_of, still_there, unencrypted, unusable_keys
+from session_manager_fleet.run.adopting import (
+    adoptions_of,
+    as_imported,
+    restore_log_groups,
+    still_there,
+    unusable_keys,
+)
 from session_manager_fleet.run.existing import Existing, creates_anything, find_existing, problem_of
 from session_manager_fleet.terraform import Adoption, Kind
 
@@ -187,7 +195,7 @@ LOGGING: tuple[Kind, ...] = ("log_group", "logs_key")
 @pytest.mark.parametrize(
     ("found", "allowed", "adopted"),
     [
-        ([GROUP, LOGS], LOGGING, [Adoption("log_group", "sessions")]),
+        ([GROUP, LOGS], LOGGING, [Adoption("log_group", "sessions", "arn:key")]),
         ([LOGS], LOGGING, [Adoption("logs_key", "alias/logs", "arn:key")]),
         ([GROUP, LOGS, DATA], ("session_key",), [Adoption("session_key", "alias/data", "arn:data")]),
         ([GROUP, LOGS, DATA], (), []),
@@ -223,7 +231,7 @@ def test_what_is_adopted_is_looked_for_again(session: boto3.Session, monkeypatch
     )
 
     assert still_there(session, adopted) == (
-        Adoption("log_group", "sessions"),
+        Adoption("log_group", "sessions", "", 0),
         Adoption("logs_key", "alias/logs", key),
         Adoption("public_sharing", "blocked"),
     )
@@ -235,5 +243,68 @@ def test_what_is_adopted_is_looked_for_again(session: boto3.Session, monkeypatch
         Policy=TRUST.replace("[]", '[{"Principal": {"Service": "logs.eu-west-1.amazonaws.com"}}]'),
     )
     assert unusable_keys(session, REGION, [Adoption("logs_key", "alias/logs", key)]) == []
-    (problem,) = unencrypted(session, adopted)
-    assert "aws logs associate-kms-key --log-group-name sessions --kms-key-id KEY_ARN" in problem.message
+
+
+# --- Adopted log groups that are changed -------------------------------------------------------------------------
+
+
+def change_of(name: str, *actions: str, **change: object) -> dict[str, Any]:
+    """A plan that does something to an adopted log group."""
+    before = {"name": name, "kms_key_id": "", "retention_in_days": 30, "skip_destroy": True}
+    after = None if actions == ("delete",) else {**before, "retention_in_days": 90}
+    changed = {"actions": list(actions), "before": before, "after": after, **change}
+    return {
+        "resource_changes": [
+            {"mode": "managed", "type": "aws_cloudwatch_log_group", "address": "adopted", "change": changed}
+        ]
+    }
+
+
+def test_what_a_log_group_was_is_known_from_its_import() -> None:
+    stale, key = Adoption("log_group", "sessions", "arn:old", 7), Adoption("logs_key", "alias/logs", "arn:key")
+
+    assert as_imported([stale, key], change_of("sessions", "update", importing={"id": "sessions"})) == (
+        Adoption("log_group", "sessions", "", 30),
+        key,
+    )
+    # Later plans find what they have changed themselves.
+    assert as_imported([stale], change_of("sessions", "update")) == (stale,)
+
+
+@pytest.mark.parametrize(("key", "days"), [("", 0), ("", 30), ("key", 0), ("key", 30)])
+def test_a_log_group_that_is_forgotten_is_as_it_was(session: boto3.Session, key: str, days: int) -> None:
+    logs, kms = session.client("logs"), session.client("kms")
+    old, new = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    logs.create_log_group(logGroupName="sessions", kmsKeyId=new)
+    logs.put_retention_policy(logGroupName="sessions", retentionInDays=90)
+    adoption = Adoption("log_group", "sessions", old if key else "", days)
+    associated: list[str] = []
+    for name in ("AssociateKmsKey", "DisassociateKmsKey"):
+        # moto knows neither.
+        session.events.register(f"before-call.logs.{name}", answering(associated, name))
+
+    (sentence,) = restore_log_groups(session, change_of("sessions", "delete"), [adoption])
+
+    assert sentence == "The log group sessions has the key and the retention that it had before."
+    (group,) = logs.describe_log_groups()["logGroups"]
+    assert group.get("retentionInDays", 0) == days
+    assert associated == ["AssociateKmsKey" if key else "DisassociateKmsKey"]
+
+
+def answering(called: list[str], name: str) -> Any:  # noqa: ANN401 - a handler of botocore's events
+    def handler(**_: object) -> tuple[AWSResponse, dict[str, object]]:
+        called.append(name)
+        return AWSResponse("https://logs", 200, HTTPHeaders(), None), {}
+
+    return handler
+
+
+def test_nothing_else_is_restored(session: boto3.Session) -> None:
+    adoption = Adoption("log_group", "sessions", "", 30)
+    kept = change_of("sessions", "delete")
+    kept["resource_changes"][0]["change"]["before"]["skip_destroy"] = False
+
+    assert restore_log_groups(session, kept, [adoption]) == []
+    assert restore_log_groups(session, change_of("sessions", "update"), [adoption]) == []
+    (unknown,) = restore_log_groups(session, change_of("sessions", "delete"), [])
+    assert unknown == "The log group sessions stays as it is: what it was before is not known."

@@ -53,7 +53,7 @@ STATES = f"s3://{BUCKET}/session-manager in us-east-1"
 DOCUMENT = "SSM-SessionManagerRunShell"
 VARIABLES = """account_id = "111122223333"
 names = {
-  log_group = "logs"
+  log_group = "own-logs"
 }
 preferences = {
   cloudwatch = {
@@ -113,6 +113,8 @@ def make(aws: None, stand_in: Callable[[str], Path], tmp_path: Path) -> Make:  #
     root.mkdir()
     (root / "main.tf").write_text("# root\n")
     save_plan(tmp_path / "saved.zip", root)
+    # Where the preferences send logs.
+    make_log_group("own-logs")
 
     def make(
         *,
@@ -243,12 +245,12 @@ GROUP = {
     "change": {"actions": ["create"], "before": None, "after": {"name": "logs"}},
 }
 CREATION = {**PLAN, "resource_changes": [INVOCATION, GROUP]}
-ADOPTED = (Adoption("log_group", "logs"),)
+ADOPTED = (Adoption("log_group", "logs", "", 0),)
 
 
-def make_log_group() -> None:
+def make_log_group(name: str = "logs") -> None:
     logs = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("logs")
-    logs.create_log_group(logGroupName="logs")
+    logs.create_log_group(logGroupName=name)
 
 
 def test_what_exists_is_refused_with_the_commands_that_import_it(make: Make, folder: Path) -> None:
@@ -316,7 +318,9 @@ def test_an_adopted_log_group_without_a_key_is_refused_where_it_has_to_be_encryp
     )
 
     assert result.failure is not None
-    assert "The log group logs, which is used as it is, has no KMS key" in result.failure.message
+    assert "own-logs has no KMS key" in result.failure.message
+    assert "aws logs associate-kms-key --log-group-name own-logs --kms-key-id KEY_ARN" in result.failure.message
+    assert "preferences.cloudwatch.existing_key: change" in result.failure.message
 
 
 # --- Attachments -------------------------------------------------------------------------------------------------

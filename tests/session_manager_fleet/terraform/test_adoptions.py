@@ -1,6 +1,7 @@
 """What targets use as it exists is remembered beside the states, as long as the settings say so."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,9 @@ def test_adoptions_are_remembered_by_target(bucket: Any) -> None:  # noqa: ANN40
         TARGET: {GROUP, LOGS, DATA, SHARING},
         OTHER: {LOGS},
     }
+    kept = replace(GROUP, key_arn=KEY, retention_in_days=30)
+    store_adoptions(BACKEND, TARGET, [kept])
+    assert read_adoptions(BACKEND)[TARGET] == (kept,)
     store_adoptions(BACKEND, TARGET, [GROUP])
     store_adoptions(BACKEND, OTHER, [])
     assert read_adoptions(BACKEND) == {TARGET: (GROUP,)}
@@ -76,6 +80,40 @@ def test_the_settings_use_what_is_adopted() -> None:
     assert preferences["block_public_sharing"] is False
     assert "existing" not in {*preferences["cloudwatch"], *preferences["session_key"]}
     assert adoptable_kinds(before) == ("log_group", "logs_key", "session_key", "public_sharing")
+
+
+OTHER_KEY = KEY.replace("0f5f", "1f5f")
+CHANGE = {"existing_retention": "change", "existing_key": "change"}
+
+
+@pytest.mark.parametrize(
+    ("cloudwatch", "group", "adopts", "days", "key"),
+    [
+        ({}, ("key", 30), False, 90, None),
+        ({"existing_retention": "change"}, ("key", 30), True, 90, KEY),
+        ({"existing_key": "change"}, ("key", 30), True, 30, None),
+        ({"existing_key": "change"}, ("", 0), True, 0, None),
+        ({**CHANGE, "retention_in_days": 7}, ("key", 0), True, 7, None),
+        ({**CHANGE, "kms_key_arn": OTHER_KEY}, ("key", 30), True, 90, OTHER_KEY),
+        ({"existing_retention": "change", "kms_key_arn": OTHER_KEY}, ("key", 30), True, 90, KEY),
+        # Refused as it is: the agent would refuse every session.
+        ({"existing_retention": "change"}, ("", 30), False, 90, None),
+        ({"existing_retention": "change", "encryption_enabled": False}, ("", 30), True, 90, None),
+        ({"existing_retention": "change", "encryption_enabled": False}, ("key", 30), True, 90, KEY),
+    ],
+)
+def test_an_adopted_log_group_is_changed_as_the_settings_say(
+    cloudwatch: dict[str, Any], group: tuple[str, int], adopts: bool, days: int, key: str | None
+) -> None:
+    adoption = replace(GROUP, key_arn=KEY if group[0] else "", retention_in_days=group[1])
+
+    after, used = with_adoptions(effective(cloudwatch={**ADOPT, **cloudwatch}), [adoption])
+
+    rendered = after.variables["preferences"]["cloudwatch"]
+    assert used == (adoption,)
+    assert after.variables.get("adopt_log_group", False) is adopts
+    assert (rendered["create_log_group"], rendered["retention_in_days"]) == (False, days)
+    assert rendered.get("kms_key_arn") == key
 
 
 @pytest.mark.parametrize(
