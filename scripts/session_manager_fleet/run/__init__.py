@@ -8,7 +8,9 @@ from session_manager_fleet.run import (
     signals as signals,
     summary as summary,
 )
+from session_manager_fleet.run.beforehand import find_beforehand as find_beforehand
 from session_manager_fleet.run.executors.capacity import measure_capacity as measure_capacity
+from session_manager_fleet.run.existing import Existing as Existing, ways_out_of as ways_out_of
 from session_manager_fleet.run.folder import (
     JOURNAL as JOURNAL,
     SUMMARY as SUMMARY,
@@ -18,6 +20,7 @@ from session_manager_fleet.run.folder import (
 from session_manager_fleet.run.journal import Beginning as Beginning
 from session_manager_fleet.run.operation import DESTROY as DESTROY, Operation as Operation
 from session_manager_fleet.run.options import THREADS as THREADS, RunOptions as RunOptions
+from session_manager_fleet.run.refusals import Place as Place
 from session_manager_fleet.run.results import (
     Failure as Failure,
     FailureKind as FailureKind,

@@ -40,6 +40,7 @@ from session_manager_fleet.terraform.state_locks import read_locks as read_locks
 from session_manager_fleet.terraform.stray_states import (
     LARGEST_STATE_BYTES as LARGEST_STATE_BYTES,
     StrayState as StrayState,
+    find_stored as find_stored,
     find_stray_states as find_stray_states,
 )
 from session_manager_fleet.terraform.working_folder import unsaved_state as unsaved_state

@@ -16,6 +16,8 @@ _STATE = re.compile(
     rf"(?P<region>{REGION_FORM})/(?P<account>[0-9]{{12}})(?P<suffix>-{REGION_FORM})?/terraform\.tfstate"
 )
 
+_SMALL = 4096
+
 
 @dataclass(frozen=True)
 class StrayState:
@@ -61,6 +63,27 @@ def find_stray_states(backend: StateBackend, targets: Sequence[Target]) -> list[
                     region, is_home = match["region"], match["suffix"] is None
                     found.append(StrayState(match["account"], region, is_home, key, resources))
     return sorted(found, key=lambda state: (state.account_id, state.region))
+
+
+def find_stored(backend: StateBackend, targets: Sequence[Target]) -> frozenset[str]:
+    """Return the keys of the targets that have a state with resources.
+
+    Raises:
+        AccessError: The state bucket cannot be read.
+    """
+    by_state = {backend.state_key(target): target.key for target in targets}
+    stored = set()
+    with translated_errors(f"list the states in the state bucket {backend.bucket}"):
+        s3 = backend.client()
+        for page in s3.get_paginator("list_objects_v2").paginate(
+            Bucket=backend.bucket, Prefix=f"{backend.key_prefix}/"
+        ):
+            for entry in (entry for entry in page.get("Contents", []) if entry["Key"] in by_state):
+                # A destroyed target leaves a small state without resources.
+                small = entry["Size"] < _SMALL
+                if not small or _count(s3.get_object(Bucket=backend.bucket, Key=entry["Key"])["Body"].read()):
+                    stored.add(by_state[entry["Key"]])
+    return frozenset(stored)
 
 
 def _count(content: bytes) -> int:

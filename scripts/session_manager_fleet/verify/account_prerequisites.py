@@ -10,6 +10,7 @@ from typing import Any
 from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
+from session_manager_fleet.run import Place, find_beforehand, ways_out_of
 from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.guardrails import enable_command, is_enabled
@@ -33,6 +34,8 @@ PREREQUISITES = (
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
 _SOURCE = "ssm.amazonaws.com"
+_READ_POLICY = "what docs/read-policy.json allows"
+_HAVE_CHECKS = ("AWS Config has no recorder", "Service control policies are not enabled")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class AccountCheck:
     Attributes:
         account: The account.
         region: Region that the check is about; empty for the whole account.
-        check: `role`, `region`, `recorder`, `trail` or `policy_type`, with its verdict.
+        check: `role`, `region`, `recorder`, `trail`, `policy_type`, `existing` or `first_plan`, with its verdict.
     """
 
     account: Account
@@ -50,25 +53,29 @@ class AccountCheck:
     check: Check
 
 
-def check_accounts(inventory: Inventory, targets: Sequence[Target], stop: threading.Event) -> list[AccountCheck]:
+def check_accounts(
+    inventory: Inventory, targets: Sequence[Target], stop: threading.Event, stored: frozenset[str] | None
+) -> list[AccountCheck]:
     """Check the accounts of targets in parallel, and return the checks in the order of the account ids.
 
     Args:
         inventory: The organization and its settings.
         targets: In any order.
         stop: Once set, no further account is checked.
+        stored: Keys of targets with a state, whose plans know what is theirs; None if the states cannot be read, so
+            that nobody knows whose resources exist.
     """
     ordered = sorted(targets, key=lambda target: (target.account.id, not target.is_home, target.region))
     accounts = [list(group) for _, group in groupby(ordered, key=lambda target: target.account)]
 
     def work(of_account: list[Target]) -> list[AccountCheck]:
-        return [] if stop.is_set() else list(_account(inventory, of_account))
+        return [] if stop.is_set() else list(_account(inventory, of_account, stored))
 
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="doctor") as pool:
         return [check for checks in pool.map(work, accounts) for check in checks]
 
 
-def _account(inventory: Inventory, targets: Sequence[Target]) -> Iterator[AccountCheck]:
+def _account(inventory: Inventory, targets: Sequence[Target], stored: frozenset[str] | None) -> Iterator[AccountCheck]:
     account, home = targets[0].account, targets[0].home_region
     try:
         reader = Reader(inventory.session(account, home))
@@ -85,6 +92,8 @@ def _account(inventory: Inventory, targets: Sequence[Target]) -> Iterator[Accoun
         yield AccountCheck(account, region, check)
         if check.verdict is not Verdict.FINDING:
             yield from (AccountCheck(account, region, one) for one in _target(inventory, target, reader))
+            if stored is not None and target.key not in stored:
+                yield from (AccountCheck(account, region, one) for one in _first_plan(inventory, target))
 
 
 def _target(inventory: Inventory, target: Target, reader: Reader) -> Iterator[Check]:
@@ -101,6 +110,31 @@ def _target(inventory: Inventory, target: Target, reader: Reader) -> Iterator[Ch
         yield _checked("trail", needs, lambda: _trail(reader, region))
     if "guardrails" in inventory.settings.foundation.variables_of(target.account, region):
         yield _checked("policy_type", "organizations:ListRoots", lambda: _policy_type(reader, region))
+
+
+def _first_plan(inventory: Inventory, target: Target) -> Iterator[Check]:
+    """Check what the first plan of a target would be refused for."""
+    settings = inventory.settings.effective(target.account, target.region)
+    try:
+        place = Place(target.account.id, target.region, lambda: inventory.session(target.account, target.region))
+        found, refused, unchecked = find_beforehand(target, settings, place)
+    except AccessError as error:
+        text = _without_account(str(error), target.account)
+        yield Check("first_plan", Verdict.NOT_CHECKED, text, f"Not checked: needs {_READ_POLICY}.")
+        return
+    for each in found:
+        ways_out = ways_out_of(each)
+        fix = f"{ways_out[:1].upper()}{ways_out[1:]}, import it with the commands that the plan prints, or delete it."
+        yield finding("existing", _without_account(f"The {each} exists already.", target.account), fix)
+    # These have checks of their own.
+    others = [one.message for one in refused if not one.message.startswith(_HAVE_CHECKS)]
+    for text in others:
+        message, _, fix = _without_account(text, target.account).partition(". ")
+        yield finding("first_plan", f"{message}.", fix)
+    for text in unchecked:
+        yield Check("first_plan", Verdict.NOT_CHECKED, text, f"Not checked: needs {_READ_POLICY}.")
+    if not (found or others or unchecked):
+        yield ok("first_plan", "Nothing that is known before a plan would refuse it.")
 
 
 def _region_states(reader: Reader, home: str) -> Mapping[str, str] | Check:

@@ -18,7 +18,8 @@ from session_manager_fleet.cli.output import FormatOption, check_format, write_j
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import counted, terminal, visible, visible_lines
 from session_manager_fleet.run import prerequisites, signals
-from session_manager_fleet.targets import EVERYTHING, Selection
+from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
+from session_manager_fleet.terraform import StateBackend, find_stored
 from session_manager_fleet.verify import AccountCheck, Verdict, check_accounts
 
 _STYLES = {Verdict.FINDING: "yellow", Verdict.NOT_CHECKED: "bold red"}
@@ -51,7 +52,7 @@ def doctor(
         outcomes += prerequisites.examine(prerequisites.of_organization(inventory, targets))
         if not any(outcome.error and outcome.name == "credentials" for outcome in outcomes):
             with signals.handled_signals(lambda *_: stop.set()):
-                accounts = check_accounts(inventory, targets, stop)
+                accounts = check_accounts(inventory, targets, stop, _stored(inventory, targets))
             if stop.is_set():
                 raise KeyboardInterrupt
     code, console = _exit_code(outcomes, accounts, invalid), terminal.make_console()
@@ -61,6 +62,17 @@ def doctor(
         _print(console, outcomes, accounts)
         _print_next(console, context.obj, code)
     return code
+
+
+def _stored(inventory: Inventory, targets: Sequence[Target]) -> frozenset[str] | None:
+    """Return the keys of the targets with a state; None if the states cannot be read, which has a check of its own."""
+    try:
+        return find_stored(StateBackend.find(inventory.settings.organization, inventory.home_region), targets)
+    except InputError:
+        # There is no state bucket yet.
+        return frozenset()
+    except FleetError:
+        return None
 
 
 def _exit_code(
