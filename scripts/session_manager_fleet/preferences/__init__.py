@@ -11,6 +11,7 @@ from session_manager_fleet.preferences.expected import (
     log_group_name as log_group_name,
 )
 from session_manager_fleet.preferences.preview import (
+    PREFERENCES_OUTPUT as PREFERENCES_OUTPUT,
     planned_preferences as planned_preferences,
     preview_adoption as preview_adoption,
     preview_destruction as preview_destruction,

@@ -1,7 +1,7 @@
 """Log group and bucket that exist: the function checks them before it writes the document, and fails the apply.
 
-The rules are the function's own. What the plan itself creates or changes is not judged, nor a bucket of another
-account, which the same run may create.
+The rules are the function's own; keys have a check of their own. What the plan itself creates or changes is not judged,
+nor a bucket of another account, which the same run may create.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
     wanted = planned_preferences(plan) if writes_preferences(plan) else None
     if wanted is None:
         return
-    document = _judged(build(wanted["preferences"]), plan, place)
+    document = _judged(build({**wanted["preferences"], "kmsKeyId": None}), plan, place)
     call = caller(lambda service: place.session.client(service, place.region, config=CLIENT_CONFIG), Budget(_SECONDS))  # type: ignore[call-overload]
     found = [str(problem) for problem in find_problems(document, call, place.region, failures=True)]
     for text in found:
@@ -47,7 +47,7 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
 
 
 def _judged(document: Document, plan: Mapping[str, Any], place: Place) -> Document:
-    """Return a document without keys, which have a check of their own, and without what is not to be judged."""
+    """Return a document without what is not to be judged."""
     groups = {each.after.get("name") for each in planned(plan, "aws_cloudwatch_log_group")}
     buckets = {each.after.get("bucket") for each in planned(plan, "aws_s3_bucket")}
     s3 = plan.get("variables", {}).get("preferences", {}).get("value", {}).get("s3", {})
@@ -55,7 +55,6 @@ def _judged(document: Document, plan: Mapping[str, Any], place: Place) -> Docume
     elsewhere = document.s3_bucket_name in buckets or owner != place.account_id
     return replace(
         document,
-        kms_key_id="",
         cloud_watch_log_group_name=""
         if document.cloud_watch_log_group_name in groups
         else document.cloud_watch_log_group_name,
