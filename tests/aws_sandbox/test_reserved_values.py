@@ -36,13 +36,23 @@ def test_a_document_that_begins_like_those_of_aws(session: boto3.Session, name: 
         ([(30, "STANDARD_IA"), (45, "GLACIER")], "must be 30 days more"),
         ([(30, "ONEZONE_IA"), (90, "GLACIER_IR")], "from ONEZONE_IA to GLACIER_IR"),
         ([(30, "GLACIER"), (90, "STANDARD_IA")], "from GLACIER to STANDARD_IA"),
+        ([(4000, "GLACIER")], "in the Expiration action must be greater"),
     ],
 )
-def test_lifecycle_transitions(session: boto3.Session, moves: list[tuple[int, str]], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("of", "days", "end"),
+    [
+        ("Transitions", "Days", {"Expiration": {"Days": 4000}}),
+        ("NoncurrentVersionTransitions", "NoncurrentDays", {"NoncurrentVersionExpiration": {"NoncurrentDays": 4000}}),
+    ],
+)
+def test_lifecycle_transitions(
+    session: boto3.Session, moves: list[tuple[int, str]], reason: str, of: str, days: str, end: dict[str, object]
+) -> None:
     s3 = session.client("s3")
     s3.create_bucket(Bucket="moved-logs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    transitions: Any = [{"Days": days, "StorageClass": storage_class} for days, storage_class in moves]
-    rule: Any = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": ""}, "Transitions": transitions}
+    transitions: Any = [{days: number, "StorageClass": storage_class} for number, storage_class in moves]
+    rule: Any = {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": ""}, of: transitions, **end}
     try:
         if not reason:
             s3.put_bucket_lifecycle_configuration(Bucket="moved-logs", LifecycleConfiguration={"Rules": [rule]})

@@ -12,6 +12,9 @@ import pytest
 import yaml
 
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
+from session_manager_fleet.run.beforehand import first_plan
+from session_manager_fleet.run.existing import _KINDS, PUBLIC_SHARING
+from session_manager_fleet.targets import EVERYTHING, Inventory
 from session_manager_fleet.terraform.processes import MARKER
 
 from .conftest import Finished, run_command
@@ -240,7 +243,7 @@ WRITES = re.compile(r" \w+:(Create|Put|Update|Delete|Attach|Associate|Add|Tag|En
 
 
 def test_all_that_is_missing_is_found_and_nothing_is_half_done(
-    sandbox: Sandbox, rollout: Callable[..., Finished]
+    sandbox: Sandbox, rollout: Callable[..., Finished], config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     selection = ("--all", "--exclude", "ou=Seed")
     doctor = rollout("doctor", *selection, "--format", "json")
@@ -277,3 +280,30 @@ def test_all_that_is_missing_is_found_and_nothing_is_half_done(
     refused = {IDS[name] for name in (*EXPECTED, "Role")} - {IDS["Management"]}
     changing = [line for line in calls if WRITES.search(line) and line.split(" ")[2] in refused]
     assert changing == []
+
+    # What doctor takes for the first plan is what Terraform plans.
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+    inventory = Inventory.load(config)
+    (run,) = (path.parent for path in config.parent.glob("runs/*/summary.json"))
+    for target in inventory.select(EVERYTHING).targets:
+        plan = run / target.account.id / target.region / "plan.json"
+        if plan.exists():
+            guessed = first_plan(target, inventory.settings.effective(target.account, target.region))
+            assert created(guessed) == created(json.loads(plan.read_text())), target.account.name
+
+
+NAMED = {*_KINDS, "aws_s3_bucket", "aws_iam_role_policy_attachment", "aws_organizations_policy_attachment"}
+
+
+def created(plan: dict[str, Any]) -> dict[str, Any]:
+    """The names of what a plan creates and AWS knows by name, by address."""
+    entries = [entry for entry in plan["resource_changes"] if entry["type"] in NAMED - {PUBLIC_SHARING}]
+    names = ("name", "function_name", "alarm_name", "config_rule_name", "bucket", "role", "target_id")
+    return {
+        entry["address"]: [
+            entry["change"]["after"].get(name) for name in names if name != "role" or "attach" in entry["type"]
+        ]
+        for entry in entries
+        if entry["change"]["actions"] == ["create"]
+    }

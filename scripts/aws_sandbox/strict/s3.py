@@ -6,7 +6,6 @@ See https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-g
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
 
 from aws_sandbox.call import AwsError, Call
 
@@ -18,26 +17,36 @@ _DAYS = 30
 
 
 def transitions(call: Call) -> None:
-    """Reject a lifecycle whose rules move objects up, or too early into or out of infrequent access.
+    """Reject a lifecycle whose rules move objects up, too early into or out of infrequent access, or after their end.
 
     Raises:
         AwsError: InvalidArgument.
     """
     for rule in call.parameters["LifecycleConfiguration"].get("Rules") or ():
-        moves = sorted(rule.get("Transitions") or (), key=lambda move: move.get("Days", 0))
-        for move in moves:
-            if _infrequent(move) and move.get("Days", 0) < _DAYS:
-                raise _refusal(f"'Days' must be greater than or equal to {_DAYS} for {move['StorageClass']}")
-        for before, after in combinations(moves, 2):
-            classes = before["StorageClass"], after["StorageClass"]
-            if classes == _UNSUPPORTED or _CLASSES.index(classes[0]) >= _CLASSES.index(classes[1]):
-                raise _refusal(f"objects cannot transition from {classes[0]} to {classes[1]}")
-            if _infrequent(before) and after.get("Days", 0) - before.get("Days", 0) < _DAYS:
-                raise _refusal(f"'Days' for {classes[1]} must be {_DAYS} days more than for {classes[0]}")
+        for moves, days, end in (
+            (rule.get("Transitions"), "Days", (rule.get("Expiration") or {}).get("Days")),
+            (
+                rule.get("NoncurrentVersionTransitions"),
+                "NoncurrentDays",
+                (rule.get("NoncurrentVersionExpiration") or {}).get("NoncurrentDays"),
+            ),
+        ):
+            _check_order([(move.get(days, 0), str(move["StorageClass"])) for move in moves or ()], days, end)
 
 
-def _infrequent(move: dict[str, Any]) -> bool:
-    return str(move["StorageClass"]).endswith("_IA")
+def _check_order(moves: list[tuple[int, str]], name: str, end: int | None) -> None:
+    """Reject moves, each with its days and its class, as AWS does for current and for noncurrent versions."""
+    moves = sorted(moves, key=lambda move: move[0])
+    for days, kind in moves:
+        if kind.endswith("_IA") and days < _DAYS:
+            raise _refusal(f"'{name}' must be greater than or equal to {_DAYS} for {kind}")
+        if end and days >= end:
+            raise _refusal(f"'{name}' in the Expiration action must be greater than '{name}' in the Transition action")
+    for (before, first), (after, second) in combinations(moves, 2):
+        if (first, second) == _UNSUPPORTED or _CLASSES.index(first) >= _CLASSES.index(second):
+            raise _refusal(f"objects cannot transition from {first} to {second}")
+        if first.endswith("_IA") and after - before < _DAYS:
+            raise _refusal(f"'{name}' for {second} must be {_DAYS} days more than for {first}")
 
 
 def _refusal(reason: str) -> AwsError:
