@@ -11,7 +11,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.stray_states import find_stray_states
+from session_manager_fleet.terraform.stray_states import find_stored, find_stray_states
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 BACKEND = StateBackend("states", "us-east-1", "session-manager")
@@ -52,3 +52,11 @@ def test_states_with_resources_that_no_target_has(s3: Any) -> None:  # noqa: ANN
         (GONE, HOME, True, 1),
     ]
     assert found[1].key == f"session-manager/{OTHER}/{STAYS}/terraform.tfstate"
+
+
+def test_targets_with_resources_in_their_state(s3: Any) -> None:  # noqa: ANN401
+    new, destroyed, small, large = (Target(Account(STAYS, "Stays"), f"eu-west-{n}", HOME) for n in range(1, 5))
+    for target, content in ((destroyed, EMPTY), (small, FULL), (large, FULL + " " * 5000)):
+        s3.put_object(Bucket=BACKEND.bucket, Key=BACKEND.state_key(target), Body=content)
+
+    assert find_stored(BACKEND, [new, destroyed, small, large]) == {small.key, large.key}
