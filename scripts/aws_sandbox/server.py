@@ -30,6 +30,7 @@ from werkzeug.serving import make_server
 from aws_sandbox import (
     documents,
     function_concurrency,
+    key_arns,
     log_groups,
     managed_instances,
     messages,
@@ -145,6 +146,7 @@ def _gateway(
     """Connect the parts of the emulator."""
     lock, background, faults = CallLock(), Background(), Faults()
     documents.install()
+    key_arns.install()
     resource_policies.install()
     messages.release_while_waiting(lock)
     organizations, regions = Organizations(organization), Regions(organization)

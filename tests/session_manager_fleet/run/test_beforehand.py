@@ -54,7 +54,7 @@ def test_what_settings_leave_out(preferences: dict[str, Any], missing: list[str]
 
 
 def test_nothing_is_created_where_nothing_is_enabled() -> None:
-    disabled = {name: {"enabled": False} for name in ("preferences", "instance_policy", "config_rule")}
+    disabled: dict[str, Any] = {name: {"enabled": False} for name in ("preferences", "instance_policy", "config_rule")}
 
     assert planned(**disabled) == {}
 

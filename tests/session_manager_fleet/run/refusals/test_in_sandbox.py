@@ -76,7 +76,10 @@ def test_keys(member: boto3.Session) -> None:
         member.client("logs").create_log_group(logGroupName="closed", kmsKeyId=key["Arn"])
     kms.schedule_key_deletion(KeyId=key["KeyId"])
     (going,) = problems(member, "aws_cloudwatch_log_group", kms_key_id=key["Arn"])
-    assert f"aws kms cancel-key-deletion --key-id {key['Arn']}" in going
+    assert f"aws kms cancel-key-deletion --key-id {key['Arn']}` and `aws kms enable-key --key-id {key['Arn']}`" in going
+    kms.cancel_key_deletion(KeyId=key["Arn"])
+    kms.enable_key(KeyId=key["Arn"])
+    assert problems(member, "aws_cloudwatch_log_group", kms_key_id=key["Arn"]) == [closed]
 
 
 def test_reserved_concurrency(member: boto3.Session) -> None:
