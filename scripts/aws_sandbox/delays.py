@@ -25,7 +25,7 @@ _Seen = TypeVar("_Seen")
 
 
 class Rights(NamedTuple):
-    """What a role or user may do, and who may assume it.
+    """Rights of a role or user, and its trust policy.
 
     Attributes:
         policies: Its inline and attached policies.

@@ -121,7 +121,7 @@ def as_imported(adoptions: Iterable[Adoption], plan: Mapping[str, Any]) -> tuple
 
 
 def restore_log_groups(session: boto3.Session, plan: Mapping[str, Any], adoptions: Iterable[Adoption]) -> list[str]:
-    """Give back key and retention to the log groups that a plan forgets, and return a sentence for each.
+    """Restore key and retention of the log groups that a plan forgets, and return a sentence for each.
 
     Before the plan is applied, which may delete the key that they have until then.
 

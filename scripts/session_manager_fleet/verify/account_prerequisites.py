@@ -62,8 +62,8 @@ def check_accounts(
         inventory: The organization and its settings.
         targets: In any order.
         stop: Once set, no further account is checked.
-        stored: Keys of targets with a state, whose plans know what is theirs; None if the states cannot be read, so
-            that nobody knows whose resources exist.
+        stored: Keys of targets with a state, whose plans know what is theirs; None if the states cannot be read: what
+            exists may then be their own.
     """
     ordered = sorted(targets, key=lambda target: (target.account.id, not target.is_home, target.region))
     accounts = [list(group) for _, group in groupby(ordered, key=lambda target: target.account)]

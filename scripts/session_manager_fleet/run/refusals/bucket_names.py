@@ -23,11 +23,11 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status in _NOT_OURS:
-                yield f"Bucket {name} already exists in another account; choose another bucket_name."
+                yield f"Bucket {name} already exists in another account. Choose another bucket_name."
             elif status != _FREE:
                 raise
         else:
             yield (
-                f"Bucket {name} already exists, but not in this Terraform state: import it, or name it as "
+                f"Bucket {name} already exists, but not in this Terraform state. Import it, or name it as "
                 "existing_bucket_name."
             )

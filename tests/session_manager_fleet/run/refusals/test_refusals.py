@@ -231,9 +231,9 @@ BUCKET = "aws_s3_bucket"
     ("bucket", "status", "expected"),
     [
         (resource(BUCKET, bucket="logs"), "404", ""),
-        (resource(BUCKET, bucket="logs"), "403", "Bucket logs already exists in another account; choose another"),
-        (resource(BUCKET, bucket="logs"), "301", "Bucket logs already exists in another account; choose another"),
-        (resource(BUCKET, bucket="logs"), "200", "Bucket logs already exists, but not in this Terraform state: import"),
+        (resource(BUCKET, bucket="logs"), "403", "Bucket logs already exists in another account. Choose another"),
+        (resource(BUCKET, bucket="logs"), "301", "Bucket logs already exists in another account. Choose another"),
+        (resource(BUCKET, bucket="logs"), "200", "Bucket logs already exists, but not in this Terraform state. Import"),
         (resource(BUCKET, "update", bucket="logs"), "200", ""),
         (resource(BUCKET, "delete", "create", bucket="logs"), "200", ""),
         (resource(BUCKET), "200", ""),
