@@ -37,7 +37,7 @@ from tests.live_drift_repair import create_drift_repair
 PROJECT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
 ARCHIVE, MEMBER = "583920174652", "640281937465"
-BUCKET = "session-manager-logs-central"
+BUCKET = "central-session-logs"
 POLICY = f"arn:aws:iam::{MEMBER}:policy/SessionManagerLogPolicy"
 RULE, AUTOMATION = "iam-ec2-role-has-required-policy", "Attach-ssm-policy-to-instance-profile"
 READER = f"arn:aws:iam::{ARCHIVE}:role/SessionLogAuditor"
