@@ -95,3 +95,20 @@ resource "aws_iam_role_policy" "state_key" {
   role   = aws_iam_role.ci[each.key].name
   policy = data.aws_iam_policy_document.state_key.json
 }
+
+# The role of the account with the states (organization.state.role), where they are in another one.
+data "aws_iam_policy_document" "state_role" {
+  statement {
+    sid       = "AssumeStateRole"
+    actions   = ["sts:AssumeRole"]
+    resources = compact([try(var.ci.state_role_arn, null)])
+  }
+}
+
+resource "aws_iam_role_policy" "state_role" {
+  for_each = { for key, role in local.ci_roles : key => role if try(var.ci.state_role_arn, null) != null }
+
+  name   = "session-manager-state-role"
+  role   = aws_iam_role.ci[each.key].name
+  policy = data.aws_iam_policy_document.state_role.json
+}

@@ -1,5 +1,5 @@
 variable "ci" {
-  description = "Roles for CI jobs by OpenID Connect, in the account whose credentials run the rollout: one that plans, for pull requests, too, and one that applies. `null` creates none. `service` is `github` or `gitlab`; the subjects are the `sub` claims that may assume the roles, with `*` as a wildcard after the repository. `existing_provider_arn` names an identity provider that the account already has."
+  description = "Roles for CI jobs by OpenID Connect, in the account whose credentials run the rollout: one that plans, for pull requests, too, and one that applies. `null` creates none. `service` is `github` or `gitlab`; the subjects are the `sub` claims that may assume the roles, with `*` as a wildcard after the repository. `existing_provider_arn` names an identity provider that the account already has. `state_role_arn` is organization.state.role, where the states are in another account."
   type = object({
     service               = optional(string, "github")
     issuer_url            = optional(string)
@@ -16,6 +16,7 @@ variable "ci" {
     state_bucket          = string
     state_key_prefix      = optional(string, "session-manager")
     state_kms_key_arn     = optional(string)
+    state_role_arn        = optional(string)
   })
   default = null
 
@@ -36,6 +37,11 @@ variable "ci" {
       for subject in var.ci.apply_subjects : !endswith(subject, ":pull_request") && !can(regex("^[^:]+:[^:]+:[*]", subject))
     ])
     error_message = "The apply_subjects must name an environment or a branch: pull requests, or all jobs of a repository, may not apply."
+  }
+
+  validation {
+    condition     = try(var.ci.state_role_arn, null) == null ? true : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", var.ci.state_role_arn))
+    error_message = "The ci.state_role_arn must be the ARN of a role, such as arn:aws:iam::111122223333:role/session-manager-states."
   }
 
   validation {

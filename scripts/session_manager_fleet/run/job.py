@@ -61,7 +61,6 @@ from session_manager_fleet.run.saved_plan import (
     check,
     save_manifest,
 )
-from session_manager_fleet.run.unstored_tokens import remember_unstored
 from session_manager_fleet.run.vanished import find_vanished
 from session_manager_fleet.settings import Roles, TargetSettings
 from session_manager_fleet.targets import Target, account_session, values_of
@@ -74,8 +73,10 @@ from session_manager_fleet.terraform import (
     StoppedError,
     Terraform,
     commands_by_hand,
+    mark_apply,
     store_adoptions,
     store_retry_token,
+    unmark_apply,
     unsaved_state,
 )
 
@@ -203,7 +204,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
-        verified = _verify(job, folder, managed_settings(values_of(text))) if job.verify else None
+        verified = _verify(job, managed_settings(values_of(text))) if job.verify else None
         with suppress(AccessError):
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
@@ -324,6 +325,8 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     values = None if job.destroy else managed_settings(variables)
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
+    if values is not None:
+        mark_apply(job.settings.backend, job.target.key)
     adoptions = (*job.remembered, *job.adopted)
     notes = restore_log_groups(_session(job), shown, adoptions) if adoptions else []
     _remember(job, job.adopted)
@@ -334,7 +337,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     except TerraformError as error:
         # The next plan finds a failed deletion without a retry token.
         if not job.destroy and _may_have_called(error):
-            _call_again(job, folder, error)
+            _call_again(job, error)
         if unsaved := unsaved_state(folder):
             message = f"{error} It could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
             diagnostics = (*error.diagnostics, *notes_of(error), *_push_commands(job, unsaved, terraform))
@@ -342,7 +345,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         raise
     if job.destroy and adoptions:
         store_adoptions(job.settings.backend, job.target.key, ())
-    verified = _verify(job, folder, values)
+    verified = _verify(job, values)
     return TargetResult.build(job.target, Status.APPLIED, Step.APPLY, verified=verified, notes=tuple(notes))
 
 
@@ -358,32 +361,36 @@ def _may_have_called(error: TerraformError) -> bool:
     return isinstance(error, StoppedError) or any(_INVOCATION in text for text in error.diagnostics)
 
 
-def _verify(job: Job, folder: Path, values: TargetSettings | None) -> bool | None:
+def _verify(job: Job, values: TargetSettings | None) -> bool | None:
     """Read the preferences back and compare them with the settings; return None if none are managed.
+
+    That they are as set settles an apply.
 
     Raises:
         VerificationError: They differ from the settings.
         AccessError: They cannot be read.
     """
     if values is None:
+        if job.verify:
+            unmark_apply(job.settings.backend, job.target.key)
         return None
     try:
         read_back(_session(job), job.target, values)
     except (AccessError, VerificationError) as error:
-        _call_again(job, folder, error)
+        _call_again(job, error)
         raise
+    unmark_apply(job.settings.backend, job.target.key)
     return True
 
 
-def _call_again(job: Job, folder: Path, error: FleetError) -> None:
+def _call_again(job: Job, error: FleetError) -> None:
     """Store a retry token, without which the next plan would find no changes although the function has to be called."""
     try:
         store_retry_token(job.settings.backend, job.target.key, job.retry_token + 1, type(error).__name__)
     except AccessError as refused:
-        remember_unstored(folder)
         error.add_note(
-            "The retry token cannot be stored. The next plan with this folder of runs writes the preferences again; "
-            f"elsewhere, change preferences.revision. ({refused})"
+            "The retry token cannot be stored, so that every plan reads the document, and fails while it differs: "
+            f"allow it and resume the run, or change preferences.revision and plan again. ({refused})"
         )
     else:
         error.add_note("The next plan writes the preferences again.")

@@ -32,7 +32,6 @@ from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
-from session_manager_fleet.run.unstored_tokens import with_unstored
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
 from session_manager_fleet.terraform import (
     ROOT_MODULE,
@@ -43,7 +42,7 @@ from session_manager_fleet.terraform import (
     child_environment,
     find_terraform,
     read_adoptions,
-    read_retry_tokens,
+    read_revisions,
     terraform_version,
     version_pin,
     with_adoptions,
@@ -76,7 +75,7 @@ class Operation:
         adoptions: What targets use as it exists, by the key of the target.
         destroys: Whether plans destroy everything.
         missing_shards: Shards that were missing when the run was merged.
-        indeterminate: Keys of the targets whose apply an earlier command started and did not finish.
+        indeterminate: Keys of the targets whose apply was started, and whose result is not known.
         stop: Set when the user asks to stop.
         credentials: End of the caller's credentials.
     """
@@ -139,9 +138,8 @@ class Operation:
         )
         regions = dict.fromkeys(target.region for target in targets)
         backends = {region: backend.configuration(region) for region in regions}
-        secrets = tuple(
-            text for text in (settings.deployment_role.external_id, settings.roles.reader.external_id) if text
-        )
+        entered = (settings.deployment_role, settings.roles.reader, settings.state.role)
+        secrets = tuple(role.external_id for role in entered if role and role.external_id)
         site = Site(job_settings.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
@@ -160,7 +158,7 @@ class Operation:
                 pass  # Check now that the cluster can be used.
         if beginning.command not in {"plan", DESTROY}:
             backend.check_writable()
-        retry_tokens = with_unstored(read_retry_tokens(backend), backend, run.path.parent)
+        retry_tokens, applying = read_revisions(backend)
         caller = caller_identity(new_session(), backend.region)
         beginning = beginning.model_copy(update={"caller": caller.arn})
         run.begin(beginning)
@@ -177,6 +175,7 @@ class Operation:
             read_adoptions(backend),
             destroys=beginning.command == DESTROY,
             missing_shards=beginning.missing_shards,
+            indeterminate=applying,
             # The workers of a cluster have credentials of their own.
             credentials=CredentialsEnd(validity().ends if address is None else None, options.timeout_seconds),
         )
@@ -235,7 +234,7 @@ class Operation:
         indeterminate = again or target.key in self.indeterminate
         if indeterminate:
             # An apply that failed may have stored a retry token for the next plan.
-            self.retry_tokens |= read_retry_tokens(self.job_settings.backend, target.key)
+            self.retry_tokens |= read_revisions(self.job_settings.backend, target.key)[0]
         # The target may come from a journal, which holds no tags; settings may match them.
         current, settings = replace(target, account=account), self.inventory.settings
         retry_token = self.retry_tokens.get(target.key, 0)

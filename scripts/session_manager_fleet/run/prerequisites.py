@@ -300,7 +300,7 @@ def _confirmed(inventory: Inventory, session: boto3.Session, account_id: str) ->
     settings = inventory.settings
     found, wanted = organization_of(session, inventory.home_region), settings.organization.id
     if found is None:
-        if settings.organization.state.bucket is None:
+        if settings.organization.state.bucket is None and settings.organization.state.role is None:
             message = (
                 f"It is not known which organization the account {account_id} of your credentials belongs to "
                 "(organizations:DescribeOrganization is denied): allow it, or name the state bucket in "
@@ -341,7 +341,8 @@ def _refuse_long_sessions(inventory: Inventory, arn: str) -> None:
 
 
 def _state_bucket(inventory: Inventory) -> str:
-    return StateBackend.find(inventory.settings.organization, inventory.home_region).address
+    backend = StateBackend.find(inventory.settings.organization, inventory.home_region)
+    return f"{backend.address}, entered as {backend.role.arn}" if backend.role else backend.address
 
 
 def _role(inventory: Inventory, targets: Sequence[Target], role: AccountRole, key: str) -> str:

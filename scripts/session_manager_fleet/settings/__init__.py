@@ -18,6 +18,7 @@ from session_manager_fleet.settings.roles import (
     CHAINED_SECONDS as CHAINED_SECONDS,
     AccountRole as AccountRole,
     Roles as Roles,
+    StateRole as StateRole,
 )
 from session_manager_fleet.settings.schema import (
     FOUNDATION as FOUNDATION,

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from session_manager_fleet.accounts import MANAGEMENT, Account
-from session_manager_fleet.settings.types import StrictModel
+from session_manager_fleet.settings.types import RoleArn, StrictModel
 
 # Limits of AWS STS (AssumeRole, DurationSeconds); a role's own limit is its MaxSessionDuration.
 _LEAST_SECONDS, _MOST_SECONDS = 15 * 60, 12 * 60 * 60
@@ -28,6 +28,9 @@ def _session_duration(duration: str) -> str:
 
 # A part of the path that is dots only would name another folder wherever the path became one.
 _ROLE_NAME = r"^([A-Za-z0-9+=,.@_-]*[A-Za-z0-9+=,@_-][A-Za-z0-9+=,.@_-]*/)*[A-Za-z0-9+=,.@_-]{1,64}$"
+_EXTERNAL_ID = r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$"
+_SESSION_NAME = r"^[A-Za-z0-9+=,.@_-]{2,64}$"
+_SESSION = "session-manager-rollout"
 
 
 class AccountRole(StrictModel):
@@ -35,9 +38,9 @@ class AccountRole(StrictModel):
 
     name: str = Field(pattern=_ROLE_NAME, max_length=512)
     """Name of the role, or path and name; no ARN."""
-    external_id: str | None = Field(None, pattern=r"^[A-Za-z0-9+=,.@:/_-]{2,1224}$")
+    external_id: str | None = Field(None, pattern=_EXTERNAL_ID)
     """External id that its trust policy requires."""
-    session_name: str = Field("session-manager-rollout", pattern=r"^[A-Za-z0-9+=,.@_-]{2,64}$")
+    session_name: str = Field(_SESSION, pattern=_SESSION_NAME)
     """Name of its sessions in CloudTrail."""
     duration: Annotated[str, Field(pattern=r"^([0-9]+[hms])+$"), AfterValidator(_session_duration)] = "1h"
     """How long its credentials are valid: 15m to 12h, and at most 1h if the caller is a role, too."""
@@ -53,6 +56,22 @@ class AccountRole(StrictModel):
     def is_assumed_in(self, account: Account) -> bool:
         """Tell whether the role is assumed in an account; else the caller's credentials are used there."""
         return account.role != MANAGEMENT or self.in_management_account
+
+
+class StateRole(StrictModel):
+    """The role that reads and writes the Terraform states, in the account of their bucket."""
+
+    arn: RoleArn
+    """ARN of the role; its account owns the bucket."""
+    external_id: str | None = Field(None, pattern=_EXTERNAL_ID)
+    """External id that its trust policy requires."""
+    session_name: str = Field(_SESSION, pattern=_SESSION_NAME)
+    """Name of its sessions in CloudTrail."""
+
+    @property
+    def account_id(self) -> str:
+        """The account of the role."""
+        return self.arn.split(":")[4]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
-from session_manager_fleet.settings.roles import AccountRole, Roles
+from session_manager_fleet.settings.roles import AccountRole, Roles, StateRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
 from session_manager_fleet.settings.types import (
@@ -51,16 +51,18 @@ class AccountsSource(StrictModel):
 
 
 class State(StrictModel):
-    """The S3 bucket of the Terraform states, in the account of the caller."""
+    """The S3 bucket of the Terraform states, in the account of the caller or of a role."""
 
     bucket: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    """Name of the bucket; by default session-manager-state-<account of the caller>."""
+    """Name of the bucket; by default session-manager-state-<account>, which is that of the role or the caller."""
     region: Region | None = None
     """Region of the bucket; by default the home region."""
     key_prefix: str = Field("session-manager", pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")
     """Prefix of the object keys of all states."""
     kms_key_arn: KmsKeyArn | None = None
     """KMS key that encrypts the states."""
+    role: StateRole | None = None
+    """The role that the caller assumes for the states, where their bucket is in another account."""
 
 
 class OrganizationSettings(StrictModel):

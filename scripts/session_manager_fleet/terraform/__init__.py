@@ -29,8 +29,11 @@ from session_manager_fleet.terraform.output import (
 )
 from session_manager_fleet.terraform.policies import Permission as Permission, Scope as Scope, merged as merged
 from session_manager_fleet.terraform.retry_tokens import (
+    mark_apply as mark_apply,
     read_retry_tokens as read_retry_tokens,
+    read_revisions as read_revisions,
     store_retry_token as store_retry_token,
+    unmark_apply as unmark_apply,
     with_retry_token as with_retry_token,
 )
 from session_manager_fleet.terraform.root_module import ROOT_MODULE as ROOT_MODULE, RootModule as RootModule

@@ -3,13 +3,16 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import botocore.exceptions
 
-from session_manager_fleet.aws import CLIENT_CONFIG, caller_identity, new_session, translated_errors
+from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, caller_identity, new_session, translated_errors
+from session_manager_fleet.credentials import looked_up_with
 from session_manager_fleet.errors import InputError
-from session_manager_fleet.settings import OrganizationSettings
+from session_manager_fleet.hcl import quote
+from session_manager_fleet.settings import OrganizationSettings, StateRole
 from session_manager_fleet.targets import Target
 
 if TYPE_CHECKING:  # the stubs are for developers only
@@ -27,32 +30,36 @@ class StateBackend:
         region: Region of the bucket.
         key_prefix: Prefix of all objects of this project in the bucket, without a slash at the end.
         kms_key_arn: KMS key that encrypts the states; empty for the bucket's default encryption.
+        role: The role that reads and writes the states; None for the caller.
     """
 
     bucket: str
     region: str
     key_prefix: str
     kms_key_arn: str = ""
+    role: StateRole | None = None
 
     @classmethod
     def find(cls, settings: OrganizationSettings, home_region: str) -> "StateBackend":
-        """Find the state bucket and check that it belongs to the caller's account.
+        """Find the state bucket and check that it belongs to the account of the settings' role, or of the caller.
 
-        Without a name in the settings it is `session-manager-state-<account of the caller>`. Anybody can create a
-        bucket of that name, so one in another account is refused: it would receive all states.
+        Without a name in the settings it is `session-manager-state-<account>`. Anybody can create a bucket of that
+        name, so one in another account is refused: it would receive all states.
 
         Raises:
             InputError: The bucket does not exist.
-            AccessError: It belongs to another account, or the caller has no access.
+            AccessError: It belongs to another account, the role cannot be assumed, or there is no access.
         """
         state = settings.state
         region = state.region or home_region
-        with translated_errors("use the AWS credentials"):
-            session = new_session()
-        account_id = caller_identity(session, region).account_id
-        backend = cls(
-            state.bucket or f"session-manager-state-{account_id}", region, state.key_prefix, state.kms_key_arn or ""
-        )
+        if state.role:
+            account_id = state.role.account_id
+        else:
+            with translated_errors("use the AWS credentials"):
+                session = new_session()
+            account_id = caller_identity(session, region).account_id
+        bucket = state.bucket or f"session-manager-state-{account_id}"
+        backend = cls(bucket, region, state.key_prefix, state.kms_key_arn or "", state.role)
         with translated_errors(f"use the state bucket {backend.bucket} as account {account_id}"):
             try:
                 # With the prefix, so that a role that may list only these states suffices.
@@ -104,6 +111,7 @@ class StateBackend:
             "use_lockfile": "true",
             "encrypt": "true",
             **({"kms_key_id": self.kms_key_arn} if self.kms_key_arn else {}),
+            **({"assume_role": _assume_role(self.role)} if self.role else {}),
             "workspace_key_prefix": self.workspace_prefix(region),
         }
 
@@ -116,8 +124,34 @@ class StateBackend:
         return f"{self.workspace_prefix(target.region)}/{target.workspace}/{_STATE}"
 
     def client(self) -> "S3Client":
-        """Return a client for the region of the bucket, with the caller's credentials."""
+        """Return a client for the region of the bucket, with the credentials of the role, or else of the caller.
+
+        Raises:
+            AccessError: The role cannot be assumed.
+        """
+        if self.role:
+            return _client_of(self.role, self.region, looked_up_with())
         return new_session().client("s3", region_name=self.region, config=CLIENT_CONFIG)
+
+
+@lru_cache(maxsize=8)
+def _client_of(role: StateRole, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
+    """Return the client of a role, whose credentials are renewed by themselves, for a caller with these variables."""
+    session = assume_role(
+        new_session(),
+        role.arn,
+        region,
+        sts_region=region,
+        session_name=role.session_name,
+        external_id=role.external_id,
+    )
+    return session.client("s3", region_name=region, config=CLIENT_CONFIG)
+
+
+def _assume_role(role: StateRole) -> str:
+    """Return the role as an argument of the backend, in one line of HCL."""
+    arguments = {"role_arn": role.arn, "session_name": role.session_name, "external_id": role.external_id}
+    return "{" + ", ".join(f"{name} = {quote(text)}" for name, text in arguments.items() if text) + "}"
 
 
 def commands_by_hand(configuration: Mapping[str, str], workspace: str, *arguments: str) -> tuple[str, str]:

@@ -34,7 +34,10 @@ class States:
 
 
 def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
-    """Return the policies of the roles that run commands: `plan`, `apply` and `read-states`."""
+    """Return the policies of the roles that run commands: `plan`, `apply` and `read-states`.
+
+    `states` is that of a role of its own for the states, which the others then assume instead.
+    """
     objects = f"{states.bucket_arn}/{states.key_prefix}/*"
     prefixes = [states.key_prefix, f"{states.key_prefix}/*"]
     read = [
@@ -44,7 +47,7 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
         },
         _allow("ReadStates", ["s3:GetObject"], objects),
     ]
-    common = [
+    states_of_plans = [
         # S3 answers that a state does not exist yet only to those who may list the bucket; this has no prefix.
         _allow("ListStates", ["s3:ListBucket"], states.bucket_arn),
         # Terraform looks for the state of the default workspace, too, although there is none.
@@ -56,20 +59,27 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
             [f"{objects}/terraform.tfstate", f"{objects}/terraform.tfstate.tflock"],
         ),
         _allow("ReleaseLocks", ["s3:DeleteObject"], f"{objects}/terraform.tfstate.tflock"),
+    ]
+    common = [
+        *states_of_plans,
         # These actions know no resources.
         _allow("ReadOrganization", _READ_ORGANIZATION, "*"),
         _enter("AssumeReadRole", states.read_role, states.organization_id),
     ]
     own = f"{states.bucket_arn}/{states.key_prefix}"
-    tokens = _allow("StoreRetryTokens", ["s3:PutObject"], f"{own}/revisions/*")
-    adopted = _allow("RememberAdopted", ["s3:PutObject", "s3:DeleteObject"], f"{own}/adopted/*")
+    applies = [
+        _allow("StoreRetryTokens", ["s3:PutObject"], f"{own}/revisions/*"),
+        _allow("RemoveMarksOfApplies", ["s3:DeleteObject"], f"{own}/revisions/*/applying"),
+        _allow("RememberAdopted", ["s3:PutObject", "s3:DeleteObject"], f"{own}/adopted/*"),
+    ]
     changing = _enter("AssumeDeploymentRole", states.deployment_role, states.organization_id)
     return {
         name: {"Version": "2012-10-17", "Statement": statements}
         for name, statements in {
             "plan": common,
-            "apply": [*common, changing, tokens, adopted],
+            "apply": [*common, changing, *applies],
             "read-states": read,
+            "states": [*states_of_plans, *applies],
         }.items()
     }
 

@@ -18,7 +18,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.preferences import DocumentChange, VerificationError, expected_preferences
-from session_manager_fleet.run import job as work, unstored_tokens
+from session_manager_fleet.run import job as work
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
@@ -35,7 +35,7 @@ from session_manager_fleet.terraform.adoptions import Adoption, read_adoptions
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
-from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, store_retry_token
+from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, read_revisions, store_retry_token
 from session_manager_fleet.terraform.root_module import RootModule
 from session_preferences.document import build, render
 from tests.saved_plans import save_plan
@@ -378,7 +378,7 @@ def test_what_was_applied_is_read_back(make: Make, folder: Path) -> None:
     result = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
 
     assert (result.status, result.verified, result.failure) == (Status.APPLIED, True, None)
-    assert retry_tokens() == {}
+    assert read_revisions(SETTINGS.backend) == ({}, set())
 
 
 def test_where_no_preferences_are_managed_nobody_looks(make: Make, folder: Path) -> None:
@@ -411,20 +411,56 @@ def test_a_document_that_was_changed_after_the_apply_is_a_failed_verification(ma
     assert retry_tokens() == {TARGET.key: 5}
 
 
-def test_a_retry_token_that_cannot_be_stored_is_remembered_by_the_run(make: Make, folder: Path) -> None:
+def test_a_retry_token_that_cannot_be_stored_is_never_followed_by_no_changes(
+    make: Make, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terraform finds no changes after the failed update; any machine's plan reads the document then."""
+    reviewed = ReviewedPlan.of(planned(make, folder))
+    write_document(idleSessionTimeout=60)
+    elsewhere = tmp_path / "another machine"
+    elsewhere.mkdir()
+
+    def plan() -> TargetResult:
+        tokens, applying = read_revisions(SETTINGS.backend)
+        token = tokens.get(TARGET.key, 0)
+        planning = job(Step.PLAN, retry_token=token, verify=TARGET.key in applying)
+        return perform(planning, elsewhere, make(code=0))
+
+    def refuse(*_: object) -> None:
+        raise AccessError("Cannot store it: AccessDenied.")
+
+    with monkeypatch.context() as context:
+        context.setattr(work, "store_retry_token", refuse)
+        applied = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
+        results = [applied, plan(), plan()]
+    for result in results:
+        assert result.failure is not None
+        assert (result.status, result.failure.kind) == (Status.FAILED, "verification")
+        assert result.failure.diagnostics[-1].startswith("The retry token cannot be stored, so that every plan reads")
+        assert "AccessDenied" in result.failure.diagnostics[-1]
+
+    # Once it may be stored, the plan of a resumed run does so, and the next one calls the function.
+    failure = plan().failure
+    assert failure is not None
+    assert failure.diagnostics[-1] == "The next plan writes the preferences again."
+    assert retry_tokens() == {TARGET.key: 1}
+    account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm").delete_document(Name=DOCUMENT)
+    write_document()
+    assert plan().status is Status.NO_CHANGES
+    assert read_revisions(SETTINGS.backend) == ({TARGET.key: 1}, set())
+
+
+def test_an_apply_that_cannot_leave_its_mark_changes_nothing(
+    make: Make, folder: Path, trace: Callable[[], list[str]]
+) -> None:
     reviewed = ReviewedPlan.of(planned(make, folder))
     new_session("us-east-1").client("s3").delete_bucket(Bucket=BUCKET)
 
     result = perform(job(Step.APPLY, reviewed=reviewed), folder, make())
 
     assert result.failure is not None
-    assert result.failure.kind == "verification"
-    told = result.failure.diagnostics[-1]
-    assert told.startswith(
-        "The retry token cannot be stored. The next plan with this folder of runs writes the preferences again;"
-    )
-    assert "NoSuchBucket" in told
-    assert (folder / unstored_tokens.NAME).exists()
+    assert (result.failure.kind, "apply" in trace()) == ("access", False)
+    assert "/applying in the state bucket" in result.failure.message
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ HOME, OTHER = "eu-west-1", "us-east-1"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
 
 
-def settings(**state: str) -> OrganizationSettings:
+ROLE = "arn:aws:iam::444455556666:role/teams/session-manager-states"
+
+
+def settings(**state: object) -> OrganizationSettings:
     return OrganizationSettings.model_validate(
         {
             "id": "o-exampleorgid",
@@ -84,6 +87,33 @@ def test_the_state_bucket_of_another_account_is_refused(monkeypatch: pytest.Monk
         str(caught.value)
         == "Cannot use the state bucket states-of-all as account 123456789012: AccessDenied. Access Denied."
     )
+
+
+@pytest.mark.usefixtures("aws")
+def test_the_states_of_another_account_are_entered_by_a_role_of_their_own() -> None:
+    """By Python and by Terraform alike."""
+    name = "session-manager-state-444455556666"
+    role = {"arn": ROLE, "external_id": "an-id"}
+    with pytest.raises(InputError, match=f"The state bucket {name} does not exist in account 444455556666"):
+        StateBackend.find(settings(role=role), HOME)
+    sts = boto3.client("sts", region_name=HOME)
+    assumed = sts.assume_role(RoleArn=ROLE, RoleSessionName="test")["Credentials"]
+    owner = boto3.Session(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
+    owner.client("s3", region_name=OTHER).create_bucket(Bucket=name)
+    backend = StateBackend.find(settings(role=role), HOME)
+
+    assert backend.bucket == name
+    backend.check_writable()
+    assert backend.configuration(HOME)["assume_role"] == (
+        f'{{role_arn = "{ROLE}", session_name = "session-manager-rollout", external_id = "an-id"}}'
+    )
+    assert "assume_role" not in StateBackend("states", HOME, "a/b").configuration(HOME)
+
+
+@pytest.mark.parametrize("arn", ["session-manager-states", "arn:aws:iam::444455556666:user/states", ""])
+def test_the_role_of_the_states_is_an_arn(arn: str) -> None:
+    with pytest.raises(ValueError, match="arn"):
+        settings(role={"arn": arn})
 
 
 def test_each_region_has_its_own_prefix() -> None:

@@ -68,6 +68,7 @@ def test_reading_states_cannot_write_and_planning_cannot_store_tokens(bucket: St
     assert "lambda:InvokeFunction" in actions("deployment-role") - actions("read-role")
     assert "revisions" not in json.dumps(policies["plan"])
     assert "revisions" in json.dumps(policies["apply"])
+    assert {action for action in actions("apply") if action.startswith("s3:")} == actions("states")
     [assume] = [each for each in policies["plan"]["Statement"] if each["Action"] == ["sts:AssumeRole"]]
     assert assume["Resource"] == "arn:aws:iam::*:role/Deploy"
     assert assume["Condition"] == {"StringEquals": {"aws:ResourceOrgID": "o-exampleorgid"}}
