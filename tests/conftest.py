@@ -56,6 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if file in {"e2e/test_guards.py", "e2e/test_installed.py", "e2e/test_rollout.py"}:
             group = "e2e"
+        elif file in {"e2e/test_callers.py", "e2e/test_lifecycle.py"}:
+            group = "callers"
         elif file in {"e2e/test_demo.py", "e2e/test_resume.py"}:
             group = item.name
         else:

@@ -20,6 +20,7 @@ from session_manager_fleet.accounts.model import (
     ROOT as ROOT,
     Account as Account,
     Organization as Organization,
+    account_in as account_in,
     find_account as find_account,
     with_role as with_role,
 )

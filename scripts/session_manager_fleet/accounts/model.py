@@ -121,6 +121,11 @@ def find_account(organization: Organization, text: str, location: str = "") -> A
     raise InputError(f'Several accounts have the name "{text}": {ids}; give the id.', location)
 
 
+def account_in(organization: Organization, account_id: str) -> Account | None:
+    """Return the account with an id, or None."""
+    return next((account for account in organization.accounts if account.id == account_id), None)
+
+
 def no_account(organization: Organization, text: str, by_name: str) -> str:
     """Return the message that an account does not exist, with the most similar id or name.
 

@@ -115,7 +115,7 @@ for command in (
     app.command(cls=Command)(with_files(command))
 
 # Locations of errors in arguments without an option.
-_ARGUMENTS = {"RUN", "DIR"}
+_ARGUMENTS = {"RUN", "DIR", "STATE"}
 # Locations of errors in what selects targets.
 _SELECTION = {"--account", "--ou", "--region", "--exclude", "--wave", "ACCOUNT", "REGION"}
 _NAMES = {command.callback.__name__ for command in app.registered_commands if command.callback}

@@ -92,9 +92,9 @@ def start(
         order.refuse_before_log_archive(inventory, selected.targets, selection)
         strays = order.stray_states(inventory)
         order.refuse_other_home_region(inventory, selected.targets, strays)
-        if selection.whole:
-            warned = (*beginning.warnings, *map(order.stray_warning, strays))
-            beginning = beginning.model_copy(update={"warnings": warned})
+        shown = order.strays_of(strays, selected.targets, selection)
+        warned = (*beginning.warnings, *map(order.stray_warning, shown))
+        beginning = beginning.model_copy(update={"warnings": warned})
     run = RunFolder.create(running.runs)
     with ExitStack() as stack:
         try:

@@ -18,6 +18,7 @@ from session_manager_fleet.run.folder import (
     find_run as find_run,
 )
 from session_manager_fleet.run.journal import Beginning as Beginning
+from session_manager_fleet.run.kept import KeptTarget as KeptTarget
 from session_manager_fleet.run.operation import DESTROY as DESTROY, Operation as Operation
 from session_manager_fleet.run.options import THREADS as THREADS, RunOptions as RunOptions
 from session_manager_fleet.run.refusals import Place as Place

@@ -12,7 +12,7 @@ from functools import cached_property, partial
 from types import FrameType
 from typing import Self
 
-from session_manager_fleet.accounts import Organization, save
+from session_manager_fleet.accounts import Organization, account_in, save
 from session_manager_fleet.aws import as_caller, caller_identity, new_session, validity
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.run.credentials import CredentialsEnd
@@ -24,6 +24,7 @@ from session_manager_fleet.run.failures import TargetLeftError
 from session_manager_fleet.run.folder import RunFolder
 from session_manager_fleet.run.job import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
+from session_manager_fleet.run.kept import kept_in
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetResult, exit_code
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
@@ -230,6 +231,10 @@ class Operation:
             )
 
     def _job(self, step: Step, target: Target, planned: TargetResult | None, *, again: bool) -> Job:
+        if self.destroys and (kept := self._kept(target)) is not None:
+            reviewed = ReviewedPlan.of(planned) if planned else None
+            attachments = planned.attachments if planned else ()
+            return Job(step, target, kept, self.job_settings, reviewed, destroy=True, attachments=attachments)
         account = self._current(target).account
         indeterminate = again or target.key in self.indeterminate
         if indeterminate:
@@ -259,6 +264,14 @@ class Operation:
             verify=indeterminate and not self.destroys,
             without_rule=self._renderer.render(current, other, roles) if other else "",
         )
+
+    def _kept(self, target: Target) -> str | None:
+        """Return the variables of a target that has left the settings, but whose account can be entered; else None."""
+        current = self._all_targets.get(target.key)
+        account = account_in(self.inventory.organization, target.account.id)
+        if (current and current.home_region == target.home_region) or (account and account.skip_reason):
+            return None
+        return kept_in(self.run, target)
 
     def _current(self, target: Target) -> Target:
         """Return the target as the organization and its settings define it now.
@@ -307,7 +320,7 @@ class Operation:
 
 
 def _why_missing(target: Target, organization: Organization) -> str:
-    account = next((account for account in organization.accounts if account.id == target.account.id), None)
+    account = account_in(organization, target.account.id)
     if account is None:
         return f"The account {target.account.id} is no longer in the organization."
     if account.skip_reason:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from session_manager_fleet.accounts import account_in
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
@@ -115,27 +116,52 @@ def stray_states(inventory: Inventory) -> list[StrayState]:
     return find_stray_states(backend, inventory.select(EVERYTHING).targets)
 
 
+def strays_of(strays: Sequence[StrayState], targets: Sequence[Target], selection: Selection) -> list[StrayState]:
+    """Return the states that concern a selection: those of its accounts, or all of them if it is everything."""
+    accounts = {target.account.id for target in targets}
+    return [state for state in strays if selection.whole or state.account_id in accounts]
+
+
 def stray_warning(state: StrayState) -> str:
     """Return the warning of a state that no target has."""
     return (
         f"No target has the state of account {state.account_id} in {state.region} ({state.key}), which holds "
-        "resources: see `states` and docs/lifecycle.md."
+        "resources: `states` shows, destroys or forgets it."
     )
+
+
+def why_stray(state: StrayState, inventory: Inventory) -> str:
+    """Return why no target has a state."""
+    account = account_in(inventory.organization, state.account_id)
+    if account is None:
+        return "the account is not in the organization"
+    if account.skip_reason:
+        return account.skip_reason
+    if state.region not in inventory.regions_of(account):
+        return "the settings leave the region out"
+    return f"the home region is {inventory.home_region} now"
 
 
 def refuse_other_home_region(inventory: Inventory, targets: Sequence[Target], strays: Sequence[StrayState]) -> None:
     """Refuse a home region for which an account's state stands under another one: all would be created again.
 
     Raises:
-        InputError: The account has resources under another home region.
+        InputError: Accounts have resources under another home region; its next command shows them.
     """
     homes = {target.account.id: target.home_region for target in targets}
-    for state in strays:
-        home = homes.get(state.account_id, state.region)
-        if state.is_home and state.region != home:
-            message = (
-                f"Account {state.account_id} has resources under the home region {state.region} ({state.key}), and the "
-                f"home region is {home} now: they would be created again. Set it back to {state.region}, or destroy "
-                "with the old settings first (docs/lifecycle.md)."
-            )
-            raise InputError(message, inventory.settings.document.where(("organization", "home_region")))
+    moved = [state for state in strays if _had_other_home(state, homes.get(state.account_id))]
+    if moved:
+        names, first = [state.name for state in moved], moved[0]
+        message = (
+            f"Account {first.account_id} has resources under another home region than {homes[first.account_id]} "
+            f"({first.key}): they would be created again. Set organization.home_region back, or destroy what was made "
+            f"under the old one first, for {len({state.account_id for state in moved})} account(s): "
+            f"`states destroy {' '.join(names)}` (docs/lifecycle.md)."
+        )
+        where = inventory.settings.document.where(("organization", "home_region"))
+        raise InputError(message, where, next_command=("states", "show", *names))
+
+
+def _had_other_home(state: StrayState, home: str | None) -> bool:
+    """Tell whether a state was made under another home region than an account has; None for no such account."""
+    return home is not None and (state.region != home if state.is_home else state.region == home)

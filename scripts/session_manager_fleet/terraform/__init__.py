@@ -43,7 +43,9 @@ from session_manager_fleet.terraform.state_locks import read_locks as read_locks
 from session_manager_fleet.terraform.stray_states import (
     LARGEST_STATE_BYTES as LARGEST_STATE_BYTES,
     StrayState as StrayState,
+    delete_state as delete_state,
     find_stored as find_stored,
     find_stray_states as find_stray_states,
+    read_resources as read_resources,
 )
 from session_manager_fleet.terraform.working_folder import unsaved_state as unsaved_state

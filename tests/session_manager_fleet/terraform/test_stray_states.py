@@ -9,9 +9,17 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
+from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.stray_states import find_stored, find_stray_states
+from session_manager_fleet.terraform.stray_states import (
+    HeldResource,
+    StrayState,
+    delete_state,
+    find_stored,
+    find_stray_states,
+    read_resources,
+)
 
 HOME, OTHER = "eu-west-1", "us-east-1"
 BACKEND = StateBackend("states", "us-east-1", "session-manager")
@@ -60,3 +68,53 @@ def test_targets_with_resources_in_their_state(s3: Any) -> None:  # noqa: ANN401
         s3.put_object(Bucket=BACKEND.bucket, Key=BACKEND.state_key(target), Body=content)
 
     assert find_stored(BACKEND, [new, destroyed, small, large]) == {small.key, large.key}
+
+
+STRAY = StrayState(GONE, HOME, is_home=True, key=f"session-manager/{HOME}/{GONE}/terraform.tfstate", resources=2)
+HELD = {
+    "resources": [
+        {
+            "module": "module.instance_policy[0]",
+            "mode": "managed",
+            "type": "aws_iam_policy",
+            "name": "this",
+            "instances": [{"attributes": {"arn": "arn:aws:iam::444455556666:policy/P", "id": "P", "policy": "secret"}}],
+        },
+        {
+            "mode": "managed",
+            "type": "aws_kms_alias",
+            "name": "all",
+            "instances": [{"index_key": "data", "attributes": {"id": "alias/data"}}, {"index_key": 1}],
+        },
+        {"mode": "data", "type": "aws_partition", "name": "current", "instances": [{"attributes": {"id": "aws"}}]},
+    ]
+}
+
+
+def test_the_resources_of_a_state_have_addresses_and_ids_and_nothing_else(s3: Any) -> None:  # noqa: ANN401
+    s3.put_object(Bucket=BACKEND.bucket, Key=STRAY.key, Body=json.dumps(HELD))
+
+    assert read_resources(BACKEND, STRAY) == [
+        HeldResource("module.instance_policy[0].aws_iam_policy.this", "arn:aws:iam::444455556666:policy/P"),
+        HeldResource('aws_kms_alias.all["data"]', "alias/data"),
+        HeldResource("aws_kms_alias.all[1]", ""),
+    ]
+    for content in ("", "[]", '{"resources": [1]}', '{"resources": [{"mode": "managed"}]}'):
+        s3.put_object(Bucket=BACKEND.bucket, Key=STRAY.key, Body=content)
+        with pytest.raises(InputError, match="is no state of Terraform"):
+            read_resources(BACKEND, STRAY)
+
+
+def test_a_state_is_deleted_unless_it_is_locked(s3: Any) -> None:  # noqa: ANN401
+    lock = f"{STRAY.key}.tflock"
+    for key in (STRAY.key, lock):
+        s3.put_object(Bucket=BACKEND.bucket, Key=key, Body=json.dumps(HELD))
+    with pytest.raises(InputError, match=rf"is locked .*aws s3api delete-object --bucket states --key {lock}"):
+        delete_state(BACKEND, STRAY)
+    s3.delete_object(Bucket=BACKEND.bucket, Key=lock)
+
+    assert not delete_state(BACKEND, STRAY)
+    assert "Contents" not in s3.list_objects_v2(Bucket=BACKEND.bucket)
+    s3.put_bucket_versioning(Bucket=BACKEND.bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=BACKEND.bucket, Key=STRAY.key, Body=json.dumps(HELD))
+    assert delete_state(BACKEND, STRAY)

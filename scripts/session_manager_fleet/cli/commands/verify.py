@@ -15,7 +15,7 @@ from session_manager_fleet.cli.output import FormatOption, check_format, write_j
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
 from session_manager_fleet.reports import TargetsProgress, print_verification, terminal, visible
 from session_manager_fleet.run import order, prerequisites, signals
-from session_manager_fleet.targets import Inventory, Selection
+from session_manager_fleet.targets import Inventory, Selection, Target
 from session_manager_fleet.verify import (
     MIN_WATCH_SECONDS,
     TargetVerification,
@@ -67,16 +67,16 @@ def verify(
         console = terminal.make_console()
         print_verification(console, verified, hints.command)
         _print_next(console, verified)
-    if selection.whole:
-        for warning in _stray_warnings(inventory):
-            errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
+    for warning in _stray_warnings(inventory, selected.targets, selection):
+        errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
     return exit_code(verified)
 
 
-def _stray_warnings(inventory: Inventory) -> list[str]:
+def _stray_warnings(inventory: Inventory, targets: Sequence[Target], selection: Selection) -> list[str]:
     """Return a warning for each state that no target has, or one if they cannot be read."""
     try:
-        return [order.stray_warning(state) for state in order.stray_states(inventory)]
+        strays = order.strays_of(order.stray_states(inventory), targets, selection)
+        return [order.stray_warning(state) for state in strays]
     except FleetError as error:
         return [f"Not checked: states that no target has. {error}"]
 
