@@ -10,7 +10,7 @@ import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, caller_identity, new_session, translated_errors
 from session_manager_fleet.credentials import looked_up_with
-from session_manager_fleet.errors import InputError
+from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import OrganizationSettings, StateRole
 from session_manager_fleet.targets import Target
@@ -137,14 +137,18 @@ class StateBackend:
 @lru_cache(maxsize=8)
 def _client_of(role: StateRole, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
     """Return the client of a role, whose credentials are renewed by themselves, for a caller with these variables."""
-    session = assume_role(
-        new_session(),
-        role.arn,
-        region,
-        sts_region=region,
-        session_name=role.session_name,
-        external_id=role.external_id,
-    )
+    try:
+        session = assume_role(
+            new_session(),
+            role.arn,
+            region,
+            sts_region=region,
+            session_name=role.session_name,
+            external_id=role.external_id,
+        )
+    except AccessError as error:
+        message = f"{error} Let the role trust your credentials, or correct organization.state.role."
+        raise AccessError(message) from error
     return session.client("s3", region_name=region, config=CLIENT_CONFIG)
 
 
