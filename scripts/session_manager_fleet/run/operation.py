@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from types import FrameType
 from typing import Self
 
 from session_manager_fleet.accounts import Organization, account_in, save
 from session_manager_fleet.aws import as_caller, caller_identity, new_session, validity
 from session_manager_fleet.errors import ExitCode, InputError
+from session_manager_fleet.files import refuse_links
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
@@ -28,7 +30,7 @@ from session_manager_fleet.run.kept import kept_in
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetResult, exit_code
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
-from session_manager_fleet.run.run_lock import RunLock
+from session_manager_fleet.run.run_lock import RunLock, locked
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
@@ -55,8 +57,10 @@ DESTROY = "destroy"
 ORGANIZATION = "organization.json"
 # One Ctrl-C may come twice at once: to the process and, as by GNU timeout, to its group. A person takes longer.
 SAME_SIGNAL_SECONDS = 1.0
-# Terraform's data folders, and the provider that they share.
+# Terraform's data folders.
 _TERRAFORM_DATA = ".terraform"
+# In the folder of all runs: the provider, which they share. Terraform checks it against the lock file in each of them.
+_PROVIDERS = ".providers"
 # Results after which terraform has to work on the target again.
 _OPEN = {Status.CHANGES, Status.FAILED, Status.NOT_STARTED, Status.UNFINISHED}
 
@@ -144,11 +148,12 @@ class Operation:
         site = Site(job_settings.tools.root_sha256, backends, options.timeout_seconds, secrets)
         if address is None:
             with run.writing():
-                environment = child_environment(
-                    os.environ, run.path, capacity.go_runtime, run.path / _TERRAFORM_DATA / "packages"
-                )
+                cache = _provider_cache(run.path.parent)
+                environment = child_environment(os.environ, run.path, capacity.go_runtime, cache)
                 environment |= version_pin(job_settings.tools.terraform_version)
-                terraform = _initialize(binary, environment, run, site)
+                # Terraform does not expect that several processes install into one cache.
+                with locked(lock.path.with_name(_PROVIDERS)):
+                    terraform = _initialize(binary, environment, run, site)
             beginning = _with_warning(beginning, terraform)
             count = max(capacity.plan_workers, capacity.apply_workers)
             workers: Opener = partial(local_workers, run, terraform, count, serial=options.serial)
@@ -345,6 +350,15 @@ def _capacity(options: RunOptions, *, shared: bool) -> Capacity:
         most = options.workers or sys.maxsize
         return Capacity(most, most)
     return measure_capacity(options.workers)
+
+
+def _provider_cache(runs: Path) -> Path:
+    """Return the private folder for the provider of all runs; Terraform creates it when it needs it."""
+    cache = runs / _PROVIDERS
+    refuse_links(cache, below=runs)
+    if cache.exists():
+        cache.chmod(0o700)
+    return cache
 
 
 def _initialize(binary: str, environment: Mapping[str, str], run: RunFolder, site: Site) -> Mapping[str, Terraform]:

@@ -62,7 +62,7 @@ class RunLock(AbstractContextManager["RunLock"]):
         make_private_folder(folder)
         refuse_links(folder, below=folder)
         path = folder / f"{run_id}.json"
-        with _locked(folder / _MUTEX):
+        with locked(folder / _MUTEX):
             for other in folder.glob("*.json"):
                 _refuse_overlap(other, run_id, set(targets))
             lock = cls(path, open_private(path, os.O_RDWR))
@@ -80,7 +80,7 @@ class RunLock(AbstractContextManager["RunLock"]):
         Raises:
             InputError: Another run has locked one of them.
         """
-        with _locked(self.path.parent / _MUTEX):
+        with locked(self.path.parent / _MUTEX):
             for other in self.path.parent.glob("*.json"):
                 if other != self.path:
                     _refuse_overlap(other, self.path.stem, set(targets))
@@ -130,7 +130,8 @@ def _refuse_overlap(path: Path, run_id: str, targets: set[str]) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's advisory lock, for which other processes wait."""
     handle = open_private(path, os.O_RDWR)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
