@@ -146,10 +146,14 @@ def _said(error: Exception) -> str:
 
 
 def version_pin(version: str) -> dict[str, str]:
-    """Return the variable by which version managers run a version in every folder: applies run in others than plans."""
-    if is_opentofu(version):
-        return {"TOFUENV_TOFU_VERSION": version.removeprefix(_OPENTOFU)}
-    return {"TFENV_TERRAFORM_VERSION": version}
+    """Return the variables by which version managers run a version in every folder: applies run in others than plans.
+
+    They are those of tfenv and tenv, asdf and mise; see https://asdf-vm.com/manage/versions.html and
+    https://mise.jdx.dev/configuration/environment-variables.html.
+    """
+    tool, own = ("OPENTOFU", "TOFUENV_TOFU") if is_opentofu(version) else ("TERRAFORM", "TFENV_TERRAFORM")
+    names = (own, f"ASDF_{tool}", f"MISE_{tool}")
+    return dict.fromkeys((f"{name}_VERSION" for name in names), version.removeprefix(_OPENTOFU))
 
 
 def child_environment(

@@ -265,7 +265,9 @@ def test_preparation_initializes_each_region_in_its_own_place(
     assert beginning.caller == "arn:aws:sts::123456789012:user/moto"
     assert operation.run.summarize(run.read()).caller == beginning.caller
     # An apply runs in a folder of the run, where a version manager could find another version.
-    assert "TFENV_TERRAFORM_VERSION=1.11.4" in (tmp_path / "environment").read_text().splitlines()
+    environment = (tmp_path / "environment").read_text().splitlines()
+    for manager in ("TFENV", "ASDF", "MISE"):
+        assert f"{manager}_TERRAFORM_VERSION=1.11.4" in environment
     (warning,) = beginning.warnings
     assert warning == (
         "Plans cost about half as much again, because terraform starts the provider itself: "
