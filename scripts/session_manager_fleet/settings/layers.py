@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from session_manager_fleet.accounts import ACTIVE, LOG_ARCHIVE, Account, Matcher, Organization, account_matches
+from session_manager_fleet.accounts import ACTIVE, LOG_ARCHIVE, Account, Matcher, Organization
 from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.settings.findings import Finding, finding_of, findings
 from session_manager_fleet.settings.foundation_targets import GUARDRAILS_SECTION, LOG_ARCHIVE_SECTION, FoundationTargets
@@ -189,12 +189,23 @@ class Settings(ParsedSettings):
         """Warn of overrides for accounts that are not active only, as closed ones for 90 days; exceptions expire."""
         if key_path[:1] != ("overrides",):
             return
-        for index, pattern in enumerate(matcher.accounts):
-            matching = [account for account in organization.accounts if account_matches(pattern, account)]
-            if matching and not any(account.state == ACTIVE for account in matching):
+        parts: list[tuple[KeyPath, str, Matcher]] = [
+            *((("accounts", index), f'"{name}"', Matcher([name])) for index, name in enumerate(matcher.accounts)),
+            *((("ou", index), f'"{glob}"', Matcher(ous=[glob])) for index, glob in enumerate(matcher.ous)),
+            ((), "This", matcher),
+        ]
+        found = False
+        for place, what, part in parts:
+            matching = [account for account in organization.accounts if part.matches_account(account)]
+            if (
+                matching
+                and not any(account.state == ACTIVE for account in matching)
+                and not (found and part is matcher)
+            ):
                 ids = ", ".join(f"{account.id} ({account.state.lower().replace('_', ' ')})" for account in matching)
-                message = f'"{pattern}" matches only accounts that are not active: {ids}; nothing is set for them.'
-                yield Problem(message, self.document.where((*key_path, "accounts", index)))
+                message = f"{what} matches only accounts that are not active: {ids}; nothing is set for them."
+                yield Problem(message, self.document.where((*key_path, *place)))
+                found = True
 
     def _user_warnings(self) -> Iterator[Problem]:
         """Warn of ssm-user as the user that sessions run as (amazon-ssm-agent#217, #431)."""

@@ -93,13 +93,31 @@ def test_a_log_archive_account_without_a_log_archive_is_warned_of(
     assert of("overrides: [{match: {roles: [log-archive]}, set: {}}]\n") == []
 
 
-def test_an_override_for_a_suspended_account_only_is_warned_of(make_settings: Callable[[str], Settings]) -> None:
-    accounts = [Account("111122223330", "web"), Account("111122223331", "shop", state="SUSPENDED")]
-    settings = make_settings("overrides: [{match: {accounts: [shop, web, '*']}, set: {}}]\n")
+@pytest.mark.parametrize(
+    ("match", "what"),
+    [
+        ("{accounts: [shop, web, '*']}", '"shop"'),
+        ("{accounts: ['sh*']}", '"sh*"'),
+        ("{ou: Old}", '"Old"'),
+        ("{ou: [Workloads, 'O*']}", '"O*"'),
+        ("{tags: {data: old}}", "This"),
+        ("{accounts: [web, '*'], ou: Workloads}", ""),
+    ],
+)
+def test_an_override_for_a_suspended_account_only_is_warned_of(
+    make_settings: Callable[[str], Settings], match: str, what: str
+) -> None:
+    accounts = [
+        Account("111122223330", "web", ou="Workloads"),
+        Account("111122223331", "shop", ou="Old", state="SUSPENDED", tags={"data": "old"}),
+    ]
+    settings = make_settings(f"overrides: [{{match: {match}, set: {{}}}}]\n")
 
-    [warning] = warnings(settings, Organization.of("o-exampleorgid", accounts, []))
+    found = warnings(settings, Organization.of("o-exampleorgid", accounts, []))
 
-    assert '"shop" matches only accounts that are not active: 111122223331 (suspended)' in warning
+    assert len(found) == bool(what)
+    for warning in found:
+        assert f"{what} matches only accounts that are not active: 111122223331 (suspended)" in warning
 
 
 def test_names_that_select_several_accounts_are_warned_of(make_settings: Callable[[str], Settings]) -> None:
