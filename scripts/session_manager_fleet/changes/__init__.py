@@ -10,6 +10,7 @@ from session_manager_fleet.changes.change_set import (
     forgets as forgets,
     protected_destructions as protected_destructions,
 )
+from session_manager_fleet.changes.known_input import SHOWS_SETTINGS as SHOWS_SETTINGS
 from session_manager_fleet.changes.placeholders import (
     MARKS as MARKS,
     SENSITIVE as SENSITIVE,

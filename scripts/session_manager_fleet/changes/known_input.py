@@ -2,7 +2,8 @@
 
 One unknown member, such as the ARN of a key that does not exist yet, makes the whole JSON text `(known after apply)`
 (terraform: a string is known or unknown as a whole). The review would then show none of the preferences. The root's
-output `preferences` is an object with the same content, in which only that member is unknown.
+output `preferences` is an object with the same content, in which only that member is unknown. Other texts that settings
+decide become unknown in the same way: those resources get the settings themselves as an attribute.
 """
 
 import json
@@ -14,10 +15,16 @@ _FUNCTION = "aws_lambda_function"
 _OUTPUT = "preferences"
 # Members of the input that the output lacks: they are settings, which the plan holds as a variable.
 _SETTINGS = ("on_destroy", "revision")
+# Other types with a text that settings decide and that may be unknown: the path of the text, and the variable.
+_DECIDED: Mapping[str, tuple[tuple[str | int, ...], str]] = {
+    "aws_config_config_rule": (("source", 0, "custom_policy_details", 0, "policy_text"), "config_rule"),
+    "aws_s3_bucket_policy": (("policy",), "log_archive"),
+}
+SHOWS_SETTINGS = frozenset({_INVOCATION, *_DECIDED})
 
 
 def with_known_input(entry: Mapping[str, Any], plan: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a planned change of a resource; an invocation whose input is unknown gets what is known of it.
+    """Return a planned change of a resource; one whose text is unknown gets what is known of it.
 
     Args:
         entry: An element of `resource_changes`.
@@ -25,6 +32,8 @@ def with_known_input(entry: Mapping[str, Any], plan: Mapping[str, Any]) -> Mappi
     """
     change = entry["change"]
     unknown = change.get("after_unknown")
+    if entry.get("type") in _DECIDED:
+        return _with_settings(entry, plan)
     if entry.get("type") != _INVOCATION or not isinstance(unknown, dict) or unknown.get("input") is not True:
         return entry
     output = plan.get("output_changes", {}).get(_OUTPUT, {})
@@ -47,6 +56,22 @@ def with_known_input(entry: Mapping[str, Any], plan: Mapping[str, Any]) -> Mappi
             "after_unknown": {**unknown, "input": marks or {}},
         },
     }
+
+
+def _with_settings(entry: Mapping[str, Any], plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a change with the settings as an attribute, if the text that they decide is unknown."""
+    path, variable = _DECIDED[entry["type"]]
+    unknown: Any = entry["change"].get("after_unknown") or {}
+    try:
+        for part in path:
+            unknown = unknown[part]
+    except (LookupError, TypeError):
+        return entry
+    settings = plan.get("variables", {}).get(variable, {}).get("value")
+    if unknown is not True or not settings:
+        return entry
+    change = entry["change"]
+    return {**entry, "change": {**change, "after": {**(change.get("after") or {}), "settings": settings}}}
 
 
 def _package_digest(plan: Mapping[str, Any]) -> dict[str, str]:

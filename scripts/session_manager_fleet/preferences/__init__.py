@@ -11,7 +11,9 @@ from session_manager_fleet.preferences.expected import (
     log_group_name as log_group_name,
 )
 from session_manager_fleet.preferences.preview import (
+    INVOCATION_TYPE as INVOCATION_TYPE,
     PREFERENCES_OUTPUT as PREFERENCES_OUTPUT,
+    heading_of as heading_of,
     planned_preferences as planned_preferences,
     preview_adoption as preview_adoption,
     preview_destruction as preview_destruction,

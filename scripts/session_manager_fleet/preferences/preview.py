@@ -1,7 +1,7 @@
 """Preview the effect of a plan on an existing preferences document."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import boto3
@@ -21,9 +21,16 @@ _ON_DESTROY = {
     "reset": "the service's defaults, without logs and encryption (on_destroy = reset)",
     "retain": "as it is (on_destroy = retain)",
 }
-_INVOCATION_TYPE = "aws_lambda_invocation"
-_NAMED_BY_DOCUMENT = {"aws_kms_key", "aws_kms_alias", "aws_cloudwatch_log_group"}
-_NAMES_IN_DOCUMENT = {"kmsKeyId": "key", "cloudWatchLogGroupName": "log group"}
+# What becomes of an existing document, as a heading of its preview.
+_HEADINGS = {
+    "restore": "Restored: the existing preferences",
+    "reset": "Reset: the existing preferences",
+    "retain": "Left as they are: the existing preferences",
+}
+_ADOPTED, _CHANGED = "Adopted: existing preferences, and what they lose or change", "Changed: existing preferences"
+INVOCATION_TYPE = "aws_lambda_invocation"
+_NAMED_BY_DOCUMENT = {"aws_kms_key", "aws_kms_alias", "aws_cloudwatch_log_group", "aws_s3_bucket"}
+_NAMES_IN_DOCUMENT = {"kmsKeyId": "key", "cloudWatchLogGroupName": "log group", "s3BucketName": "bucket"}
 # A valid value in place of one that terraform knows only after the apply; no real alias has this name.
 _KNOWN_AFTER_APPLY = "alias/known-after-apply"
 
@@ -52,7 +59,7 @@ def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str
     for entry in plan.get("resource_changes", []):
         if (
             entry.get("mode") == "managed"
-            and entry["type"] == _INVOCATION_TYPE
+            and entry["type"] == INVOCATION_TYPE
             and set(actions) & set(entry["change"]["actions"])
         ):
             yield entry
@@ -82,7 +89,7 @@ def _shown(change: Change) -> DocumentChange:
 
 
 def preview_destruction(plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
-    """Return the state of the document after a plan (`terraform show -json`) that destroys everything is applied.
+    """Return the state of the document after a plan (`terraform show -json`) that ends its management is applied.
 
     The function acts on its last input, not on the current settings.
     """
@@ -94,14 +101,26 @@ def preview_destruction(plan: Mapping[str, Any]) -> tuple[DocumentChange, ...]:
     )
 
 
+def heading_of(preview: Sequence[DocumentChange], *, managed: bool) -> str:
+    """Return what happens to an existing document: adopted, changed, restored, reset, or left as it is.
+
+    Args:
+        preview: The preview of a plan.
+        managed: Whether the document was managed before.
+    """
+    told = str(preview[0].after) if preview else ""
+    becomes = [_HEADINGS[name] for name, words in _ON_DESTROY.items() if told.startswith(words)]
+    return becomes[0] if becomes else _CHANGED if managed else _ADOPTED
+
+
 def _destroyed_names(plan: Mapping[str, Any]) -> set[str]:
-    """Return ids, ARNs and names of the keys, aliases and log groups that a plan destroys."""
+    """Return ids, ARNs and names of the keys, aliases, log groups and buckets that a plan destroys."""
     deleted = [
         entry["change"].get("before") or {}
         for entry in plan.get("resource_changes", [])
         if entry.get("type") in _NAMED_BY_DOCUMENT and "delete" in entry["change"]["actions"]
     ]
-    return {str(before[name]) for before in deleted for name in ("arn", "key_id", "name") if before.get(name)}
+    return {str(before[name]) for before in deleted for name in ("arn", "bucket", "key_id", "name") if before.get(name)}
 
 
 def _after_destruction(request: Mapping[str, Any], gone: set[str]) -> str:

@@ -136,9 +136,9 @@ def _parts(summary: Summary) -> Iterator[_Part]:
     for group in summary.change_sets:
         section = "Destructive changes" if group.change_set.destructive else "Changes"
         yield _change_set(section, group, [entries[key] for key in group.targets])
-    for differences, targets in previews(summary.targets):
-        names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
-        lines = [f"In {names}:\n", *(f"- {code(preview_line(change))}" for change in differences)]
+    for preview in previews(summary.targets):
+        names = listed([code(f"{entry.account_name} {entry.region}") for entry in preview.targets], _NAMES)
+        lines = [f"{preview.heading}, in {names}:\n", *(f"- {code(preview_line(each))}" for each in preview.changes)]
         yield _Part(PREVIEWS_HEADING, "adoption preview", "\n".join(lines) + "\n\n")
     for note, targets in notes(summary.targets):
         names = listed([code(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)

@@ -18,13 +18,14 @@ from session_manager_fleet.changes import (
     Placeholders,
     ResourceChange,
 )
-from session_manager_fleet.preferences import DocumentChange
+from session_manager_fleet.preferences import INVOCATION_TYPE, DocumentChange, heading_of
 from session_manager_fleet.reports.causes import Cause
 from session_manager_fleet.reports.safe_text import visible, visible_lines
 from session_manager_fleet.run import FailureKind, Status, Summary, TargetResult
 from session_manager_fleet.targets import PolicyException
 
 PREVIEWS_HEADING = "What exists already, and what becomes of it"
+_KEPT, _DETACHED = "Used and left as it is: what exists already", "Detached: policies that others attached"
 _ADOPTED: Mapping[str, str] = {
     "log_group": "log group",
     "logs_key": "key of the log group,",
@@ -178,22 +179,48 @@ def failure_heading(entry: TargetResult | Cause) -> str:
     return f"{entry.step.value}: {FAILURE_HEADINGS[entry.failure.kind] if entry.failure else ''}"
 
 
-def previews(entries: Iterable[TargetResult]) -> list[tuple[tuple[DocumentChange, ...], list[TargetResult]]]:
+@dataclass(frozen=True)
+class Preview:
+    """The end of something that exists already, or its change.
+
+    Attributes:
+        heading: What happens to it.
+        changes: What an existing document loses or changes, what is used as it is, or what policies are detached from.
+        targets: The targets in which it happens.
+    """
+
+    heading: str
+    changes: tuple[DocumentChange, ...]
+    targets: list[TargetResult]
+
+
+def previews(entries: Iterable[TargetResult]) -> list[Preview]:
     """Return each distinct preview once, with its targets; largest group first.
 
-    A preview has what an existing document loses or changes, what is used as it is, and what policies are detached
-    from. Values that name a target are replaced by placeholders, as in change sets.
+    Values that name a target are replaced by placeholders, as in change sets.
     """
-    grouped: dict[str, tuple[tuple[DocumentChange, ...], list[TargetResult]]] = {}
+    grouped: dict[str, Preview] = {}
     for entry in entries:
-        if preview := _with_placeholders(entry):
-            key = json.dumps([asdict(change) for change in preview])
-            grouped.setdefault(key, (preview, []))[1].append(entry)
-    return sorted(grouped.values(), key=lambda group: -len(group[1]))
+        for heading, changes in _previews_of(entry):
+            shown = _with_placeholders(entry, changes)
+            key = json.dumps([heading, *(asdict(change) for change in shown)])
+            grouped.setdefault(key, Preview(heading, shown, [])).targets.append(entry)
+    return sorted(grouped.values(), key=lambda group: -len(group.targets))
 
 
-def _with_placeholders(entry: TargetResult) -> tuple[DocumentChange, ...]:
-    changes = (*entry.preview, *_adoptions(entry), *_detachments(entry))
+def _previews_of(entry: TargetResult) -> Iterator[tuple[str, tuple[DocumentChange, ...]]]:
+    """Yield what exists already in a target, by what happens to it."""
+    changes = entry.change_set.changes if entry.change_set else ()
+    managed = any(change.type == INVOCATION_TYPE and change.action != "create" for change in changes)
+    found = {
+        heading_of(entry.preview, managed=managed): entry.preview,
+        _KEPT: tuple(_adoptions(entry)),
+        _DETACHED: tuple(_detachments(entry)),
+    }
+    yield from ((heading, listed) for heading, listed in found.items() if listed)
+
+
+def _with_placeholders(entry: TargetResult, changes: Sequence[DocumentChange]) -> tuple[DocumentChange, ...]:
     content = [[change.before, change.after] for change in changes]
     names = Placeholders(entry.account_id, entry.region, entry.home_region, content)
 

@@ -284,10 +284,10 @@ def _variables(job: Job, place: refusals.Place) -> tuple[str, tuple[str, ...]]:
 
 
 def _preview(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> tuple[DocumentChange, ...]:
-    """Return the values that an existing document would lose or change."""
-    if job.destroy:
+    """Return what becomes of an existing document: the values that it would lose or change, or its end."""
+    if job.destroy or not writes_preferences(plan):
         return preview_destruction(plan)
-    wanted = planned_preferences(plan) if writes_preferences(plan) else None
+    wanted = planned_preferences(plan)
     return preview_adoption(place.session, job.target.region, wanted) if wanted else ()
 
 

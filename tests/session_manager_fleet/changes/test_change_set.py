@@ -686,3 +686,28 @@ def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "text"),
+    [
+        ("aws_config_config_rule", "config_rule", {"source": [{"custom_policy_details": [{"policy_text": True}]}]}),
+        ("aws_s3_bucket_policy", "log_archive", {"policy": True}),
+    ],
+)
+def test_settings_that_decide_an_unknown_text_are_shown_and_distinguish_targets(
+    kind: str, variable: str, text: dict[str, Any]
+) -> None:
+    """The ARN of a new policy or key makes the whole text unknown, as the excluded roles in that of the rule."""
+
+    def planned(unknown: object, **settings: object) -> ChangeSet:
+        entry = change(f"{kind}.this", "create", after={"name": "n"}, after_unknown=unknown)
+        return change_set_of({**plan(entry), "variables": {variable: {"value": settings}}}, target())
+
+    one, other = planned(text, names=["Legacy"]), planned(text, names=["Legacy", "Batch"])
+
+    assert ("settings.names[0]", None, "Legacy") in shown(one.changes[0].attributes)
+    assert one.fingerprint != other.fingerprint
+    # A text that is known says it itself; a variable that is not there says nothing.
+    assert planned({}, names=["Legacy"]).fingerprint == planned({}, names=["Batch"]).fingerprint
+    assert not any(path.startswith("settings") for path, *_ in shown(planned(text).changes[0].attributes))

@@ -10,13 +10,14 @@ from session_manager_fleet.preferences import preview_destruction
 ARN = "arn:aws:kms:eu-west-1:123456789012:key/929ada09-40e3-405a-9a4d-9362cf4bb7a8"
 KEY = {"type": "aws_kms_key", "change": {"actions": ["delete"], "before": {"arn": ARN}}}
 GROUP = {"type": "aws_cloudwatch_log_group", "change": {"actions": ["delete"], "before": {"name": "sessions"}}}
+BUCKET = {"type": "aws_s3_bucket", "change": {"actions": ["delete"], "before": {"bucket": "archive"}}}
 
 
 def after(mode: str, *others: dict[str, Any]) -> Any:  # noqa: ANN401
     request = {
         "document": "SSM-SessionManagerRunShell",
         "on_destroy": mode,
-        "preferences": {"kmsKeyId": ARN, "cloudWatchLogGroupName": "sessions"},
+        "preferences": {"kmsKeyId": ARN, "cloudWatchLogGroupName": "sessions", "s3BucketName": "archive"},
     }
     invocation = {
         "mode": "managed",
@@ -29,7 +30,12 @@ def after(mode: str, *others: dict[str, Any]) -> Any:  # noqa: ANN401
 
 @pytest.mark.parametrize(
     ("others", "named"),
-    [((KEY,), "a key"), ((GROUP,), "a log group"), ((KEY, GROUP), "a key and a log group")],
+    [
+        ((KEY,), "a key"),
+        ((GROUP,), "a log group"),
+        ((KEY, GROUP), "a key and a log group"),
+        ((BUCKET,), "a bucket"),
+    ],
 )
 def test_a_document_that_stays_and_names_what_goes_is_warned_of(others: tuple[dict[str, Any], ...], named: str) -> None:
     assert after("retain", *others) == (

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -11,11 +12,14 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes.change_set import AttributeChange, ChangeSet, PlanOutcome, ResourceChange
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
 from session_manager_fleet.preferences.compare import DocumentChange
+from session_manager_fleet.preferences.preview import preview_destruction
 from session_manager_fleet.reports import terminal
+from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import SkippedAccount, Target
+from session_manager_fleet.terraform.adoptions import Adoption
 
 HOME = "eu-west-1"
 HOSTILE = ["[/bold]", "[red]Prod", "a\\", "[link=https://example.com]x[/link]", ":warning:", "[", "é 日本", "[/]"]
@@ -256,7 +260,7 @@ def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
 
     assert printed(console).splitlines() == [
         "",
-        "What exists already, and what becomes of it in A eu-west-1, B eu-west-1:",
+        "Adopted: existing preferences, and what they lose or change, in A eu-west-1, B eu-west-1:",
         '  inputs.idleSessionTimeout: "30" → "20"',
         "  inputs.runAsEnabled: true → null",
         (
@@ -264,6 +268,52 @@ def test_adoptions_exceptions_and_warnings_are_told(console: Console) -> None:
             "(organization.yaml:40 (exceptions[0]))"
         ),
         "Warning: Something expires soon.",
+    ]
+
+
+LOST = (DocumentChange("inputs.idleSessionTimeout", "30", "20"),)
+INVOCATION = "module.preferences[0].aws_lambda_invocation.this"
+
+
+@pytest.mark.parametrize(
+    ("heading", "preview", "action"),
+    [
+        ("Adopted: existing preferences, and what they lose or change", LOST, "create"),
+        ("Changed: existing preferences", LOST, "update"),
+        ("Changed: existing preferences", LOST, "replace"),
+        ("Restored: the existing preferences", "restore", "delete"),
+        ("Reset: the existing preferences", "reset", "delete"),
+        ("Left as they are: the existing preferences", "retain", "delete"),
+    ],
+)
+def test_headings_say_what_happens_to_existing_preferences(
+    console: Console, heading: str, preview: tuple[DocumentChange, ...] | str, action: str
+) -> None:
+    if isinstance(preview, str):
+        request = {"document": "SSM-SessionManagerRunShell", "on_destroy": preview}
+        change = {"actions": ["delete"], "before": {"input": json.dumps(request)}}
+        entry = {"mode": "managed", "type": "aws_lambda_invocation", "change": change}
+        preview = preview_destruction({"resource_changes": [entry]})
+    change_set = ChangeSet((ResourceChange(action, INVOCATION),))
+    adopted = (Adoption("log_group", "/sessions"),)
+    detached = (Attachment("arn:aws:iam::111122223333:policy/Sessions", "role", "WebServer"),)
+    result = TargetResult.build(
+        target(),
+        Status.CHANGES,
+        Step.PLAN,
+        change_set=change_set,
+        preview=preview,
+        adopted=adopted,
+        attachments=detached,
+    )
+
+    terminal.print_notes(console, summary(result))
+
+    headings = [line for line in printed(console).splitlines() if line.endswith(", in Payments eu-west-1:")]
+    assert [line.removesuffix(", in Payments eu-west-1:") for line in headings] == [
+        heading,
+        "Used and left as it is: what exists already",
+        "Detached: policies that others attached",
     ]
 
 
@@ -280,7 +330,7 @@ def test_equal_adoptions_are_told_once(console: Console) -> None:
     terminal.print_notes(console, summary(adopting(1), adopting(2)))
 
     assert printed(console).splitlines()[1:4] == [
-        "What exists already, and what becomes of it in A1 eu-west-1, A2 eu-west-1:",
+        "Adopted: existing preferences, and what they lose or change, in A1 eu-west-1, A2 eu-west-1:",
         '  inputs.s3KeyPrefix: "shell" → "logs/<account>/<region>"',
         '  inputs.kmsKeyId: "" → "arn:aws:kms:<region>:<account>:key/<id 1>"',
     ]

@@ -223,6 +223,15 @@ def test_a_plan_to_destroy_tells_what_becomes_of_the_document(make: Make, folder
     assert "on_destroy = reset" in str(preview.after)
 
 
+def test_a_plan_that_ends_the_management_tells_what_becomes_of_the_document(make: Make, folder: Path) -> None:
+    """As `preferences: {enabled: false}` does, without a destroy."""
+    told = {"before": {"input": json.dumps({**WANTED, "on_destroy": "retain"})}, "after": None, "actions": ["delete"]}
+
+    (preview,) = planned(make, folder, plan={**PLAN, "resource_changes": [{**INVOCATION, "change": told}]}).preview
+
+    assert (preview.path, preview.after) == (DOCUMENT, "as it is (on_destroy = retain)")
+
+
 def test_a_document_that_cannot_be_read_fails_the_plan(
     make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,13 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from session_manager_fleet.changes import ACTIONS, ResourceChange
+from session_manager_fleet.changes import ACTIONS, SHOWS_SETTINGS, ResourceChange
 from session_manager_fleet.reports.causes import Cause, causes
 from session_manager_fleet.reports.commands import Commands
 from session_manager_fleet.reports.safe_text import visible, visible_lines
 from session_manager_fleet.reports.terminal.console import WIDE
 from session_manager_fleet.reports.text import (
-    PREVIEWS_HEADING,
     action_counts,
     action_totals,
     change_counts,
@@ -59,8 +58,6 @@ _CAUSES = 20
 _NAMES = 12
 _ATTRIBUTES = 40
 _ATTRIBUTES_OF_WHOLE = 4
-# Its input holds the preferences, which decide what sessions are: all of them are shown.
-_PREFERENCES_TYPE = "aws_lambda_invocation"
 _WIDTH_WITH_WORKSPACES = 110
 
 
@@ -165,7 +162,7 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
     text = f"  {ACTIONS[change.action]:>3} {visible(change.address)}{reason}"
     console.print(Text(text, style=_ACTION_STYLES[change.action]), soft_wrap=True)
     attributes = telling_attributes(change)
-    in_detail = change.action in {"update", "replace"} or change.type == _PREFERENCES_TYPE
+    in_detail = change.action in {"update", "replace"} or change.type in SHOWS_SETTINGS
     shown = attributes[: _ATTRIBUTES if in_detail else _ATTRIBUTES_OF_WHOLE]
     for line in (line for attribute in shown for line in diff_lines(attribute)):
         console.print(Text(f"        {line.symbol} {line.text}", style=_LINE_STYLES[line.symbol]), soft_wrap=True)
@@ -176,10 +173,10 @@ def _print_change(console: Console, change: ResourceChange) -> bool:
 
 def print_notes(console: Console, summary: Summary) -> None:
     """Show what changes of what exists, notes about plans, exceptions and warnings."""
-    for differences, targets in previews(summary.targets):
-        names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
-        console.print(Text(f"\n{PREVIEWS_HEADING} in {names}:", style="bold yellow"))
-        for change in differences:
+    for preview in previews(summary.targets):
+        names = listed([visible(f"{entry.account_name} {entry.region}") for entry in preview.targets], _NAMES)
+        console.print(Text(f"\n{preview.heading}, in {names}:", style="bold yellow"))
+        for change in preview.changes:
             console.print(Text(f"  {preview_line(change)}", style="yellow"), soft_wrap=True)
     for note, targets in notes(summary.targets):
         names = listed([visible(f"{entry.account_name} {entry.region}") for entry in targets], _NAMES)
