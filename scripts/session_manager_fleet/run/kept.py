@@ -67,6 +67,8 @@ class KeptTarget:
             values = values_of(text)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError("The file with the variables cannot be read.", str(path)) from error
+        except InputError as error:
+            raise InputError("This is no tfvars file.", str(path)) from error
         home = values.get("home_region")
         found = (values.get("account_id"), values.get("region"), home == state.region)
         if not isinstance(home, str) or found != (state.account_id, state.region, state.is_home):
