@@ -13,7 +13,12 @@ from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.cli.app import run
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.terraform.backend import StateBackend
-from session_manager_fleet.terraform.retry_tokens import store_retry_token
+from session_manager_fleet.terraform.retry_tokens import (
+    mark_apply,
+    read_revisions,
+    store_retry_token,
+    unmark_apply,
+)
 from session_manager_fleet.verify.account_prerequisites import judge_region, logs_changes
 
 from .conftest import run_command
@@ -374,7 +379,7 @@ def test_the_policies_of_init_suffice_to_plan_apply_and_read_states_and_for_no_m
     def rollout(environment: dict[str, str], *arguments: str) -> Any:  # noqa: ANN401
         return run_command(["-c", str(config), *arguments], config.parent, environment)
 
-    planner, applier, reader = (with_policy(name) for name in ("plan", "apply", "read-states"))
+    planner, applier, reader, states = (with_policy(name) for name in ("plan", "apply", "read-states", "states"))
     planned = rollout(planner, "plan", *target)
     assert planned.code == 2, planned.output
     applied = rollout(applier, "apply", planned.summary["run_id"])
@@ -398,5 +403,10 @@ def test_the_policies_of_init_suffice_to_plan_apply_and_read_states_and_for_no_m
     use(planner)
     with pytest.raises(AccessError, match="AccessDenied"):
         store_retry_token(backend, "740281937466/eu-west-1", 1, "changed")
-    use(applier)
-    store_retry_token(backend, "740281937466/eu-west-1", 1, "changed")
+    for environment in (applier, states):
+        use(environment)
+        store_retry_token(backend, "740281937466/eu-west-1", 1, "changed")
+        mark_apply(backend, "740281937466/eu-west-1")
+        assert read_revisions(backend) == ({"740281937466/eu-west-1": 1}, {"740281937466/eu-west-1"})
+        unmark_apply(backend, "740281937466/eu-west-1")
+        assert read_revisions(backend)[1] == set()
