@@ -376,8 +376,11 @@ def test_opentofu_on_the_path_is_named_where_terraform_is_missing(
 
 
 def test_version_managers_get_the_version_of_the_product_by_its_variable() -> None:
-    assert version_pin("1.11.4") == {"TFENV_TERRAFORM_VERSION": "1.11.4"}
-    assert version_pin("OpenTofu 1.11.4") == {"TOFUENV_TOFU_VERSION": "1.11.4"}
+    for version, names in (
+        ("1.11.4", ("TFENV_TERRAFORM_VERSION", "ASDF_TERRAFORM_VERSION", "MISE_TERRAFORM_VERSION")),
+        ("OpenTofu 1.11.4", ("TOFUENV_TOFU_VERSION", "ASDF_OPENTOFU_VERSION", "MISE_OPENTOFU_VERSION")),
+    ):
+        assert version_pin(version) == dict.fromkeys(names, "1.11.4")
 
 
 def test_the_encryption_of_states_is_passed_on(tmp_path: Path) -> None:
