@@ -141,18 +141,18 @@ data "aws_iam_policy_document" "function" {
   # may not the function look at the key, and asks again before the document names it.
   # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
   dynamic "statement" {
-    for_each = aws_kms_alias.session_data
+    for_each = aws_kms_key.session_data
 
     content {
       sid       = "WaitForAlias"
       effect    = "Deny"
       actions   = ["kms:DescribeKey"]
-      resources = [statement.value.target_key_arn]
+      resources = [statement.value.arn]
 
       condition {
         test     = "ForAllValues:StringNotEquals"
         variable = "kms:ResourceAliases"
-        values   = [statement.value.name]
+        values   = [var.names.data_key_alias]
       }
     }
   }

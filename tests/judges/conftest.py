@@ -335,6 +335,7 @@ def _products(names: dict[str, str], state: dict[str, Any]) -> Products:
         names={
             **names,
             "session_key": values["preferences", "aws_kms_key", "session_data"]["arn"],
+            "merging_session_key": values["preferences_merged", "aws_kms_key", "session_data"]["arn"],
             "bucket_key": values["log_archive", "aws_kms_key", "bucket"]["arn"],
             "organization_key": values["log_archive", "aws_kms_key", "session_data"]["arn"],
         },
