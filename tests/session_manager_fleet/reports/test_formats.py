@@ -7,11 +7,9 @@ import re
 import subprocess
 import sys
 from base64 import b64encode
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -39,7 +37,7 @@ from session_manager_fleet.run.results import Failure, Status, Step, TargetKey, 
 from session_manager_fleet.run.summary import Summary
 from session_manager_fleet.targets.exceptions import PolicyException
 from session_manager_fleet.targets.model import SkippedAccount, Target
-from tools.browser import SKIPPED, find_browser
+from tests.session_manager_fleet.reports.pages import Page
 
 HOME = "eu-west-1"
 GOLDEN = Path(__file__).parent / "golden"
@@ -334,27 +332,6 @@ def test_junit_is_xml_whatever_names_hold(name: str, message: str) -> None:
 # --- HTML ----------------------------------------------------------------------------------------------------------
 
 
-class Page(HTMLParser):
-    """Collects the elements of a page, and their texts by the innermost element."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: defaultdict[str, list[str]] = defaultdict(list)
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.elements:
-            self.texts[self.elements[-1][0]].append(data)
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.elements)
-
-
 HTML = REPORTS["html"](HOSTILE_SUMMARY)
 
 
@@ -465,10 +442,6 @@ def test_all_text_has_enough_contrast(scheme: int) -> None:
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
 
 
-# Shows the page in a frame, because a window of Chromium is never narrower than 500 pixels.
-_FRAME = """<!doctype html><title>frame</title><body><iframe width="{width}" height="900" src="page.html"></iframe>
-<script>addEventListener("message", (event) => {{ document.body.dataset.seen = event.data; }});</script></body>
-"""
 # Clicks as a reader would, and writes down what is seen.
 _PROBE = """
 const seen = {};
@@ -521,41 +494,6 @@ seen.unreachable = visible.filter((element) =>
 ).map((element) => element.outerHTML.slice(0, 80));
 parent.postMessage(JSON.stringify(seen), "*");
 """
-
-
-@pytest.fixture(scope="module")
-def browse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, list[str]]]:
-    """Show a page in Chromium; return the content around it, with what the probe has seen, and the console."""
-    binary = find_browser()
-    if binary is None:
-        assert os.environ.get("CI") != "true", SKIPPED
-        pytest.skip(SKIPPED)
-    folder = tmp_path_factory.mktemp("chromium")
-
-    def browse(text: str, width: int = 1280) -> tuple[str, list[str]]:
-        (folder / "page.html").write_text(text, encoding="utf-8")
-        path = folder / "frame.html"
-        path.write_text(_FRAME.format(width=width), encoding="utf-8")
-        done = subprocess.run(
-            [
-                *(binary, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-                *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}"),
-                *(
-                    "--disable-quic",
-                    "--window-size=1400,1000",
-                    "--virtual-time-budget=3000",
-                    "--host-resolver-rules=MAP * ~NOTFOUND",
-                ),
-                *("--enable-logging=stderr", "--dump-dom", path.as_uri()),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=True,
-        )
-        return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-
-    return browse
 
 
 @pytest.mark.parametrize("width", [1280, 400])
