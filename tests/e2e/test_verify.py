@@ -269,6 +269,7 @@ def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     ):
         for name, value in running.environment().items():
             patch.setenv(name, value)
+        patch.chdir(folder)  # for the run folders
         made = Member(running, folder)
         made.make()
         reading_only(running, MEMBER, ARCHIVE)

@@ -3,12 +3,15 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from session_manager_fleet.errors import InputError
-from session_manager_fleet.reports import json_for_logs, log_text, terminal, writes_log
+from session_manager_fleet.errors import FleetError, InputError
+from session_manager_fleet.files import write_private
+from session_manager_fleet.reports import json_for_logs, log_text, terminal, visible_lines, writes_log
 
 FormatOption = Annotated[str, typer.Option("--format", metavar="table|json", help="Output format.")]
 
@@ -31,6 +34,24 @@ def write_json(value: object, *, indent: int | None = 2) -> None:
 def write_text(text: str) -> None:
     """Write a text to standard output; in the log of a CI system, no part of it is a command."""
     _write(log_text(text) if writes_log(os.environ) else text)
+
+
+def warn(text: str) -> None:
+    """Print a warning to standard error."""
+    shown = escape("\n".join(visible_lines(text)))
+    terminal.make_console(stderr=True).print(f"[yellow]Warning:[/yellow] {shown}", soft_wrap=True)
+
+
+def write_file(path: Path, content: str) -> None:
+    """Write a file that only its owner can read.
+
+    Raises:
+        FleetError: It cannot be written.
+    """
+    try:
+        write_private(path, content)
+    except OSError as error:
+        raise FleetError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def _write(text: str) -> None:

@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from session_manager_fleet.cli import hints
+from session_manager_fleet.cli.notify import notify
 from session_manager_fleet.cli.options import load, today, warnings_of
+from session_manager_fleet.cli.output import warn
 from session_manager_fleet.cli.run_options import Running
 from session_manager_fleet.errors import ExitCode, FleetError, InputError
-from session_manager_fleet.reports import RUN, Commands, counted, terminal, visible_lines
+from session_manager_fleet.reports import RUN, Commands, counted, terminal
 from session_manager_fleet.run import (
     DESTROY,
     JOURNAL,
@@ -190,7 +192,7 @@ def _check(inventory: Inventory, targets: Sequence[Target], command: str, runnin
     ]
     prerequisites.refuse_missing(outcome for outcome in outcomes if outcome not in tolerated)
     for outcome in tolerated:
-        _warn(f"{outcome.error} The targets of these accounts will fail.")
+        warn(f"{outcome.error} The targets of these accounts will fail.")
     if running.options.runs_terraform:
         _say_provider(running, console)
 
@@ -203,14 +205,9 @@ def _say_provider(running: Running, console: Console) -> None:
     """Say in one line which provider is used, if it had to be searched for."""
     source = provider_source(os.environ)
     for note in source.notes:
-        _warn(note)
+        warn(note)
     if source.is_search_result:
         say(console, f"Provider hashicorp/aws: {escape(source.description)}", running)
-
-
-def _warn(text: str) -> None:
-    shown = escape("\n".join(visible_lines(text)))
-    terminal.make_console(stderr=True).print(f"[yellow]Warning:[/yellow] {shown}", soft_wrap=True)
 
 
 def plan_and_show(
@@ -299,6 +296,7 @@ def end(
     terminal.print_results(console, summary, quiet=quiet)
     path = os.path.relpath(operation.run.path / SUMMARY)
     console.print(f"Run {operation.run.run_id}: {escape(path)}")
+    notify(operation.inventory, summary)
     return code, summary
 
 

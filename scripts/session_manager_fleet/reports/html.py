@@ -1,10 +1,7 @@
 """A self-contained HTML page for reading, archiving and printing."""
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 
 import jinja2
 
@@ -13,7 +10,8 @@ from session_manager_fleet.reports import text
 from session_manager_fleet.reports.causes import causes
 from session_manager_fleet.reports.commands import Commands
 from session_manager_fleet.reports.next_steps import next_steps
-from session_manager_fleet.reports.safe_text import markup_for_logs, visible, visible_lines
+from session_manager_fleet.reports.page import asset, digest, environment
+from session_manager_fleet.reports.safe_text import markup_for_logs, visible
 from session_manager_fleet.reports.text import DiffLine
 from session_manager_fleet.run import Status, Summary, TargetResult
 
@@ -39,7 +37,7 @@ def html(summary: Summary, commands: Commands | None = None) -> str:
     The page loads nothing from a server, and its Content-Security-Policy allows only its own script and style sheet, by
     digest, so that no name or error message can run as code. Without scripts, only sorting and filtering are missing.
     """
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     entries = {entry.key: entry for entry in summary.targets}
     found = causes(summary.targets)
     statuses = [status for status in _SEVERITY if getattr(summary.totals, status.value)]
@@ -63,8 +61,8 @@ def html(summary: Summary, commands: Commands | None = None) -> str:
         notes=text.notes(summary.targets),
         style=style,
         script=script,
-        style_digest=_digest(style),
-        script_digest=_digest(script),
+        style_digest=digest(style),
+        script_digest=digest(script),
     )
     return markup_for_logs(page)
 
@@ -121,17 +119,7 @@ def _is_tall(lines: Sequence[str]) -> bool:
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("session_manager_fleet.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     filters: Mapping[str, object] = {
-        "visible": visible,
-        "visible_lines": visible_lines,
         "diff_lines": _lines,
         "by_action": _by_action,
         "address_parts": _address_parts,
@@ -143,19 +131,10 @@ def _environment() -> jinja2.Environment:
         "failure_heading": text.failure_heading,
         "value": lambda value: text.value_text(value, whole=True),
     }
-    environment.filters |= filters
-    environment.globals |= {
+    made = environment(filters)
+    made.globals |= {
         "actions": ACTIONS,
         "symbol_classes": _SYMBOL_CLASSES,
         "previews_heading": text.PREVIEWS_HEADING,
     }
-    return environment
-
-
-def _asset(name: str) -> str:
-    return resources.files("session_manager_fleet.reports").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(content: str) -> str:
-    """Return the source expression for an inline element (Content Security Policy, level 3)."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}"
+    return made

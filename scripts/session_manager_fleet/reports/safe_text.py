@@ -13,6 +13,7 @@ that something was there. JSON, XML and HTML have escapes of their own, which lo
 | a cell of a spreadsheet | `cell`, `cell_of_lines` |
 | Markdown | `escape`, `code` |
 | XML | `xml_text` |
+| Slack's markup | `slack_text` |
 
 Jinja2 escapes HTML by itself; its templates use `visible` besides.
 """
@@ -30,6 +31,7 @@ _LEADING_COLONS = re.compile(r"^((?:\s|\x1b\[[0-9;]*m)*):(?=:)", re.MULTILINE)
 # Spreadsheets calculate cells that begin with these signs, in some locales also what follows a semicolon.
 _FORMULA = re.compile(r"(^\s*|;\s*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001 - spreadsheets take wide signs too
 _MARKDOWN = re.compile(r"[&<>*_`\[\]\\|~#@$!]|:(?=/)|(?<=www)\.")
+_SLACK = re.compile(r"[*_~`@#]|:(?=//)|(?<=www)[.]")
 
 
 def visible(text: str) -> str:
@@ -88,6 +90,13 @@ def escape(text: str) -> str:
 def code(text: str) -> str:
     """Return a text in Markdown's code style, in which GitHub does not link names and numbers either."""
     return f"<code>{escape(visible(text))}</code>"
+
+
+def slack_text(text: str) -> str:
+    """Return a text without Slack's markup: no mention, link or format (api.slack.com, "Formatting text")."""
+    text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # A zero-width space keeps a sign from being a format; a colon from becoming an emoji, a URL from becoming a link.
+    return _SLACK.sub("\\g<0>\u200b", text)
 
 
 def xml_text(text: str) -> str:

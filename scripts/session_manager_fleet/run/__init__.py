@@ -19,12 +19,18 @@ from session_manager_fleet.run.folder import (
 )
 from session_manager_fleet.run.journal import Beginning as Beginning
 from session_manager_fleet.run.kept import KeptTarget as KeptTarget
+from session_manager_fleet.run.notifications import Message as Message, send as send
 from session_manager_fleet.run.operation import DESTROY as DESTROY, Operation as Operation
 from session_manager_fleet.run.options import THREADS as THREADS, RunOptions as RunOptions
 from session_manager_fleet.run.refusals import Place as Place
 from session_manager_fleet.run.results import (
+    AccountId as AccountId,
+    CallerArn as CallerArn,
     Failure as Failure,
     FailureKind as FailureKind,
+    OrganizationId as OrganizationId,
+    Region as Region,
+    Sha256 as Sha256,
     Status as Status,
     Step as Step,
     TargetResult as TargetResult,

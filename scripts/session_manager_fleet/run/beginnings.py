@@ -20,6 +20,7 @@ from session_manager_fleet.targets import (
     occupied_shards,
 )
 
+VERIFY = "verify"
 _UNDONE = {Status.CHANGES, Status.NOT_STARTED, Status.UNFINISHED}
 
 
@@ -92,6 +93,17 @@ def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
         return {}
     parts = tuple(part.index for part in occupied_shards(targets, shard.count))
     return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
+
+
+def refuse_verification(state: RunState) -> None:
+    """Refuse to continue a run of `verify`.
+
+    Raises:
+        InputError: The run planned nothing.
+    """
+    if state.first.command == VERIFY:
+        message = "This run verified targets and planned nothing, so nothing can be applied or resumed."
+        raise InputError(message, "RUN", next_command=("report", "RUN"))
 
 
 def refuse_other_configuration(inventory: Inventory, state: RunState) -> None:

@@ -13,6 +13,7 @@ from session_manager_fleet.settings.draft import (
 from session_manager_fleet.settings.foundation import LogArchive as LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings
+from session_manager_fleet.settings.notifications import Notifications as Notifications, Webhook as Webhook
 from session_manager_fleet.settings.parsed import ParsedSettings as ParsedSettings, load_settings as load_settings
 from session_manager_fleet.settings.roles import (
     CHAINED_SECONDS as CHAINED_SECONDS,

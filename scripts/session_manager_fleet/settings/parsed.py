@@ -12,6 +12,7 @@ from session_manager_fleet.errors import InputError, Problem
 from session_manager_fleet.files import is_below
 from session_manager_fleet.settings.findings import findings, known_path
 from session_manager_fleet.settings.foundation import LogArchive
+from session_manager_fleet.settings.notifications import Notifications
 from session_manager_fleet.settings.schema import (
     Component,
     ExceptionEntry,
@@ -72,6 +73,11 @@ class ParsedSettings:
     def log_archive(self) -> LogArchive | None:
         """The settings of the log archive, or None without one."""
         return self.file.log_archive
+
+    @property
+    def notifications(self) -> Notifications | None:
+        """Who is told about runs, or None for no one."""
+        return self.file.notifications
 
     @property
     def folder(self) -> Path:

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from session_manager_fleet.accounts import Matcher
 from session_manager_fleet.settings.foundation import Guardrails, LogArchive
+from session_manager_fleet.settings.notifications import Notifications
 from session_manager_fleet.settings.roles import AccountRole, Roles, StateRole
 from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance, ToleranceField
@@ -217,6 +218,7 @@ class SettingsFile(StrictModel):
     """Values for the targets that match; they replace defaults, and later overrides win."""
     exceptions: list[ExceptionEntry] = Field([])
     """The exception register; its values replace those of all overrides."""
+    notifications: Notifications | None = None
     log_archive: LogArchive | None = None
     guardrails: Guardrails | None = None
     waves: list[Wave] = Field([])

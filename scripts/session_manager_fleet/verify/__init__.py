@@ -11,6 +11,20 @@ from session_manager_fleet.verify.catalog import (
     VERIFY as VERIFY,
     Promise as Promise,
 )
+from session_manager_fleet.verify.evidence import (
+    VERIFICATION as VERIFICATION,
+    CheckDescription as CheckDescription,
+    Earlier as Earlier,
+    Fixed as Fixed,
+    TrendPoint as TrendPoint,
+    Verification as Verification,
+    VerifiedCheck as VerifiedCheck,
+    VerifiedTarget as VerifiedTarget,
+    earlier_runs as earlier_runs,
+    read_verification as read_verification,
+    record as record,
+    verification_schema as verification_schema,
+)
 from session_manager_fleet.verify.logs import age_text as age_text
 from session_manager_fleet.verify.model import (
     Check as Check,

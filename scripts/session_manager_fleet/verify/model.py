@@ -1,9 +1,8 @@
 """Results of a verification."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.targets import Target
@@ -169,28 +168,6 @@ class TargetVerification:
     target: Target
     checks: tuple[Check, ...] = ()
     failure: str = ""
-
-    def as_dict(self, line: Callable[..., str]) -> dict[str, Any]:
-        """Return the target's entry in the JSON report.
-
-        Args:
-            line: Returns the line to type for the words of a command.
-        """
-        return {
-            "account_id": self.target.account.id,
-            "account_name": self.target.account.name,
-            "region": self.target.region,
-            "failure": self.failure or None,
-            "checks": [
-                {
-                    **asdict(check),
-                    "verdict": check.verdict.value,
-                    "fix": check.fix or None,
-                    "command": line(*words) if (words := check.command_in(self.target)) else None,
-                }
-                for check in self.checks
-            ],
-        }
 
 
 def exit_code(verified: Sequence[TargetVerification]) -> ExitCode:

@@ -179,7 +179,10 @@ def test_without_a_selection_nothing_is_done(
             ["targets", "--ou", "Workloads"],
             '--ou "Workloads" selects only accounts directly in it; use --ou "Workloads/**" for all below it, too.',
         ),
-        (["schema", "--of", "journal"], '--of: There is no schema of "journal"; use organization, summary, sessions.'),
+        (
+            ["schema", "--of", "journal"],
+            '--of: There is no schema of "journal"; use organization, summary, verification, sessions.',
+        ),
         (["render", "--all", "--templates", "absent"], "absent: The template terraform.tfvars.j2 does not exist."),
         (["render", "--all", "--prune", "--check"], "--prune: Cannot be combined with --check"),
         (["--read-from", "absent.json", "targets", "--all"], "absent.json: The file does not exist."),

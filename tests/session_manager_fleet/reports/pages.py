@@ -32,22 +32,22 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.elements)
 
 
-def show(browser: str, folder: Path, text: str, width: int = 1280) -> tuple[str, list[str]]:
-    """Show a page; return the content around it, with what its probe has posted, and the console."""
-    (folder / "page.html").write_text(text, encoding="utf-8")
+def show(browser: str, folder: Path, text: str, width: int = 1280, *, framed: bool = True) -> tuple[str, list[str]]:
+    """Show a page; return the content around it, with what its probe has posted, and the console.
+
+    Without a frame, return the content of the page itself once it is loaded, in real time.
+    """
+    page = folder / "page.html"
+    page.write_text(text, encoding="utf-8")
     path = folder / "frame.html"
     path.write_text(_FRAME.format(width=width), encoding="utf-8")
+    shown = ["--virtual-time-budget=3000", "--dump-dom", path.as_uri()] if framed else ["--dump-dom", page.as_uri()]
     done = subprocess.run(
         [
             *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
             *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}"),
-            *(
-                "--disable-quic",
-                "--window-size=1400,1000",
-                "--virtual-time-budget=3000",
-                "--host-resolver-rules=MAP * ~NOTFOUND",
-            ),
-            *("--enable-logging=stderr", "--dump-dom", path.as_uri()),
+            *("--disable-quic", "--window-size=1400,1000", "--host-resolver-rules=MAP * ~NOTFOUND"),
+            *("--enable-logging=stderr", *shown),
         ],
         capture_output=True,
         text=True,

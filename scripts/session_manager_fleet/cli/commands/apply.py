@@ -65,6 +65,7 @@ def _apply_run(
         raise InputError("A run already has its targets; only --wave and --shard can narrow them.", "RUN")
     with locked_run(run, running) as (folder, lock):
         state = folder.read()
+        beginnings.refuse_verification(state)
         refuse_other_digest(state.digest, digest)
         beginnings.refuse_missing_shards(state)
         waves = dict.fromkeys(result.wave for result in state.results)

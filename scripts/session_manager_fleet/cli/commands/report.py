@@ -9,14 +9,22 @@ from rich.markup import escape
 
 from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.options import RUNS, RunsOption
-from session_manager_fleet.cli.output import write_text
+from session_manager_fleet.cli.output import write_file, write_text
 from session_manager_fleet.cli.run_flow import print_next, refuse_absent_run
-from session_manager_fleet.errors import ExitCode, FleetError, InputError
+from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.files import write_private
-from session_manager_fleet.reports import FILES, REPORTS, terminal
-from session_manager_fleet.run import JOURNAL, SUMMARY, RunFolder, Summary, find_run
+from session_manager_fleet.reports import (
+    FILES,
+    REPORTS,
+    VERIFICATION_REPORTS,
+    print_verification,
+    terminal,
+    verification_page,
+)
+from session_manager_fleet.run import JOURNAL, SUMMARY, RunFolder, Summary, beginnings, find_run
+from session_manager_fleet.verify import Verification, read_verification
 
-FORMATS = "|".join(REPORTS)
+FORMATS = "|".join(VERIFICATION_REPORTS)
 
 
 def report(
@@ -25,20 +33,28 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Write to this file, readable by its owner only.")
     ] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Show the change sets of this planned run beside the findings of a verify run."
+        ),
+    ] = None,
     runs: RunsOption = RUNS,
 ) -> int:
     """Show the results of a run: as a table, or for a pull request, a CI system or a program."""
     console = terminal.make_console()
-    if output_format not in REPORTS:
-        raise InputError(f'Unknown format "{output_format}"; use {", ".join(REPORTS)}.', "--format")
     folder = find_run(run, runs)
+    verification = read_verification(folder.path)
+    formats = REPORTS if verification is None else VERIFICATION_REPORTS
+    if output_format not in formats:
+        raise InputError(f'Unknown format "{output_format}"; use {", ".join(formats)}.', "--format")
+    if verification is not None:
+        return _report_verification(verification, _planned(plan, runs), output_format, output)
+    if plan is not None:
+        raise InputError("Only the report of a run of verify shows a plan beside it.", "--plan")
     summary, commands = _summary(folder), hints.on_run(folder.path)
     if output is not None:
-        content = REPORTS[output_format](summary, commands)
-        try:
-            write_private(output, content)
-        except OSError as error:
-            raise FleetError(f"Cannot write {output}: {error.strerror or error}.") from error
+        write_file(output, REPORTS[output_format](summary, commands))
         console.print(f"Report: {escape(str(output))}", soft_wrap=True)
         print_next(console, folder, summary)
     elif output_format == "table":
@@ -51,6 +67,33 @@ def report(
         except BrokenPipeError:
             terminal.discard_output(sys.stdout)
     return ExitCode.DONE
+
+
+def _planned(run: str | None, runs: Path) -> Summary | None:
+    return None if run is None else _summary(find_run(run, runs))
+
+
+def _report_verification(
+    verification: Verification, plan: Summary | None, output_format: str, output: Path | None
+) -> int:
+    """Show the result of a run of `verify`."""
+    page = output_format == "html"
+    content = verification_page(verification, plan) if page else VERIFICATION_REPORTS[output_format](verification)
+    if output is not None:
+        write_file(output, content)
+        terminal.make_console().print(f"Report: {escape(str(output))}", soft_wrap=True)
+    elif output_format == "table":
+        console = terminal.make_console()
+        print_verification(console, verification)
+        hints.print_next(console, "to check again", hints.command("verify", *_options(verification)))
+    else:
+        write_text(content)
+    return ExitCode.DONE
+
+
+def _options(verification: Verification) -> list[str]:
+    """Return the options that selected the targets of a verification."""
+    return [word for option in verification.selection for word in option.split(" ", 1)] or ["--all"]
 
 
 def write_reports(folder: RunFolder) -> list[Path]:
@@ -73,4 +116,8 @@ def _summary(folder: RunFolder) -> Summary:
     if (folder.path / SUMMARY).exists() and not (folder.path / JOURNAL).exists():
         return Summary.read(folder.path / SUMMARY)
     refuse_absent_run(folder)
-    return folder.summarize(folder.read())
+    state = folder.read()
+    if state.first.command == beginnings.VERIFY:
+        message = "This verification has no result: it was interrupted, or its result was not copied. Verify again."
+        raise InputError(message, str(folder.path), next_command=("verify", "--all"))
+    return folder.summarize(state)

@@ -31,6 +31,7 @@ def resume(
     console = terminal.make_console()
     with locked_run(run, running) as (folder, lock):
         state = folder.read()
+        beginnings.refuse_verification(state)
         command = state.beginning.command
         applies = command != "plan"
         again = unfinished(state.scope)
