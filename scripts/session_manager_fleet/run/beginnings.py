@@ -95,15 +95,19 @@ def _shards(targets: Sequence[Target], shard: Shard | None) -> dict[str, Any]:
     return {"shard": f"{shard.index}/{shard.count}", "shards": parts}
 
 
-def refuse_verification(state: RunState) -> None:
+def refuse_verification(state: RunState, run: str = "RUN") -> None:
     """Refuse to continue a run of `verify`.
+
+    Args:
+        state: State of the run.
+        run: The run, as commands take it.
 
     Raises:
         InputError: The run planned nothing.
     """
     if state.first.command == VERIFY:
-        message = "This run verified targets and planned nothing, so nothing can be applied or resumed."
-        raise InputError(message, "RUN", next_command=("report", "RUN"))
+        message = "This run verified targets and planned nothing, so nothing can be applied, resumed or merged."
+        raise InputError(message, run, next_command=("report", run))
 
 
 def refuse_other_configuration(inventory: Inventory, state: RunState) -> None:

@@ -9,6 +9,7 @@ from typing import Self, TypeVar
 
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import open_private, open_regular
+from session_manager_fleet.run.beginnings import refuse_verification
 from session_manager_fleet.run.folder import RunFolder, find_run
 from session_manager_fleet.run.journal import Beginning, RunState
 from session_manager_fleet.run.results import Status, TargetResult
@@ -38,6 +39,7 @@ class Part:
         folder.refuse_if_absent()
         folder.tighten()
         state = folder.read()
+        refuse_verification(state, str(path))
         if state.beginning.shard is None:
             raise InputError("This is not the run of a shard: it was made without --shard I/N.", str(path))
         return cls(folder, state, Shard.parse(state.beginning.shard))

@@ -139,6 +139,7 @@ def test_it_is_no_run_to_continue(command: Command, found: Found, verb: str) -> 
 
     assert outcome.code == 64
     assert "verified targets and planned nothing" in outcome.err
+    assert "verified targets and planned nothing" in command("merge", f"runs/{run}").err
 
 
 def test_a_verification_that_died_has_no_report(command: Command, found: Found, ready: Path) -> None:
