@@ -747,7 +747,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     member.client("kms").enable_key(KeyId=member.key.rpartition("/")[2])
     out = capsys.readouterr().out
     assert code == 2
-    assert "fix" in out
+    assert "Fix: " in out
     assert "1 target: 6 ok, 4 finding, 5 not needed" in out  # the key serves the log group, too
 
 
