@@ -829,6 +829,8 @@ def test_sessions_and_their_logs(
         assert sessions("--account", "Member", "--kind", "shell", "--state", "logged")[0] == 0
         assert run(["-c", str(member.config), "sessions", "jane-00000000000000000"]) == 64
     finally:
+        for entry in member.archive.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["Contents"]:
+            member.archive.delete_object(Bucket=BUCKET, Key=entry["Key"])
         instances.terminate_instances(InstanceIds=[node])
         ssm.terminate_session(SessionId=held["active"])
         iam.attach_role_policy(RoleName="app-server", PolicyArn=POLICY)
