@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from moto.core.exceptions import ServiceException
@@ -34,6 +35,8 @@ Control = Callable[[dict[str, Any]], object]
 # SDKs send the same id with each attempt of an invocation; a retry follows soon, so few replies are kept.
 _INVOCATION = "HTTP_AMZ_SDK_INVOCATION_ID"
 _REMEMBERED_REPLIES = 1000
+# A package of a function has 50 MB, and a third more in base64.
+_LARGEST_BODY = 100 * 1024 * 1024
 # As WSGI names the header.
 _CONTROL_TOKEN = "HTTP_" + CONTROL_TOKEN_HEADER.upper().replace("-", "_")
 
@@ -83,8 +86,10 @@ class Gateway:
         self._replies: OrderedDict[str, Reply] = OrderedDict()
 
     def reply(self, environ: WSGIEnvironment) -> Reply:
-        """Answer one request; always read its body to the end."""
+        """Answer one request; always read its body to the end, unless the connection is closed."""
         body = _body(environ)
+        if body is None:
+            return _plain(413, "RequestEntityTooLarge", "The body is too large.", {"Connection": "close"})
         path = environ.get("PATH_INFO", "")
         if environ.get("HTTP_HOST") != self._authority:
             return _plain(403, "AccessDenied", f"The sandbox answers at {self._authority} only.")
@@ -171,18 +176,24 @@ class Gateway:
         return Reply(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
+def _body(environ: WSGIEnvironment) -> bytes | None:
+    """Return the body of a request; None if it is larger than any that AWS takes here, before its caller is known."""
     if environ.pop("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
-        body: bytes = environ["wsgi.input"].read()
+        body: bytes = environ["wsgi.input"].read(_LARGEST_BODY + 1)
+        if len(body) > _LARGEST_BODY:
+            return None
     else:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        if not 0 <= length <= _LARGEST_BODY:
+            return None
+        body = environ["wsgi.input"].read(length)
     environ["CONTENT_LENGTH"] = str(len(body))
     return body
 
 
-def _plain(status: int, code: str, message: str) -> Reply:
+def _plain(status: int, code: str, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
     return Reply(
         status,
-        {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": code},
+        {"Content-Type": "application/x-amz-json-1.1", "x-amzn-ErrorType": code, **headers},
         json.dumps({"__type": code, "message": message}).encode(),
     )

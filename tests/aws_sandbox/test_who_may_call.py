@@ -143,3 +143,10 @@ def test_credentials_in_an_address_are_none(sandbox: Sandbox) -> None:
     status, answer = ask(sandbox, "GET", f"/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Credential={key}")
 
     assert (status, "MissingAuthenticationToken" in answer) == (403, True)
+
+
+@pytest.mark.parametrize("length", [-1, 2**40])
+def test_a_body_that_fills_the_memory_is_not_read(sandbox: Sandbox, length: int) -> None:
+    status, answer = ask(sandbox, "POST", "/", headers={"Content-Length": str(length)})
+
+    assert (status, "too large" in answer) == (413, True)
