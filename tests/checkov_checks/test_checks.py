@@ -167,3 +167,18 @@ def test_every_skip_says_why_the_risk_does_not_apply_here() -> None:
         assert not BOILERPLATE.search(reason), f"{file}:{line}: {check}: {reason}"
         uses.setdefault(reason, set()).add(check)
     assert uses
+
+
+def test_the_plans_of_a_run_are_checked(tmp_path: Path) -> None:
+    """As `make lint-plans` does it, in the folder of the project, whose own settings leave runs/ out."""
+    target = tmp_path / "runs" / "20261126T000000Z-abcd" / "111122223333" / "eu-west-1"
+    target.mkdir(parents=True)
+    shutil.copy(FIXTURES / "plan.json", target)
+    recipe = re.search(r"^lint-plans:.*?\n\t(.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe
+    assert recipe[1].endswith("--config-file tools/checkov_plans.yaml")
+    command = [checkov(), "--directory", tmp_path / "runs", "--config-file", "tools/checkov_plans.yaml"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED for resource: aws_lambda_invocation.fail_no_key" in done.stdout
+    assert "111122223333/eu-west-1/plan.json" in done.stdout
