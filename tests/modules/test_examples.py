@@ -25,7 +25,7 @@ def test_existing_resources_stay_with_their_owners(applied: Callable[..., dict[s
         "Resource": "*",
     }
     kms, logs, iam = session.client("kms"), session.client("logs"), session.client("iam")
-    made = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": statement}))["KeyMetadata"]
+    made = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))["KeyMetadata"]
     logs.create_log_group(logGroupName="/ssm/session-logs", kmsKeyId=made["Arn"])
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     iam.create_role(RoleName="web", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}))
