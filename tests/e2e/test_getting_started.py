@@ -45,7 +45,7 @@ def test_the_guide_leads_to_the_first_account(tmp_path: Path) -> None:
 
     [install] = blocks(1)
     run(f"set -e\n{install}")
-    assert "session-manager-fleet 0.1.0" in output
+    assert "session-manager-fleet 0.2.0" in output
     assert not list(project.glob(".venv/lib/python*/site-packages/pytest")), "the demo needs no test tools"
 
     with running_sandbox([str(project / ".venv" / "bin" / "session-manager-fleet")], project, environment) as file:

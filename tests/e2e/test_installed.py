@@ -56,14 +56,14 @@ def test_the_wheel_holds_what_the_command_needs_and_no_tests_or_tools(wheel: Pat
     assert {name.partition("/")[0] for name in names} == {
         "aws_sandbox",
         "session_manager_fleet",
-        "session_manager_fleet-0.1.0.dist-info",
+        "session_manager_fleet-0.2.0.dist-info",
         "session_preferences",
     }
     assert [name for name in names if "test" in name.lower() or ".terraform/" in name] == []
     root = RootModule(tmp_path / "session_manager_fleet" / "root")
     assert root.digest() == ROOT_MODULE.digest()
     assert (root.path / "examples" / "organization" / "organization.yaml").is_file()
-    metadata = (tmp_path / "session_manager_fleet-0.1.0.dist-info" / "METADATA").read_text(encoding="utf-8")
+    metadata = (tmp_path / "session_manager_fleet-0.2.0.dist-info" / "METADATA").read_text(encoding="utf-8")
     needs_moto = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: moto")]
     assert needs_moto
     assert all("extra ==" in line for line in needs_moto)
@@ -86,7 +86,7 @@ def test_the_installed_command_plans(environment: Path, sandbox: Sandbox, tmp_pa
             timeout=300,
         )
 
-    assert run("--version").stdout == "session-manager-fleet 0.1.0\n"
+    assert run("--version").stdout == "session-manager-fleet 0.2.0\n"
     [package] = environment.glob("lib/python*/site-packages/session_manager_fleet")
     before = sorted((package / "root").rglob("*"))
     planned = run("-c", str(EXAMPLE), "plan", "--account", "Webshop", "--region", "us-east-1")
