@@ -177,7 +177,7 @@ def test_the_plans_of_a_run_are_checked(tmp_path: Path) -> None:
     recipe = re.search(r"^lint-plans:.*?\n\t(.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert recipe
     assert recipe[1].endswith("--config-file tools/checkov_plans.yaml")
-    command = [checkov(), "--directory", tmp_path / "runs", "--config-file", "tools/checkov_plans.yaml"]
+    command = [str(checkov()), "--directory", str(tmp_path / "runs"), "--config-file", "tools/checkov_plans.yaml"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "FAILED for resource: aws_lambda_invocation.fail_no_key" in done.stdout
