@@ -82,7 +82,7 @@ lint-workflows: $(VENV)/.ready ## Check the workflows and actions: security, and
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/organization_gitlab/.gitlab-ci.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/organization_gitlab/.gitlab-ci.yml .gitlab/nightly-verify.yml
 
 # SARIF=FILE writes the findings for code scanning, too.
 comma := ,

@@ -47,7 +47,10 @@ def test_permissions_are_given_to_jobs_and_only_as_needed(file: Path) -> None:
     assert content["concurrency"]["group"]
     for name, job in content["jobs"].items():
         text = yaml.safe_dump(job)
-        uses_roles = "./.github/actions/rollout" in text or "attest-build-provenance" in text
+        uses_roles = any(
+            name in text
+            for name in ("./.github/actions/rollout", "attest-build-provenance", "configure-aws-credentials")
+        )
         assert ("id-token" in job.get("permissions", {})) == uses_roles, name
         assert job["timeout-minutes"], name
         # In the shell, only as variables: whoever names a branch or an input could run commands otherwise.
