@@ -91,6 +91,7 @@ module "config_rule" {
   automation_document_name             = var.names.automation_document
   home_region                          = var.home_region
   policy_arn                           = local.policy_arn
+  nodes                                = var.instance_policy.nodes
   auto_remediation                     = var.config_rule.auto_remediation
   maximum_automatic_attempts           = var.config_rule.maximum_automatic_attempts
   retry_attempt_seconds                = var.config_rule.retry_attempt_seconds

@@ -28,7 +28,7 @@ variable "adopt_log_group" {
 }
 
 variable "config_rule" {
-  description = "AWS Config rule that finds EC2 roles without the instance policy, and its remediation. Created once per account, in the home region."
+  description = "AWS Config rule that finds roles of managed nodes without the instance policy, and its remediation. `instance_policy.nodes` says which nodes. Created once per account, in the home region."
   type = object({
     enabled                              = optional(bool, true)
     auto_remediation                     = optional(bool, false)
@@ -136,6 +136,13 @@ variable "instance_policy" {
     session_key_arns             = optional(set(string), [])
     attach_to_roles              = optional(set(string), [])
     attach_managed_instance_core = optional(bool, false)
+    # The nodes whose roles the Config rule judges, and its remediation attaches the policy to.
+    nodes = optional(object({
+      instance_profiles       = optional(bool, true)
+      default_host_management = optional(bool, true)
+      hybrid                  = optional(bool, true)
+      inline_at_quota         = optional(bool, false)
+    }), {})
   })
   default  = {}
   nullable = false

@@ -1,6 +1,18 @@
 locals {
   role_arn = "arn:${local.partition}:iam::${local.account_id}:role"
 
+  node_kinds = [
+    for kind in ["instance_profiles", "default_host_management", "hybrid"] : kind if var.nodes[kind]
+  ]
+
+  reading_roles = [
+    "iam:GetRole",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListInstanceProfilesForRole",
+    "iam:SimulatePrincipalPolicy",
+  ]
+  reading_copies = var.nodes.inline_at_quota ? ["iam:GetRolePolicy"] : []
+
   # The service that owns a role of the first kind changes it, and Identity Center resets those of the second.
   excluded_paths = concat(["/aws-service-role/", "/aws-reserved/"], sort(var.excluded_role_paths))
 
@@ -20,7 +32,7 @@ resource "aws_ssm_document" "this" {
     schemaVersion = "0.3"
     description   = "Attaches the Session Manager policy to an IAM role that AWS Config found without it, and verifies that IAM lists it."
     assumeRole    = "{{ AutomationAssumeRole }}"
-    outputs       = ["AttachPolicy.Outcome"]
+    outputs       = ["AttachPolicy.Outcome", "AttachPolicy.Nodes"]
 
     parameters = {
       AutomationAssumeRole = {
@@ -58,6 +70,8 @@ resource "aws_ssm_document" "this" {
           ExcludedRoleNames = join(" ", sort(var.excluded_role_names))
           ExcludedRolePaths = join(" ", sort(var.excluded_role_paths))
           IAMResourceId     = "{{ IAMResourceId }}"
+          InlineAtQuota     = tostring(var.nodes.inline_at_quota)
+          NodeKinds         = join(" ", local.node_kinds)
           PolicyArn         = "{{ PolicyArn }}"
         }
       }
@@ -65,6 +79,7 @@ resource "aws_ssm_document" "this" {
       outputs = [
         { Name = "RoleName", Selector = "$.Payload.RoleName", Type = "String" },
         { Name = "Outcome", Selector = "$.Payload.Outcome", Type = "String" },
+        { Name = "Nodes", Selector = "$.Payload.Nodes", Type = "String" },
       ]
     }]
   })
@@ -106,11 +121,36 @@ data "aws_iam_policy_document" "permissions" {
 
   statement {
     sid       = "ReadRoles"
-    actions   = ["iam:GetRole", "iam:ListAttachedRolePolicies"]
+    actions   = concat(local.reading_roles, local.reading_copies)
     resources = ["${local.role_arn}/*"]
   }
 
-  # Any role of the account can be one of an instance, but only this policy can be attached to it.
+  # What the policy allows is simulated for the role, whose boundary or organization may deny it.
+  statement {
+    sid       = "ReadPolicy"
+    actions   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
+    resources = [var.policy_arn]
+  }
+
+  # The nodes that a role serves; these actions know no resources.
+  statement {
+    sid       = "FindNodes"
+    actions   = ["account:ListRegions", "ec2:DescribeInstances", "ssm:DescribeInstanceInformation"]
+    resources = ["*"]
+  }
+
+  # IAM knows no condition for what an inline policy allows, so this needs a setting of its own.
+  dynamic "statement" {
+    for_each = var.nodes.inline_at_quota ? [true] : []
+
+    content {
+      sid       = "CopyPolicy"
+      actions   = ["iam:PutRolePolicy"]
+      resources = ["${local.role_arn}/*"]
+    }
+  }
+
+  # Any role of the account can be one of nodes, but only this policy can be attached to it.
   statement {
     sid       = "AttachPolicy"
     actions   = ["iam:AttachRolePolicy"]
@@ -126,7 +166,7 @@ data "aws_iam_policy_document" "permissions" {
   statement {
     sid       = "ExcludedRoles"
     effect    = "Deny"
-    actions   = ["iam:AttachRolePolicy"]
+    actions   = ["iam:AttachRolePolicy", "iam:PutRolePolicy"]
     resources = local.excluded_role_arns
   }
 }
@@ -144,10 +184,10 @@ resource "aws_iam_role_policy" "this" {
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.permissions.json
 
-  # The other statements need up to 1,700 characters, with the longest ARN of a policy.
+  # The other statements need up to 2,900 characters, with the longest ARN of a policy twice.
   lifecycle {
     precondition {
-      condition     = length(jsonencode(local.excluded_role_arns)) <= 8500
+      condition     = length(jsonencode(local.excluded_role_arns)) <= 7300
       error_message = "The policy of the Automation role would be too long for IAM, which accepts 10240 characters: exclude roles by fewer names and paths."
     }
   }

@@ -26,20 +26,26 @@ locals {
   example_policy_arn     = "arn:aws:iam::111122223333:policy/SessionManagerLogPolicy"
   example_excluded_roles = ",\n  /:role\\x2Fplatform\\x2F/,\n  /\\x2Flegacy-[^\\x2F]*$/"
 
+  # The blocks of what is not judged go first, by the comments around them.
+  left_out = join("|", [for kind, judged in var.nodes : kind if !judged])
+  judged = replace(
+    file("${path.module}/guard/session_manager_policy_attached.guard"), "/(?s) *# BEGIN (${local.left_out})\n.*?# END [a-z_]+\n/", ""
+  )
+
   rule = replace(
-    replace(file("${path.module}/guard/session_manager_policy_attached.guard"), "/(?m)^ *#.*\n/", ""),
+    replace(local.judged, "/(?m)^ *#.*\n/", ""),
     local.example_excluded_roles,
     join("", [for expression in concat(local.excluded_path_expressions, local.excluded_name_expressions) : ",\n  /${expression}/"])
   )
 
-  # Config accepts 10,000 characters, three times the ARN of the policy among them. The ARN may be known after the plan only.
+  # Config accepts 10,000 characters, the ARN of the policy among them. The ARN may be known after the plan only.
   longest_policy_arn = 700
   rule_size          = length(replace(local.rule, local.example_policy_arn, ""))
 }
 
 resource "aws_config_config_rule" "this" {
   name        = var.name
-  description = "Roles that EC2 instances use must have the Session Manager policy attached."
+  description = "Roles that managed nodes use must have the Session Manager policy attached."
 
   scope {
     compliance_resource_types = ["AWS::IAM::Role"]
@@ -61,7 +67,10 @@ resource "aws_config_config_rule" "this" {
 
     custom_policy_details {
       policy_runtime = "guard-2.x.x"
-      policy_text    = replace(local.rule, local.example_policy_arn, var.policy_arn)
+      policy_text = replace(
+        replace(local.rule, local.example_policy_arn, var.policy_arn),
+        "\"SessionManagerLogPolicy\"", jsonencode(reverse(split("/", var.policy_arn))[0])
+      )
     }
   }
 
@@ -82,7 +91,7 @@ resource "aws_config_config_rule" "this" {
     }
 
     precondition {
-      condition     = local.rule_size <= 10000 - 3 * local.longest_policy_arn
+      condition     = local.rule_size <= 10000 - local.longest_policy_arn
       error_message = "The Guard rule would be too long for AWS Config, which accepts 10000 characters: exclude roles by fewer or shorter patterns."
     }
   }

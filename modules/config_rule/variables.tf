@@ -85,6 +85,23 @@ variable "name" {
   }
 }
 
+variable "nodes" {
+  description = "Managed nodes whose roles are judged and remediated: `instance_profiles` are roles that EC2 may assume, with an instance profile; `default_host_management` and `hybrid` are roles that Systems Manager may assume, with AWS's `AmazonSSMManagedEC2InstanceDefaultPolicy` and `AmazonSSMManagedInstanceCore`. With `inline_at_quota`, a role that has as many managed policies as it may gets the policy as an inline copy: the Automation role may then write inline policies of all roles that are not excluded."
+  type = object({
+    instance_profiles       = optional(bool, true)
+    default_host_management = optional(bool, true)
+    hybrid                  = optional(bool, true)
+    inline_at_quota         = optional(bool, false)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.nodes.instance_profiles || var.nodes.default_host_management || var.nodes.hybrid
+    error_message = "The nodes must include instance_profiles, default_host_management or hybrid: without any, the rule would judge no role."
+  }
+}
+
 variable "policy_arn" {
   description = "ARN of the managed policy of this account that the roles must have: the one of the module `instance_policy`, or your own with the same permissions."
   type        = string

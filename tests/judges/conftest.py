@@ -186,6 +186,16 @@ module "config_rule" {
   excluded_role_paths = ["/platform/"]
 }
 
+module "config_rule_inline" {
+  source                   = "MODULES/config_rule"
+  name                     = "inline"
+  automation_document_name = "inline"
+  home_region              = "eu-west-1"
+  policy_arn               = "arn:aws:iam::ACCOUNT:policy/SessionManagerLogPolicy"
+  excluded_role_paths      = ["/platform/"]
+  nodes                    = { inline_at_quota = true, hybrid = false }
+}
+
 module "preferences_merged" {
   source = "MODULES/preferences"
   adopt  = "merge"
@@ -234,6 +244,8 @@ TARGETS = [
     "module.guardrails_shared_bucket.data.aws_iam_policy_document.this",
     "module.config_rule.data.aws_iam_policy_document.permissions",
     "module.config_rule.data.aws_iam_policy_document.trust",
+    "module.config_rule_inline.data.aws_iam_policy_document.permissions",
+    "module.config_rule_inline.aws_config_config_rule.this",
     "module.config_rule.aws_config_config_rule.this",
     "module.config_rule.aws_ssm_document.this",
     "module.preferences.data.aws_iam_policy_document.function",
@@ -253,12 +265,14 @@ class Products:
         names: What a name in braces stands for: `account` for the account of all but the log archive.
         policies: Policy documents by module, name and key: `config_rule.permissions`, `vpc_endpoints.this.kms`.
         rule: Text of the Guard rule.
+        inline_rule: The same where copies count, and roles of hybrid nodes are not judged.
         document: Content of the Automation document.
     """
 
     names: dict[str, str]
     policies: dict[str, dict[str, Any]]
     rule: str
+    inline_rule: str
     document: str
 
     def fill(self, text: str) -> str:
@@ -330,7 +344,10 @@ def _products(names: dict[str, str], state: dict[str, Any]) -> Products:
         for module in state["values"]["root_module"]["child_modules"]
         for resource in module["resources"]
     }
-    rule = values["config_rule", "aws_config_config_rule", "this"]
+    rule, inline_rule = (
+        values[module, "aws_config_config_rule", "this"]["source"][0]["custom_policy_details"][0]["policy_text"]
+        for module in ("config_rule", "config_rule_inline")
+    )
     return Products(
         names={
             **names,
@@ -344,7 +361,8 @@ def _products(names: dict[str, str], state: dict[str, Any]) -> Products:
             for (module, kind, name), content in values.items()
             if kind == "aws_iam_policy_document"
         },
-        rule=rule["source"][0]["custom_policy_details"][0]["policy_text"],
+        rule=rule,
+        inline_rule=inline_rule,
         document=values["config_rule", "aws_ssm_document", "this"]["content"],
     )
 

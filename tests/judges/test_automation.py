@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ACCOUNT = "614208975316"
 ROLE_ID = "AROAWEBEXAMPLE0000001"
 POLICY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/SessionManagerLogPolicy"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/Boundary"
+AGENT_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+HOST_MANAGEMENT_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"
 
 
 def call(service: str, operation: str, parameters: dict[str, Any], **result: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -41,7 +44,12 @@ def trust(service: str = "ec2.amazonaws.com", effect: str = "Allow", action: obj
 
 
 def get_role(
-    name: str = "web", path: str = "/", role_id: str = ROLE_ID, trust_policy: str = trust(), **result: object
+    name: str = "web",
+    path: str = "/",
+    role_id: str = ROLE_ID,
+    trust_policy: str = trust(),
+    boundary: str = "",
+    **result: object,
 ) -> dict[str, Any]:
     """The question to IAM what the role is now."""
     role = {
@@ -52,7 +60,8 @@ def get_role(
         "CreateDate": "2026-01-01T00:00:00Z",
         "AssumeRolePolicyDocument": trust_policy,
     }
-    return call("iam", "GetRole", {"RoleName": name}, **(result or {"answer": {"Role": role}}))
+    limits = {"PermissionsBoundary": {"PermissionsBoundaryArn": boundary}} if boundary else {}
+    return call("iam", "GetRole", {"RoleName": name}, **(result or {"answer": {"Role": {**role, **limits}}}))
 
 
 def list_policies(*arns: str) -> dict[str, Any]:
@@ -67,6 +76,89 @@ def attach(**result: object) -> dict[str, Any]:
     return call("iam", "AttachRolePolicy", parameters, **(result or {"answer": {}}))
 
 
+STATEMENT = {
+    "Effect": "Allow",
+    "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+    "Resource": f"arn:aws:kms:*:{ACCOUNT}:key/*",
+    "Condition": {
+        "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/session-manager/data"},
+        "Null": {"kms:ResourceAliases": "false"},
+    },
+}
+
+
+def simulate(**detail: object) -> dict[str, Any]:
+    """The question what the role may do with the statement of the policy, in this region."""
+    results = [
+        {"EvalActionName": action, "EvalDecision": "allowed", **detail}
+        for action in ("kms:Decrypt", "kms:GenerateDataKey")
+    ]
+    context = {
+        "ContextKeyName": "kms:ResourceAliases",
+        "ContextKeyValues": ["alias/session-manager/data"],
+        "ContextKeyType": "stringList",
+    }
+    parameters = {
+        "PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/web",
+        "ActionNames": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "ResourceArns": [f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/any"],
+        "ContextEntries": [context],
+    }
+    return call("iam", "SimulatePrincipalPolicy", parameters, answer={"EvaluationResults": results})
+
+
+def read_policy() -> list[dict[str, Any]]:
+    """The questions what the policy says."""
+    document = quote(json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]}))
+    version = {"PolicyVersion": {"Document": document}}
+    asked = {"PolicyArn": POLICY_ARN}
+    return [
+        call("iam", "GetPolicy", asked, answer={"Policy": {"DefaultVersionId": "v1"}}),
+        call("iam", "GetPolicyVersion", {**asked, "VersionId": "v1"}, answer=version),
+    ]
+
+
+PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
+NODES = [
+    {"InstanceId": "i-0123456789abcdef0"},
+    {"InstanceId": "i-0123456789abcdef1"},
+    {"InstanceId": "mi-0123456789abcdef0", "IamRole": "service-role/web"},
+    {"InstanceId": "mi-0123456789abcdef1", "IamRole": "service-role/other"},
+]
+
+
+def served(path: str = "/", *, by_profile: bool = False) -> list[dict[str, Any]]:
+    """The questions after an attachment: whether the role may use the policy, and which nodes it serves."""
+    profile = {
+        "InstanceProfileId": "AIPAWEBEXAMPLE0000001",
+        "InstanceProfileName": "web",
+        "Arn": PROFILE,
+        "Path": "/",
+        "CreateDate": "2026-01-01T00:00:00Z",
+        "Roles": [],
+    }
+    simulated = simulate()
+    simulated["parameters"]["PolicySourceArn"] = f"arn:aws:iam::{ACCOUNT}:role{path}web"
+    with_profile = [{"Name": "iam-instance-profile.arn", "Values": [PROFILE]}]
+    instances = {"Reservations": [{"Instances": [{"InstanceId": "i-0123456789abcdef0"}]}]}
+    profiles, enabled = [profile] if by_profile else [], {"RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}
+    regions = {"Regions": [{"RegionName": "eu-west-1"}]} if by_profile else {"Regions": []}
+    asked = [
+        call("ssm", "DescribeInstanceInformation", {}, answer={"InstanceInformationList": NODES}),
+        call("ec2", "DescribeInstances", {"Filters": with_profile}, answer=instances),
+    ]
+    return [
+        *read_policy(),
+        simulated,
+        call("iam", "ListInstanceProfilesForRole", {"RoleName": "web"}, answer={"InstanceProfiles": profiles}),
+        call("account", "ListRegions", enabled, answer=regions),
+        *(asked if by_profile else []),
+    ]
+
+
+SERVED = "i-0123456789abcdef0 (eu-west-1), mi-0123456789abcdef0 (eu-west-1)"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """What AWS answers, call by call, and how the execution must end.
@@ -77,6 +169,7 @@ class Scenario:
         message: What the failure must say.
         code: How the execution ends.
         inputs: Inputs of the document beside those that the remediation always gives.
+        nodes: The nodes that the role serves.
     """
 
     calls: list[dict[str, Any]]
@@ -84,13 +177,23 @@ class Scenario:
     message: str = ""
     code: str = "FAILED"
     inputs: dict[str, Any] = field(default_factory=dict)
+    nodes: str = "none"
 
 
 SCENARIOS = {
     "success": Scenario(
-        [find_role(), get_role(), list_policies(), attach(), list_policies(POLICY_ARN), get_role()],
+        [
+            find_role(),
+            get_role(),
+            list_policies(),
+            attach(),
+            list_policies(POLICY_ARN),
+            get_role(),
+            *served(by_profile=True),
+        ],
         "attached",
         code="SUCCESS",
+        nodes=SERVED,
     ),
     "success beside other policies": Scenario(
         [
@@ -100,12 +203,13 @@ SCENARIOS = {
             attach(),
             list_policies("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", POLICY_ARN),
             get_role(path="/team/"),
+            *served("/team/"),
         ],
         "attached",
         code="SUCCESS",
     ),
     "already attached": Scenario(
-        [find_role(), get_role(), list_policies(POLICY_ARN), get_role()], "already attached", code="SUCCESS"
+        [find_role(), get_role(), list_policies(POLICY_ARN), get_role(), *served()], "already attached", code="SUCCESS"
     ),
     "missing policy": Scenario(
         [find_role(), get_role(), list_policies(), attach(error="NoSuchEntity")],
@@ -136,7 +240,7 @@ SCENARIOS = {
     ),
     "role that EC2 may only tag sessions of": Scenario(
         [find_role(), get_role(trust_policy=trust(action="sts:TagSession"))],
-        message="its trust policy does not allow ec2.amazonaws.com",
+        message="its trust policy does not allow ec2.amazonaws.com or ssm.amazonaws.com",
     ),
     "role that EC2 may assume and tag sessions of": Scenario(
         [
@@ -144,12 +248,19 @@ SCENARIOS = {
             get_role(trust_policy=trust(action=["sts:TagSession", "sts:AssumeRole"])),
             list_policies(POLICY_ARN),
             get_role(),
+            *served(),
         ],
         "already attached",
         code="SUCCESS",
     ),
     "role that EC2 may assume by a pattern": Scenario(
-        [find_role(), get_role(trust_policy=trust(action="sts:Assume*")), list_policies(POLICY_ARN), get_role()],
+        [
+            find_role(),
+            get_role(trust_policy=trust(action="sts:Assume*")),
+            list_policies(POLICY_ARN),
+            get_role(),
+            *served(),
+        ],
         "already attached",
         code="SUCCESS",
     ),
@@ -159,6 +270,7 @@ SCENARIOS = {
             get_role(trust_policy=trust().replace("Service", quote("\\u0053ervice"))),
             list_policies(POLICY_ARN),
             get_role(),
+            *served(),
         ],
         "already attached",
         code="SUCCESS",
@@ -191,14 +303,71 @@ SCENARIOS = {
     ),
     "role that EC2 may no longer assume": Scenario(
         [find_role(), get_role(trust_policy=trust("lambda.amazonaws.com"))],
-        message="its trust policy does not allow ec2.amazonaws.com",
+        message="its trust policy does not allow ec2.amazonaws.com or ssm.amazonaws.com",
     ),
     "role that EC2 is denied": Scenario(
         [find_role(), get_role(trust_policy=trust(effect="Deny"))],
-        message="its trust policy does not allow ec2.amazonaws.com",
+        message="its trust policy does not allow ec2.amazonaws.com or ssm.amazonaws.com",
+    ),
+    "role of hybrid nodes": Scenario(
+        [
+            find_role(),
+            get_role(trust_policy=trust("ssm.amazonaws.com")),
+            list_policies(AGENT_POLICY),
+            attach(),
+            list_policies(AGENT_POLICY, POLICY_ARN),
+            get_role(trust_policy=trust("ssm.amazonaws.com")),
+            *served(),
+        ],
+        "attached",
+        code="SUCCESS",
+    ),
+    "role of Default Host Management": Scenario(
+        [
+            find_role(),
+            get_role(trust_policy=trust("ssm.amazonaws.com")),
+            list_policies(HOST_MANAGEMENT_POLICY, POLICY_ARN),
+            get_role(trust_policy=trust("ssm.amazonaws.com")),
+            *served(),
+        ],
+        "already attached",
+        code="SUCCESS",
+    ),
+    "role of automations": Scenario(
+        [find_role(), get_role(trust_policy=trust("ssm.amazonaws.com")), list_policies()],
+        message="it is none of nodes, as it has no policy AmazonSSMManagedEC2InstanceDefaultPolicy or "
+        "AmazonSSMManagedInstanceCore",
+    ),
+    "role whose permissions boundary takes the rights away": Scenario(
+        [
+            find_role(),
+            get_role(),
+            list_policies(POLICY_ARN),
+            get_role(boundary=BOUNDARY),
+            *read_policy(),
+            simulate(PermissionsBoundaryDecisionDetail={"AllowedByPermissionsBoundary": False}),
+        ],
+        message=f"are denied by the permissions boundary {BOUNDARY}: kms:Decrypt, kms:GenerateDataKey. Allow them",
+    ),
+    "role whose organization takes the rights away": Scenario(
+        [
+            find_role(),
+            get_role(),
+            list_policies(POLICY_ARN),
+            get_role(),
+            *read_policy(),
+            simulate(OrganizationsDecisionDetail={"AllowedByOrganizations": False}),
+        ],
+        message="are denied by a service control policy: kms:Decrypt, kms:GenerateDataKey. Allow them",
     ),
     "role of instances in China": Scenario(
-        [find_role(), get_role(trust_policy=trust("ec2.amazonaws.com.cn")), list_policies(POLICY_ARN), get_role()],
+        [
+            find_role(),
+            get_role(trust_policy=trust("ec2.amazonaws.com.cn")),
+            list_policies(POLICY_ARN),
+            get_role(),
+            *served(),
+        ],
         "already attached",
         code="SUCCESS",
     ),
@@ -218,6 +387,8 @@ def test_exclusions_are_no_parameters(products: Products) -> None:
     payload = document["mainSteps"][0]["inputs"]["InputPayload"]
     assert payload["ExcludedRoleNames"] == "break-glass legacy-* node?.prod+1"
     assert payload["ExcludedRolePaths"] == "/platform/"
+    assert payload["NodeKinds"] == "instance_profiles default_host_management hybrid"
+    assert payload["InlineAtQuota"] == "false"
 
 
 @dataclass(frozen=True)
@@ -248,6 +419,7 @@ def executions(products: Products, judge: Judge, tmp_path_factory: pytest.TempPa
         # The simulator takes the first python3 for the script.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(Path(__file__).with_name("automation_stub")),
+        "AWS_REGION": "eu-west-1",
         "TMPDIR": str(folder),
     }
     results = judge("run_automation.mjs", {"document": products.document, "executions": asked}, environment)
@@ -269,6 +441,7 @@ def test_execution(name: str, executions: dict[str, Execution]) -> None:
         assert execution.result["outputs"] == {
             "AttachPolicy.RoleName": "web",
             "AttachPolicy.Outcome": scenario.outcome,
+            "AttachPolicy.Nodes": scenario.nodes,
         }
     expected = [{key: made[key] for key in ("service", "operation", "parameters")} for made in scenario.calls]
     assert execution.calls == expected

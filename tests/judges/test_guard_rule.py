@@ -30,7 +30,11 @@ NON_COMPLIANT = "NON_COMPLIANT"
 NOT_APPLICABLE = "NOT_APPLICABLE"
 
 EC2 = {"Service": "ec2.amazonaws.com"}
+SSM = {"Service": "ssm.amazonaws.com"}
 LAMBDA = {"Service": "lambda.amazonaws.com"}
+# AWS's policies for the agent of nodes that Systems Manager gives their role.
+CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+HOST_MANAGEMENT = "arn:aws:iam::aws:policy/AmazonSSMManagedEC2InstanceDefaultPolicy"
 
 
 def statement(effect: str, principal: object, **more: object) -> dict[str, object]:
@@ -88,6 +92,16 @@ def policies(*arns: str) -> list[dict[str, str]]:
     """The attached managed policies as they stand in an item."""
     return [{"policyArn": arn, "policyName": arn.rsplit("/", 1)[-1]} for arn in arns]
 
+
+def node_role(
+    *arns: str, by: object = SSM, role: str = "/service-role/nodes", partition: str = "aws"
+) -> dict[str, Any]:
+    """An item of a role without instance profile that Systems Manager may assume."""
+    trusted, attached = trust(statement("Allow", by)), policies(*arns)
+    return configuration_item(trusted, role, partition, instanceProfileList=[], attachedManagedPolicies=attached)
+
+
+COPY = [{"policyName": "SessionManagerLogPolicy", "policyDocument": "%7B%7D"}]
 
 # In the condition of a statement: what a reader that only counts braces stumbles over.
 BRACES = {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:PrincipalTag/team": ["}", "{{"]}}
@@ -511,6 +525,46 @@ ITEMS: dict[str, tuple[dict[str, object], str]] = {
         ),
         NOT_APPLICABLE,
     ),
+    "a role of hybrid nodes": (node_role(CORE), NON_COMPLIANT),
+    "a role of hybrid nodes with the policy": (node_role(CORE, POLICY_ARN), COMPLIANT),
+    "a role of Default Host Management": (node_role(HOST_MANAGEMENT), NON_COMPLIANT),
+    "a role of Default Host Management with the policy": (node_role(HOST_MANAGEMENT, POLICY_ARN), COMPLIANT),
+    "a role of hybrid nodes in China": (
+        node_role(CORE.replace("aws:iam", "aws-cn:iam"), by={"Service": "ssm.amazonaws.com.cn"}, partition="aws-cn"),
+        NON_COMPLIANT,
+    ),
+    "a role of both instances and hybrid nodes": (
+        configuration_item(
+            trust(statement("Allow", {"Service": ["ec2.amazonaws.com", "ssm.amazonaws.com"]})),
+            attachedManagedPolicies=policies(CORE),
+        ),
+        NON_COMPLIANT,
+    ),
+    "a role of automations": (
+        node_role("arn:aws:iam::aws:policy/service-role/AmazonSSMAutomationRole"),
+        NOT_APPLICABLE,
+    ),
+    "a role of automations without policies": (node_role(), NOT_APPLICABLE),
+    "a policy of the account that is called like AWS's": (
+        node_role(f"arn:aws:iam::{ACCOUNT}:policy/AmazonSSMManagedInstanceCore"),
+        NOT_APPLICABLE,
+    ),
+    "a role of another service with AWS's policy for the agent": (node_role(CORE, by=LAMBDA), NOT_APPLICABLE),
+    "a role that Systems Manager is denied": (
+        configuration_item(
+            trust(statement("Deny", SSM)), instanceProfileList=[], attachedManagedPolicies=policies(CORE)
+        ),
+        NOT_APPLICABLE,
+    ),
+    "an excluded role of hybrid nodes": (node_role(CORE, role="/platform/nodes"), NOT_APPLICABLE),
+    "a copy where copies do not count": (
+        configuration_item(trust(statement("Allow", EC2)), rolePolicyList=COPY),
+        NON_COMPLIANT,
+    ),
+    "an instance profile whose role only Systems Manager may assume": (
+        configuration_item(trust(statement("Allow", SSM))),
+        NOT_APPLICABLE,
+    ),
     "no instance profile": (
         configuration_item(trust(statement("Allow", EC2)), instanceProfileList=[]),
         NOT_APPLICABLE,
@@ -574,6 +628,22 @@ def test_verdict(name: str, engine: GuardEngine, products: Products) -> None:
     item, verdict = ITEMS[name]
 
     assert STATUSES[engine.evaluate(item, products.rule)] == verdict
+
+
+@pytest.mark.parametrize(
+    ("item", "verdict"),
+    [
+        (configuration_item(trust(statement("Allow", EC2))), NON_COMPLIANT),
+        (configuration_item(trust(statement("Allow", EC2)), rolePolicyList=COPY), NOT_APPLICABLE),
+        (configuration_item(trust(statement("Allow", EC2)), rolePolicyList=[{"policyName": "Other"}]), NON_COMPLIANT),
+        (node_role(HOST_MANAGEMENT), NON_COMPLIANT),
+        (node_role(CORE), NOT_APPLICABLE),
+    ],
+)
+def test_the_kinds_of_nodes_and_copies_are_settings(
+    item: dict[str, Any], verdict: str, engine: GuardEngine, products: Products
+) -> None:
+    assert STATUSES[engine.evaluate(item, products.inline_rule)] == verdict
 
 
 def test_both_forms_refuse_a_policy_that_is_not_valid(engine: GuardEngine) -> None:

@@ -17,10 +17,10 @@ from botocore.session import get_session
 from botocore.stub import Stubber
 
 
-def client(service: str, config: Config | None = None) -> BaseClient:
+def client(service: str, config: Config | None = None, region_name: str = "eu-west-1") -> BaseClient:
     """Return a client of a service with the answers of the scenario."""
     made: BaseClient = get_session().create_client(
-        service, "eu-west-1", aws_access_key_id="testing", aws_secret_access_key="testing", config=config
+        service, region_name, aws_access_key_id="testing", aws_secret_access_key="testing", config=config
     )
     stubber = Stubber(made)
     for call in json.loads(Path(os.environ["AUTOMATION_SCENARIO"]).read_text(encoding="utf-8")):
