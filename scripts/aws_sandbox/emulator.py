@@ -190,6 +190,37 @@ class Sandbox:
         access_key_id, secret_access_key, session_token = credentials
         return self._session(access_key_id, secret_access_key, session_token, region)
 
+    def node_session(self, account_id: str, region: str, node: str) -> boto3.Session:
+        """Return a session with the credentials of a managed node.
+
+        Raises:
+            SandboxError: There is no such node, or its role does not exist or cannot be assumed.
+        """
+        credentials = self._control("POST", "node", {"account": account_id, "region": region, "node": node})
+        if credentials is None:
+            raise SandboxError(f"The node {node} of {account_id} in {region} has no role that it can use.")
+        access_key_id, secret_access_key, session_token = credentials
+        return self._session(access_key_id, secret_access_key, session_token, region)
+
+    def register_node(self, account_id: str, region: str, activation: Mapping[str, str]) -> str:
+        """Register a node outside EC2 with an activation, as CreateActivation returns it; return the node's id.
+
+        Raises:
+            SandboxError: The activation registers no more nodes.
+        """
+        question = {
+            "account": account_id,
+            "region": region,
+            "activation_id": activation["ActivationId"],
+            "activation_code": activation["ActivationCode"],
+        }
+        node: str = self._control("POST", "register", question)
+        return node
+
+    def set_agent_version(self, node: str, version: str) -> None:
+        """Give the agent of a node another version."""
+        self._control("POST", "agent", {"node": node, "version": version})
+
     def inject_fault(
         self,
         service: str,

@@ -218,3 +218,14 @@ def find_role(role_arn: str) -> Role | None:
         return iam_backends[account_id]["aws"].get_role_by_arn(role_arn)
     except NotFoundException:
         return None
+
+
+def boundary_of(owner: Role) -> list[Document]:
+    """Return the permissions boundary of a role, as a list of one; none without."""
+    arn = owner.permissions_boundary_arn
+    policies = iam_backends[owner.account_id]["aws"].managed_policies
+    found = policies.get(arn) if arn else None
+    if found is None:
+        return []
+    versions = (each.document for each in found.versions if each.version_id == found.default_version_id)
+    return [json.loads(document) for document in versions]

@@ -6,6 +6,7 @@ lists. Here ids are as configured, pages have 20 entries as in AWS, and only the
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -15,9 +16,11 @@ from moto.organizations.models import OrganizationsBackend, organizations_backen
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.model import SUSPENDED, SandboxOrganization
 from aws_sandbox.pages import page
+from aws_sandbox.policies import Document
 
 # https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html: at most 20 per page.
 PAGE_SIZE = 20
+_SCP = "SERVICE_CONTROL_POLICY"
 
 
 class Organizations:
@@ -70,6 +73,19 @@ class Organizations:
     def is_active(self, account_id: str) -> bool:
         """Return whether an account is an active member."""
         return any(a.id == account_id and a.state != SUSPENDED for a in self._backend.accounts)
+
+    def control_policies(self, account_id: str) -> list[list[Document]]:
+        """Return the service control policies of an account, by level from the root; none bind the management account.
+
+        https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
+        """
+        holders: dict[str, Any] = {unit.id: unit for unit in self._backend.ou}
+        holder = next((account for account in self._backend.accounts if account.id == account_id), None)
+        levels: list[list[Document]] = []
+        while holder is not None and account_id != self._management_account_id:
+            levels.insert(0, [json.loads(each.content or "") for each in holder.attached_policies if each.type == _SCP])
+            holder = holders.get(holder.parent_id or "")
+        return levels
 
     def check(self, call: Call) -> None:
         """Reject calls of member accounts and oversized pages.

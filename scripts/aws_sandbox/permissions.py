@@ -1,10 +1,10 @@
 """Enforcement of IAM permissions of users and roles (`enforce_iam`).
 
 moto's own enforcement supports the resource of few actions and no conditions, so that a role with least privilege could
-do nothing. Here every call, even one that moto does not answer, needs an identity policy that allows it. Bucket and key
-policies apply as in AWS, within and across accounts, also where S3 uses a key on behalf of the caller. Permissions
-boundaries, groups, service control policies and (except for messages that a function sends) other resource policies
-are not evaluated.
+do nothing. Here every call, even one that moto does not answer, needs an identity policy that allows it, and the
+permissions boundary of a role and the service control policies limit it. Bucket and key policies apply as in AWS, also
+across accounts, and where S3 uses a key on behalf of the caller. Groups and (except for messages that a function sends)
+other resource policies are not evaluated.
 
 Requests have the condition keys `aws:PrincipalAccount`, `aws:PrincipalArn`, `aws:PrincipalOrgID`,
 `aws:PrincipalIsAWSService`, `aws:RequestedRegion`, `aws:ResourceAccount` and `aws:ResourceOrgID` (of ARNs with an
@@ -24,8 +24,9 @@ from moto.iam.models import iam_backends
 
 from aws_sandbox.call import Call
 from aws_sandbox.delays import Delays
-from aws_sandbox.identity import Caller, Identity
+from aws_sandbox.identity import Caller, Identity, boundary_of, find_role
 from aws_sandbox.messages import policy_of
+from aws_sandbox.organizations import Organizations
 from aws_sandbox.policies import Principal, Request, effects
 from aws_sandbox.resource_policies import (
     Protection,
@@ -87,6 +88,8 @@ _PASSING = {
     "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
     "lambda:UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
 }
+# Service control policies do not bind the roles of services.
+_SERVICE_LINKED = "/aws-service-role/"
 _SENDING = {"sqs": "sqs:SendMessage", "sns": "sns:Publish"}
 
 
@@ -95,12 +98,14 @@ class Permissions:
 
     Args:
         identity: Resolves callers and their policies.
+        organizations: Knows the service control policies.
         delays: Tells the aliases by which keys are known.
         enforced: Whether to reject unauthorized calls.
     """
 
-    def __init__(self, identity: Identity, delays: Delays, *, enforced: bool) -> None:
+    def __init__(self, identity: Identity, organizations: Organizations, delays: Delays, *, enforced: bool) -> None:
         self._identity = identity
+        self._organizations = organizations
         self._delays = delays
         self._enforced = enforced
 
@@ -160,7 +165,9 @@ class Permissions:
             by_name = Principal("AWS", frozenset({caller.arn, caller.principal_arn}))
             named = effects(protection.documents, replace(request, principal=by_name))
             delegated = effects(protection.documents, replace(request, principal=Principal("AWS", account)))
-        if "Deny" in own | named | delegated:
+        if limit := self._limit(caller, request):
+            reason = f"no {limit} allows it"
+        elif "Deny" in own | named | delegated:
             reason = "a policy denies it explicitly"
         elif protection and protection.owner != caller.account_id:
             reason = "" if own and (named or delegated) else "no policy on both sides allows it"
@@ -175,6 +182,17 @@ class Permissions:
                 f"User: {caller.arn} is not authorized to perform: {request.action} on resource: {request.resource} "
                 f"because {reason}"
             )
+
+    def _limit(self, caller: Caller, request: Request) -> str:
+        """Return the kind of policy that limits the caller and does not allow a request; empty if there is none."""
+        role = find_role(caller.role_arn) if caller.role_arn else None
+        if role is not None and role.path.startswith(_SERVICE_LINKED):
+            return ""
+        levels = self._organizations.control_policies(caller.account_id)
+        if not all(effects(level, request) == {"Allow"} for level in levels):
+            return "service control policy"
+        boundary = boundary_of(role) if role is not None else []
+        return "permissions boundary" if boundary and effects(boundary, request) != {"Allow"} else ""
 
     def may_send(self, role_arn: str, arn: str) -> bool:
         """Return whether the policies of a role, queue or topic allow the role to send.
@@ -264,6 +282,8 @@ def _iam(call: Call) -> list[str]:
                 return [str(find(asked[parameter]).arn)]
             except NotFoundException:
                 return [f"arn:aws:iam::{call.account_id}:{kind}{asked.get('Path', '/')}{asked[parameter]}"]
+    if "PolicySourceArn" in asked:
+        return [asked["PolicySourceArn"]]
     if call.operation == "CreatePolicy":
         return [f"arn:aws:iam::{call.account_id}:policy{asked.get('Path', '/')}{asked['PolicyName']}"]
     if call.operation == "CreateServiceLinkedRole":

@@ -28,11 +28,11 @@ from werkzeug.datastructures import Headers
 from werkzeug.serving import make_server
 
 from aws_sandbox import (
+    aws_policies,
     documents,
     function_concurrency,
     key_arns,
     log_groups,
-    managed_instances,
     messages,
     policy_entities,
     resource_policies,
@@ -51,6 +51,7 @@ from aws_sandbox.functions import Functions
 from aws_sandbox.gateway import Gateway
 from aws_sandbox.identity import Identity
 from aws_sandbox.lock import CallLock
+from aws_sandbox.managed_nodes import ManagedNodes
 from aws_sandbox.model import OUTSIDER_ACCOUNT_ID, SandboxDelays, SandboxLimits, SandboxOrganization
 from aws_sandbox.organizations import Organizations
 from aws_sandbox.permissions import Permissions
@@ -58,6 +59,7 @@ from aws_sandbox.regions import Regions
 from aws_sandbox.remediation import Remediation
 from aws_sandbox.service_settings import ServiceSettings
 from aws_sandbox.sessions import Sessions
+from aws_sandbox.simulator import Simulator
 from aws_sandbox.strict import Strictness
 
 ADMINISTRATOR = "sandbox-administrator"
@@ -145,13 +147,14 @@ def _gateway(
 ) -> Gateway:
     """Connect the parts of the emulator."""
     lock, background, faults = CallLock(), Background(), Faults()
+    aws_policies.install()
     documents.install()
     key_arns.install()
     resource_policies.install()
     messages.release_while_waiting(lock)
     organizations, regions = Organizations(organization), Regions(organization)
     identity = Identity(organizations, organization.id, delays)
-    permissions = Permissions(identity, delays, enforced=enforced)
+    permissions = Permissions(identity, organizations, delays, enforced=enforced)
     functions = Functions(identity, permissions, processes, lock, background, endpoint_url, folder)
     event_bus = EventBus(identity, functions, background, lock)
     automations = Automations(identity, processes, background, endpoint_url, folder)
@@ -159,6 +162,7 @@ def _gateway(
     recorder = Recorder(background, lock)
     service_settings = ServiceSettings()
     sessions = Sessions(identity)
+    nodes, simulator = ManagedNodes(identity, service_settings), Simulator(identity, organizations)
     remediation = Remediation(rules, automations, background, lock, recorder)
     compliance = Compliance(background, lock, recorder, remediation.flagged)
     return Gateway(
@@ -190,7 +194,6 @@ def _gateway(
             ("logs", "DisassociateKmsKey"): log_groups.disassociate_kms_key,
             ("organizations", "ListAccounts"): organizations.list_accounts,
             ("organizations", "ListChildren"): organizations.list_children,
-            ("ssm", "DescribeInstanceInformation"): managed_instances.describe_instance_information,
             ("ssm", "ListDocumentVersions"): documents.list_document_versions,
             **automations.operations(),
             **rules.operations(),
@@ -200,6 +203,8 @@ def _gateway(
             **remediation.operations(),
             **service_settings.operations(),
             **sessions.operations(),
+            **nodes.operations(),
+            **simulator.operations(),
         },
         observers=(sessions.observe, event_bus.observe, recorder.observe, compliance.observe, remediation.observe),
         controls={
@@ -208,6 +213,9 @@ def _gateway(
             ("POST", "expire"): lambda body: identity.expire(body["access_key_id"]),
             ("POST", "idle"): lambda body: background.wait_until_idle(body["seconds"]),
             ("POST", "instance"): lambda body: identity.instance_credentials(body["role_arn"], body["region"]),
+            ("POST", "node"): nodes.credentials,
+            ("POST", "register"): nodes.register,
+            ("POST", "agent"): nodes.set_version,
             ("POST", "schedule"): lambda body: event_bus.fire_schedules(body["account"], body["region"]),
         },
     )

@@ -10,9 +10,11 @@ from typing import Any
 
 from aws_sandbox.call import AwsError, Call
 
+# Default Host Management: the role of EC2 instances without one, by its path and name; off at first.
+DEFAULT_ROLE = "/ssm/managed-instance/default-ec2-instance-management-role"
+
 _DEFAULTS = {
-    # Default Host Management: the role of EC2 instances without one, by its path and name; off at first.
-    "/ssm/managed-instance/default-ec2-instance-management-role": "$None",
+    DEFAULT_ROLE: "$None",
     "/ssm/documents/console/public-sharing-permission": "Enable",
 }
 
@@ -50,6 +52,11 @@ class ServiceSettings:
         """Answer ResetServiceSetting."""
         self._customized.pop((call.account_id, call.region, _setting_id(call)), None)
         return {"ServiceSetting": self._setting(call)}
+
+    def value(self, account_id: str, region: str, setting_id: str) -> str:
+        """Return the value of a setting."""
+        customized = self._customized.get((account_id, region, setting_id), {})
+        return str(customized.get("SettingValue", _DEFAULTS[setting_id]))
 
     def _setting(self, call: Call) -> dict[str, Any]:
         setting_id = _setting_id(call)

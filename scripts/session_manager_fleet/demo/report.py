@@ -8,6 +8,8 @@ from rich.text import Text
 
 from session_manager_fleet.demo.central_logging import Attempt
 from session_manager_fleet.demo.live_state import RemediatedRole
+from session_manager_fleet.demo.node_sessions import NodeSession
+from session_manager_fleet.demo.nodes import DemoNode
 from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.reports import visible
 from session_manager_fleet.targets import Target
@@ -20,6 +22,17 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
         answer = f"refused: {attempt.refusal}" if attempt.refusal else "stored"
         style = "green" if attempt.as_expected else "bold red"
         table.add_row(visible(attempt.who), visible(attempt.key), Text(answer, style=style))
+    console.print(table)
+
+
+def print_sessions(console: Console, rows: Iterable[tuple[DemoNode, NodeSession]]) -> None:
+    """Print what became of a session on each node."""
+    table = Table("Name", "Node", "Session", title_justify="left")
+    for node, session in rows:
+        lost = f"not logged: {'; '.join(session.lost) or 'nowhere'}"
+        became = f"logged to {', '.join(session.logged)}" if session.is_good else session.refusal or lost
+        text = Text(visible(became), style="green" if session.is_good else "red")
+        table.add_row(Text(visible(node.target.account.name)), f"{node.kind} {node.node}", text)
     console.print(table)
 
 
@@ -41,7 +54,7 @@ def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | 
 def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
     """Print the compliance of each instance role before and after the remediation."""
     verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
-    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
+    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Roles of nodes")
     for row in rows:
         state = row.state.lower().replace("_", " ")
         before, now = verdicts[row.before.compliant], verdicts[row.compliant]

@@ -14,7 +14,7 @@ from session_manager_fleet.cli.commands.sandbox import keep_running
 from session_manager_fleet.cli.options import RUNS, LzaOption, RunsOption, Source, WorkersOption, load, parse_workers
 from session_manager_fleet.cli.run_flow import apply_planned, end, plan_and_show, start
 from session_manager_fleet.cli.run_options import Running
-from session_manager_fleet.demo import Attempt, RemediatedRole, RunningSandbox
+from session_manager_fleet.demo import Attempt, DemoNode, RunningSandbox
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import RunOptions, prerequisites
@@ -55,14 +55,9 @@ def demo(
         console.print("\n[bold]5. Read back[/bold]")
         live = demonstration.live_preferences(inventory, selected.targets)
         demonstration.print_live(console, live)
-        console.print("\n[bold]6. Remediate[/bold] instance roles without the policy")
-        roles: list[RemediatedRole] = []
-        if reason := demonstration.evaluation_unavailable():
-            console.print(f"[bold yellow]Left out:[/bold yellow] {escape(reason)}", soft_wrap=True)
-        else:
-            roles = demonstration.remediate_roles(inventory, selected.targets, sandbox.sandbox.wait_until_idle)
-            demonstration.print_remediations(console, roles)
-        broken = any(isinstance(row, str) for _, row in live) or not all(role.compliant for role in roles)
+        console.print("\n[bold]6. Remediate[/bold] roles of nodes without the policy")
+        remediated = _remediate(console, sandbox, inventory, selected)
+        broken = any(isinstance(row, str) for _, row in live) or not remediated
         attempts = _try_central_logging(sandbox, inventory, selected)
         if attempts:
             console.print("\n[bold]7. Log[/bold] sessions to the central bucket, as the agent does")
@@ -82,6 +77,36 @@ def _stopped(console: Console, code: int) -> int:
     """Print how to run the demo again, and return the exit code; the organization is gone, so nothing can resume."""
     hints.print_next(console, "to run the demo again", hints.again())
     return code
+
+
+def _remediate(console: Console, sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> bool:
+    """Remediate the roles of nodes, and tell whether all comply and the nodes have sessions that are logged."""
+    if reason := demonstration.evaluation_unavailable():
+        console.print(f"[bold yellow]Left out:[/bold yellow] {escape(reason)}", soft_wrap=True)
+        return True
+    nodes = _add_nodes(console, sandbox, inventory, selected)
+    roles = demonstration.remediate_roles(inventory, selected.targets, sandbox.sandbox.wait_until_idle)
+    demonstration.print_remediations(console, roles)
+    sessions = demonstration.open_sessions(sandbox.sandbox, nodes)
+    if sessions:
+        console.print("Sessions on the same nodes now:")
+        demonstration.print_sessions(console, sessions)
+    return all(role.compliant for role in roles) and all(session.is_good for _, session in sessions)
+
+
+def _add_nodes(console: Console, sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[DemoNode]:
+    """Add nodes without instance profile to two member accounts, and show that they have no sessions yet."""
+    members = []
+    for target in selected.targets:
+        values = inventory.settings.effective(target.account, target.region).values
+        if target.is_home and not target.account.role and values.instance_policy.enabled and values.config_rule.enabled:
+            members.append(target)
+    if len(members) < _MEMBERS_NEEDED:
+        return []
+    nodes = demonstration.add_nodes(sandbox.sandbox, members[:2])
+    console.print("Sessions on new nodes, whose roles Systems Manager gives them:")
+    demonstration.print_sessions(console, demonstration.open_sessions(sandbox.sandbox, nodes))
+    return nodes
 
 
 def _try_central_logging(sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[Attempt]:
