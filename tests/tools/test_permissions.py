@@ -11,7 +11,7 @@ from tools import permissions
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED, INLINE = 6144, 10240
-READING = ("Lookup", "Describe", "Get", "List")
+READING = ("Lookup", "Describe", "Get", "List", "Simulate")
 
 
 def size(statements: tuple[Permission, ...]) -> int:

@@ -87,6 +87,7 @@ def start(
         selected,
         selection,
         warnings=warnings_of(inventory),
+        components=running.components,
         exceptions=[entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets],
     )
     _check(inventory, selected.targets, command, running, console)

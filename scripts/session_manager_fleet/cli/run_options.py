@@ -3,16 +3,17 @@
 import datetime
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from session_manager_fleet.cli.options import RUNS, RunsOption, WorkersOption, YesOption, parse_workers, with_options
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.run import THREADS, RunOptions
-from session_manager_fleet.settings import Tolerance
+from session_manager_fleet.settings import Component, Tolerance
 
 ExecutorOption = Annotated[
     str,
@@ -52,6 +53,15 @@ AllowDestroyOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show only failures and the result.")]
 ConfirmWavesOption = Annotated[bool, typer.Option("--confirm-waves", help="Ask before each wave after the first.")]
 
+ComponentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--component",
+        metavar="NAME",
+        help="Plan only instance_policy, config_rule or preferences, with what it needs; repeat it for several.",
+    ),
+]
+
 _DAY_SECONDS = 24 * 60 * 60
 
 
@@ -65,6 +75,7 @@ class Running:
         yes: Apply without confirmation.
         confirm_waves: Ask before each wave after the first.
         quiet: Show only failures and the result.
+        components: Components that plans are limited to; empty for all.
     """
 
     options: RunOptions
@@ -72,6 +83,7 @@ class Running:
     yes: bool = False
     confirm_waves: bool = False
     quiet: bool = False
+    components: tuple[Component, ...] = ()
 
     @property
     def unattended_and_quiet(self) -> bool:
@@ -130,6 +142,19 @@ def _within_a_day(seconds: float, least: int, option: str) -> float:
     if not least <= seconds <= _DAY_SECONDS:
         raise InputError(f"{seconds:g} is not between {least} and {_DAY_SECONDS} seconds.", option)
     return seconds
+
+
+def parse_components(names: Sequence[str] | None) -> tuple[Component, ...]:
+    """Return components, each once.
+
+    Raises:
+        InputError: There is no such component.
+    """
+    known: tuple[Component, ...] = get_args(Component)
+    for name in names or ():
+        if name not in known:
+            raise InputError(f'There is no component "{name}"; use {", ".join(known)}.', "--component")
+    return tuple(name for name in known if name in (names or ()))
 
 
 planning = with_options("running", _planning)

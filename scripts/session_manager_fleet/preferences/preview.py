@@ -54,6 +54,16 @@ def writes_preferences(plan: Mapping[str, Any]) -> bool:
     return any(_invocations(plan, "create", "update"))
 
 
+def preferences_before(plan: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the preferences that a plan changes, as the last apply wrote them; None if there are none."""
+    for entry in _invocations(plan, "update", "create"):
+        before = (entry["change"].get("before") or {}).get("input")
+        preferences = json.loads(before).get("preferences") if isinstance(before, str) else None
+        if isinstance(preferences, dict):
+            return preferences
+    return None
+
+
 def _invocations(plan: Mapping[str, Any], *actions: str) -> Iterator[Mapping[str, Any]]:
     """Yield the planned changes of the function's invocations that have one of these actions."""
     for entry in plan.get("resource_changes", []):

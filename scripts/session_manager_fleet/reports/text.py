@@ -254,10 +254,13 @@ def preview_line(change: DocumentChange) -> str:
 
 
 def notes(entries: Iterable[TargetResult]) -> list[tuple[str, list[TargetResult]]]:
-    """Return each distinct note about plans once, with its targets; account and region are placeholders in several."""
+    """Return each distinct note about plans, and each lockout, once with its targets.
+
+    Account and region are placeholders in notes of several.
+    """
     grouped: dict[str, list[tuple[str, TargetResult]]] = {}
     for entry in entries:
-        for note in entry.notes:
+        for note in (*entry.notes, *(f"Locked out: {lockout}." for lockout in entry.lockouts)):
             names = Placeholders(entry.account_id, entry.region, entry.home_region, [note])
             grouped.setdefault(names.text(note), []).append((note, entry))
     return [

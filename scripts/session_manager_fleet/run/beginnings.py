@@ -8,7 +8,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.files import sha256_of
 from session_manager_fleet.run.journal import Beginning, RunState
 from session_manager_fleet.run.results import Status, TargetKey, TargetResult
-from session_manager_fleet.settings import Tolerance
+from session_manager_fleet.settings import Component, Tolerance
 from session_manager_fleet.targets import (
     EVERYTHING,
     Inventory,
@@ -31,6 +31,7 @@ def begin_run(
     selection: Selection,
     warnings: Sequence[str] = (),
     exceptions: Sequence[PolicyException] = (),
+    components: Sequence[Component] = (),
 ) -> Beginning:
     """Describe a new run over selected targets."""
     return Beginning(
@@ -42,6 +43,7 @@ def begin_run(
         targets=tuple(TargetKey.of(target) for target in targets.targets),
         skipped=targets.skipped,
         exceptions=tuple(exceptions),
+        components=tuple(components),
         warnings=tuple(warnings),
         **_shards(inventory.select(replace(selection, shard=None)).targets, selection.shard),
     )
@@ -68,6 +70,7 @@ def continue_run(
         organization_id=before.organization_id,
         configuration_sha256=sha256_of(inventory.settings.document.path),
         wave=selection.wave or before.wave,
+        components=before.components,
         missing_shards=before.missing_shards,
         **(_shards(targets, selection.shard) or shards),
     )

@@ -17,6 +17,7 @@ from session_manager_fleet.errors import AccessError, FleetError, Problem, Terra
 from session_manager_fleet.files import write_private
 from session_manager_fleet.preferences import (
     DocumentChange,
+    Lockout,
     VerificationError,
     planned_preferences,
     preview_adoption,
@@ -46,6 +47,7 @@ from session_manager_fleet.run.existing import (
     problem_of,
 )
 from session_manager_fleet.run.failures import UnsavedStateError, failed, notes_of
+from session_manager_fleet.run.lockouts import NOT_CHECKED, planned_lockouts, refuse_lockouts
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.read_back import managed_settings, read_back
 from session_manager_fleet.run.results import Status, Step, TargetResult
@@ -62,7 +64,7 @@ from session_manager_fleet.run.saved_plan import (
     save_manifest,
 )
 from session_manager_fleet.run.vanished import find_vanished
-from session_manager_fleet.settings import Roles, TargetSettings
+from session_manager_fleet.settings import Component, Roles, TargetSettings
 from session_manager_fleet.targets import Target, account_session, values_of
 from session_manager_fleet.terraform import (
     Adoption,
@@ -116,6 +118,8 @@ class Job:
         step: The step.
         target: The target.
         variables: The rendered tfvars.
+        values: Settings that the tfvars are rendered from.
+        components: Components that a plan is limited to; empty for all.
         without_rule: The same without the Config rule, for a plan in an account without a recorder; empty if such a
             plan is refused, or the target has no rule.
         settings: Settings that all jobs of the run share.
@@ -142,6 +146,8 @@ class Job:
     retry_token: int = 0
     verify: bool = False
     without_rule: str = ""
+    values: TargetSettings = field(default_factory=TargetSettings)
+    components: tuple[Component, ...] = ()
 
     @property
     def origin(self) -> Origin:
@@ -200,7 +206,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return _planned_again(job, there)
     text, notes = _variables(job, place)
     write_private(variables, text)
-    outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy)
+    outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy, components=job.components)
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
@@ -223,6 +229,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(place.session, shown) if removes_policy(shown) else ()
     vanished = find_vanished(shown, place)
+    lockouts = _lockouts(job, shown, place)
     protected = [change.address for change in protected_destructions(changes)]
     protected += [each.address for each in vanished if each.can_be_rescued and not job.destroy]
     sha256 = save_manifest(folder, terraform.root, job.origin.made_by(shown), protected=protected, created_at=_now())
@@ -235,8 +242,14 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         plan_sha256=sha256,
         preview=_preview(job, shown, place),
         attachments=attachments,
-        notes=(*notes, *unchecked, *(each.note for each in vanished)),
+        notes=(
+            *notes,
+            *unchecked,
+            *(each.note for each in vanished),
+            *([NOT_CHECKED] if lockouts is None else []),
+        ),
         adopted=job.adopted,
+        lockouts=lockouts or (),
     )
 
 
@@ -283,6 +296,13 @@ def _variables(job: Job, place: refusals.Place) -> tuple[str, tuple[str, ...]]:
     return job.variables, ()
 
 
+def _lockouts(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> tuple[Lockout, ...] | None:
+    """Return the nodes that a plan locks out; None if they cannot be read."""
+    if job.destroy or not writes_preferences(plan):
+        return ()
+    return planned_lockouts(plan, job.target, job.values, place.session)
+
+
 def _preview(job: Job, plan: Mapping[str, Any], place: refusals.Place) -> tuple[DocumentChange, ...]:
     """Return what becomes of an existing document: the values that it would lose or change, or its end."""
     if job.destroy or not writes_preferences(plan):
@@ -325,6 +345,8 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     values = None if job.destroy else managed_settings(variables)
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
+    place = refusals.Place(job.target.account.id, job.target.region, lambda: _session(job))
+    refuse_lockouts(_lockouts(job, shown, place), job.values)
     if values is not None:
         mark_apply(job.settings.backend, job.target.key)
     adoptions = (*job.remembered, *job.adopted)

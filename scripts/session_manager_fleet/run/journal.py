@@ -29,7 +29,7 @@ from session_manager_fleet.run.results import (
     WaveName,
 )
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan, digest_of
-from session_manager_fleet.settings import ToleranceField
+from session_manager_fleet.settings import Component, ToleranceField
 from session_manager_fleet.targets import PolicyException, Shard, SkippedAccount
 
 SCHEMA_VERSION = 1
@@ -65,6 +65,8 @@ class Beginning(BaseModel):
     """The only wave of the command."""
     selection: tuple[str, ...] = ()
     """Options that select the targets, except for the shard, as `--region eu-west-1`."""
+    components: tuple[Component, ...] = ()
+    """Components that the plans are limited to; empty for all."""
     tolerances: Mapping[WaveName, ToleranceField] = {}
     """Tolerance of each wave, in the order of the waves."""
     targets: tuple[TargetKey, ...] = ()

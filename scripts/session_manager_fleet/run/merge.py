@@ -81,6 +81,7 @@ def _difference(one: Part, other: Part) -> str:
         "organization.yaml": ours.configuration_sha256 != theirs.configuration_sha256,
         "selection of targets": ours.selection != theirs.selection,
         "wave": ours.wave != theirs.wave,
+        "components": ours.components != theirs.components,
         "number of shards": one.shard.count != other.shard.count,
     }
     return next((what for what, differs in differences.items() if differs), "")
@@ -111,6 +112,7 @@ def merge(parts: Sequence[Part], runs: Path) -> RunFolder:
             organization_id=first.organization_id,
             configuration_sha256=first.configuration_sha256,
             selection=first.selection,
+            components=first.components,
             tolerances=first.tolerances,
             targets=tuple(keys[result.key] for result in results),
             skipped=_distinct(entry for part in parts for entry in part.state.beginning.skipped),

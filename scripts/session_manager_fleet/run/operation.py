@@ -35,6 +35,7 @@ from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.run.scheduler import Observer, Scheduler
 from session_manager_fleet.run.signals import handled_signals
 from session_manager_fleet.run.summary import Summary
+from session_manager_fleet.settings import Component
 from session_manager_fleet.targets import EVERYTHING, Inventory, Target, TfvarsRenderer, renderer_of
 from session_manager_fleet.terraform import (
     ROOT_MODULE,
@@ -79,6 +80,7 @@ class Operation:
         retry_tokens: Retry tokens, by the key of the target.
         adoptions: What targets use as it exists, by the key of the target.
         destroys: Whether plans destroy everything.
+        components: Components that plans are limited to; empty for all.
         missing_shards: Shards that were missing when the run was merged.
         indeterminate: Keys of the targets whose apply was started, and whose result is not known.
         stop: Set when the user asks to stop.
@@ -94,6 +96,7 @@ class Operation:
     retry_tokens: dict[str, int]
     adoptions: Mapping[str, tuple[Adoption, ...]] = field(default_factory=dict)
     destroys: bool = False
+    components: tuple[Component, ...] = ()
     missing_shards: tuple[str, ...] = ()
     indeterminate: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -180,6 +183,7 @@ class Operation:
             retry_tokens,
             read_adoptions(backend),
             destroys=beginning.command == DESTROY,
+            components=beginning.components,
             missing_shards=beginning.missing_shards,
             indeterminate=applying,
             # The workers of a cluster have credentials of their own.
@@ -268,6 +272,8 @@ class Operation:
             retry_token=retry_token,
             verify=indeterminate and not self.destroys,
             without_rule=self._renderer.render(current, other, roles) if other else "",
+            values=effective.values,
+            components=self.components,
         )
 
     def _kept(self, target: Target) -> str | None:

@@ -12,7 +12,7 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.aws import REGION_FORM
 from session_manager_fleet.changes import ChangeSet, PlanOutcome
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.preferences import DocumentChange
+from session_manager_fleet.preferences import DocumentChange, Lockout
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import Adoption
@@ -160,6 +160,8 @@ class TargetResult(TargetKey):
     """Roles, users and groups that the plan's deleted or replaced policies are attached to outside of Terraform."""
     detached: tuple[Attachment, ...] = ()
     """Those that were detached."""
+    lockouts: tuple[Lockout, ...] = ()
+    """Managed nodes that could start no session after an apply of the plan, or would not be logged."""
     adopted: tuple[Adoption, ...] = ()
     """What the target uses as it exists instead of creating it; a destroy leaves it as it is."""
     # Journals and summaries hold each change set once, under its fingerprint.
@@ -185,6 +187,7 @@ class TargetResult(TargetKey):
         attachments: tuple[Attachment, ...] = (),
         detached: tuple[Attachment, ...] = (),
         adopted: tuple[Adoption, ...] = (),
+        lockouts: tuple[Lockout, ...] = (),
     ) -> Self:
         """Return the result of a target."""
         return cls(
@@ -206,6 +209,7 @@ class TargetResult(TargetKey):
             attachments=attachments,
             detached=detached,
             adopted=adopted,
+            lockouts=lockouts,
             change_set=change_set,
         )
 
@@ -215,6 +219,7 @@ class TargetResult(TargetKey):
             self.after_detaching(planned),
             attachments=self.attachments or planned.attachments,
             adopted=self.adopted or planned.adopted,
+            lockouts=self.lockouts or planned.lockouts,
             changes=self.changes or planned.changes,
             fingerprint=self.fingerprint or planned.fingerprint,
             change_set=self.change_set or planned.change_set,

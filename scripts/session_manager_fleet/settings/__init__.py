@@ -24,6 +24,7 @@ from session_manager_fleet.settings.roles import (
 from session_manager_fleet.settings.schema import (
     FOUNDATION as FOUNDATION,
     REST as REST,
+    Component as Component,
     OrganizationSettings as OrganizationSettings,
     Wave as Wave,
 )

@@ -38,7 +38,11 @@ Existing = Literal["refuse", "adopt"]
 Adopted = Literal["keep", "change"]
 NOT_RENDERED: dict[str, Any] = {
     "config_rule": {"without_recorder"},
-    "preferences": {"cloudwatch": {"existing", "existing_key", "existing_retention"}, "session_key": {"existing"}},
+    "preferences": {
+        "cloudwatch": {"existing", "existing_key", "existing_retention"},
+        "session_key": {"existing"},
+        "lockout": True,
+    },
 }
 
 # The limit of the whole preferences document is 64 KB.
@@ -95,6 +99,19 @@ class Names(StrictModel):
         return self
 
 
+class NodeKinds(StrictModel):
+    """Managed nodes whose roles the Config rule judges and its remediation attaches the policy to."""
+
+    instance_profiles: bool = True
+    """Roles of EC2 instances with an instance profile."""
+    default_host_management: bool = True
+    """Roles with AmazonSSMManagedEC2InstanceDefaultPolicy, as the one of Default Host Management."""
+    hybrid: bool = True
+    """Roles of activations with AmazonSSMManagedInstanceCore, of hybrid nodes."""
+    inline_at_quota: bool = False
+    """Whether a role that has as many managed policies as it may gets the policy as an inline copy."""
+
+
 class InstancePolicy(StrictModel):
     """Managed policy with which instances write session logs and decrypt session data."""
 
@@ -110,6 +127,7 @@ class InstancePolicy(StrictModel):
     """Names of roles that Terraform attaches the policy to."""
     attach_managed_instance_core: bool = False
     """Whether AmazonSSMManagedInstanceCore is attached to these roles, too."""
+    nodes: NodeKinds = NodeKinds()
 
     @model_validator(mode="after")
     def _core_attached_to_roles(self, info: ValidationInfo) -> Self:
@@ -264,6 +282,8 @@ class Preferences(StrictModel):
     shell_profile: ShellProfile = ShellProfile()
     adopt: Literal["replace", "merge", "fail"] = "replace"
     """How an existing document is adopted."""
+    lockout: Literal["refuse", "warn"] = "refuse"
+    """Whether an apply is refused, or warned of, that nodes could start no session after, or would not be logged."""
     on_destroy: Literal["restore", "retain", "reset"] = "restore"
     """Content of the document after destroy: the original, the current, or preferences without logs."""
     waive: list[Literal["no_log_destination", "run_as_by_tag", "preflight_permissions"]] = Field([])

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -192,7 +192,16 @@ class Terraform:
         if code != 0:
             raise failure("validate", code, [*plain_errors(lines), *crashes], log)
 
-    def plan(self, workspace: str, variables: Path, plan: Path, log: Path, *, destroy: bool = False) -> PlanOutcome:
+    def plan(
+        self,
+        workspace: str,
+        variables: Path,
+        plan: Path,
+        log: Path,
+        *,
+        destroy: bool = False,
+        components: Sequence[str] = (),
+    ) -> PlanOutcome:
         """Plan a workspace, which need not exist yet, and save the plan.
 
         Args:
@@ -201,11 +210,14 @@ class Terraform:
             plan: File to save the plan in.
             log: File for terraform's output.
             destroy: Plan to destroy everything.
+            components: Modules of the root to limit the plan to, with what they need; empty for all.
 
         Raises:
             StateLockedError: The state is locked.
             TerraformError: With terraform's own errors.
         """
+        # The caller's account is always checked.
+        wanted = [*(f"module.{name}" for name in components), "data.aws_caller_identity.current"]
         arguments = self._command_line.arguments(
             "plan",
             json=_FLAG,
@@ -215,6 +227,7 @@ class Terraform:
             lock_timeout=self._lock_timeout,
             var_file=str(variables),
             out=str(plan),
+            target=wanted if components else None,
         )
         messages = Messages(self._hide)
         with _private_file(plan):

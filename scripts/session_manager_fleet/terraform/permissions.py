@@ -4,7 +4,7 @@ The read role has those of Terraform (TERRAFORM_READ) and those that the checks 
 docs/permissions.md.
 """
 
-from session_manager_fleet.terraform.policies import Permission, Scope
+from session_manager_fleet.terraform.policies import Permission, Scope, merged
 
 # A statement on all resources has a reason of its own in `why`.
 _ALL = ("*",)
@@ -182,6 +182,19 @@ TERRAFORM_READ: tuple[Permission, ...] = (
     ),
 )
 
+# What a plan, and an apply again, reads of managed nodes, to find those that the preferences would lock out.
+LOCKOUT_READ: tuple[Permission, ...] = (
+    NODE_ROLES.allow("iam:GetInstanceProfile", "iam:GetRole", "iam:SimulatePrincipalPolicy"),
+    DEFAULT_ROLE.allow("ssm:GetServiceSetting"),
+    WITHOUT_RESOURCES.allow(
+        "ec2:DescribeInstances",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeVpcEndpoints",
+        "ssm:DescribeActivations",
+        "ssm:DescribeInstanceInformation",
+    ),
+)
+
 CHANGE: tuple[Permission, ...] = (
     Permission(
         "ChangeAutomationDocument",
@@ -341,4 +354,4 @@ CHANGE: tuple[Permission, ...] = (
 )
 
 # What Terraform reads while it changes, too.
-DEPLOY: tuple[Permission, ...] = (*TERRAFORM_READ, *CHANGE)
+DEPLOY: tuple[Permission, ...] = (*merged([*TERRAFORM_READ, *LOCKOUT_READ]), *CHANGE)

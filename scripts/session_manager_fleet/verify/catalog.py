@@ -46,7 +46,9 @@ CHECKS: tuple[TargetCheck, ...] = (
 
 # What the checks of `verify` need, and what the read role needs for plans, `verify`, `sessions` and `doctor`.
 VERIFY: tuple[Permission, ...] = merged(one for check in CHECKS for one in check.info.permissions)
-READ: tuple[Permission, ...] = merged([*permissions.TERRAFORM_READ, *VERIFY, *SESSIONS, *PREREQUISITES])
+READ: tuple[Permission, ...] = merged(
+    [*permissions.TERRAFORM_READ, *permissions.LOCKOUT_READ, *VERIFY, *SESSIONS, *PREREQUISITES]
+)
 
 
 @dataclass(frozen=True)

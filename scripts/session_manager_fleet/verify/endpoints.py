@@ -1,30 +1,17 @@
 """Check that managed instances can reach the services that the SSM agent calls."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from session_manager_fleet.preferences import enclosed_instances, managed_instances
 from session_manager_fleet.settings import Preferences
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
-# A filter of EC2 takes 200 values.
-_INSTANCES_PER_CALL = 200
-# Route targets that can lead to the internet; local routes and gateway endpoints (vpce-…) cannot.
-_WAYS_OUT = (
-    "GatewayId",
-    "NatGatewayId",
-    "TransitGatewayId",
-    "InstanceId",
-    "NetworkInterfaceId",
-    "VpcPeeringConnectionId",
-)
 # Services that only some documents of Systems Manager use, such as VSS snapshots: the agent has no client for them.
 _OF_SOME_DOCUMENTS = ("ec2",)
-# The agent calls IPv4 endpoints, unless its configuration sets UseDualStackEndpoint.
-_EVERYWHERE = "0.0.0.0/0"
 
 
 def needed_services(
@@ -54,47 +41,25 @@ def needed_services(
     return needed
 
 
-def managed_nodes(reader: Reader, region: str) -> list[Mapping[str, Any]]:
-    """Return all nodes registered with Systems Manager in a region, EC2 instances and others."""
-    wanted = ("ssm", region, "describe_instance_information", "InstanceInformationList")
-    return reader.once(wanted, lambda: list(reader.pages(*wanted)))
-
-
-def managed_instances(reader: Reader, region: str) -> list[str]:
-    """Return the ids of the EC2 instances registered with Systems Manager in a region."""
-    return [node["InstanceId"] for node in managed_nodes(reader, region) if node.get("ResourceType") == "EC2Instance"]
-
-
-def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Mapping[str, str]) -> Check:
+def endpoints(reader: Reader, region: str, instances: Sequence[Mapping[str, Any]], needed: Mapping[str, str]) -> Check:
     """Check that every managed instance can reach the services: by an internet route, or by endpoints in its VPC.
 
     Args:
         reader: In the account of the instances.
         region: Their region.
-        instances: Their ids; Systems Manager lists terminated instances for some days.
+        instances: As EC2 describes them.
         needed: The services, with the region of each.
     """
-    by_vpc: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for instance in described(reader, region, instances):
-        if "VpcId" in instance:
-            by_vpc[instance["VpcId"]].append(instance)
-    if not by_vpc:
+    inside = [instance for instance in instances if "VpcId" in instance]
+    if not inside:
         return not_needed("endpoints", "There are no managed instances.")
     closed, without_documents = [], []
-    for vpc, inside in sorted(by_vpc.items()):
-        of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-        tables = list(reader.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=of_vpc))
-        used = [(instance, route_table(tables, instance["SubnetId"])) for instance in inside]
-        inward = {table.get("RouteTableId", "") for instance, table in used if not has_way_out(table, instance)}
-        if not inward:
-            continue
-        found = list(reader.pages("ec2", region, "describe_vpc_endpoints", "VpcEndpoints", Filters=of_vpc))
-        missing = missing_services(found, needed, inward)
-        if missing:
+    for each in enclosed_instances(reader, region, inside):
+        if missing := each.missing(needed):
             named = [service if needed[service] == region else f"{service} of {needed[service]}" for service in missing]
-            closed.append(f"{vpc} lacks {', '.join(named)}")
-        if missing_services(found, dict.fromkeys(_OF_SOME_DOCUMENTS, region), inward):
-            without_documents.append(vpc)
+            closed.append(f"{each.vpc} lacks {', '.join(named)}")
+        if each.missing(dict.fromkeys(_OF_SOME_DOCUMENTS, region)):
+            without_documents.append(each.vpc)
     if closed:
         return finding(
             "endpoints",
@@ -102,70 +67,10 @@ def endpoints(reader: Reader, region: str, instances: Sequence[str], needed: Map
             "Create the endpoints with modules/vpc_endpoints. Existing interface endpoints need private DNS; the "
             "S3 gateway endpoint needs the instances' route tables. A bucket in another region needs internet access.",
         )
-    count = sum(map(len, by_vpc.values()))
+    vpcs = len({instance["VpcId"] for instance in inside})
     note = f" Documents that use EC2, such as VSS snapshots, fail in {', '.join(without_documents)}."
-    message = f"{count} managed instances in {len(by_vpc)} VPCs can reach all services of sessions and their logs."
+    message = f"{len(inside)} managed instances in {vpcs} VPCs can reach all services of sessions and their logs."
     return ok("endpoints", message + (note if without_documents else ""))
-
-
-def described(reader: Reader, region: str, instances: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Return the descriptions of instances."""
-    return reader.once(("instances", region, *instances), lambda: list(_described(reader, region, instances)))
-
-
-def _described(reader: Reader, region: str, instances: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the descriptions of instances. A filter ignores terminated ones, while InstanceIds would fail on them."""
-    for start in range(0, len(instances), _INSTANCES_PER_CALL):
-        some = [{"Name": "instance-id", "Values": list(instances[start : start + _INSTANCES_PER_CALL])}]
-        for reservation in reader.pages("ec2", region, "describe_instances", "Reservations", Filters=some):
-            yield from reservation["Instances"]
-
-
-def route_table(tables: Iterable[Mapping[str, Any]], subnet: str) -> Mapping[str, Any]:
-    """Return the route table of a subnet: the associated one, else the main route table of the VPC."""
-    own, main = None, None
-    for table in tables:
-        for association in table.get("Associations", []):
-            if association.get("SubnetId") == subnet:
-                own = table
-            elif association.get("Main"):
-                main = table
-    return own or main or {}
-
-
-def has_way_out(table: Mapping[str, Any], instance: Mapping[str, Any]) -> bool:
-    """Tell whether a route table has a default route for an instance; an internet gateway needs a public address."""
-    public = bool(instance.get("PublicIpAddress"))
-    return any(
-        route.get("DestinationCidrBlock") == _EVERYWHERE
-        and route.get("State", "active") == "active"
-        and any(route.get(way, "local") not in {"local", None} for way in _WAYS_OUT)
-        and (public or not str(route.get("GatewayId", "")).startswith("igw-"))
-        for route in table.get("Routes", [])
-    )
-
-
-def missing_services(
-    found: Iterable[Mapping[str, Any]], needed: Mapping[str, str], route_tables: Iterable[str]
-) -> list[str]:
-    """Return the services that no endpoint of a VPC serves.
-
-    Args:
-        found: The endpoints.
-        needed: The services, with the region of each.
-        route_tables: The route tables of the instances; a gateway endpoint must be in all of them.
-    """
-    used, served = set(route_tables), set()
-    for endpoint in found:
-        # com.amazonaws.eu-west-1.ssm
-        region, _, service = endpoint["ServiceName"].rpartition(".")
-        if endpoint.get("State", "").lower() != "available" or region.rpartition(".")[2] != needed.get(service):
-            continue
-        # Without private DNS the agent does not find an interface endpoint.
-        gateway = endpoint.get("VpcEndpointType") == "Gateway"
-        if used <= set(endpoint.get("RouteTableIds", [])) if gateway else endpoint.get("PrivateDnsEnabled"):
-            served.add(service)
-    return [service for service in needed if service not in served]
 
 
 class Endpoints(TargetCheck):

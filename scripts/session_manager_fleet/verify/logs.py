@@ -12,13 +12,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.accounts import Account
-from session_manager_fleet.preferences import expected_preferences
+from session_manager_fleet.preferences import expected_preferences, registered_nodes
 from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.archive import archive_account, archive_of
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.checks import Place, TargetCheck
-from session_manager_fleet.verify.endpoints import managed_instances
 from session_manager_fleet.verify.model import Check, CheckInfo, NewestLog, Severity, Verdict, finding, not_needed
 from session_manager_fleet.verify.reading import Reader, error_code
 
@@ -215,7 +214,7 @@ class Logs(TargetCheck):
 
     def run(self, place: Place) -> Check:
         """Judge the newest log."""
-        instances = len(managed_instances(place.reader, place.region))
+        instances = len(registered_nodes(place.reader, place.region))
         if not place.values.preferences.s3.enabled:
             return streams(place.reader, place.region, place.log_group, instances, place.max_log_age)
         location = log_location(place.inventory, place.target)

@@ -1,23 +1,22 @@
 """Check that the roles of managed nodes have the instance policy, with which they use the session key and log."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.preferences import Demands, expected_preferences, find_denials, read_nodes, read_role
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.checks import Place, TargetCheck
-from session_manager_fleet.verify.endpoints import described, managed_nodes
 from session_manager_fleet.verify.instance_policy import policy_arn
 from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
-from session_manager_fleet.verify.reading import Reader, error_code, setting_arn
+from session_manager_fleet.verify.reading import Reader, error_code
 
-# https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html
-_DEFAULT_ROLE: Final = "/ssm/managed-instance/default-ec2-instance-management-role"
 # Paths of roles that no account may change.
 _OF_AWS = ("/aws-service-role/", "/aws-reserved/")
 _NAMED_NODES = 3
@@ -33,13 +32,18 @@ def roles(reader: Reader, target: Target, values: TargetSettings) -> Check:
     if not values.instance_policy.enabled and not values.config_rule.enabled:
         return not_needed("roles", "Neither instance_policy.enabled nor config_rule.enabled is true.")
     home, policy = target.home_region, policy_arn(target, values)
-    nodes = nodes_by_role(reader, target)
+    nodes = {name: [node.id for node in of_role] for name, of_role in read_nodes(reader, target).by_role().items()}
     if not nodes:
         return not_needed("roles", "There are no managed nodes.")
     having = roles_with(reader, home, policy)
     if having is None:
         return _without_policy(target, values, policy)
-    return _judge(nodes, {name: _role(reader, home, name) for name in nodes}, having, values, policy)
+    known = {name: read_role(reader, home, name) for name in nodes}
+    if values.instance_policy.nodes.inline_at_quota:
+        having = having | {name for name in nodes if name not in having and _has_copy(reader, home, name, policy)}
+    found = _sorted_out(nodes, known, having, values)
+    denied = {name: _denied(reader, target, values, known[name] or {}) for name in found.having}
+    return _told(found, {name: text for name, text in denied.items() if text}, values, policy)
 
 
 def _without_policy(target: Target, values: TargetSettings, policy: str) -> Check:
@@ -50,66 +54,80 @@ def _without_policy(target: Target, values: TargetSettings, policy: str) -> Chec
     return finding("roles", message, "Apply the home region, then attach the policy to the roles.", command)
 
 
-def _judge(
+@dataclass(frozen=True)
+class _Roles:
+    """The names of the roles of nodes.
+
+    Attributes:
+        nodes: The ids of the nodes by the role.
+        having: The roles with the policy.
+        lacking: Those without it.
+        missing: Those that do not exist.
+        excluded: Those that the Config rule leaves out.
+    """
+
+    nodes: Mapping[str, Sequence[str]]
+    having: Sequence[str]
+    lacking: Sequence[str]
+    missing: Sequence[str]
+    excluded: Sequence[str]
+
+
+def _sorted_out(
     nodes: Mapping[str, Sequence[str]],
     known: Mapping[str, Mapping[str, Any] | None],
     having: Collection[str],
     values: TargetSettings,
-    policy: str,
-) -> Check:
-    """Judge the roles of nodes.
+) -> _Roles:
+    missing = [name for name, role in known.items() if role is None]
+    excluded = [name for name, role in known.items() if role and is_excluded(role, values)]
+    judged = [name for name in nodes if name not in {*missing, *excluded}]
+    return _Roles(
+        nodes,
+        [name for name in judged if name in having],
+        [name for name in judged if name not in having],
+        missing,
+        excluded,
+    )
+
+
+def _told(found: _Roles, denied: Mapping[str, str], values: TargetSettings, policy: str) -> Check:
+    """Return the check for sorted roles.
 
     Args:
-        nodes: The nodes by the names of their roles.
-        known: The roles as GetRole returns them; None for one that does not exist.
-        having: Names of the roles with the policy.
+        found: The roles.
+        denied: What denies roles with the policy its permissions.
         values: Settings of the target.
         policy: ARN of the policy.
     """
-    missing = [name for name, role in known.items() if role is None]
-    excluded = [name for name, role in known.items() if role and is_excluded(role, values)]
-    lacking = [name for name in nodes if name not in {*having, *missing, *excluded}]
-    notes = list(_notes(known, excluded))
     parts, fixes = [], []
-    if lacking:
-        parts.append(f"These roles of managed nodes lack {policy}: {_with_nodes(lacking, nodes)}.")
-        commands = (f"aws iam attach-role-policy --role-name {name} --policy-arn {policy}" for name in lacking)
+    if found.lacking:
+        parts.append(f"These roles of managed nodes lack {policy}: {_with_nodes(found.lacking, found.nodes)}.")
+        commands = (f"aws iam attach-role-policy --role-name {name} --policy-arn {policy}" for name in found.lacking)
         fixes.append(f"Attach the policy: `{' && '.join(commands)}`.")
         if values.preferences.session_key.enabled:
             parts.append("They cannot use the session key, so no session starts there.")
-    if missing:
-        parts.append(f"These roles of managed nodes do not exist: {_with_nodes(missing, nodes)}.")
-        fixes.append(f"Create {', '.join(missing)} again, with the policy.")
+    if denied:
+        each = "; ".join(f"{_with_nodes([name], found.nodes)}: {text}" for name, text in denied.items())
+        parts.append(f"These roles of managed nodes have the policy, but not its permissions: {each}.")
+        fixes.append("Allow these actions in the permissions boundary, or take the roles out of the denial.")
+    if found.missing:
+        parts.append(f"These roles of managed nodes do not exist: {_with_nodes(found.missing, found.nodes)}.")
+        fixes.append(f"Create {', '.join(found.missing)} again, with the policy.")
+    notes = [f"Left out by config_rule: {', '.join(found.excluded)}."] if found.excluded else []
     if parts:
         return finding("roles", " ".join([*parts, *notes]), " ".join(fixes))
-    if len(excluded) == len(nodes):
+    if not found.having:
         return not_needed("roles", " ".join(notes))
-    names = ", ".join(name for name in nodes if name not in excluded)
-    return ok("roles", " ".join([f"{policy} is attached to {names}.", *notes]))
+    return ok("roles", " ".join([f"{policy} is attached to {', '.join(found.having)}.", *notes]))
 
 
-def nodes_by_role(reader: Reader, target: Target) -> dict[str, list[str]]:
-    """Return the names of the roles that the managed nodes of a target use, with the ids of the nodes.
-
-    Systems Manager tells the role of hybrid nodes and of instances under its host management, and EC2 the instance
-    profile of the others. The role of Default Host Management is that of every instance without one, now or later.
-    """
-    region, home = target.region, target.home_region
-    used: dict[str, list[str]] = defaultdict(list)
-    nodes = managed_nodes(reader, region)
-    told = {node["InstanceId"]: node["IamRole"] for node in nodes if node.get("IamRole")}
-    for node, role in told.items():
-        used[_name(role)].append(node)
-    if default := _default_role(reader, target):
-        used.setdefault(default, [])
-    instances = [node["InstanceId"] for node in nodes if node.get("ResourceType") == "EC2Instance"]
-    for instance in described(reader, region, instances):
-        if instance["InstanceId"] in told or instance.get("State", {}).get("Name") == "terminated":
-            continue
-        profile = instance.get("IamInstanceProfile")
-        if name := _role_of_profile(reader, home, profile["Arn"]) if profile else default:
-            used[name].append(instance["InstanceId"])
-    return dict(sorted(used.items()))
+def _denied(reader: Reader, target: Target, values: TargetSettings, role: Mapping[str, Any]) -> str:
+    """Return what denies a role with the policy what sessions need; empty if nothing does."""
+    key = values.preferences.session_key
+    named = (key.kms_key_arn or values.names.data_key_alias) if key.enabled else None
+    demands = Demands.of(expected_preferences(target, values, named)["preferences"], target, values)
+    return "; ".join(dict.fromkeys(each.detail for each in find_denials(reader, target, role, demands)))
 
 
 def is_excluded(role: Mapping[str, Any], values: TargetSettings) -> bool:
@@ -118,24 +136,6 @@ def is_excluded(role: Mapping[str, Any], values: TargetSettings) -> bool:
     return role["Path"].startswith((*_OF_AWS, *settings.excluded_role_paths)) or any(
         fnmatchcase(role["RoleName"], pattern) for pattern in settings.excluded_role_names
     )
-
-
-def _default_role(reader: Reader, target: Target) -> str:
-    """Return the name of the role of Default Host Management; empty if it is off or the region does not have it."""
-    region = target.region
-    found = reader.find("ssm", region, "get_service_setting", SettingId=setting_arn(target, _DEFAULT_ROLE)) or {}
-    value = found.get("ServiceSetting", {}).get("SettingValue", "")
-    return "" if value.startswith("$") else _name(value)
-
-
-def _role_of_profile(reader: Reader, home: str, profile: str) -> str:
-    """Return the name of the role in an instance profile; empty if it has none, or does not exist."""
-
-    def read() -> str:
-        found = reader.find("iam", home, "get_instance_profile", InstanceProfileName=_name(profile))
-        return next((role["RoleName"] for role in found["InstanceProfile"]["Roles"]), "") if found else ""
-
-    return reader.once(("profile", profile), read)
 
 
 def roles_with(reader: Reader, home: str, policy: str) -> set[str] | None:
@@ -155,37 +155,33 @@ def _roles_with(reader: Reader, home: str, policy: str) -> set[str] | None:
         return None
 
 
-def _role(reader: Reader, home: str, name: str) -> Mapping[str, Any] | None:
-    """Return a role; None if it does not exist."""
+def _has_copy(reader: Reader, home: str, role: str, policy: str) -> bool:
+    """Tell whether a role has an inline copy of the policy as it is now."""
+    name = policy.rpartition("/")[2]
+    found = reader.find("iam", home, "get_role_policy", RoleName=role, PolicyName=name)
+    if not found:
+        return False
 
-    def read() -> Mapping[str, Any] | None:
-        found = reader.find("iam", home, "get_role", RoleName=name)
-        return found["Role"] if found else None
+    def read() -> Any:  # noqa: ANN401 - a document
+        version = reader.call("iam", home, "get_policy", PolicyArn=policy)["Policy"]["DefaultVersionId"]
+        answer = reader.call("iam", home, "get_policy_version", PolicyArn=policy, VersionId=version)
+        return _document(answer["PolicyVersion"]["Document"])
 
-    return reader.once(("role", name), read)
+    return bool(_document(found["PolicyDocument"]) == reader.once(("document", policy), read))
 
 
-def _notes(known: Mapping[str, Mapping[str, Any] | None], excluded: Sequence[str]) -> Iterator[str]:
-    for name, role in known.items():
-        if role and (boundary := role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")):
-            yield f"{name} has the permissions boundary {boundary}, which must allow the same."
-    if excluded:
-        yield f"Left out by config_rule: {', '.join(excluded)}."
+def _document(document: Any) -> Any:  # noqa: ANN401 - botocore decodes it, and leaves what is no JSON as text
+    return json.loads(document) if isinstance(document, str) else document
 
 
 def _with_nodes(names: Sequence[str], nodes: Mapping[str, Sequence[str]]) -> str:
     """Return roles with some of their nodes, such as `web (i-1, i-2, i-3 and 4 more)`."""
     texts = []
     for name in names:
-        some = ", ".join(nodes[name][:_NAMED_NODES]) or "Default Host Management"
+        some = ", ".join(nodes[name][:_NAMED_NODES]) or "no node yet"
         rest = len(nodes[name]) - _NAMED_NODES
         texts.append(f"{name} ({some}{f' and {rest} more' if rest > 0 else ''})")
     return ", ".join(texts)
-
-
-def _name(path: str) -> str:
-    """Return the name of a role or profile, without a path or ARN in front."""
-    return path.rpartition("/")[2]
 
 
 class Roles(TargetCheck):
@@ -197,16 +193,21 @@ class Roles(TargetCheck):
         what="every role of a managed node has the instance policy: of EC2 instances (by their instance profile), of "
         "hybrid nodes, and of [Default Host Management](https://docs.aws.amazon.com/systems-manager/latest/userguide/"
         "fleet-manager-default-host-management-configuration.html) where the region has it on. Without the policy a "
-        "node can neither use the session key nor log. Roles that `config_rule` excludes are named, and so are "
-        "permissions boundaries, whose text is not judged",
+        "node can neither use the session key nor log. Roles that `config_rule` excludes are named. AWS's simulator "
+        "judges whether a permissions boundary or a service control policy denies what the policy allows; where it may "
+        "not be asked, policies and boundary are read",
         why="On a node whose role lacks the policy no session starts with a session key, and none is logged.",
         fix="Attach the policy to the roles.",
         evidence="managed nodes, their roles, and the roles that the policy is attached to",
         where="every target",
         permissions=(
-            permissions.WITHOUT_RESOURCES.allow("ec2:DescribeInstances", "ssm:DescribeInstanceInformation"),
-            permissions.INSTANCE_POLICY.allow("iam:ListEntitiesForPolicy"),
-            permissions.NODE_ROLES.allow("iam:GetInstanceProfile", "iam:GetRole"),
+            permissions.WITHOUT_RESOURCES.allow(
+                "ec2:DescribeInstances", "ssm:DescribeActivations", "ssm:DescribeInstanceInformation"
+            ),
+            permissions.INSTANCE_POLICY.allow("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListEntitiesForPolicy"),
+            permissions.NODE_ROLES.allow(
+                "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy", "iam:SimulatePrincipalPolicy"
+            ),
             permissions.DEFAULT_ROLE.allow("ssm:GetServiceSetting"),
         ),
         controls=("NIST 800-53 AC-6", "NIST 800-53 AU-12"),

@@ -5,8 +5,9 @@ from typing import Any
 import boto3
 import pytest
 
+from session_manager_fleet.preferences import has_way_out, missing_services
 from session_manager_fleet.settings import Preferences
-from session_manager_fleet.verify.endpoints import endpoints, has_way_out, missing_services, needed_services
+from session_manager_fleet.verify.endpoints import endpoints, needed_services
 from session_manager_fleet.verify.reading import Reader
 
 REGION = "eu-west-1"
@@ -112,33 +113,28 @@ def table(name: str, *routes: dict[str, Any], subnet: str | None = None) -> dict
 
 
 def test_the_gateway_must_be_in_the_tables_of_those_that_have_no_other_way() -> None:
-    nat = {**EVERYWHERE, "NatGatewayId": "nat-1"}
-    reader = Recorded(
-        describe_instances=[{"Instances": [instance("i-1", "subnet-1"), instance("i-2", "subnet-2")]}],
-        describe_route_tables=[table("rtb-1", subnet="subnet-1"), table("rtb-2", nat)],
-        describe_vpc_endpoints=[interface("ssm"), gateway("rtb-1")],
-    )
-    check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
+    nat, both = {**EVERYWHERE, "NatGatewayId": "nat-1"}, [instance("i-1", "subnet-1"), instance("i-2", "subnet-2")]
+
+    def read(table_of_gateway: str) -> Recorded:
+        return Recorded(
+            describe_route_tables=[table("rtb-1", subnet="subnet-1"), table("rtb-2", nat)],
+            describe_vpc_endpoints=[interface("ssm"), gateway(table_of_gateway)],
+        )
+
+    check = endpoints(read("rtb-1"), REGION, both, NEEDED)
     assert check.verdict == "ok", check.message
     assert check.message.endswith("Documents that use EC2, such as VSS snapshots, fail in vpc-1.")
-    reader.answers["describe_vpc_endpoints"] = [interface("ssm"), gateway("rtb-2")]
-    check = endpoints(reader, REGION, ["i-1", "i-2"], NEEDED)
+    check = endpoints(read("rtb-2"), REGION, both, NEEDED)
     assert "vpc-1 lacks s3." in check.message
 
 
-def test_instances_that_are_gone_are_no_error() -> None:
-    reader = Recorded(describe_instances=[])
-    check = endpoints(reader, REGION, ["i-gone"], NEEDED)
-    assert check.verdict == "not_needed"
-    assert reader.asked == [
-        {"method": "describe_instances", "Filters": [{"Name": "instance-id", "Values": ["i-gone"]}]}
-    ]
+def test_without_instances_nothing_is_asked() -> None:
+    reader = Recorded()
+    assert endpoints(reader, REGION, [{}], NEEDED).verdict == "not_needed", "a hybrid node is in no VPC"
+    assert reader.asked == []
 
 
 def test_a_bucket_of_another_region_is_told() -> None:
-    reader = Recorded(
-        describe_instances=[{"Instances": [instance("i-1", "subnet-1")]}],
-        describe_vpc_endpoints=[interface("ssm"), gateway("")],
-    )
-    check = endpoints(reader, REGION, ["i-1"], {"ssm": REGION, "s3": "us-east-1"})
+    reader = Recorded(describe_vpc_endpoints=[interface("ssm"), gateway("")])
+    check = endpoints(reader, REGION, [instance("i-1", "subnet-1")], {"ssm": REGION, "s3": "us-east-1"})
     assert "vpc-1 lacks s3 of us-east-1" in check.message

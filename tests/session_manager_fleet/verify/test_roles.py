@@ -33,6 +33,8 @@ class Fleet(Reader):
         super().__init__(boto3.Session(region_name=HOME))
         self.nodes, self.default, self.deny, self.code = nodes, default, deny, code
         self.asked: list[str] = []
+        self.activations: list[dict[str, Any]] = []
+        self.simulated: dict[str, Any] = {}
 
     def call(self, service: str, region: str, method: str, **arguments: Any) -> Any:  # noqa: ANN401
         self.asked.append(method)
@@ -50,6 +52,10 @@ class Fleet(Reader):
             raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, method)
         if method == "describe_instance_information":
             return iter(self.nodes)
+        if method == "describe_activations":
+            return iter(self.activations)
+        if method == "simulate_principal_policy":
+            return iter([{"EvalActionName": arguments["ActionNames"][0], "EvalDecision": "allowed", **self.simulated}])
         return super().pages(service, region, method, key, **arguments)
 
 
@@ -111,7 +117,18 @@ def test_hybrid_nodes_instances_and_the_default_role_are_told_and_the_advice_att
 
 def test_a_default_role_counts_before_any_node_uses_it(iam: Any) -> None:  # noqa: ANN401
     make_role(iam, "default", attached=False)
-    assert "default (Default Host Management)" in checked(Fleet(default="default")).message
+    assert "default (no node yet)" in checked(Fleet(default="default")).message
+
+
+def test_the_role_of_an_activation_counts_before_any_node_is_registered(iam: Any) -> None:  # noqa: ANN401
+    make_role(iam, "hybrid", attached=False)
+    reader = Fleet()
+    activation = {"ActivationId": "a-1", "IamRole": "service-role/hybrid", "RegistrationLimit": 2}
+    reader.activations = [activation, {"ActivationId": "a-2", "IamRole": "gone", "Expired": True}]
+    assert "hybrid (no node yet)" in checked(reader).message
+    reader = Fleet({"InstanceId": "mi-1", "ResourceType": "ManagedInstance", "ActivationId": "a-1"})
+    reader.activations = [{**activation, "RegistrationsCount": 2}]
+    assert "hybrid (mi-1)" in checked(reader).message
 
 
 @pytest.mark.parametrize(
@@ -129,7 +146,33 @@ def test_what_is_switched_off_is_not_needed(iam: Any, off: str) -> None:  # noqa
     assert (checked(reader, values).verdict, reader.asked) == ("not_needed", [])
 
 
-def test_a_boundary_is_named_and_excluded_roles_are_left_out(iam: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize(
+    ("detail", "by"),
+    [
+        (
+            {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary": False}},
+            f"the permissions boundary arn:aws:iam::{ACCOUNT}:policy/Boundary does not allow kms:Decrypt",
+        ),
+        (
+            {"OrganizationsDecisionDetail": {"AllowedByOrganizations": False}},
+            "a service control policy denies kms:Decrypt",
+        ),
+        ({}, "no policy allows kms:Decrypt"),
+    ],
+)
+def test_a_role_that_cannot_use_the_policy_is_found(iam: Any, detail: dict[str, Any], by: str) -> None:  # noqa: ANN401
+    make_role(iam, "hybrid", PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/Boundary")
+    reader = Fleet(HYBRID)
+    reader.simulated = {"EvalDecision": "implicitDeny", **detail}
+    check = checked(reader)
+    assert check.verdict == "finding"
+    assert check.message.startswith(
+        "These roles of managed nodes have the policy, but not its permissions: hybrid (mi-1): it cannot "
+    )
+    assert by in check.message
+
+
+def test_a_boundary_is_judged_and_excluded_roles_are_left_out(iam: Any) -> None:  # noqa: ANN401
     make_role(iam, "hybrid", PermissionsBoundary=f"arn:aws:iam::{ACCOUNT}:policy/Boundary")
     make_role(iam, "legacy-1", attached=False)
     make_role(iam, "build", path="/platform/", attached=False)
@@ -139,10 +182,7 @@ def test_a_boundary_is_named_and_excluded_roles_are_left_out(iam: Any) -> None: 
     check = checked(Fleet(*nodes), TargetSettings.model_validate({"config_rule": rule}))
 
     assert check.verdict == "ok"
-    assert check.message == (
-        f"{POLICY} is attached to hybrid. hybrid has the permissions boundary "
-        f"arn:aws:iam::{ACCOUNT}:policy/Boundary, which must allow the same. Left out by config_rule: build, legacy-1."
-    )
+    assert check.message == (f"{POLICY} is attached to hybrid. Left out by config_rule: build, legacy-1.")
 
 
 def test_excluded_roles_alone_need_nothing(iam: Any) -> None:  # noqa: ANN401
@@ -173,7 +213,7 @@ def test_iam_is_read_once_for_all_regions(iam: Any) -> None:  # noqa: ANN401
 @pytest.mark.parametrize(
     "denied",
     [
-        *("describe_instance_information", "describe_instances", "get_service_setting"),
+        *("describe_instance_information", "describe_instances", "get_service_setting", "describe_activations"),
         *("get_instance_profile", "list_entities_for_policy", "get_role"),
     ],
 )
@@ -181,3 +221,14 @@ def test_what_is_denied_is_not_checked(iam: Any, denied: str) -> None:  # noqa: 
     make_role(iam, "web")
     node = make_instance(iam, "web")
     assert checked(Fleet(node, deny=denied)).verdict == "not_checked"
+
+
+def test_an_inline_copy_counts_where_it_is_allowed_and_is_the_same(iam: Any) -> None:  # noqa: ANN401
+    make_role(iam, "hybrid", attached=False)
+    iam.put_role_policy(RoleName="hybrid", PolicyName="SessionManagerLogPolicy", PolicyDocument=ANYTHING)
+    allowed = TargetSettings.model_validate({"instance_policy": {"nodes": {"inline_at_quota": True}}})
+    assert checked(Fleet(HYBRID)).verdict == "finding"
+    assert checked(Fleet(HYBRID), allowed).verdict == "ok"
+    other = ANYTHING.replace('"Action": "*"', '"Action": "logs:*"')
+    iam.put_role_policy(RoleName="hybrid", PolicyName="SessionManagerLogPolicy", PolicyDocument=other)
+    assert checked(Fleet(HYBRID), allowed).verdict == "finding", "it is stale"

@@ -1,5 +1,6 @@
 """`apply`: apply the saved plans of a run, or plan, ask and apply."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from session_manager_fleet.cli.run_flow import (
     start,
     targets_of,
 )
-from session_manager_fleet.cli.run_options import Running, applying
+from session_manager_fleet.cli.run_options import ComponentOption, Running, applying, parse_components
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import DESTROY, beginnings, refuse_other_digest, with_changes
@@ -44,10 +45,14 @@ def apply(
             metavar="SHA256", help="Refuse the run unless its saved plans have this digest, which the review shows."
         ),
     ] = None,
+    component: ComponentOption = None,
 ) -> int:
     """Apply the saved plans of a run, or plan, show and apply after confirmation."""
     console = terminal.make_console()
+    running = replace(running, components=parse_components(component))
     if run is not None:
+        if running.components:
+            raise InputError("A run already has its plans; name components when you plan.", "--component")
         return _apply_run(context, run, digest, selection, running, console)
     if digest is not None:
         raise InputError("A digest belongs to the saved plans of a run: name the run.", "--digest")

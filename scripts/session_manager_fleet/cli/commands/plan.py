@@ -1,19 +1,22 @@
 """`plan`: plan targets."""
 
+from dataclasses import replace
+
 import typer
 
 from session_manager_fleet.cli.options import selecting
 from session_manager_fleet.cli.run_flow import finish, load_for_run, plan_and_show, start
-from session_manager_fleet.cli.run_options import Running, planning
+from session_manager_fleet.cli.run_options import ComponentOption, Running, parse_components, planning
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.targets import Selection
 
 
 @planning
 @selecting
-def plan(context: typer.Context, selection: Selection, running: Running) -> int:
+def plan(context: typer.Context, selection: Selection, running: Running, component: ComponentOption = None) -> int:
     """Plan targets and show equal change sets once; changes nothing."""
     console = terminal.make_console()
+    running = replace(running, components=parse_components(component))
     inventory, selected = load_for_run(context, selection, running, console, refuse_expired=True)
     with start(inventory, "plan", selected, running, console, selection) as operation:
         results = plan_and_show(operation, selected.targets, console, quiet=running.quiet)

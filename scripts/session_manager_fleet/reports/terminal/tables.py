@@ -150,6 +150,9 @@ def print_recap(console: Console, summary: Summary) -> None:
             where = visible(f"{entry.account_id} {entry.account_name}")
             text = f"    - {attachment.policy_name} of {visible(str(attachment))}, in {where}: detach"
             console.print(Text(text, style=_ACTION_STYLES["delete"]), soft_wrap=True)
+        for lockout in entry.lockouts:
+            where = visible(f"{entry.account_id} {entry.account_name} {entry.region}")
+            console.print(Text(f"    ! {visible(str(lockout))}, in {where}", style="bold red"), soft_wrap=True)
 
 
 def _changed(summary: Summary) -> int:
