@@ -88,6 +88,7 @@ class ManagedNodes:
         return {
             ("ssm", "CreateActivation"): self.create_activation,
             ("ssm", "DeleteActivation"): self.delete_activation,
+            ("ssm", "DeregisterManagedInstance"): self.deregister,
             ("ssm", "DescribeActivations"): self.describe_activations,
             ("ssm", "DescribeInstanceInformation"): self.describe_instance_information,
         }
@@ -128,6 +129,19 @@ class ManagedNodes:
         if not found.nodes:
             del activations[found.id]
         return {}
+
+    def deregister(self, call: Call) -> dict[str, Any]:
+        """Answer DeregisterManagedInstance.
+
+        Raises:
+            AwsError: There is no such node outside EC2.
+        """
+        node = call.parameters["InstanceId"]
+        for activation in self._activations.get(Place(call.account_id, call.region), {}).values():
+            if node in activation.nodes:
+                activation.nodes.remove(node)
+                return {}
+        raise AwsError("InvalidInstanceId", f"The node {node} is not registered.")
 
     def describe_activations(self, call: Call) -> dict[str, Any]:
         """Answer DescribeActivations; filters are ignored."""

@@ -168,7 +168,8 @@ class _Network:
         if any(route.get("DestinationCidrBlock") == "0.0.0.0/0" for table in tables for route in table["Routes"]):
             return cls(everything=True)
         endpoints = ec2.describe_vpc_endpoints(Filters=here)["VpcEndpoints"]
-        return cls(everything=False, services=frozenset(each["ServiceName"].rpartition(".")[2] for each in endpoints))
+        open_ = [each["ServiceName"].rpartition(".")[2] for each in endpoints if each["State"].lower() == "available"]
+        return cls(everything=False, services=frozenset(open_))
 
     def demand(self, *services: str) -> None:
         """Refuse what the node cannot reach.

@@ -150,6 +150,11 @@ class Job:
     components: tuple[Component, ...] = ()
 
     @property
+    def writes_document(self) -> bool:
+        """Whether the preferences are among what is planned and applied."""
+        return not self.destroy and (not self.components or "preferences" in self.components)
+
+    @property
     def origin(self) -> Origin:
         """Origin of a plan of this job."""
         target = self.target
@@ -210,7 +215,8 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
     if not outcome.changed:
-        verified = _verify(job, managed_settings(values_of(text))) if job.verify else None
+        reads = job.verify and job.writes_document
+        verified = _verify(job, managed_settings(values_of(text))) if reads else None
         with suppress(AccessError):
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
@@ -342,7 +348,7 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     # One of those that are rendered now, as `check` has found.
     variables = values_of((folder / VARIABLES).read_text(encoding="utf-8"))
     refuse_other_plan(shown, folder, terraform.root, job.target, variables, job.reviewed or ReviewedPlan(""))
-    values = None if job.destroy else managed_settings(variables)
+    values = managed_settings(variables) if job.writes_document else None
     if removes_policy(shown):
         refuse_unreviewed(find_attachments(_session(job), shown), job.attachments)
     place = refusals.Place(job.target.account.id, job.target.region, lambda: _session(job))

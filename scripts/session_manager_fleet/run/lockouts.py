@@ -34,7 +34,7 @@ def planned_lockouts(
 ) -> tuple[Lockout, ...] | None:
     """Return the nodes that the preferences of a plan lock out; None if they cannot be read.
 
-    Only what the document demands more than before counts: a plan with the same demands changes nothing for nodes.
+    Only a document that names a key or demands encryption is judged, and only where it demands other than before.
 
     Args:
         plan: The plan as `terraform show -json` gives it.
@@ -50,7 +50,8 @@ def planned_lockouts(
         return ()
     demands = Demands.of(wanted["preferences"], target, values)
     before = preferences_before(plan)
-    if before is not None and Demands.of(before, target, values) == demands:
+    same = before is not None and Demands.of(before, target, values) == demands
+    if same or not demands.refuses_sessions:
         return ()
     attached = _attached(values)
     with translated_errors("find the nodes that the preferences lock out"):

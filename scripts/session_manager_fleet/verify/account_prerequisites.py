@@ -15,6 +15,7 @@ from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.guardrails import enable_command, is_enabled
 from session_manager_fleet.verify.model import Check, Verdict, finding, ok
+from session_manager_fleet.verify.nodes import NEEDS, nodes
 from session_manager_fleet.verify.reading import Reader
 from session_manager_fleet.verify.recorder import check_recorder
 
@@ -30,6 +31,7 @@ PREREQUISITES = (
         "ec2:DescribeRegions",
     ),
     permissions.GUARDRAILS.allow("organizations:ListRoots"),
+    *permissions.LOCKOUT_READ,
 )
 # Threads mostly wait for AWS, so there may be many more than processors.
 _WORKERS = 16
@@ -45,7 +47,7 @@ class AccountCheck:
     Attributes:
         account: The account.
         region: Region that the check is about; empty for the whole account.
-        check: `role`, `region`, `recorder`, `trail`, `policy_type`, `existing` or `first_plan`, with its verdict.
+        check: `role`, `region`, `recorder`, `trail`, `nodes`, `policy_type`, `existing` or `first_plan`, with its verdict.
     """
 
     account: Account
@@ -108,6 +110,8 @@ def _target(inventory: Inventory, target: Target, reader: Reader) -> Iterator[Ch
     if values.preferences.enabled and values.preferences.drift_repair.enabled:
         needs = "cloudtrail:DescribeTrails, cloudtrail:GetTrailStatus, cloudtrail:GetEventSelectors"
         yield _checked("trail", needs, lambda: _trail(reader, region))
+    if values.preferences.enabled:
+        yield _checked("nodes", NEEDS, lambda: nodes(reader, target, values))
     if "guardrails" in inventory.settings.foundation.variables_of(target.account, region):
         yield _checked("policy_type", "organizations:ListRoots", lambda: _policy_type(reader, region))
 

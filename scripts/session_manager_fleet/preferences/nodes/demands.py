@@ -77,6 +77,11 @@ class Demands:
         )
 
     @property
+    def refuses_sessions(self) -> bool:
+        """Whether sessions are refused where a need is not satisfied: with a key, and where encryption is demanded."""
+        return any(need.effect is Effect.NO_SESSION for need in self.needs)
+
+    @property
     def services(self) -> dict[str, str]:
         """Services that the agent must reach for sessions and logs, with the region of each."""
         return dict.fromkeys(["ssm", "ssmmessages", *(need.service for need in self.needs)], self.region)
