@@ -107,6 +107,10 @@ class ManagedNodes:
             context={"aws:SourceAccount": place.account_id, "aws:SourceArn": _any_node(place)},
             principal=Principal("Service", frozenset({_SYSTEMS_MANAGER})),
         )
+        if "/" in asked["IamRole"]:
+            raise AwsError(
+                "ValidationException", f"Value '{asked['IamRole']}' at 'iamRole' failed to satisfy constraint"
+            )
         if role is None or not allows([json.loads(role.assume_role_policy_document)], request):
             message = f"Nonexistent role or missing ssm service principal in trust policy: {asked['IamRole']}"
             raise AwsError("ValidationException", message)

@@ -69,7 +69,7 @@ def _instance(session: boto3.Session, target: Target) -> str:
 
 def _activation(session: boto3.Session) -> dict[str, str]:
     _create_role(session, _HYBRID)
-    made = session.client("ssm").create_activation(IamRole=f"service-role/{_HYBRID}", RegistrationLimit=1)
+    made = session.client("ssm").create_activation(IamRole=_HYBRID, RegistrationLimit=1)
     return {"ActivationId": made["ActivationId"], "ActivationCode": made["ActivationCode"]}
 
 

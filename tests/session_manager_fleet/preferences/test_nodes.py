@@ -114,7 +114,7 @@ def make_nodes(sandbox: Sandbox, admin: boto3.Session, subnet: str) -> dict[str,
     common = {"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 1, "SubnetId": subnet}
     profile: Any = {"instance_profile": {"IamInstanceProfile": {"Name": "web"}}, "default_host_management": {}}
     made = {kind: ec2.run_instances(**common, **more) for kind, more in profile.items()}
-    activation: Any = ssm.create_activation(IamRole=f"service-role/{ROLES['hybrid']}", RegistrationLimit=1)
+    activation: Any = ssm.create_activation(IamRole=ROLES["hybrid"], RegistrationLimit=1)
     return {
         **{kind: each["Instances"][0]["InstanceId"] for kind, each in made.items()},
         "hybrid": sandbox.register_node(MEMBER, REGION, activation),
