@@ -371,6 +371,14 @@ SETTINGS: Mapping[str, Rows] = {
         "region that is none": ({"regions": ["Ireland"]}, "session_key_regions must"),
         "role to attach to by its path": ({"attach_to_roles": ["team/web"]}, "attach_to_roles must be"),
         "role to attach to by a pattern": ({"attach_to_roles": ["web*"]}, "attach_to_roles must be"),
+        "nodes of Systems Manager only": (
+            {"nodes": {"instance_profiles": False, "hybrid": True, "inline_at_quota": True}},
+            "",
+        ),
+        "no nodes": (
+            {"nodes": {"instance_profiles": False, "default_host_management": False, "hybrid": False}},
+            "nodes must include",
+        ),
         "basics for no role": ({"attach_managed_instance_core": True}, "attach_managed_instance_core"),
     },
     "deployment_role": {

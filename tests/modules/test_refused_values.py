@@ -82,7 +82,7 @@ def component_inputs(values: Values) -> dict[str, dict[str, Any]]:
     group = names["log_group"] if group is None else group
     return {
         "preferences": {
-            **{key: value for key, value in preferences.items() if key != "enabled"},
+            **{key: value for key, value in preferences.items() if key not in {"enabled", "lockout"}},
             "cloudwatch": {**preferences["cloudwatch"], "log_group_name": group},
             "names": {name: names[name] for name in NAMES_OF_PREFERENCES},
         },
@@ -102,6 +102,7 @@ def component_inputs(values: Values) -> dict[str, dict[str, Any]]:
             "automation_document_name": names["automation_document"],
             "home_region": REGION,
             "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy{names['policy_path']}{names['policy']}",
+            "nodes": policy["nodes"],
             **{key: value for key, value in full["config_rule"].items() if key not in {"enabled", "without_recorder"}},
         },
     }

@@ -111,6 +111,13 @@ class NodeKinds(StrictModel):
     inline_at_quota: bool = False
     """Whether a role that has as many managed policies as it may gets the policy as an inline copy."""
 
+    @model_validator(mode="after")
+    def _some_nodes(self, info: ValidationInfo) -> Self:
+        kinds = ("instance_profiles", "default_host_management", "hybrid")
+        if not is_partial(info) and not any(getattr(self, kind) for kind in kinds):
+            raise ValueError(f"one of {', '.join(kinds)} must be true; else set config_rule.enabled to false")
+        return self
+
 
 class InstancePolicy(StrictModel):
     """Managed policy with which instances write session logs and decrypt session data."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -42,6 +42,7 @@ def roles(reader: Reader, target: Target, values: TargetSettings) -> Check:
     if values.instance_policy.nodes.inline_at_quota:
         having = having | {name for name in nodes if name not in having and _has_copy(reader, home, name, policy)}
     found = _sorted_out(nodes, known, having, values)
+    found = replace(found, full=[name for name in found.lacking if _is_full(reader, home, name)])
     denied = {name: _denied(reader, target, values, known[name] or {}) for name in found.having}
     return _told(found, {name: text for name, text in denied.items() if text}, values, policy)
 
@@ -64,6 +65,7 @@ class _Roles:
         lacking: Those without it.
         missing: Those that do not exist.
         excluded: Those that the Config rule leaves out.
+        full: Those without it that have as many managed policies as they may.
     """
 
     nodes: Mapping[str, Sequence[str]]
@@ -71,6 +73,7 @@ class _Roles:
     lacking: Sequence[str]
     missing: Sequence[str]
     excluded: Sequence[str]
+    full: Sequence[str] = ()
 
 
 def _sorted_out(
@@ -103,10 +106,20 @@ def _told(found: _Roles, denied: Mapping[str, str], values: TargetSettings, poli
     parts, fixes = [], []
     if found.lacking:
         parts.append(f"These roles of managed nodes lack {policy}: {_with_nodes(found.lacking, found.nodes)}.")
-        commands = (f"aws iam attach-role-policy --role-name {name} --policy-arn {policy}" for name in found.lacking)
-        fixes.append(f"Attach the policy: `{' && '.join(commands)}`.")
+        able = [name for name in found.lacking if name not in found.full]
+        commands = (f"aws iam attach-role-policy --role-name {name} --policy-arn {policy}" for name in able)
+        if able:
+            fixes.append(f"Attach the policy: `{' && '.join(commands)}`.")
         if values.preferences.session_key.enabled:
             parts.append("They cannot use the session key, so no session starts there.")
+    if found.full:
+        parts.append(
+            f"{', '.join(found.full)} cannot get it: the role has as many managed policies as its quota allows."
+        )
+        fixes.append(
+            "Detach a policy from it, have the quota raised in Service Quotas, or set "
+            "instance_policy.nodes.inline_at_quota and remediate the role."
+        )
     if denied:
         each = "; ".join(f"{_with_nodes([name], found.nodes)}: {text}" for name, text in denied.items())
         parts.append(f"These roles of managed nodes have the policy, but not its permissions: {each}.")
@@ -153,6 +166,14 @@ def _roles_with(reader: Reader, home: str, policy: str) -> set[str] | None:
         if error_code(error) != "NoSuchEntity":
             raise
         return None
+
+
+def _is_full(reader: Reader, home: str, role: str) -> bool:
+    """Tell whether a role has as many managed policies as its quota allows."""
+    attached = reader.pages("iam", home, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
+    summary = reader.once("IAM quotas", lambda: reader.call("iam", home, "get_account_summary")["SummaryMap"])
+    most = summary.get("AttachedPoliciesPerRoleQuota")
+    return most is not None and len(list(attached)) >= most
 
 
 def _has_copy(reader: Reader, home: str, role: str, policy: str) -> bool:
@@ -202,8 +223,12 @@ class Roles(TargetCheck):
         where="every target",
         permissions=(
             permissions.WITHOUT_RESOURCES.allow(
-                "ec2:DescribeInstances", "ssm:DescribeActivations", "ssm:DescribeInstanceInformation"
+                "ec2:DescribeInstances",
+                "iam:GetAccountSummary",
+                "ssm:DescribeActivations",
+                "ssm:DescribeInstanceInformation",
             ),
+            permissions.ATTACHMENTS.allow("iam:ListAttachedRolePolicies"),
             permissions.INSTANCE_POLICY.allow("iam:GetPolicy", "iam:GetPolicyVersion", "iam:ListEntitiesForPolicy"),
             permissions.NODE_ROLES.allow(
                 "iam:GetInstanceProfile", "iam:GetRole", "iam:GetRolePolicy", "iam:SimulatePrincipalPolicy"

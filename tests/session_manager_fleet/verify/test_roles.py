@@ -232,3 +232,14 @@ def test_an_inline_copy_counts_where_it_is_allowed_and_is_the_same(iam: Any) -> 
     other = ANYTHING.replace('"Action": "*"', '"Action": "logs:*"')
     iam.put_role_policy(RoleName="hybrid", PolicyName="SessionManagerLogPolicy", PolicyDocument=other)
     assert checked(Fleet(HYBRID), allowed).verdict == "finding", "it is stale"
+
+
+def test_a_role_at_its_quota_is_not_advised_to_attach_more(iam: Any) -> None:  # noqa: ANN401
+    make_role(iam, "hybrid", attached=False)
+    for number in range(10):
+        arn = iam.create_policy(PolicyName=f"other-{number}", PolicyDocument=ANYTHING)["Policy"]["Arn"]
+        iam.attach_role_policy(RoleName="hybrid", PolicyArn=arn)
+    check = checked(Fleet(HYBRID))
+    assert "hybrid cannot get it: the role has as many managed policies as its quota allows." in check.message
+    assert "attach-role-policy" not in check.fix
+    assert "instance_policy.nodes.inline_at_quota" in check.fix
