@@ -73,16 +73,21 @@ def _attached(values: TargetSettings) -> set[str]:
 def refuse_lockouts(lockouts: Sequence[Lockout] | None, values: TargetSettings) -> None:
     """Refuse to apply preferences that lock nodes out, unless the settings only want a warning.
 
+    A role that no node uses yet is shown, and refuses nothing.
+
     Raises:
         SavedPlanError: There are such nodes, or it is not known whether there are.
     """
-    if values.preferences.lockout == "warn" or lockouts == ():
+    if values.preferences.lockout == "warn":
         return
     ways = "or set preferences.lockout to warn (docs/nodes.md)"
     if lockouts is None:
         raise SavedPlanError(f"{NOT_CHECKED} Allow them, {ways}.")
-    some = "; ".join(map(str, lockouts[:_NAMED]))
-    rest = f"; and {len(lockouts) - _NAMED} more" if len(lockouts) > _NAMED else ""
+    locked = [lockout for lockout in lockouts if lockout.node_count]
+    if not locked:
+        return
+    some = "; ".join(map(str, locked[:_NAMED]))
+    rest = f"; and {len(locked) - _NAMED} more" if len(locked) > _NAMED else ""
     message = (
         f"The preferences would lock out managed nodes: {some}{rest}. Give their roles what they lack, with "
         f"`apply --component instance_policy --component config_rule` and the remediation, {ways}."

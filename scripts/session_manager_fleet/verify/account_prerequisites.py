@@ -47,7 +47,8 @@ class AccountCheck:
     Attributes:
         account: The account.
         region: Region that the check is about; empty for the whole account.
-        check: `role`, `region`, `recorder`, `trail`, `nodes`, `policy_type`, `existing` or `first_plan`, with its verdict.
+        check: `role`, `region`, `recorder`, `trail`, `nodes`, `policy_type`, `existing` or `first_plan`, with its
+            verdict.
     """
 
     account: Account

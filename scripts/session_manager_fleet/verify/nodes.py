@@ -22,7 +22,8 @@ def nodes(reader: Reader, target: Target, values: TargetSettings) -> Check:
     named = (key.kms_key_arn or values.names.data_key_alias) if key.enabled else None
     demands = Demands.of(expected_preferences(target, values, named)["preferences"], target, values)
     attached = set(values.instance_policy.attach_to_roles) if values.instance_policy.enabled else set()
-    lockouts = find_lockouts(reader, target, demands, lambda role: role["RoleName"] in attached)
+    told = find_lockouts(reader, target, demands, lambda role: role["RoleName"] in attached)
+    lockouts = [lockout for lockout in told if lockout.node_count]
     kinds = Counter(node.kind.value.replace("_", " ") for node in found.all)
     counts = ", ".join(f"{count} by {kind}" for kind, count in sorted(kinds.items())) or "none"
     if not lockouts:

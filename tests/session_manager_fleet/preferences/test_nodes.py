@@ -282,3 +282,15 @@ def test_what_no_document_demands_locks_nobody_out(fleet: Fleet) -> None:
     with lost_policy(fleet, "hybrid"):
         demands = Demands.of({"idleSessionTimeout": "20"}, TARGET, TargetSettings())
         assert find_lockouts(Reader(fleet.admin), TARGET, demands, lambda _: False) == []
+
+
+def test_the_services_of_a_role_are_told_by_its_trust(fleet: Fleet) -> None:
+    iam, service = fleet.client("iam"), "sagemaker.amazonaws.com"
+    own = iam.get_role(RoleName=ROLES["hybrid"])["Role"]["AssumeRolePolicyDocument"]
+    trust = {**own, "Statement": [*own["Statement"], {**own["Statement"][0], "Principal": {"Service": [service]}}]}
+    iam.update_assume_role_policy(RoleName=ROLES["hybrid"], PolicyDocument=json.dumps(trust))
+    with lost_policy(fleet, "hybrid"):
+        told = fleet.told()
+    iam.update_assume_role_policy(RoleName=ROLES["hybrid"], PolicyDocument=json.dumps(own))
+    assert {each.assumed_by for each in told} == {(service, "ssm.amazonaws.com")}
+    assert str(told[0]).startswith(f"on-premises ({fleet.nodes['hybrid']}, of {service}): ")

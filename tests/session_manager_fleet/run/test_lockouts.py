@@ -1,6 +1,7 @@
 """When a plan looks for nodes that it would lock out, and what an apply does about them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -104,5 +105,6 @@ def test_an_apply_refuses_or_warns_as_the_settings_say() -> None:
     with pytest.raises(SavedPlanError, match=r"Not checked.*iam:SimulatePrincipalPolicy"):
         refuse_lockouts(None, refusing)
     refuse_lockouts((), refusing)
+    refuse_lockouts([replace(LOCKED, nodes=(), node_count=0)], refusing)
     refuse_lockouts([LOCKED], warning)
     refuse_lockouts(None, warning)

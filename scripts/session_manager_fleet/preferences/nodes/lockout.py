@@ -1,7 +1,7 @@
 """Find the managed nodes that could not start a session, or would not be logged, under a preferences document."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Annotated, Any
 
@@ -19,6 +19,8 @@ from session_manager_fleet.targets import Reader, Target
 _SESSIONS, _ENCRYPTED_SESSIONS = (2, 3, 68, 0), (2, 3, 539, 0)
 # Nodes that a result and a sentence name; the rest is counted.
 _NAMED, _SHOWN = 20, 3
+# Other services, as EMR or SageMaker, own the roles that they assume.
+_OF_NODES = ("ec2.amazonaws.com", "ssm.amazonaws.com")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Lockout:
     effect: Annotated[Effect, Field(description="`no_session` (none can start) or `no_log` (it would not be logged).")]
     reason: Annotated[Reason, Field(description="What is in the way.")]
     detail: Annotated[str, Field(description="What the agent cannot do, and what denies it.")]
+    assumed_by: Annotated[tuple[str, ...], Field(description="Services that the trust policy of the role names.")] = ()
 
     def __str__(self) -> str:
         what = "no session can start" if self.effect is Effect.NO_SESSION else "sessions would not be logged"
-        return f"{self.role or 'no role'} ({self.who}): {what}: {self.detail}"
+        others = [service for service in self.assumed_by if not service.startswith(_OF_NODES)]
+        of = f", of {', '.join(others)}" if others else ""
+        return f"{self.role or 'no role'} ({self.who}{of}): {what}: {self.detail}"
 
     @property
     def who(self) -> str:
@@ -68,10 +73,27 @@ def find_lockouts(
             found.append(_lockout(name, kind, of_role, Effect.NO_SESSION, "missing_role", "the role does not exist"))
         else:
             denials = find_denials(reader, target, role, demands, granted=granted(role))
-            found += [_lockout(name, kind, of_role, each.effect, each.reason, each.detail) for each in denials]
+            by = _assumed_by(role)
+            found += [
+                replace(_lockout(name, kind, of_role, each.effect, each.reason, each.detail), assumed_by=by)
+                for each in denials
+            ]
     found += _old(nodes.all, demands)
     found += _enclosed(reader, nodes.all, demands)
     return found
+
+
+def _assumed_by(role: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services that may assume a role, as GetRole returns it."""
+    policy = role.get("AssumeRolePolicyDocument")
+    statements = policy.get("Statement", []) if isinstance(policy, dict) else []
+    named: set[str] = set()
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal")
+        if statement.get("Effect") == "Allow" and isinstance(principal, dict):
+            services = principal.get("Service", [])
+            named.update([services] if isinstance(services, str) else services)
+    return tuple(sorted(named))
 
 
 @dataclass(frozen=True)
