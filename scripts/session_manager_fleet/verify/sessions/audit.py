@@ -11,14 +11,13 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences import expected_preferences
+from session_manager_fleet.preferences import expected_preferences, read_nodes, registered_nodes
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Inventory, Reader, Target, error_code
 from session_manager_fleet.terraform import permissions
-from session_manager_fleet.verify.endpoints import managed_nodes
 from session_manager_fleet.verify.instance_policy import policy_arn
 from session_manager_fleet.verify.logs import log_location
-from session_manager_fleet.verify.roles import nodes_by_role, roles_with
+from session_manager_fleet.verify.roles import roles_with
 from session_manager_fleet.verify.sessions.documents import Document, Place, places_of, read_document
 from session_manager_fleet.verify.sessions.history import DEFAULT_DOCUMENT, Started, read_history
 from session_manager_fleet.verify.sessions.judge import ARRIVAL, Judgement, Node, Trace, judge
@@ -29,6 +28,7 @@ SESSIONS = (
     permissions.WITHOUT_RESOURCES.allow(
         "cloudtrail:LookupEvents",
         "ec2:DescribeInstances",
+        "ssm:DescribeActivations",
         "ssm:DescribeInstanceInformation",
         "ssm:DescribeSessions",
     ),
@@ -208,15 +208,14 @@ class _OfTarget:
         return Trace(place, tuple(f"{place.group}:{name}" for name in streams))
 
     def _node(self, node: str) -> Node:
-        nodes = {each["InstanceId"]: each for each in managed_nodes(self._reader, self._target.region)}
+        nodes = {each["InstanceId"]: each for each in registered_nodes(self._reader, self._target.region)}
         if node not in nodes:
             return Node(managed=False)
         windows = nodes[node].get("PlatformType") == "Windows"
         if not self._values.instance_policy.enabled and not self._values.config_rule.enabled:
             return Node(windows=windows)
         reader, target = self._reader, self._target
-        by_role = reader.once(("nodes by role", target.region), lambda: nodes_by_role(reader, target))
-        role = next((name for name, members in by_role.items() if node in members), "")
+        role = next((each.role for each in read_nodes(reader, target).all if each.id == node), "")
         having = roles_with(reader, target.home_region, policy_arn(target, self._values)) or ()
         return Node(windows=windows, role_without_policy=role if role and role not in having else "")
 
