@@ -23,6 +23,7 @@ from session_manager_fleet.preferences.nodes import (
     has_way_out as has_way_out,
     managed_instances as managed_instances,
     missing_services as missing_services,
+    read_demands as read_demands,
     read_nodes as read_nodes,
     read_role as read_role,
     registered_nodes as registered_nodes,

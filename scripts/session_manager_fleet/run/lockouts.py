@@ -13,6 +13,7 @@ from session_manager_fleet.preferences import (
     find_lockouts,
     planned_preferences,
     preferences_before,
+    read_demands,
     writes_preferences,
 )
 from session_manager_fleet.run.saved_plan import SavedPlanError
@@ -53,10 +54,11 @@ def planned_lockouts(
     same = before is not None and Demands.of(before, target, values) == demands
     if same or not demands.refuses_sessions:
         return ()
-    attached = _attached(values)
+    attached, reader = _attached(values), Reader(session)
     with translated_errors("find the nodes that the preferences lock out"):
         try:
-            found = find_lockouts(Reader(session), target, demands, lambda role: role["RoleName"] in attached)
+            demands = read_demands(reader, target, wanted["preferences"], values)
+            found = find_lockouts(reader, target, demands, lambda role: role["RoleName"] in attached)
         except ClientError as error:
             if error_code(error) not in _DENIED:
                 raise

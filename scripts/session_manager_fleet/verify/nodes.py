@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from session_manager_fleet.preferences import Demands, expected_preferences, find_lockouts, read_nodes
+from session_manager_fleet.preferences import expected_preferences, find_lockouts, read_demands, read_nodes
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify.model import Check, finding, ok
@@ -20,7 +20,7 @@ def nodes(reader: Reader, target: Target, values: TargetSettings) -> Check:
     found = read_nodes(reader, target)
     key = values.preferences.session_key
     named = (key.kms_key_arn or values.names.data_key_alias) if key.enabled else None
-    demands = Demands.of(expected_preferences(target, values, named)["preferences"], target, values)
+    demands = read_demands(reader, target, expected_preferences(target, values, named)["preferences"], values)
     attached = set(values.instance_policy.attach_to_roles) if values.instance_policy.enabled else set()
     told = find_lockouts(reader, target, demands, lambda role: role["RoleName"] in attached)
     lockouts = [lockout for lockout in told if lockout.node_count]

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.preferences import Demands, expected_preferences, find_denials, read_nodes, read_role
+from session_manager_fleet.preferences import expected_preferences, find_denials, read_demands, read_nodes, read_role
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
@@ -139,7 +139,7 @@ def _denied(reader: Reader, target: Target, values: TargetSettings, role: Mappin
     """Return what denies a role with the policy what sessions need; empty if nothing does."""
     key = values.preferences.session_key
     named = (key.kms_key_arn or values.names.data_key_alias) if key.enabled else None
-    demands = Demands.of(expected_preferences(target, values, named)["preferences"], target, values)
+    demands = read_demands(reader, target, expected_preferences(target, values, named)["preferences"], values)
     return "; ".join(dict.fromkeys(each.detail for each in find_denials(reader, target, role, demands)))
 
 
@@ -225,6 +225,7 @@ class Roles(TargetCheck):
             permissions.WITHOUT_RESOURCES.allow(
                 "ec2:DescribeInstances",
                 "iam:GetAccountSummary",
+                "kms:ListAliases",
                 "ssm:DescribeActivations",
                 "ssm:DescribeInstanceInformation",
             ),

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization
 from session_manager_fleet.accounts import Account
 from session_manager_fleet.demo import open_session
-from session_manager_fleet.preferences import Demands, Lockout, find_lockouts
+from session_manager_fleet.preferences import Demands, Lockout, find_lockouts, read_demands
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Reader, Target
 
@@ -276,6 +276,21 @@ def test_a_role_that_is_about_to_get_the_policy_is_not_locked_out_unless_somethi
     assert {each.reason for each in told} == {"permissions_boundary"}
     assert "arn:aws:iam::640281937465:policy/Boundary does not allow kms:Decrypt" in str(told[0])
     assert str(told[0]).startswith(f"on-premises ({fleet.nodes['hybrid']}): no session can start: it cannot use the ")
+
+
+def test_a_given_key_may_be_allowed_by_an_alias_that_it_has(fleet: Fleet) -> None:
+    iam, key = fleet.client("iam"), fleet.preferences["kmsKeyId"]
+    values = TargetSettings.model_validate({"preferences": {"session_key": {"kms_key_arn": key}}})
+    by_alias = json.loads(policy("kms:Decrypt"))
+    by_alias["Statement"][0]["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": ALIAS}}
+    with lost_policy(fleet, "hybrid"):
+        iam.put_role_policy(RoleName=ROLES["hybrid"], PolicyName="by-alias", PolicyDocument=json.dumps(by_alias))
+        reader, wanted = Reader(fleet.admin), {"kmsKeyId": fleet.preferences["kmsKeyId"]}
+        demands = read_demands(reader, TARGET, wanted, values)
+        assert find_lockouts(reader, TARGET, demands, lambda _: False) == []
+        without = Demands.of(wanted, TARGET, values)
+        assert {each.role for each in find_lockouts(reader, TARGET, without, lambda _: False)} == {ROLES["hybrid"]}
+        iam.delete_role_policy(RoleName=ROLES["hybrid"], PolicyName="by-alias")
 
 
 def test_what_no_document_demands_locks_nobody_out(fleet: Fleet) -> None:

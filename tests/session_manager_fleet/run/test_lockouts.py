@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from session_manager_fleet.accounts import Account
 from session_manager_fleet.errors import AccessError
-from session_manager_fleet.preferences import Effect, Lockout, NodeKind
+from session_manager_fleet.preferences import Demands, Effect, Lockout, NodeKind
 from session_manager_fleet.run import lockouts
 from session_manager_fleet.run.lockouts import planned_lockouts, refuse_lockouts
 from session_manager_fleet.run.saved_plan import SavedPlanError
@@ -30,6 +30,11 @@ def plan(after: dict[str, Any], before: dict[str, Any] | None = None, *, writes:
         "resource_changes": [invocation] if writes else [],
         "output_changes": {"preferences": {"after": {"preferences": after}, "after_unknown": {}}},
     }
+
+
+@pytest.fixture(autouse=True)
+def key_without_further_aliases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lockouts, "read_demands", lambda _reader, *given: Demands.of(given[1], given[0], given[2]))
 
 
 @pytest.fixture

@@ -113,6 +113,7 @@ def test_a_target_is_described() -> None:
         "preview": [{"path": "inputs.idleSessionTimeout", "from": "30", "to": "20"}],
         "verified": None,
         "adopted": [],
+        "lockouts": [],
         "notes": [],
         "attachments": [],
         "detached": [],

@@ -14,6 +14,7 @@ from session_manager_fleet.preferences.nodes.network import (
 )
 from session_manager_fleet.preferences.nodes.reading import (
     managed_instances as managed_instances,
+    read_demands as read_demands,
     read_nodes as read_nodes,
     read_role as read_role,
     registered_nodes as registered_nodes,

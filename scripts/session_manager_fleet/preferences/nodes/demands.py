@@ -1,6 +1,6 @@
 """What a preferences document demands of the nodes that it binds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -56,16 +56,19 @@ class Demands:
     needs: tuple[Need, ...]
 
     @classmethod
-    def of(cls, preferences: Mapping[str, Any], target: Target, values: TargetSettings) -> Self:
+    def of(
+        cls, preferences: Mapping[str, Any], target: Target, values: TargetSettings, aliases: Sequence[str] = ()
+    ) -> Self:
         """Return the demands of a document.
 
         Args:
             preferences: The document's inputs; the key may be unknown before an apply.
             target: Account and region of the document.
-            values: Settings of the target, which tell the account of the bucket and the alias of the key.
+            values: Settings of the target, which tell the account of the bucket and the alias of a key of its own.
+            aliases: Further aliases of the key, which policies may allow it by.
         """
         needs = (
-            *_of_key(preferences, target, values),
+            *_of_key(preferences, target, values, aliases),
             *_of_logs(preferences, target),
             *_of_bucket(preferences, target, values),
         )
@@ -87,14 +90,17 @@ class Demands:
         return dict.fromkeys(["ssm", "ssmmessages", *(need.service for need in self.needs)], self.region)
 
 
-def _of_key(preferences: Mapping[str, Any], target: Target, values: TargetSettings) -> Iterator[Need]:
+def _of_key(
+    preferences: Mapping[str, Any], target: Target, values: TargetSettings, aliases: Sequence[str]
+) -> Iterator[Need]:
     key = str(preferences.get("kmsKeyId") or "")
     if not key:
         return
-    own = values.preferences.session_key.kms_key_arn is None
+    own = [values.names.data_key_alias] if values.preferences.session_key.kms_key_arn is None else []
     arn = key if key.startswith("arn:") and ":key/" in key else _arn(target, "kms", _KEY_TO_COME)
-    aliases = (("kms:ResourceAliases", (values.names.data_key_alias,)),) if own else ()
-    yield Need("use the session key", Effect.NO_SESSION, "kms", ("kms:Decrypt",), (arn,), aliases)
+    known = tuple(sorted({*own, *aliases}))
+    context = (("kms:ResourceAliases", known),) if known else ()
+    yield Need("use the session key", Effect.NO_SESSION, "kms", ("kms:Decrypt",), (arn,), context)
 
 
 def _of_logs(preferences: Mapping[str, Any], target: Target) -> Iterator[Need]:

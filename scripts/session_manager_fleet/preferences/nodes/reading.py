@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from botocore.exceptions import ClientError
+
+from session_manager_fleet.preferences.nodes.demands import Demands
 from session_manager_fleet.preferences.nodes.model import Node, NodeKind, Nodes
-from session_manager_fleet.targets import Reader, Target, setting_arn
+from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Reader, Target, error_code, setting_arn
 
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/fleet-manager-default-host-management-configuration.html
 _DEFAULT_ROLE: Final = "/ssm/managed-instance/default-ec2-instance-management-role"
@@ -123,6 +127,30 @@ def read_role(reader: Reader, home: str, name: str) -> Mapping[str, Any] | None:
         return found["Role"] if found else None
 
     return reader.once(("role", name), read)
+
+
+def read_demands(reader: Reader, target: Target, preferences: Mapping[str, Any], values: TargetSettings) -> Demands:
+    """Return the demands of a document, with the aliases of a key that exists: policies may allow it by these.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses the call, for another reason than missing permissions.
+    """
+    key = str(preferences.get("kmsKeyId") or "")
+    aliases = _aliases(reader, target, key) if f":{target.account.id}:key/" in key else ()
+    return Demands.of(preferences, target, values, aliases)
+
+
+def _aliases(reader: Reader, target: Target, key: str) -> tuple[str, ...]:
+    def read() -> tuple[str, ...]:
+        try:
+            found = reader.pages("kms", target.region, "list_aliases", "Aliases", KeyId=key)
+            return tuple(each["AliasName"] for each in found)
+        except ClientError as error:
+            if error_code(error) not in {"AccessDeniedException", "NotFoundException"}:
+                raise
+        return ()
+
+    return reader.once(("aliases", key), read)
 
 
 def _name(path: str) -> str:
