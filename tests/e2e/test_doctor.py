@@ -115,6 +115,7 @@ def test_a_member_that_has_all_is_fine(doctor: Doctor) -> None:
             *("python", "terraform", "root_module", "provider", "temporary_folder", "disk"),
             *("organization", "credentials", "state_bucket", "role", "region", "recorder", "trail"),
             "first_plan",
+            "nodes",
         ],
         "ok",
     )
