@@ -157,7 +157,7 @@ def test_the_root_gives_the_defaults_of_its_modules() -> None:
 
     for module in ("preferences", "config_rule"):
         for item in module_docs.read_interface(module_docs.MODULES / module).inputs:
-            own = given["names"] if item.name == "names" else given[module]
+            own = given[{"names": "names", "nodes": "instance_policy"}.get(item.name, module)]
             prefix = "" if item.name == "names" else f"{item.name}."
             for name, content in attributes(item.type).items():
                 # The root's null means its own name of the log group.

@@ -151,7 +151,7 @@ def _put_events(agent: boto3.Session, group: str, stream: str) -> None:
 
 @dataclass(frozen=True)
 class _Network:
-    """What the network of a node reaches: everything, or the services of the endpoints in its VPC."""
+    """Reach of the network of a node: everything, or the services of the endpoints in its VPC."""
 
     everything: bool
     services: frozenset[str] = frozenset()

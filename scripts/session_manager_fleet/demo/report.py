@@ -54,7 +54,7 @@ def print_live(console: Console, rows: Iterable[tuple[Target, LivePreferences | 
 def print_remediations(console: Console, rows: Iterable[RemediatedRole]) -> None:
     """Print the compliance of each instance role before and after the remediation."""
     verdicts = {True: Text("compliant", style="green"), False: Text("non-compliant", style="red")}
-    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Roles of nodes")
+    table = Table("Name", "Role", "Before", "Remediation", "Now", title="Instance roles")
     for row in rows:
         state = row.state.lower().replace("_", " ")
         before, now = verdicts[row.before.compliant], verdicts[row.compliant]

@@ -14,7 +14,7 @@ from session_manager_fleet.cli import hints
 from session_manager_fleet.cli.app import app
 from session_manager_fleet.cli.commands import render
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify import TargetVerification, Verifier
+from session_manager_fleet.verify import TargetVerification, Verifier, account_prerequisites
 from session_manager_fleet.verify.model import Check, finding, ok
 from tests.session_manager_fleet.cli.conftest import Command, Outcome, last_run
 
@@ -32,6 +32,8 @@ WELL = {0, 2}
 def fresh_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_call", hints._Call())
     monkeypatch.delenv(hints.CONFIG_VARIABLE, raising=False)
+    # moto has no nodes; tests/e2e/test_doctor.py checks them in the emulated organization.
+    monkeypatch.setattr(account_prerequisites, "nodes", lambda *_: ok("nodes", "There are none."))
 
 
 def following(outcome: Outcome) -> list[str]:

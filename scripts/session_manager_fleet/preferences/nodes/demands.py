@@ -1,4 +1,4 @@
-"""What a preferences document demands of the nodes that it binds."""
+"""Demands of a preferences document on the nodes that it binds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ _KEY_TO_COME = "key/00000000-0000-0000-0000-000000000000"
 
 
 class Effect(StrEnum):
-    """What happens where a demand is not met."""
+    """Effect of a demand that is not met."""
 
     NO_SESSION = "no_session"
     NO_LOG = "no_log"
