@@ -45,7 +45,7 @@ locals {
 
 resource "aws_config_config_rule" "this" {
   name        = var.name
-  description = "Roles that managed nodes use must have the Session Manager policy attached."
+  description = "Roles that EC2 instances use must have the Session Manager policy attached."
 
   scope {
     compliance_resource_types = ["AWS::IAM::Role"]

@@ -3,6 +3,7 @@
 Terraform cannot read the text of a rule: DescribeConfigRules leaves it out, and the provider takes that of its state.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ _ROLE: Final = "AWS::IAM::Role"
 # The file holds a whole rule; these literals of it make way for those of an account, as in modules/config_rule/main.tf.
 _GUARD = ROOT_MODULE.modules / "config_rule" / "guard" / "session_manager_policy_attached.guard"
 _EXAMPLE_POLICY = "arn:aws:iam::111122223333:policy/SessionManagerLogPolicy"
+_EXAMPLE_NAME = '"SessionManagerLogPolicy"'
 _EXAMPLE_ROLES = ",\n  /:role\\x2Fplatform\\x2F/,\n  /\\x2Flegacy-[^\\x2F]*$/"
 _IN_FORCE = ("ACTIVE", "EVALUATING")
 # As many names as one call gives.
@@ -64,9 +66,13 @@ def expected_text(values: TargetSettings, policy: str) -> str:
         "\\x2F" + _escaped(name).replace("*", "[^\\x2F]*").replace("?", "[^\\x2F]") + "$"
         for name in sorted(set(settings.excluded_role_names))
     ]
-    rule = re.sub(r"(?m)^ *#.*\n", "", _GUARD.read_text(encoding="utf-8"))
+    # The blocks of the nodes that are not judged go first, by the comments around them.
+    left_out = "|".join(kind for kind, judged in values.instance_policy.nodes if not judged)
+    judged = re.sub(rf"(?s) *# BEGIN ({left_out})\n.*?# END [a-z_]+\n", "", _GUARD.read_text(encoding="utf-8"))
+    rule = re.sub(r"(?m)^ *#.*\n", "", judged)
     excluded = "".join(f",\n  /{expression}/" for expression in (*paths, *names))
-    return rule.replace(_EXAMPLE_ROLES, excluded).replace(_EXAMPLE_POLICY, policy)
+    name = json.dumps(policy.rpartition("/")[2])
+    return rule.replace(_EXAMPLE_ROLES, excluded).replace(_EXAMPLE_POLICY, policy).replace(_EXAMPLE_NAME, name)
 
 
 def _escaped(text: str) -> str:
