@@ -24,7 +24,7 @@ from session_manager_fleet.accounts import deployment_role, from_file, from_lza,
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import FleetError
-from session_manager_fleet.reports import REPORTS
+from session_manager_fleet.reports import REPORTS, VERIFICATION_REPORTS
 from session_manager_fleet.run.folder import JOURNAL, RunFolder
 from session_manager_fleet.run.merge import read_parts
 from session_manager_fleet.run.order import _held as held
@@ -37,6 +37,7 @@ from session_manager_fleet.terraform import RootModule, other_configuration
 from session_manager_fleet.terraform.output import Messages
 from session_manager_fleet.terraform.state_locks import _parse as parse_lock
 from session_manager_fleet.terraform.stray_states import _count as count_resources
+from session_manager_fleet.verify.evidence import VERIFICATION, History, Verification, earlier_runs, read_verification
 from tests.saved_plans import save_plan
 
 FLEET = Path(__file__).parents[1] / "session_manager_fleet"
@@ -116,6 +117,66 @@ MESSAGES = b"""{"@message":"x","@timestamp":"t","type":"diagnostic","diagnostic"
 {"@message":"x","type":"change_summary","changes":{"add":1,"operation":"plan"}}
 {"@message":"x","type":"outputs","outputs":{"a":{"value":1}}}
 """
+VERIFIED = json.dumps(
+    {
+        "run_id": "20261126T030000Z-a1b2",
+        "started_at": "2026-11-26T03:00:00Z",
+        "finished_at": "2026-11-26T03:01:00+00:00",
+        "exit_code": 2,
+        "organization_id": "o-exampleorgid",
+        "caller": "arn:aws:sts::111122223333:assumed-role/Audit/session",
+        "configuration_sha256": "0" * 64,
+        "selection": ["--region eu-west-1"],
+        "versions": {"python": "3.11.7"},
+        "totals": {"ok": 1, "finding": 1},
+        "severities": {"high": 1},
+        "checks": [
+            {"id": "preferences", "severity": "high", "what": "the document", "why": "sessions", "controls": ["SSM.7"]}
+        ],
+        "targets": [
+            {
+                "account_id": "111122223333",
+                "account_name": "Payments",
+                "ou": "Work/Prod",
+                "region": "eu-west-1",
+                "home_region": "eu-west-1",
+                "wave": "all",
+                "failure": None,
+                "checks": [
+                    {
+                        "name": "preferences",
+                        "verdict": "finding",
+                        "severity": "high",
+                        "message": "It differs.",
+                        "fix": "Apply.",
+                        "command": "apply",
+                        "evidence": ["ssm:GetDocument"],
+                        "first_seen": "2026-11-25T03:00:00Z",
+                    }
+                ],
+            },
+            {
+                "account_id": "222233334444",
+                "account_name": "=1+1",
+                "region": "us-east-1",
+                "home_region": "eu-west-1",
+                "failure": "access denied",
+                "checks": [],
+            },
+        ],
+        "trend": [
+            {"run_id": "r", "at": "2026-11-25T03:00:00Z", "targets": 1, "findings": {"high": 1}, "not_checked": 0}
+        ],
+        "fixed": [
+            {
+                "account_id": "111122223333",
+                "region": "eu-west-1",
+                "check": "logs",
+                "first_seen": "2026-11-25T03:00:00Z",
+            }
+        ],
+    }
+).encode()
 LOCK = b'{"ID":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","Who":"a@b","Operation":"OperationTypePlan","Created":"2026-11-26T03:00:00.123456789Z"}'
 TFVARS = b"# Rendered from organization.yaml\naccount_id = 1\n"
 
@@ -272,6 +333,43 @@ def test_summaries(tmp_path: Path) -> None:
     names = itertools.cycle(REPORTS)
     content = (RUNS / "20261124T090000Z-a1b2" / "summary.json").read_bytes()
     fuzz(content, at(tmp_path / "summary.json", lambda path: REPORTS[next(names)](Summary.read(path))))
+
+
+def test_results_of_verify(tmp_path: Path) -> None:
+    names = itertools.cycle(VERIFICATION_REPORTS)
+
+    def read(path: Path) -> None:
+        found = read_verification(path.parent)
+        assert found is not None
+        compared = earlier_runs(path.parents[1], found.organization_id).compare(found)
+        _ = compared.code
+        VERIFICATION_REPORTS[next(names)](compared)
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "history.json").write_text(History.of(Verification.model_validate_json(VERIFIED)).model_dump_json())
+    fuzz(VERIFIED, at(folder / VERIFICATION, read))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["exit_code"], 7),
+        (["checks"], []),
+        (["targets", 0, "checks", 0, "name"], "other"),
+        (["targets", 0, "checks", 0, "severity"], None),
+    ],
+    ids=["exit code", "no checks", "another check", "no severity"],
+)
+def test_results_that_no_verification_writes_are_damaged(tmp_path: Path, path: list[Any], value: object) -> None:
+    content = place = json.loads(VERIFIED)
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    (tmp_path / VERIFICATION).write_text(json.dumps(content))
+
+    with pytest.raises(FleetError, match="The result is damaged"):
+        read_verification(tmp_path)
 
 
 def test_manifests_of_saved_plans(tmp_path: Path) -> None:
