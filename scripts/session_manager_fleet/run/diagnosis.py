@@ -9,7 +9,7 @@ from session_manager_fleet.targets import Target
 # Errors of terraform's S3 backend and of the AWS provider when the account cannot be entered, or a region of it.
 _ACCESS = re.compile(
     r"Cannot assume IAM Role|No valid credential sources|sts:AssumeRole|ExpiredToken|InvalidClientTokenId"
-    r"|UnrecognizedClientException|AuthFailure|RegionDisabledException|SignatureDoesNotMatch"
+    r"|UnrecognizedClientException|AuthFailure|RegionDisabledException|SignatureDoesNotMatch|InvalidAccessKeyId|InvalidToken"
     r"|AWS account ID not allowed|The credentials are those of account"
     rf"|{SCP_DENIES}"
 )

@@ -42,6 +42,9 @@ _LAST_LINES = 5
 # must have set an ephemeral variable for its apply to set it.
 _CHANGES_VARIABLE = "TF_VAR_use_deployment_role"
 
+# A rollout has asked who the caller is. By itself, the backend asks STS twice in every command, and uses no answer.
+_KNOWN_CALLER = {"skip_credentials_validation": "true", "skip_requesting_account_id": "true"}
+
 # Terraform's words for a package that differs from the lock file, when it is found and when it is installed
 # (terraform 1.11, internal/providercache).
 _OTHER_PACKAGE = ("match any of the checksums", "has checksums that are different")
@@ -143,7 +146,11 @@ class Terraform:
             TerraformError: The backend cannot be used, or the provider cannot be installed.
         """
         arguments = self._command_line.arguments(
-            "init", backend_config=dict(backend), input=False, no_color=_FLAG, lockfile="readonly"
+            "init",
+            backend_config={**backend, **_KNOWN_CALLER},
+            input=False,
+            no_color=_FLAG,
+            lockfile="readonly",
         )
         self._init(arguments, log)
         self.backend = dict(backend)

@@ -123,6 +123,8 @@ def test_the_argument_list_of_every_verb(make: Make, tmp_path: Path, log: Path) 
         "-backend-config=bucket=states",
         "-backend-config=region=eu-west-1",
         "-backend-config=use_lockfile=true",
+        "-backend-config=skip_credentials_validation=true",
+        "-backend-config=skip_requesting_account_id=true",
         "-input=false",
         "-no-color",
         "-lockfile=readonly",
