@@ -96,6 +96,7 @@ lint-plans: $(CHECKOV_VENV)/.ready ## Check all plans of a run with checkov: mak
 # The function is measured in its sources: the tests of its package run the same files. COVERAGE_TESTS=… measures a part.
 COVERAGE_TESTS ?= tests
 coverage: export COVERAGE_FILE := $(CURDIR)/build/coverage/data
+coverage mutation: export MEASURE_FUNCTION_SOURCES := 1
 coverage: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the tests, and fail below 92 % of lines and branches
 	rm -rf build/coverage
 	mkdir -p build/coverage
