@@ -52,6 +52,7 @@ module "guardrails" {
   deny                       = var.guardrails.deny
   exempt_role_arns           = var.guardrails.exempt_role_arns
   unlogged_session_role_arns = var.guardrails.unlogged_session_role_arns
+  logged_session_documents   = var.guardrails.logged_session_documents
   other_session_documents    = var.guardrails.other_session_documents
   scp_length_limit           = var.guardrails.scp_length_limit
   log_archive                = var.guardrails.log_archive
@@ -69,6 +70,7 @@ module "instance_policy" {
   session_key_arns             = setunion(var.instance_policy.session_key_arns, var.preferences.session_key.kms_key_arn[*])
   attach_to_roles              = var.instance_policy.attach_to_roles
   attach_managed_instance_core = var.instance_policy.attach_managed_instance_core
+  other_log_buckets            = var.instance_policy.other_log_buckets
 
   s3 = (
     var.preferences.s3.enabled

@@ -102,8 +102,13 @@ variable "guardrails" {
       bucket_name = string
       key_prefix  = optional(string)
       key_aliases = optional(set(string), [])
+      other_buckets = optional(list(object({
+        bucket_name = string
+        key_prefix  = optional(string)
+      })), [])
     }))
     name                       = optional(string, "session-manager-guardrails")
+    logged_session_documents   = optional(set(string), [])
     other_session_documents    = optional(set(string), [])
     scp_length_limit           = optional(number)
     unlogged_session_role_arns = optional(set(string), [])
@@ -128,7 +133,7 @@ variable "home_region" {
 }
 
 variable "instance_policy" {
-  description = "IAM managed policy of the instances. It allows the session-data keys with the alias `names.data_key_alias` in `regions` (`*` for all) unless `session_key_by_alias` is false (set it where no region has such a key), the keys of `session_key_arns`, such as existing keys of other regions, and the key of the home region's preferences. Created once per account, in the home region."
+  description = "IAM managed policy of the instances. It allows the session-data keys with the alias `names.data_key_alias` in `regions` (`*` for all) unless `session_key_by_alias` is false (set it where no region has such a key), the keys of `session_key_arns`, such as existing keys of other regions, and the key of the home region's preferences; and writing to the bucket of the home region's preferences and to the `other_log_buckets`, to which instances of other regions log. Created once per account, in the home region."
   type = object({
     enabled                      = optional(bool, true)
     regions                      = optional(list(string), ["*"])
@@ -143,13 +148,20 @@ variable "instance_policy" {
       hybrid                  = optional(bool, true)
       inline_at_quota         = optional(bool, false)
     }), {})
+    other_log_buckets = optional(list(object({
+      bucket_name        = string
+      bucket_account_id  = optional(string)
+      key_prefix         = optional(string, "sessionmanager")
+      kms_key_arn        = optional(string)
+      kms_key_account_id = optional(string)
+    })), [])
   })
   default  = {}
   nullable = false
 }
 
 variable "log_archive" {
-  description = "Bucket for the session logs of the whole organization, and its key. Set it for the log archive account in its home region only; `null` creates none. The attributes are the variables of modules/log_archive."
+  description = "Bucket for the session logs of the organization, and its key. Set it for the log archive account only, in its home region and in every region whose instances log to a bucket of their own; `null` creates none. The attributes are the variables of modules/log_archive."
   type = object({
     access_logging = optional(object({
       bucket_name = string
@@ -179,11 +191,6 @@ variable "log_archive" {
     }), {})
   })
   default = null
-
-  validation {
-    condition     = var.log_archive == null || var.region == var.home_region
-    error_message = "The log_archive exists once in the organization: set it in the home region ${var.home_region} only."
-  }
 }
 
 variable "names" {
@@ -224,6 +231,24 @@ variable "preferences" {
       streaming_enabled  = optional(bool, false)
       retention_in_days  = optional(number, 90)
       kms_key_arn        = optional(string)
+      log_group_class    = optional(string, "STANDARD")
+      subscription = optional(object({
+        destination_arn = string
+        role_arn        = optional(string)
+        filter_pattern  = optional(string, "")
+        distribution    = optional(string, "ByLogStream")
+        name            = optional(string, "session-manager")
+      }))
+      data_protection = optional(object({
+        credentials        = optional(bool, true)
+        identifiers        = optional(set(string), [])
+        custom_identifiers = optional(map(string), {})
+        findings_destination = optional(object({
+          log_group_name       = optional(string)
+          bucket_name          = optional(string)
+          delivery_stream_name = optional(string)
+        }), {})
+      }))
     }), {})
     session_key = optional(object({
       enabled         = optional(bool, true)

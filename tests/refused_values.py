@@ -33,6 +33,18 @@ CI = {
 }
 
 
+SUBSCRIPTION = {"destination_arn": f"arn:aws:logs:eu-west-1:{ACCOUNT}:destination:central"}
+PROTECTION = {"identifiers": ["EmailAddress"]}
+
+
+def sent(**values: object) -> dict[str, Any]:
+    return {"cloudwatch": {"subscription": {**SUBSCRIPTION, **values}}}
+
+
+def masked(**values: object) -> dict[str, Any]:
+    return {"cloudwatch": {"data_protection": {**PROTECTION, **values}}}
+
+
 def moved(days: int, storage_class: str) -> dict[str, Any]:
     return {"days": days, "storage_class": storage_class}
 
@@ -192,6 +204,102 @@ SETTINGS: Mapping[str, Rows] = {
         "retention that CloudWatch lacks": (
             {"cloudwatch": {"retention_in_days": 100}},
             "expected retention_in_days to be one of",
+        ),
+        "class for rare access": ({"cloudwatch": {"log_group_class": "INFREQUENT_ACCESS"}}, ""),
+        "class that is none": ({"cloudwatch": {"log_group_class": "DELIVERY"}}, "cloudwatch.log_group_class must"),
+        "subscription": (sent(), ""),
+        "subscription of a function": (
+            sent(destination_arn=f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:siem"),
+            "",
+        ),
+        "subscription of a stream": (
+            sent(
+                destination_arn=f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/a.b_c-d",
+                role_arn=f"arn:aws:iam::{ACCOUNT}:role/logs/sender",
+                filter_pattern="%sudo%",
+                distribution="Random",
+                name="siem",
+            ),
+            "",
+        ),
+        "subscription of a topic": (
+            sent(destination_arn=f"arn:aws:sns:eu-west-1:{ACCOUNT}:siem"),
+            "subscription.destination_arn must be the ARN",
+        ),
+        "subscription by name": (sent(destination_arn="central"), "subscription.destination_arn must be the ARN"),
+        "subscription with a role's name": (sent(role_arn="sender"), "subscription.role_arn must be the ARN"),
+        "subscription of a function, with a role": (
+            sent(
+                destination_arn=f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:siem",
+                role_arn=f"arn:aws:iam::{ACCOUNT}:role/sender",
+            ),
+            "subscription.role_arn has no effect",
+        ),
+        "subscription with a long pattern": (sent(filter_pattern="x" * 1025), "subscription.filter_pattern must"),
+        "subscription that is shared out": (sent(distribution="Evenly"), "subscription.distribution must be"),
+        "subscription with a colon": (sent(name="a:b"), "subscription.name must have 1"),
+        "subscription of a rare class": (
+            {"cloudwatch": {"log_group_class": "INFREQUENT_ACCESS", "subscription": SUBSCRIPTION}},
+            "need the cloudwatch.log_group_class",
+        ),
+        "subscription of nothing": (
+            {"s3": S3, "cloudwatch": {**NO_GROUP, "subscription": SUBSCRIPTION}},
+            "must be left out when the cloudwatch.log_group_name",
+        ),
+        "masking": (masked(), ""),
+        "masking of all kinds": (
+            masked(
+                identifiers=["EmailAddress", "PassportNumber-US"],
+                custom_identifiers={"Badge_no-1": "^B-[0-9]{6}|x\\d+ #=@/;,.*?$"},
+                findings_destination={
+                    "log_group_name": "/aws/vendedlogs/findings",
+                    "bucket_name": "find.ings",
+                    "delivery_stream_name": "a.b",
+                },
+            ),
+            "",
+        ),
+        "masking of nothing": (masked(credentials=False, identifiers=[]), "data_protection must mask something"),
+        "masking of an ARN": (
+            masked(identifiers=["arn:aws:dataprotection::aws:x"]),
+            "data_protection.identifiers must",
+        ),
+        "masking of eleven kinds": (
+            masked(custom_identifiers={f"own{number}": "x" for number in range(11)}),
+            "custom_identifiers must be at most 10",
+        ),
+        "masking by a name with a blank": (
+            masked(custom_identifiers={"a b": "x"}),
+            "custom_identifiers must be at most 10",
+        ),
+        "masking by a group": (masked(custom_identifiers={"own": "(x)"}), "custom_identifiers must be regular"),
+        "masking of one name twice": (
+            masked(custom_identifiers={"EmailAddress": "x"}),
+            "custom_identifiers must not have the names",
+        ),
+        "findings in no bucket": (
+            masked(findings_destination={"bucket_name": "B"}),
+            "findings_destination.bucket_name must",
+        ),
+        "findings in no group": (
+            masked(findings_destination={"log_group_name": "a b"}),
+            "findings_destination.log_group_name must",
+        ),
+        "findings in the group itself": (
+            masked(findings_destination={"log_group_name": "ssm-sessionmanager-logs"}),
+            "findings_destination.log_group_name must",
+        ),
+        "findings in no stream": (
+            masked(findings_destination={"delivery_stream_name": "a/b"}),
+            "findings_destination.delivery_stream_name must",
+        ),
+        "masking of a rare class": (
+            {"cloudwatch": {"log_group_class": "INFREQUENT_ACCESS", "data_protection": PROTECTION}},
+            "need the cloudwatch.log_group_class",
+        ),
+        "masking in nothing": (
+            {"s3": S3, "cloudwatch": {**NO_GROUP, "data_protection": PROTECTION}},
+            "must be left out when the cloudwatch.log_group_name",
         ),
         "hours": ({"drift_repair": {"schedule": "rate(2 hours)"}}, ""),
         "an hour": ({"drift_repair": {"schedule": "rate(1 hour)"}}, ""),
@@ -367,6 +475,39 @@ SETTINGS: Mapping[str, Rows] = {
             "",
         ),
         "basics of the agent": ({"attach_to_roles": ["we+b=,.@-_"], "attach_managed_instance_core": True}, ""),
+        "buckets of other regions": (
+            {
+                "other_log_buckets": [
+                    {"bucket_name": "logs-us", "kms_key_arn": KEY_ELSEWHERE, "bucket_account_id": "012345678901"},
+                    {"bucket_name": "logs-ap", "key_prefix": "", "kms_key_account_id": "012345678901"},
+                ]
+            },
+            "",
+        ),
+        "bucket of another region with dots": (
+            {"other_log_buckets": [{"bucket_name": "logs.us"}]},
+            "other_log_buckets must have names",
+        ),
+        "bucket of another region with a prefix that climbs": (
+            {"other_log_buckets": [{"bucket_name": "logs-us", "key_prefix": "a/../b"}]},
+            "other_log_buckets must have key_prefixes",
+        ),
+        "bucket of another region with an alias": (
+            {"other_log_buckets": [{"bucket_name": "logs-us", "kms_key_arn": ALIAS_ARN}]},
+            "other_log_buckets must have a kms_key_arn of a key",
+        ),
+        "bucket of another region in no account": (
+            {"other_log_buckets": [{"bucket_name": "logs-us", "bucket_account_id": "log-archive"}]},
+            "other_log_buckets must have accounts",
+        ),
+        "bucket of another region with two keys": (
+            {
+                "other_log_buckets": [
+                    {"bucket_name": "logs-us", "kms_key_arn": KEY, "kms_key_account_id": "012345678901"}
+                ]
+            },
+            "other_log_buckets must have a kms_key_arn or",
+        ),
         "no region of keys": ({"regions": []}, "session_key_regions must"),
         "region that is none": ({"regions": ["Ireland"]}, "session_key_regions must"),
         "role to attach to by its path": ({"attach_to_roles": ["team/web"]}, "attach_to_roles must be"),
@@ -409,6 +550,17 @@ SETTINGS: Mapping[str, Rows] = {
     "target": {
         "defaults": ({}, ""),
         "tags of AWS": ({"tags": {"Aws:owner": "security"}}, "The tags must not begin with aws:"),
+        "long name of the function, and a role": (
+            {"names": {"function": "f" * 45}, "preferences": sent()},
+            "subscription needs a role_arn",
+        ),
+        "long name of the function, and a role that is given": (
+            {
+                "names": {"function": "f" * 45},
+                "preferences": sent(role_arn=f"arn:aws:iam::{ACCOUNT}:role/sender"),
+            },
+            "",
+        ),
         "tags": ({"tags": {"Owner": "${name}", "cost centre": "é 日本"}}, ""),
     },
     "log_archive": {
@@ -525,6 +677,19 @@ SETTINGS: Mapping[str, Rows] = {
         "roles that are not logged": ({"unlogged_session_role_arns": ["arn:aws:iam::*:role/database-support"]}, ""),
         "everybody is not logged": ({"unlogged_session_role_arns": ["*"]}, "unlogged_session_role_arns"),
         "documents": ({"other_session_documents": ["Team-Session"]}, ""),
+        "documents that log": ({"logged_session_documents": ["Team-Session"]}, ""),
+        "documents that log, by a pattern": (
+            {"logged_session_documents": ["Team-*"]},
+            "logged_session_documents must be",
+        ),
+        "documents that log, without a rule": (
+            {"logged_session_documents": ["Team-Session"], "deny": {"other_documents": False}},
+            "logged_session_documents have no effect",
+        ),
+        "documents that log or not": (
+            {"logged_session_documents": ["Team-Session"], "other_session_documents": ["Team-Session"]},
+            "must not name the same documents",
+        ),
         "document of a pattern": ({"other_session_documents": ["Team-*"]}, "other_session_documents"),
         "documents without a rule": (
             {"other_session_documents": ["Team-Session"], "deny": {"other_documents": False}},
@@ -586,6 +751,10 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
         ({"boundary": {"path": "team"}}, "boundary.path must begin and end"),
         ({"config_rule_tag": {"key": ""}}, "config_rule_tag must have a key"),
         ({"log_archive": {"bucket_name": "with.dots"}}, "log_archive.bucket_name must be"),
+        (
+            {"log_archive": {"bucket_name": "logs", "other_buckets": [{"bucket_name": "Logs"}]}},
+            "The log_archive.bucket_name must be a bucket's name without",
+        ),
         ({"log_archive": {"bucket_name": "logs", "key_prefix": "logs/"}}, "log_archive.key_prefix must be"),
         ({"log_archive": {"bucket_name": "logs", "key_prefix": "./logs"}}, 'without "." as a part'),
         ({"log_archive": {"bucket_name": "logs", "key_aliases": ["x"]}}, "log_archive.key_aliases must begin"),
@@ -651,6 +820,25 @@ _ARGUMENTS: Mapping[str, list[tuple[Values, str]]] = {
     "log_archive": [
         ({"organization_id": "our-organization"}, "organization_id must be the id"),
         ({"bucket_key": {"kms_key_arn": KEY_ELSEWHERE}}, "bucket_key.kms_key_arn must be"),
+    ],
+    "log_destination": [
+        ({"organization_id": "our-organization"}, "organization_id must be the id"),
+        ({"organization_id": None}, "organization_id or the account_ids must say"),
+        ({"account_ids": ["1234"]}, "account_ids must have exactly 12 digits"),
+        ({"name": "session logs"}, "name must have 1 to 49"),
+        (
+            {"target_arn": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:siem"},
+            "target_arn must be the ARN of a Kinesis",
+        ),
+        ({"target_kms_key_arn": ALIAS_ARN}, "target_kms_key_arn must be the ARN of a key"),
+        (
+            {"target_arn": "arn:aws:kinesis:eu-west-1:111122223333:stream/x"},
+            "a destination sends to a stream of its own",
+        ),
+        (
+            {"account_ids": [f"{number:012d}" for number in range(330)]},
+            "longer than the 5120 bytes that CloudWatch Logs accepts",
+        ),
     ],
     "vpc_endpoints": [
         ({"organization_id": "our-organization"}, "organization_id must be the id"),

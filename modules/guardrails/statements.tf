@@ -43,12 +43,12 @@ locals {
       resources = [for alias in local.key_aliases : "arn:${local.partition}:kms:*:*:${alias}"]
     }
 
-    # A data protection policy masks what was typed, a transformer rewrites it.
+    # A data protection policy masks what was typed, its deletion shows what was to be masked, a transformer rewrites it.
     log_groups = {
       actions = [
         "logs:AssociateKmsKey",
-        "logs:DeleteLogGroup",
-        "logs:DeleteLogStream",
+        "logs:DeleteData*", # DeleteDataProtectionPolicy
+        "logs:DeleteLog*",  # DeleteLogGroup, DeleteLogStream
         "logs:DisassociateKmsKey",
         "logs:PutDataProtectionPolicy",
         "logs:PutRetentionPolicy",
@@ -146,7 +146,7 @@ locals {
 
   # Of a bucket that others use, too, the session logs only: its settings are not ours.
   log_archive = [
-    for archive in var.log_archive[*] : {
+    for archive in flatten([var.log_archive[*], try(var.log_archive.other_buckets, [])]) : {
       actions = concat(
         ["s3:BypassGovernanceRetention", "s3:DeleteObject*"],
         archive.key_prefix != null ? [] : [
@@ -169,12 +169,18 @@ locals {
     remediation_exceptions = ["config:PutRemediationExceptions"]
   }
 
+  # A document that may start sessions, and that its owners may not make log elsewhere.
+  logged_documents = length(var.logged_session_documents) == 0 ? [] : [{
+    actions   = local.document_actions
+    resources = [for name in sort(var.logged_session_documents) : "${local.ssm_arn}:document/${name}"]
+  }]
+
   denied_account_wide = flatten([for switch, actions in local.account_wide : actions if var.deny[switch]])
 
-  denied_by_name = concat([for switch, denied in local.named : denied if var.deny[switch]], local.log_archive)
+  denied_by_name = concat([for switch, denied in local.named : denied if var.deny[switch]], local.logged_documents, local.log_archive)
 
   own_document_arns = [
-    for name in concat([var.names.document], sort(var.other_session_documents)) : "${local.ssm_arn}:document/${name}"
+    for name in concat([var.names.document], sort(var.logged_session_documents), sort(var.other_session_documents)) : "${local.ssm_arn}:document/${name}"
   ]
 
   # Only AWS may use names that begin with AWS-.

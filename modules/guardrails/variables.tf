@@ -89,27 +89,53 @@ variable "exempt_role_arns" {
 }
 
 variable "log_archive" {
-  description = "Bucket of the session logs and aliases of the keys, in the account of the log archive: `null` leaves them out. With a `key_prefix` only the objects below it are protected: for a bucket that others use, too."
+  description = "Bucket of the session logs and aliases of the keys, in the account of the log archive: `null` leaves them out. With a `key_prefix` only the objects below it are protected: for a bucket that others use, too. `other_buckets` are those of further regions."
   type = object({
     bucket_name = string
     key_prefix  = optional(string)
     key_aliases = optional(set(string), [])
+    other_buckets = optional(list(object({
+      bucket_name = string
+      key_prefix  = optional(string)
+    })), [])
   })
   default = null
 
   validation {
-    condition     = var.log_archive == null || can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.log_archive.bucket_name))
+    condition     = alltrue([for bucket in flatten([var.log_archive[*], try(var.log_archive.other_buckets, [])]) : can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", bucket.bucket_name))])
     error_message = "The log_archive.bucket_name must be a bucket's name without dots (dots break TLS host names)."
   }
 
   validation {
-    condition     = try(var.log_archive.key_prefix, null) == null || (can(regex("^[\\w.=-]+(/[\\w.=-]+)*$", var.log_archive.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", var.log_archive.key_prefix)))
+    condition     = alltrue([for bucket in flatten([var.log_archive[*], try(var.log_archive.other_buckets, [])]) : bucket.key_prefix == null || (can(regex("^[\\w.=-]+(/[\\w.=-]+)*$", bucket.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", bucket.key_prefix)))])
     error_message = "The log_archive.key_prefix must be letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part; null protects the whole bucket."
   }
 
   validation {
     condition     = alltrue([for alias in try(var.log_archive.key_aliases, []) : can(regex("^alias/[\\w/-]{1,250}$", alias))])
     error_message = "The log_archive.key_aliases must begin with alias/ and go on with letters, digits or characters of _/-."
+  }
+}
+
+variable "logged_session_documents" {
+  description = "Further documents that may start sessions although `deny.other_documents` is true, such as a team's document that logs to the log archive: only the exempt roles may create, change, share and delete documents of these names."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.logged_session_documents : can(regex("^[\\w.-]{3,128}$", name))])
+    error_message = "The logged_session_documents must be names of documents: 3 to 128 letters, digits or characters of _.-."
+  }
+
+  validation {
+    condition     = length(var.logged_session_documents) == 0 || var.deny.other_documents
+    error_message = "The logged_session_documents have no effect unless deny.other_documents is true."
+  }
+
+  validation {
+    condition     = length(setintersection(var.logged_session_documents, var.other_session_documents)) == 0
+    error_message = "The logged_session_documents and other_session_documents must not name the same documents."
   }
 }
 

@@ -18,21 +18,19 @@ locals {
   # IAM knows a log group by both forms, and the policy is global: the group has the same name in every region.
   log_group_arn = "arn:${local.partition}:logs:*:${local.account_id}:log-group:${var.log_group_name}"
 
-  log_bucket_arn = one([for s3 in var.s3[*] : "arn:${local.partition}:s3:::${s3.bucket_name}"])
+  # The regions of an account share this policy, so it allows the buckets of all of them, below its own account's folder only.
+  buckets = [
+    for s3 in concat(var.s3[*], var.other_log_buckets) : {
+      arn         = "arn:${local.partition}:s3:::${s3.bucket_name}"
+      objects_arn = join("/", compact(["arn:${local.partition}:s3:::${s3.bucket_name}", s3.key_prefix, local.account_id, "*"]))
+      # Only this account's bucket counts: another account could create the deleted bucket's name again and receive the logs.
+      account_id = coalesce(s3.bucket_account_id, s3.kms_key_account_id, try(split(":", s3.kms_key_arn)[4], null), local.account_id)
+      key_arn    = s3.kms_key_account_id == null ? s3.kms_key_arn : "arn:${local.partition}:kms:*:${s3.kms_key_account_id}:key/*"
+    }
+  ]
 
-  # The regions of an account share this policy, so an instance may write below its own account's folder only.
-  log_objects_arn = one([for s3 in var.s3[*] : join("/", compact([local.log_bucket_arn, s3.key_prefix, local.account_id, "*"]))])
-
-  # Only this account's bucket counts: another account could create the deleted bucket's name again and receive the logs.
-  log_bucket_account_id = one([
-    for s3 in var.s3[*] :
-    coalesce(s3.bucket_account_id, s3.kms_key_account_id, try(split(":", s3.kms_key_arn)[4], null), local.account_id)
-  ])
-
-  log_bucket_key_arn = one([
-    for s3 in var.s3[*] :
-    s3.kms_key_account_id == null ? s3.kms_key_arn : "arn:${local.partition}:kms:*:${s3.kms_key_account_id}:key/*"
-  ])
+  keyed_buckets      = [for bucket in local.buckets : bucket if bucket.key_arn != null]
+  bucket_account_ids = distinct(local.buckets[*].account_id)
 }
 
 data "aws_iam_policy_document" "this" {
@@ -103,46 +101,46 @@ data "aws_iam_policy_document" "this" {
 
   # The agent uploads with the canned ACL bucket-owner-full-control, which needs PutObjectAcl.
   dynamic "statement" {
-    for_each = local.log_objects_arn[*]
+    for_each = length(local.buckets) > 0 ? [true] : []
 
     content {
       sid       = "UploadSessionLogs"
       actions   = ["s3:PutObject", "s3:PutObjectAcl"]
-      resources = [statement.value]
+      resources = distinct(local.buckets[*].objects_arn)
 
       condition {
         test     = "StringEquals"
         variable = "s3:ResourceAccount"
-        values   = [local.log_bucket_account_id]
+        values   = local.bucket_account_ids
       }
     }
   }
 
   # Asked before a session that requires an encrypted bucket, and before every upload.
   dynamic "statement" {
-    for_each = local.log_bucket_arn[*]
+    for_each = length(local.buckets) > 0 ? [true] : []
 
     content {
       sid       = "ReadBucketEncryption"
       actions   = ["s3:GetEncryptionConfiguration"]
-      resources = [statement.value]
+      resources = distinct(local.buckets[*].arn)
 
       condition {
         test     = "StringEquals"
         variable = "s3:ResourceAccount"
-        values   = [local.log_bucket_account_id]
+        values   = local.bucket_account_ids
       }
     }
   }
 
   # GenerateDataKey encrypts an upload, Decrypt continues one of several parts: through S3 only, and for these uploads only.
   dynamic "statement" {
-    for_each = local.log_bucket_key_arn[*]
+    for_each = length(local.keyed_buckets) > 0 ? [true] : []
 
     content {
       sid       = "UseBucketKey"
       actions   = ["kms:Decrypt", "kms:GenerateDataKey*"]
-      resources = [statement.value]
+      resources = distinct(local.keyed_buckets[*].key_arn)
 
       condition {
         test     = "StringLike"
@@ -154,7 +152,7 @@ data "aws_iam_policy_document" "this" {
       condition {
         test     = "StringLike"
         variable = "kms:EncryptionContext:aws:s3:arn"
-        values   = [local.log_bucket_arn, local.log_objects_arn]
+        values   = distinct(flatten([for bucket in local.keyed_buckets : [bucket.arn, bucket.objects_arn]]))
       }
     }
   }
@@ -176,7 +174,7 @@ resource "aws_iam_policy" "this" {
     create_before_destroy = true
 
     precondition {
-      condition     = local.logs_to_cloudwatch || var.s3 != null || var.session_key_alias != null || length(var.session_key_arns) > 0
+      condition     = local.logs_to_cloudwatch || length(local.buckets) > 0 || var.session_key_alias != null || length(var.session_key_arns) > 0
       error_message = "The policy ${var.name} would grant nothing: give it a log_group_name, an s3 bucket or a session key."
     }
 

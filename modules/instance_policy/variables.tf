@@ -41,6 +41,44 @@ variable "name" {
   nullable    = false
 }
 
+variable "other_log_buckets" {
+  description = "Further buckets that instances of other regions log to, with the attributes of `s3`: the policy exists once per account."
+  type = list(object({
+    bucket_name        = string
+    bucket_account_id  = optional(string)
+    key_prefix         = optional(string, "sessionmanager")
+    kms_key_arn        = optional(string)
+    kms_key_account_id = optional(string)
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for bucket in var.other_log_buckets : can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", bucket.bucket_name))])
+    error_message = "The other_log_buckets must have names of buckets without dots (dots break TLS host names)."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.other_log_buckets : can(regex("^([\\w.=-]+(/[\\w.=-]+)*)?$", bucket.key_prefix)) && !can(regex("[.][.]|(^|/)[.](/|$)", bucket.key_prefix))])
+    error_message = "The other_log_buckets must have key_prefixes of letters, digits and _.=- in parts separated by single slashes, without a slash at either end, without \"..\" and without \".\" as a part."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.other_log_buckets : bucket.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[\\w-]+$", bucket.kms_key_arn))])
+    error_message = "The other_log_buckets must have a kms_key_arn of a key, not of an alias."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.other_log_buckets : alltrue([for id in compact([bucket.bucket_account_id, bucket.kms_key_account_id]) : can(regex("^[0-9]{12}$", id))])])
+    error_message = "The other_log_buckets must have accounts of exactly 12 digits; quote them, so that leading zeros stay."
+  }
+
+  validation {
+    condition     = alltrue([for bucket in var.other_log_buckets : bucket.kms_key_arn == null || bucket.kms_key_account_id == null])
+    error_message = "The other_log_buckets must have a kms_key_arn or a kms_key_account_id, not both: the ARN names the account."
+  }
+}
+
 variable "path" {
   description = "Path of the policy."
   type        = string

@@ -80,6 +80,9 @@ resource "aws_cloudwatch_log_group" "sessions" {
   retention_in_days = var.cloudwatch.retention_in_days
   kms_key_id        = local.logs_key_arn
 
+  # Regions that have no other class refuse the name of the standard one.
+  log_group_class = var.cloudwatch.log_group_class == "STANDARD" ? null : var.cloudwatch.log_group_class
+
   tags = var.tags
 
   lifecycle {

@@ -32,7 +32,7 @@ variable "check_in_plan" {
 }
 
 variable "cloudwatch" {
-  description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; with `adopt_log_group` it is also imported, as `aws_cloudwatch_log_group.adopted[\"NAME\"]`: its key and retention are set, and a destroy leaves it there, with both; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group."
+  description = "Session logs in CloudWatch Logs. Without `create_log_group` the group exists already; with `adopt_log_group` it is also imported, as `aws_cloudwatch_log_group.adopted[\"NAME\"]`: its key and retention are set, and a destroy leaves it there, with both; an empty `log_group_name` sends nothing there. `encryption_enabled` makes the agent refuse sessions unless the group is encrypted with a KMS key: with `kms_key_arn`, or with a key that is created for a created group. `log_group_class` is that of a created group, `STANDARD` or `INFREQUENT_ACCESS`. `subscription` sends events on as they arrive: to a stream, a delivery stream or a function of this account, or to a destination of another account, with `role_arn` or a role that is created. `data_protection` masks credentials and other identifiers."
   type = object({
     create_log_group   = optional(bool, true)
     adopt_log_group    = optional(bool, false)
@@ -41,6 +41,24 @@ variable "cloudwatch" {
     streaming_enabled  = optional(bool, false)
     retention_in_days  = optional(number, 90)
     kms_key_arn        = optional(string)
+    log_group_class    = optional(string, "STANDARD")
+    subscription = optional(object({
+      destination_arn = string
+      role_arn        = optional(string)
+      filter_pattern  = optional(string, "")
+      distribution    = optional(string, "ByLogStream")
+      name            = optional(string, "session-manager")
+    }))
+    data_protection = optional(object({
+      credentials        = optional(bool, true)
+      identifiers        = optional(set(string), [])
+      custom_identifiers = optional(map(string), {})
+      findings_destination = optional(object({
+        log_group_name       = optional(string)
+        bucket_name          = optional(string)
+        delivery_stream_name = optional(string)
+      }), {})
+    }))
   })
   default  = {}
   nullable = false
@@ -73,6 +91,114 @@ variable "cloudwatch" {
   validation {
     condition     = try(split(":", var.cloudwatch.kms_key_arn)[3] == local.region, true)
     error_message = "The cloudwatch.kms_key_arn must be a key of region ${local.region}."
+  }
+
+  validation {
+    condition     = contains(["STANDARD", "INFREQUENT_ACCESS"], var.cloudwatch.log_group_class)
+    error_message = "The cloudwatch.log_group_class must be STANDARD or INFREQUENT_ACCESS."
+  }
+
+  # CloudWatch Logs refuses both in the other class.
+  validation {
+    condition     = var.cloudwatch.log_group_class == "STANDARD" || (var.cloudwatch.subscription == null && var.cloudwatch.data_protection == null)
+    error_message = "The cloudwatch.subscription and cloudwatch.data_protection need the cloudwatch.log_group_class STANDARD."
+  }
+
+  validation {
+    condition     = var.cloudwatch.log_group_name != "" || (var.cloudwatch.subscription == null && var.cloudwatch.data_protection == null)
+    error_message = "The cloudwatch.subscription and cloudwatch.data_protection must be left out when the cloudwatch.log_group_name is empty."
+  }
+
+  validation {
+    condition = var.cloudwatch.subscription == null || can(regex(join("", [
+      "^arn:aws[a-z-]*:(kinesis:[a-z0-9-]+:[0-9]{12}:stream/[\\w.-]{1,128}",
+      "|firehose:[a-z0-9-]+:[0-9]{12}:deliverystream/[\\w.-]{1,64}",
+      "|lambda:[a-z0-9-]+:[0-9]{12}:function:[\\w-]{1,64}",
+      "|logs:[a-z0-9-]+:[0-9]{12}:destination:[^:*\\s]{1,512})$",
+    ]), var.cloudwatch.subscription.destination_arn))
+    error_message = "The cloudwatch.subscription.destination_arn must be the ARN of a Kinesis stream, a Firehose delivery stream, a Lambda function or a CloudWatch Logs destination."
+  }
+
+  validation {
+    condition     = try(split(":", var.cloudwatch.subscription.destination_arn)[3] == local.region, true)
+    error_message = "The cloudwatch.subscription.destination_arn must be of region ${local.region}, where the log group is."
+  }
+
+  validation {
+    condition     = try(var.cloudwatch.subscription.role_arn, null) == null || can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/([\\w+=,.@-]+/)*[\\w+=,.@-]{1,64}$", var.cloudwatch.subscription.role_arn))
+    error_message = "The cloudwatch.subscription.role_arn must be the ARN of a role."
+  }
+
+  validation {
+    condition     = try(var.cloudwatch.subscription.role_arn, null) == null || try(split(":", var.cloudwatch.subscription.destination_arn)[2] != "lambda", true)
+    error_message = "The cloudwatch.subscription.role_arn has no effect on a function: its own policy lets CloudWatch Logs call it."
+  }
+
+  validation {
+    condition     = var.cloudwatch.subscription == null || try(length(var.cloudwatch.subscription.filter_pattern) <= 1024, false)
+    error_message = "The cloudwatch.subscription.filter_pattern must have at most 1024 characters."
+  }
+
+  validation {
+    condition     = contains(["ByLogStream", "Random"], try(var.cloudwatch.subscription.distribution, "ByLogStream"))
+    error_message = "The cloudwatch.subscription.distribution must be ByLogStream or Random."
+  }
+
+  validation {
+    condition     = can(regex("^[^:*\\s]{1,512}$", try(var.cloudwatch.subscription.name, "session-manager")))
+    error_message = "The cloudwatch.subscription.name must have 1 to 512 characters without colons, stars and blanks."
+  }
+
+  # Its name is <function>-logs-<region>, in at most 64 characters.
+  validation {
+    condition     = try(var.cloudwatch.subscription.role_arn != null || split(":", var.cloudwatch.subscription.destination_arn)[2] == "lambda", true) || length(var.names.function) <= 44
+    error_message = "The cloudwatch.subscription needs a role_arn when the names.function has more than 44 characters: the name of the created role would be too long."
+  }
+
+  validation {
+    condition = var.cloudwatch.data_protection == null || try(
+      var.cloudwatch.data_protection.credentials || length(var.cloudwatch.data_protection.identifiers) + length(var.cloudwatch.data_protection.custom_identifiers) > 0,
+      false
+    )
+    error_message = "The cloudwatch.data_protection must mask something: credentials, identifiers or custom_identifiers."
+  }
+
+  validation {
+    condition     = alltrue([for name in try(var.cloudwatch.data_protection.identifiers, []) : can(regex("^[A-Z][A-Za-z0-9]{1,63}(-[A-Z]{2})?$", name))])
+    error_message = "The cloudwatch.data_protection.identifiers must be ids of managed data identifiers, such as EmailAddress or PassportNumber-US."
+  }
+
+  validation {
+    condition = (
+      length(try(var.cloudwatch.data_protection.custom_identifiers, {})) <= 10
+      && alltrue([for name, regex in try(var.cloudwatch.data_protection.custom_identifiers, {}) : can(regex("^[A-Za-z0-9_-]{1,128}$", name))])
+    )
+    error_message = "The cloudwatch.data_protection.custom_identifiers must be at most 10, with names of 1 to 128 letters, digits or characters of _-."
+  }
+
+  validation {
+    condition     = alltrue([for expression in values(try(var.cloudwatch.data_protection.custom_identifiers, {})) : can(regex("^[A-Za-z0-9_#=@/;, ^$?\\[\\]{}|\\\\*+.-]{1,200}$", expression))])
+    error_message = "The cloudwatch.data_protection.custom_identifiers must be regular expressions of 1 to 200 letters, digits, blanks or characters of _#=@/;,-^$?[]{}|\\*+. and no others."
+  }
+
+  validation {
+    condition     = length(setintersection(try(var.cloudwatch.data_protection.identifiers, []), keys(try(var.cloudwatch.data_protection.custom_identifiers, {})))) == 0
+    error_message = "The cloudwatch.data_protection.custom_identifiers must not have the names of managed identifiers."
+  }
+
+  validation {
+    condition     = try(var.cloudwatch.data_protection.findings_destination.log_group_name, null) == null || try(can(regex("^[\\w./#-]{1,512}$", var.cloudwatch.data_protection.findings_destination.log_group_name)) && var.cloudwatch.data_protection.findings_destination.log_group_name != var.cloudwatch.log_group_name, false)
+    error_message = "The cloudwatch.data_protection.findings_destination.log_group_name must be the name of another log group."
+  }
+
+  validation {
+    condition     = try(var.cloudwatch.data_protection.findings_destination.bucket_name, null) == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.cloudwatch.data_protection.findings_destination.bucket_name))
+    error_message = "The cloudwatch.data_protection.findings_destination.bucket_name must be a bucket's name."
+  }
+
+  validation {
+    condition     = try(var.cloudwatch.data_protection.findings_destination.delivery_stream_name, null) == null || can(regex("^[\\w.-]{1,64}$", var.cloudwatch.data_protection.findings_destination.delivery_stream_name))
+    error_message = "The cloudwatch.data_protection.findings_destination.delivery_stream_name must be the name of a Firehose delivery stream."
   }
 }
 

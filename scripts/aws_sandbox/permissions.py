@@ -87,6 +87,8 @@ _TAGGING = {
 _PASSING = {
     "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
     "lambda:UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
+    "logs:PutDestination": ("roleArn", "logs.amazonaws.com"),
+    "logs:PutSubscriptionFilter": ("roleArn", "logs.amazonaws.com"),
 }
 # Service control policies do not bind the roles of services.
 _SERVICE_LINKED = "/aws-service-role/"
@@ -247,7 +249,7 @@ def _ssm(call: Call) -> list[str]:
     if call.operation.endswith("AutomationExecution"):
         return [_arn(call, "ssm", f"automation-execution/{asked['AutomationExecutionId']}")]
     if "Document" in call.operation and "Name" in asked:
-        return [_arn(call, "ssm", f"document/{asked['Name']}")]
+        return [asked["Name"] if asked["Name"].startswith("arn:") else _arn(call, "ssm", f"document/{asked['Name']}")]
     names = asked.get("Names") or [asked[key] for key in ("Name", "Path") if key in asked]
     return [_arn(call, "ssm", f"parameter/{name.removeprefix('/')}") for name in names if "Parameter" in call.operation]
 
@@ -296,9 +298,17 @@ def _logs(call: Call) -> list[str]:
         return [_arn(call, "logs", "log-group::log-stream:")]
     if arn := call.parameters.get("resourceArn"):
         return [arn]
-    group = call.parameters.get("logGroupName")
+    if name := call.parameters.get("destinationName"):
+        return [_arn(call, "logs", f"destination:{name}")]
+    group = call.parameters.get("logGroupName") or call.parameters.get("logGroupIdentifier", "")
+    group = group.partition(":log-group:")[2].removesuffix(":*") if group.startswith("arn:") else group
     stream = call.parameters.get("logStreamName", "")
-    return [_arn(call, "logs", f"log-group:{group}:log-stream:{stream}")] if group else []
+    # A destination of another account needs the permission, too.
+    destination = call.parameters.get("destinationArn", "")
+    return [
+        *([_arn(call, "logs", f"log-group:{group}:log-stream:{stream}")] if group else []),
+        *([destination] if ":destination:" in destination else []),
+    ]
 
 
 def _kms(call: Call) -> list[str]:

@@ -61,6 +61,7 @@ from aws_sandbox.service_settings import ServiceSettings
 from aws_sandbox.sessions import Sessions
 from aws_sandbox.simulator import Simulator
 from aws_sandbox.strict import Strictness
+from aws_sandbox.subscriptions import Subscriptions
 
 ADMINISTRATOR = "sandbox-administrator"
 _ALLOW_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -150,6 +151,7 @@ def _gateway(
     aws_policies.install()
     documents.install()
     key_arns.install()
+    log_groups.install()
     resource_policies.install()
     messages.release_while_waiting(lock)
     organizations, regions = Organizations(organization), Regions(organization)
@@ -160,7 +162,7 @@ def _gateway(
     automations = Automations(identity, processes, background, endpoint_url, folder)
     rules = ConfigRules()
     recorder = Recorder(background, lock)
-    service_settings = ServiceSettings()
+    service_settings, subscriptions = ServiceSettings(), Subscriptions(identity)
     sessions = Sessions(identity)
     nodes, simulator = ManagedNodes(identity, service_settings), Simulator(identity, organizations)
     remediation = Remediation(rules, automations, background, lock, recorder)
@@ -191,10 +193,19 @@ def _gateway(
             ("lambda", "GetAccountSettings"): function_concurrency.get_account_settings,
             ("lambda", "Invoke"): functions.invoke,
             ("logs", "AssociateKmsKey"): log_groups.associate_kms_key,
+            ("logs", "CreateLogGroup"): log_groups.create_log_group,
+            ("logs", "DeleteDataProtectionPolicy"): log_groups.delete_data_protection_policy,
+            ("logs", "DescribeSubscriptionFilters"): subscriptions.describe,
             ("logs", "DisassociateKmsKey"): log_groups.disassociate_kms_key,
+            ("logs", "GetDataProtectionPolicy"): log_groups.get_data_protection_policy,
+            ("logs", "PutDataProtectionPolicy"): log_groups.put_data_protection_policy,
+            ("logs", "PutLogGroupDeletionProtection"): log_groups.put_deletion_protection,
+            ("logs", "PutSubscriptionFilter"): subscriptions.put,
             ("organizations", "ListAccounts"): organizations.list_accounts,
             ("organizations", "ListChildren"): organizations.list_children,
+            ("ssm", "GetDocument"): documents.get_document,
             ("ssm", "ListDocumentVersions"): documents.list_document_versions,
+            ("ssm", "ListDocuments"): documents.list_documents,
             **automations.operations(),
             **rules.operations(),
             **recorder.operations(),

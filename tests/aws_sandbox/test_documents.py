@@ -8,6 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from aws_sandbox import Sandbox
+
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
@@ -77,3 +79,27 @@ def test_sharing(ssm: SSMClient, accounts: list[str]) -> None:
         ssm.delete_document(Name=NAME)
     ssm.modify_document_permission(Name=NAME, PermissionType="Share", AccountIdsToRemove=accounts)
     assert shared_with() == []
+
+
+def test_a_shared_document_is_listed_and_read_by_its_arn(
+    sandbox: Sandbox, member: boto3.Session, ssm: SSMClient
+) -> None:
+    account = member.client("sts").get_caller_identity()["Account"]
+    other = sandbox.session(sandbox.organization.members[2].id, "eu-west-1")
+    theirs, mine = other.client("ssm"), other.client("sts").get_caller_identity()["Account"]
+    arn = f"arn:aws:ssm:eu-west-1:{account}:document/{NAME}"
+
+    def listed(client: SSMClient, owner: str) -> list[tuple[str, str]]:
+        filters = [{"Key": "DocumentType", "Values": ["Session"]}, {"Key": "Owner", "Values": [owner]}]
+        pages = client.get_paginator("list_documents").paginate(Filters=filters)  # type: ignore[arg-type]
+        return [(each["Name"], each["Owner"]) for page in pages for each in page["DocumentIdentifiers"]]
+
+    assert (NAME, account) in listed(ssm, "Self")
+    assert (arn, account) not in listed(theirs, "Private")
+    with pytest.raises(theirs.exceptions.InvalidDocument):
+        theirs.get_document(Name=arn)
+    ssm.modify_document_permission(Name=NAME, PermissionType="Share", AccountIdsToAdd=[mine])
+    assert (arn, account) in listed(theirs, "Private")
+    assert theirs.get_document(Name=arn)["Content"] == content(1)
+    assert listed(ssm, "Private") == []
+    ssm.modify_document_permission(Name=NAME, PermissionType="Share", AccountIdsToRemove=[mine])

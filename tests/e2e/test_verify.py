@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
 
 from aws_sandbox import Sandbox, SandboxAccount, SandboxOrganization, find_guard_engine
 from session_manager_fleet.accounts.matching import Matcher
@@ -231,10 +233,32 @@ class Member:
         kms.create_alias(AliasName="alias/session-manager/log-archive", TargetKeyId=key)
         self.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.encrypt_bucket("aws:kms", key)
+        kms.enable_key_rotation(KeyId=key.rpartition("/")[2])
+        self.settle_bucket()
         wanted = LogArchive(bucket_name=BUCKET, reader_role_arns=[READER])
         self.statements = expected_statements(wanted, ORGANIZATION.id, f"arn:aws:s3:::{BUCKET}", key)
         self.protect_bucket(self.statements)
         self.bucket_key = key
+
+    def settle_bucket(self) -> None:
+        """Give the bucket what modules/log_archive gives it beside policy and encryption."""
+        s3, bucket = self.archive, {"Bucket": BUCKET}
+        s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Enabled"})
+        blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+        s3.put_public_access_block(**bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+        owner = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+        s3.put_bucket_ownership_controls(**bucket, OwnershipControls=owner)
+        logs = {
+            "Expiration": {"Days": 365},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+        }
+        markers = {"Expiration": {"ExpiredObjectDeleteMarker": True}}
+        rules = [
+            {"ID": name, "Status": "Enabled", "Filter": {}, **rule}
+            for name, rule in (("session-logs", logs), ("delete-markers", markers))
+        ]
+        s3.put_bucket_lifecycle_configuration(**bucket, LifecycleConfiguration={"Rules": rules})
 
     def protect_bucket(self, statements: list[dict[str, Any]]) -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
@@ -295,14 +319,19 @@ def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
         "session_key": "ok",
         "preferences": "ok",
         "log_group": "ok",
+        "subscription": "not_needed",
+        "data_protection": "not_needed",
         "drift_repair": "not_needed",
         "applied_preferences": "ok",
         "public_sharing": "not_needed",
+        "session_documents": "ok",
         "keys": "ok",
         "bucket": "ok",
         "bucket_policy": "ok",
+        "archive": "ok",
         "endpoints": "not_needed",
         "logs": "not_needed",
+        "log_streams": "not_needed",
         "roles": "not_needed",
         "instance_policy": "ok",
         "recorder": "ok",
@@ -338,6 +367,51 @@ def test_a_document_that_somebody_changed(member: Member, verify: Callable[..., 
     assert checks["preferences"]["fix"]
     member.write_document()
     assert verify()[0] == 0
+
+
+def test_documents_that_go_around_the_logging(member: Member, verify: Callable[..., Any]) -> None:
+    """What `fix` says, done literally, ends the finding: for a document of the account, and for a shared one."""
+    other = "640281937466"
+    sessions = {MEMBER: member.client("ssm"), other: member.sandbox.session(other, REGION).client("ssm")}
+    tunnel = {"schemaVersion": "1.0", "sessionType": "Port", "properties": {"portNumber": "22"}}
+    for account, ssm in sessions.items():
+        ssm.create_document(Name=f"Tunnel-{account}", DocumentType="Session", Content=json.dumps(tunnel))
+        shared = MEMBER if account == other else other
+        ssm.modify_document_permission(Name=f"Tunnel-{account}", PermissionType="Share", AccountIdsToAdd=[shared])
+    with pytest.raises(sessions[MEMBER].exceptions.InvalidDocument):
+        sessions[MEMBER].get_document(Name=f"arn:aws:ssm:{REGION}:{other}:document/SSM-SessionManagerRunShell")
+
+    code, checks = verify()
+
+    assert (code, checks["session_documents"]["verdict"]) == (2, "finding")
+    assert f"Tunnel-{MEMBER} is for SSH" in checks["session_documents"]["message"]
+    assert f"Tunnel-{other} of {other} is for SSH" in checks["session_documents"]["message"]
+    own, shared = checks["session_documents"]["fix"].splitlines()
+    for account, line in ((MEMBER, own), (other, shared)):
+        for command in line[line.index("aws ") :].split(" && "):
+            by_hand(command, sessions[account])
+    code, checks = verify()
+    assert (code, checks["session_documents"]["verdict"]) == (0, "ok")
+    sessions[other].delete_document(Name=f"Tunnel-{other}")
+
+
+def by_hand(command: str, client: Any) -> None:  # noqa: ANN401 - one kind for each service
+    """Do what a command of the AWS CLI does, with a client of its service."""
+    _aws, service, operation, *words = command.split()
+    assert service == client.meta.service_model.service_name
+    options: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            options[word] = values = []
+        else:
+            values.append(word)
+    assert options.pop("--region") == [REGION]
+    method = operation.replace("-", "_")
+    shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
+    names = {f"--{xform_name(name, '-')}": name for name in shape.members}
+    many = {name for name, member in shape.members.items() if member.type_name == "list"}
+    asked = {names[option]: given if names[option] in many else given[0] for option, given in options.items()}
+    getattr(client, method)(**asked)
 
 
 @pytest.mark.parametrize(
@@ -404,15 +478,31 @@ def test_what_the_policy_of_the_bucket_lacks(member: Member, verify: Callable[..
     assert "ReadEncryption" in without["bucket_policy"]["message"]
 
 
+def test_what_protects_the_archive_and_is_switched_off(member: Member, verify: Callable[..., Any]) -> None:
+    s3, bucket = member.archive, {"Bucket": BUCKET}
+    s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Suspended"})
+    s3.delete_public_access_block(**bucket)
+    s3.delete_bucket_ownership_controls(**bucket)
+    s3.delete_bucket_lifecycle(**bucket)
+    code, checks = verify()
+    member.settle_bucket()
+    assert (code, checks["archive"]["verdict"]) == (2, "finding")
+    for problem in ("versioning is Suspended", "public access is not blocked", "ACLs are not", "rule session-logs is"):
+        assert problem in checks["archive"]["message"]
+    assert f"apply --account {ARCHIVE} --region {REGION}" in checks["archive"]["command"]
+    assert verify()[1]["archive"]["verdict"] == "ok"
+
+
 def test_a_bucket_that_is_gone(member: Member, verify: Callable[..., Any]) -> None:
     member.archive.delete_bucket(Bucket=BUCKET)
     code, checks = verify()
     member.archive.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     member.encrypt_bucket("aws:kms", member.bucket_key)
     member.protect_bucket(member.statements)
+    member.settle_bucket()
     assert code == 2
     gone = {name: check["message"] for name, check in checks.items() if check["verdict"] == "finding"}
-    assert gone == dict.fromkeys(["bucket", "bucket_policy", "logs"], f"The bucket {BUCKET} does not exist.")
+    assert gone == dict.fromkeys(["bucket", "bucket_policy", "archive", "logs"], f"The bucket {BUCKET} does not exist.")
 
 
 def test_a_log_group_without_key_and_with_another_retention(member: Member, verify: Callable[..., Any]) -> None:
@@ -653,6 +743,8 @@ class TestInstances:
         code, checks = verify()
         assert (code, checks["logs"]["verdict"]) == (2, "finding")
         assert "No log has ever arrived" in checks["logs"]["message"]
+        # One copy proves nothing about the other.
+        assert checks["log_streams"]["verdict"] == "finding"
         timer = threading.Timer(2, lambda: member.upload(log))
         timer.start()
         _, checks = verify("--watch", "30")
@@ -663,6 +755,14 @@ class TestInstances:
         assert found["verdict"] == "ok"
         assert found["newest_log"]["key"] == log
         assert 0 <= found["newest_log"]["age_seconds"] < 60
+        client, stream = (
+            member.client("logs"),
+            {"logGroupName": "ssm-sessionmanager-logs", "logStreamName": "jane-0123"},
+        )
+        client.create_log_stream(**stream)
+        client.put_log_events(**stream, logEvents=[{"timestamp": int(time.time() * 1000), "message": "whoami"}])
+        assert verify()[1]["log_streams"]["newest_log"]["key"] == "jane-0123"
+        client.delete_log_stream(**stream)
         run(["-c", str(member.config), "verify", "--account", "Member"])
         table = capsys.readouterr().out
         assert "newest log" in table
@@ -748,7 +848,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert code == 2
     assert "Fix: " in out
-    assert "1 target: 6 ok, 4 finding, 5 not needed" in out  # the key serves the log group, too
+    assert "1 target: 8 ok, 4 finding, 8 not needed" in out  # the key serves the log group, too
 
 
 @pytest.mark.parametrize(

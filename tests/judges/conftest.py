@@ -60,6 +60,10 @@ module "instance_policy_central" {
     bucket_name        = "example-session-logs"
     kms_key_account_id = "999988887777"
   }
+  other_log_buckets = [{
+    bucket_name        = "example-session-logs-us-east-1"
+    kms_key_account_id = "999988887777"
+  }]
 }
 
 module "instance_policy_without_s3" {
@@ -136,10 +140,11 @@ module "guardrails" {
 }
 
 module "guardrails_more_documents" {
-  source                  = "MODULES/guardrails"
-  exempt_role_arns        = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
-  other_session_documents = ["team-shell"]
-  deny                    = merge(local.nothing, { ssh = true, other_documents = true })
+  source                   = "MODULES/guardrails"
+  exempt_role_arns         = ["arn:aws:iam::*:role/AWSControlTowerExecution"]
+  other_session_documents  = ["team-shell"]
+  logged_session_documents = ["logged-shell"]
+  deny                     = merge(local.nothing, { ssh = true, other_documents = true })
 }
 
 module "guardrails_any_document" {
@@ -220,6 +225,17 @@ module "preferences" {
   drift_repair = {
     notify_topic_arn = "arn:aws:sns:eu-west-1:999988887777:repairs"
   }
+  cloudwatch = {
+    subscription = { destination_arn = "arn:aws:logs:eu-west-1:999988887777:destination:session-manager-logs" }
+  }
+}
+
+module "log_destination" {
+  source             = "MODULES/log_destination"
+  organization_id    = "ORGANIZATION"
+  account_ids        = ["111122223333"]
+  target_arn         = "arn:aws:kinesis:us-east-1:ACCOUNT:stream/session-logs"
+  target_kms_key_arn = "arn:aws:kms:us-east-1:ACCOUNT:key/5e55105e-cb57-4552-8153-5e55105e5510"
 }
 """
 TARGETS = [
@@ -249,6 +265,11 @@ TARGETS = [
     "module.config_rule.aws_config_config_rule.this",
     "module.config_rule.aws_ssm_document.this",
     "module.preferences.data.aws_iam_policy_document.function",
+    "module.preferences.data.aws_iam_policy_document.subscription",
+    "module.preferences.data.aws_iam_policy_document.subscription_trust",
+    "module.log_destination.data.aws_iam_policy_document.send",
+    "module.log_destination.data.aws_iam_policy_document.senders",
+    "module.log_destination.data.aws_iam_policy_document.trust",
     "module.preferences_merged.data.aws_iam_policy_document.function",
     "module.preferences.data.aws_iam_policy_document.trust",
     "module.preferences_organization_key.data.aws_iam_policy_document.function",

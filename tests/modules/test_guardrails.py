@@ -144,10 +144,22 @@ def test_what_is_attached_to_nothing_is_printed_only_and_fits(caller: Terraform)
     """Into an organization whose limit is not raised, and into a boundary with everything on."""
     off = ("subscription_filters", "account_log_policies", "cloudtrail", "config_recorder", "remediation_exceptions")
     limited = f"scp_length_limit = 5120\n{LARGE}\ndeny = {hcl(dict.fromkeys(off, False))}"
-    calls = call("alone", "") + call("limited", limited) + call("bounding", "boundary = { enabled = true }")
+    named = f"""deny = {hcl({**NOTHING, "other_documents": True})}
+      logged_session_documents = ["Team-Shell"]
+      log_archive = {{
+        bucket_name   = "logs"
+        other_buckets = [{{ bucket_name = "logs-us" }}, {{ bucket_name = "shared-ap", key_prefix = "sessions" }}]
+      }}"""
+    calls = (
+        call("named", named)
+        + call("alone", "")
+        + call("limited", limited)
+        + call("bounding", "boundary = { enabled = true }")
+    )
     outputs = (
         'output "limited" {\nvalue = module.limited.scp_length\n}\n'
         'output "boundary" {\nvalue = length(module.bounding.boundary_json)\n}\n'
+        'output "named" {\nvalue = module.named.scp_json\n}\n'
     )
     (caller.folder / "main.tf").write_text(calls + outputs, encoding="utf-8")
     caller.init()
@@ -157,3 +169,8 @@ def test_what_is_attached_to_nothing_is_printed_only_and_fits(caller: Terraform)
     assert made == {"module.bounding"}, "a boundary is a policy of this account"
     assert 4000 < plan.outputs["limited"] <= 5120
     assert plan.outputs["boundary"] <= 6144
+    kept = next(each for each in statements(plan.outputs["named"]) if each["Sid"] == "KeepAsDeployed")
+    assert sorted(kept["Resource"]) == [
+        *("arn:aws:s3:::logs", "arn:aws:s3:::logs-us", "arn:aws:s3:::logs-us/*", "arn:aws:s3:::logs/*"),
+        *("arn:aws:s3:::shared-ap/sessions/*", "arn:aws:ssm:*:*:document/Team-Shell"),
+    ]

@@ -46,6 +46,10 @@ REQUIRED: Mapping[str, dict[str, Any]] = {
     "config_rule": {"home_region": REGION, "policy_arn": f"arn:aws:iam::{ACCOUNT}:policy/SessionManagerLogPolicy"},
     "guardrails": {"exempt_role_arns": [DEPLOYMENT_ROLE]},
     "log_archive": {"organization_id": "o-exampleorgid", "retention": {}},
+    "log_destination": {
+        "organization_id": "o-exampleorgid",
+        "target_arn": f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/session-logs",
+    },
     "operator_access": {"operator": {"instance_tags": {"team": ["web"]}}},
     "vpc_endpoints": {
         "organization_id": "o-exampleorgid",
@@ -95,6 +99,7 @@ def component_inputs(values: Values) -> dict[str, dict[str, Any]]:
             "session_key_arns": [arn for arn in [preferences["session_key"]["kms_key_arn"]] if arn is not None],
             "attach_to_roles": policy["attach_to_roles"],
             "attach_managed_instance_core": policy["attach_managed_instance_core"],
+            "other_log_buckets": policy["other_log_buckets"],
             "s3": preferences["s3"] if preferences["s3"]["enabled"] else None,
         },
         "config_rule": {

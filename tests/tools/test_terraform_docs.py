@@ -191,8 +191,8 @@ def test_a_module_says_where_it_is_what_it_needs_costs_and_leaves(readme: Path) 
 
 # What an output may be about, and then an attribute of it: one rule for all modules.
 NOUNS = re.compile(
-    r"(auditor_policy|automation_document|automation_role|boundary|bucket|bucket_key|bucket_policy|ci_role|document|endpoint|"
-    r"failures_queue|function|function_role|key_policy|log_group|logs_key|member_role|operator_policy|policy|rule|scp|"
+    r"(auditor_policy|automation_document|automation_role|boundary|bucket|bucket_key|bucket_policy|ci_role|destination|document|endpoint|"
+    r"failures_queue|function|function_role|key_policy|log_group|logs_key|member_role|operator_policy|policy|role|rule|scp|"
     r"security_group|session_key|session_key_parameter)"
     r"(_arns?|_ids?|_input|_json|_length|_names?|_statements_json|_url)?|policies|preferences|s3|settings"
 )

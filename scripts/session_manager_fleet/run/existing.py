@@ -209,6 +209,22 @@ def _alias(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     return planned["name"], arn, "" if state == ENABLED else f"which is {state}"
 
 
+def _subscription(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    """Look for a subscription filter of the same name, which would be changed."""
+    group, name = planned["log_group_name"], planned["name"]
+    logs = client_of(session, "logs")
+    found = logs.describe_subscription_filters(logGroupName=group, filterNamePrefix=name)["subscriptionFilters"]
+    to = next((each["destinationArn"] for each in found if each["filterName"] == name), None)
+    return (f"{group}|{name}", "", f"to {to}") if to else None
+
+
+def _data_protection(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
+    """Look for a data protection policy, which would be replaced."""
+    group = planned["log_group_name"]
+    found = client_of(session, "logs").get_data_protection_policy(logGroupIdentifier=group)
+    return (group, "", "") if found.get("policyDocument") else None
+
+
 def _setting(session: boto3.Session, planned: Mapping[str, Any]) -> _Found:
     blocked = planned["setting_value"] == _BLOCKED and is_sharing_blocked(session, planned["setting_id"])
     return (planned["setting_id"], "", _BLOCKED) if blocked else None
@@ -263,6 +279,10 @@ def _organization_policy(session: boto3.Session, planned: Mapping[str, Any]) -> 
 
 _KINDS: Mapping[str, _Kind] = {
     LOG_GROUP: _Kind("log group", _log_group),
+    "aws_cloudwatch_log_data_protection_policy": _Kind(
+        "data protection policy of the log group", _data_protection, "log_group_name"
+    ),
+    "aws_cloudwatch_log_subscription_filter": _Kind("subscription filter", _subscription),
     ALIAS: _Kind("KMS alias", _alias),
     "aws_ssm_parameter": _Kind("SSM parameter", _named("ssm", "get_parameter", "Name")),
     "aws_lambda_function": _Kind(
@@ -285,6 +305,12 @@ _NAME = "choose another {}"
 _WAYS_OUT: Mapping[str, str] = {
     "preferences.aws_cloudwatch_log_group.sessions": (
         "keep it with preferences.cloudwatch.existing: adopt, choose another names.log_group"
+    ),
+    "preferences.aws_cloudwatch_log_data_protection_policy.sessions": (
+        "keep it as it is without preferences.cloudwatch.data_protection"
+    ),
+    "preferences.aws_cloudwatch_log_subscription_filter.sessions": _NAME.format(
+        "preferences.cloudwatch.subscription.name"
     ),
     "preferences.aws_kms_alias.logs": (
         "keep it and encrypt the log group with its key with preferences.cloudwatch.existing: adopt, choose another "

@@ -11,6 +11,7 @@ from dataclasses import replace
 from session_manager_fleet.accounts import account_in
 from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.errors import InputError
+from session_manager_fleet.settings import LogArchive
 from session_manager_fleet.targets import EVERYTHING, Inventory, Selection, Target
 from session_manager_fleet.terraform import LARGEST_STATE_BYTES, StateBackend, StrayState, find_stray_states
 
@@ -32,8 +33,18 @@ def refuse_before_log_archive(inventory: Inventory, targets: Sequence[Target], s
         InputError: The log archive is neither applied nor selected; its next command applies it.
         AccessError: Its state cannot be read.
     """
-    host = _host(inventory)
-    if host is None or host.key in {target.key for target in targets}:
+    for host in _hosts(inventory):
+        _refuse_before(inventory, host, targets, selection)
+
+
+def _refuse_before(inventory: Inventory, host: Target, targets: Sequence[Target], selection: Selection) -> None:
+    """Refuse targets that need what one target of the log archive makes.
+
+    Raises:
+        InputError: It is neither applied nor selected.
+        AccessError: Its state cannot be read.
+    """
+    if host.key in {target.key for target in targets}:
         return
     dependents = [target for target in targets if _needs_archive(inventory, target, host)]
     whole = inventory.select(replace(selection, shard=None)).targets if selection.shard else ()
@@ -52,18 +63,26 @@ def refuse_before_log_archive(inventory: Inventory, targets: Sequence[Target], s
     raise InputError(message, next_command=("apply", "--wave", host.wave))
 
 
-def _host(inventory: Inventory) -> Target | None:
-    """Return the target of the log archive; None without one."""
+def _hosts(inventory: Inventory) -> list[Target]:
+    """Return the targets of the log archive: one for each region with a bucket; empty without an archive."""
     if inventory.settings.log_archive is None:
-        return None
-    for target in inventory.select(EVERYTHING).targets:
-        if "log_archive" in inventory.settings.foundation.variables_of(target.account, target.region):
-            return target
-    return None
+        return []
+    variables_of = inventory.settings.foundation.variables_of
+    return [
+        target
+        for target in inventory.select(EVERYTHING).targets
+        if "log_archive" in variables_of(target.account, target.region)
+    ]
+
+
+def _settings(inventory: Inventory, host: Target) -> LogArchive | None:
+    """Return the settings of the bucket that a target of the log archive makes."""
+    archive = inventory.settings.log_archive
+    return archive.in_region(host.region) if archive else None
 
 
 def _needs_archive(inventory: Inventory, target: Target, host: Target) -> bool:
-    archive = inventory.settings.log_archive
+    archive = _settings(inventory, host)
     preferences = inventory.settings.effective(target.account, target.region).values.preferences
     bucket = archive.bucket_in(host.account.id, host.region) if archive else ""
     return preferences.enabled and preferences.s3.enabled and preferences.s3.bucket_name == bucket
@@ -71,7 +90,7 @@ def _needs_archive(inventory: Inventory, target: Target, host: Target) -> bool:
 
 def _missing(inventory: Inventory, host: Target) -> list[str]:
     """Return which of the bucket and the key that the log archive creates its state does not hold."""
-    archive = inventory.settings.log_archive
+    archive = _settings(inventory, host)
     created = [
         *([_BUCKET] if archive and archive.existing_bucket_name is None else []),
         *([_KEY] if archive and archive.bucket_key.kms_key_arn is None else []),

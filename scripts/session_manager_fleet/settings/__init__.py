@@ -10,7 +10,7 @@ from session_manager_fleet.settings.draft import (
     Draft as Draft,
     log_archive_of as log_archive_of,
 )
-from session_manager_fleet.settings.foundation import LogArchive as LogArchive
+from session_manager_fleet.settings.foundation import Guardrails as Guardrails, LogArchive as LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings
 from session_manager_fleet.settings.notifications import Notifications as Notifications, Webhook as Webhook

@@ -12,7 +12,13 @@ _FORMS = (
         "write the ARN of a role, with * and ? as wildcards, such as arn:aws:iam::*:role/Emergency-*",
     ),
     (":iam::", "write the ARN of a role, such as arn:aws:iam::111122223333:role/Auditor"),
+    (
+        ":destination:",
+        "write the ARN of a stream, function or destination: arn:aws:logs:eu-west-1:111122223333:destination:x",
+    ),
     (":kms:", "write the ARN of a key, such as arn:aws:kms:eu-west-1:111122223333:key/<id>"),
+    ("(-[A-Z]{2})?$", "write the id of a managed data identifier, such as EmailAddress or PassportNumber-US"),
+    ("^[^:*", "write a name without colons, stars and blanks"),
     (":sns:", "write the ARN of a topic, such as arn:aws:sns:eu-west-1:111122223333:alerts"),
     ("^alias/", "write an alias, such as alias/session-manager/data"),
     ("^(r-", "write the id of the root, of a unit or of an account: r-ab12, ou-ab12-cdefgh34 or 111122223333"),

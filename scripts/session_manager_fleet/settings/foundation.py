@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from session_manager_fleet.settings.types import (
     BucketName,
@@ -16,6 +16,7 @@ from session_manager_fleet.settings.types import (
     KeyPrefix,
     KmsKeyArn,
     PolicyTarget,
+    Region,
     RoleArn,
     RoleArnPattern,
     StrictModel,
@@ -111,6 +112,33 @@ class OrganizationSessionKey(StrictModel):
     """Alias of a separate key."""
 
 
+class RegionalBucket(StrictModel):
+    """What the bucket of a further region has of its own; all else is as in the home region."""
+
+    bucket_name: BucketName | None = None
+    """Name of the bucket to create; by default session-manager-logs-<account>-<region>."""
+    existing_bucket_name: BucketName | None = None
+    """An existing bucket of the region, which is not changed."""
+    kms_key_arn: KmsKeyArn | None = None
+    """An existing key of the region that encrypts the bucket; by default a key is created."""
+    access_logging: AccessLogging | None = None
+
+
+def _by_region(value: object) -> object:
+    """Read a list of regions as regions with nothing of their own."""
+    return {region: {} for region in value} if isinstance(value, list) and all(map(_is_text, value)) else value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _or_list(schema: dict[str, Any]) -> None:
+    """Let the JSON Schema accept a list of regions, too."""
+    rule = {key: schema.pop(key) for key in ("type", "additionalProperties", "propertyNames") if key in schema}
+    schema["anyOf"] = [rule, {"type": "array", "items": {"type": "string"}}]
+
+
 class LogArchive(StrictModel):
     """Bucket for the session logs of all accounts, in the log-archive account and the home region."""
 
@@ -127,6 +155,10 @@ class LogArchive(StrictModel):
     retention: LogRetention = LogRetention()
     object_lock: ObjectLock | None = None
     access_logging: AccessLogging | None = None
+    regions: Annotated[dict[Region, RegionalBucket], BeforeValidator(_by_region)] = Field(
+        {}, json_schema_extra=_or_list
+    )
+    """Further regions with a bucket of their own, to which the nodes of the region log; a list, or a mapping."""
 
     @field_validator("bucket_name")
     @classmethod
@@ -153,12 +185,43 @@ class LogArchive(StrictModel):
                     yield Conflict(f"{key} has no effect on an existing bucket", ((key,),))
         if self.session_key.alias == self.bucket_key.alias:
             yield Conflict("session_key.alias and bucket_key.alias must differ", (("session_key", "alias"),))
+        yield from self._regional_conflicts()
         if self.access_logging and self.access_logging.bucket_name == self.bucket_name:
             message = "access_logging.bucket_name must be another bucket; otherwise every access log is logged again"
             yield Conflict(message, (("access_logging", "bucket_name"),))
         if self.object_lock and 0 < self.retention.days < self.object_lock.days:
             message = "retention.days must be at least object_lock.days, because locked logs cannot be deleted"
             yield Conflict(message, (("retention", "days"),))
+
+    def _regional_conflicts(self) -> Iterator[Conflict]:
+        names = [self.existing_bucket_name or self.bucket_name]
+        for region, own in self.regions.items():
+            where = ("regions", region)
+            name = own.existing_bucket_name or own.bucket_name
+            if name is not None and name in names:
+                yield Conflict(f"the bucket {name} is in one region only; name another one for {region}", (where,))
+            names.append(name)
+            if own.bucket_name and _RESERVED_BUCKET_NAME.search(own.bucket_name):
+                yield Conflict(f'the bucket name "{own.bucket_name}" is reserved for S3', ((*where, "bucket_name"),))
+            if own.kms_key_arn and own.kms_key_arn.split(":")[3] != region:
+                message = f"regions.{region}.kms_key_arn must be a key of {region}, where the bucket is"
+                yield Conflict(message, ((*where, "kms_key_arn"),))
+            for conflict in self.in_region(region)._conflicts():  # noqa: SLF001 - its own class
+                yield Conflict(f"regions.{region}: {conflict.message}", (where,))
+
+    def in_region(self, region: str) -> LogArchive:
+        """Return the settings of the bucket of a region: those of the home region unless `regions` names it."""
+        own = self.regions.get(region)
+        changes: dict[str, Any] = {"regions": {}}
+        if own is not None:
+            changes |= {
+                "bucket_name": own.bucket_name,
+                "existing_bucket_name": own.existing_bucket_name,
+                "bucket_key": BucketKey(kms_key_arn=own.kms_key_arn, alias=self.bucket_key.alias),
+                "access_logging": own.access_logging,
+                "object_lock": None if own.existing_bucket_name else self.object_lock,
+            }
+        return self.model_copy(update=changes)
 
     def bucket_in(self, account_id: str, region: str) -> str:
         """Return the name of the bucket."""
@@ -215,7 +278,9 @@ class Guardrails(StrictModel):
     unlogged_session_role_arns: list[RoleArnPattern] = Field([])
     """Roles that may start sessions with any document."""
     other_session_documents: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$")]] = Field([])
-    """Additional documents that sessions may use."""
+    """Additional documents that sessions may use, whoever may change them."""
+    logged_session_documents: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$")]] = Field([])
+    """Additional documents that sessions may use and only exempt roles change; verify finds those that do not log."""
     name: str = Field("session-manager-guardrails", pattern=r"^[A-Za-z0-9_ .,@+=/-]{1,128}$")
     """Name of the policy."""
     scp_length_limit: int = Field(10_240, ge=1)
@@ -230,6 +295,10 @@ class Guardrails(StrictModel):
         if not any(self.deny.model_dump().values()):
             message = "deny must keep at least one group; to deny nothing, remove guardrails"
             yield Conflict(message, (("deny",),))
-        if self.other_session_documents and not self.deny.other_documents:
-            message = "other_session_documents have no effect unless deny.other_documents is true"
-            yield Conflict(message, (("other_session_documents",),))
+        for key in ("other_session_documents", "logged_session_documents"):
+            if getattr(self, key) and not self.deny.other_documents:
+                message = f"{key} have no effect unless deny.other_documents is true"
+                yield Conflict(message, ((key,),))
+        if set(self.other_session_documents) & set(self.logged_session_documents):
+            message = "other_session_documents and logged_session_documents must not name the same documents"
+            yield Conflict(message, (("logged_session_documents",),))

@@ -129,7 +129,11 @@ class Settings(ParsedSettings):
     def layers(self) -> Sequence[Layer]:
         """The layers of the file above those that follow from the foundation."""
         below = [Layer(name, (name,), values) for name, values in self.foundation.layers.items()]
-        return [*below, *self.file_layers()]
+        regional = [
+            Layer(LOG_ARCHIVE_SECTION, (LOG_ARCHIVE_SECTION,), values, Matcher(regions=[region]))
+            for region, values in self.foundation.regional.items()
+        ]
+        return [*below, *regional, *self.file_layers()]
 
     def warnings(self, organization: Organization, home_region: str, regions: Sequence[str]) -> list[Problem]:
         """Return settings that are valid, but probably not intended."""
@@ -244,7 +248,7 @@ class Settings(ParsedSettings):
         if chosen not in self._merged:
             self._merged[chosen] = self._merge([self.layers[index] for index in chosen], account, region)
         effective = self._merged[chosen]
-        if foreign := [finding_of(conflict) for conflict in effective.values.foreign_keys(region)]:
+        if foreign := [finding_of(conflict) for conflict in effective.values.foreign_resources(account.id, region)]:
             raise InputError([self._problem(finding, effective.origins, account, region) for finding in foreign])
         hosted = self.foundation.variables_of(account, region)
         return replace(effective, foundation=hosted) if hosted else effective

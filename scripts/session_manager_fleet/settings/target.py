@@ -21,11 +21,13 @@ from session_manager_fleet.settings.types import (
     OsUser,
     Region,
     RetentionDays,
+    RoleArn,
     RoleName,
     RoleNamePattern,
     RolePath,
     SessionKeyArn,
     StrictModel,
+    SubscriptionArn,
     Tags,
     is_partial,
     own_name,
@@ -48,6 +50,9 @@ NOT_RENDERED: dict[str, Any] = {
 # The limit of the whole preferences document is 64 KB.
 SHELL_PROFILE_BYTES = 60_000
 SHELL_PROFILE_LINE_BYTES = 4_095
+
+# The name of the role that sends session logs on: <function>-logs-<region>, in at most 64 characters.
+LONGEST_FUNCTION_NAME_WITH_ROLE = 44
 
 # Schedule expressions of EventBridge (PutRule): the unit is singular for 1, else plural. Empty is no schedule.
 SCHEDULE = r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\)|cron\([^ ()]+( [^ ()]+){5}\))?$"
@@ -119,6 +124,27 @@ class NodeKinds(StrictModel):
         return self
 
 
+class LogBucket(StrictModel):
+    """A bucket that instances log to, below `<key_prefix>/<account>/<region>`."""
+
+    bucket_name: BucketName
+    """Name of the bucket."""
+    bucket_account_id: AccountId | None = None
+    """Account that owns the bucket; by default the account of the bucket's KMS key, or the account itself."""
+    key_prefix: KeyPrefix = "sessionmanager"
+    """Prefix of all object keys, without a slash at either end."""
+    kms_key_arn: KmsKeyArn | None = None
+    """KMS key of the bucket, which instances may use."""
+    kms_key_account_id: AccountId | None = None
+    """Account of the bucket's KMS key, instead of kms_key_arn if the ARN is not known."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.kms_key_arn and self.kms_key_account_id:
+            raise ValueError("kms_key_arn and kms_key_account_id exclude each other; the ARN contains the account")
+        return self
+
+
 class InstancePolicy(StrictModel):
     """Managed policy with which instances write session logs and decrypt session data."""
 
@@ -130,6 +156,8 @@ class InstancePolicy(StrictModel):
     """Whether instances may use keys by the alias names.data_key_alias; false if no region has such a key."""
     session_key_arns: list[KmsKeyArn] = Field([])
     """Other session-data keys of any region; preferences.session_key.kms_key_arn of the home region is included."""
+    other_log_buckets: list[LogBucket] = Field([])
+    """Buckets that instances of other regions log to, besides preferences.s3 of the home region."""
     attach_to_roles: list[RoleName] = Field([])
     """Names of roles that Terraform attaches the policy to."""
     attach_managed_instance_core: bool = False
@@ -185,6 +213,57 @@ class S3Logging(StrictModel):
     """Account of the bucket's KMS key, instead of kms_key_arn if the ARN is not known."""
 
 
+class Subscription(StrictModel):
+    """Where CloudWatch Logs sends session logs on to, as they arrive."""
+
+    destination_arn: SubscriptionArn
+    """A stream, a delivery stream or a function of the account, or a CloudWatch Logs destination of any."""
+    role_arn: RoleArn | None = None
+    """Role with which CloudWatch Logs sends; by default one is created, where the destination needs one."""
+    filter_pattern: str = Field("", max_length=1024)
+    """Filter pattern of CloudWatch Logs for the events to send; empty sends all."""
+    distribution: Literal["ByLogStream", "Random"] = "ByLogStream"
+    """How events are distributed to the shards of a Kinesis stream."""
+    name: str = Field("session-manager", pattern=r"^[^:*\s]{1,512}$")
+    """Name of the subscription filter."""
+
+    @property
+    def service(self) -> str:
+        """Service of the destination: kinesis, firehose, lambda or logs."""
+        return self.destination_arn.split(":")[2]
+
+    @property
+    def creates_role(self) -> bool:
+        """Whether a role is created to send with."""
+        return self.role_arn is None and self.service != "lambda"
+
+
+class FindingsDestination(StrictModel):
+    """Where CloudWatch Logs reports what it has masked."""
+
+    log_group_name: LogGroupName | None = None
+    """Another log group."""
+    bucket_name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """A bucket."""
+    delivery_stream_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    """A Firehose delivery stream."""
+
+
+class DataProtection(StrictModel):
+    """What CloudWatch Logs masks in session logs for all who lack logs:Unmask."""
+
+    credentials: bool = True
+    """Whether secret access keys and private keys are masked."""
+    identifiers: list[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{1,63}(-[A-Z]{2})?$")]] = Field([])
+    """Ids of other managed data identifiers, such as EmailAddress or PassportNumber-US."""
+    custom_identifiers: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")],
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_#=@/;, ^$?\[\]{}|\\*+.-]{1,200}$")],
+    ] = Field({}, max_length=10)
+    """Regular expressions of one's own, by name."""
+    findings_destination: FindingsDestination = FindingsDestination()
+
+
 class CloudWatchLogging(StrictModel):
     """Session logs in a CloudWatch log group of the account and region."""
 
@@ -208,6 +287,10 @@ class CloudWatchLogging(StrictModel):
     """Retention of a created log group; 0 never expires."""
     kms_key_arn: KmsKeyArn | None = None
     """KMS key of the log group; by default a key is created."""
+    log_group_class: Literal["STANDARD", "INFREQUENT_ACCESS"] = "STANDARD"
+    """Class of a created log group, which cannot change: give the group another name, too."""
+    subscription: Subscription | None = None
+    data_protection: DataProtection | None = None
 
 
 class SessionKey(StrictModel):
@@ -339,6 +422,7 @@ class Preferences(StrictModel):
                 (("s3", "kms_key_account_id"), ("s3", "kms_key_arn")),
             )
         yield from self._log_group_conflicts()
+        yield from self._log_delivery_conflicts()
         yield from self._session_key_conflicts()
         if self.run_as.enabled and not self.run_as.default_user and "run_as_by_tag" not in self.waive:
             yield Conflict(
@@ -383,6 +467,38 @@ class Preferences(StrictModel):
                 (name, ("s3", "enabled"), ("waive",)),
             )
 
+    def _log_delivery_conflicts(self) -> Iterator[Conflict]:
+        logging = self.cloudwatch
+        subscription, protection = logging.subscription, logging.data_protection
+        for key in ("subscription", "data_protection"):
+            if getattr(logging, key) is None:
+                continue
+            if logging.log_group_name == "":
+                yield Conflict(
+                    f"cloudwatch.{key} must be left out when cloudwatch.log_group_name is empty",
+                    (("cloudwatch", key), ("cloudwatch", "log_group_name")),
+                )
+            if logging.log_group_class != "STANDARD":
+                yield Conflict(
+                    f"cloudwatch.{key} needs the cloudwatch.log_group_class STANDARD",
+                    (("cloudwatch", key), ("cloudwatch", "log_group_class")),
+                )
+        if subscription and subscription.role_arn and subscription.service == "lambda":
+            yield Conflict(
+                "cloudwatch.subscription.role_arn has no effect on a function, whose own policy lets CloudWatch Logs "
+                "call it",
+                (("cloudwatch", "subscription", "role_arn"),),
+            )
+        if protection:
+            where = ("cloudwatch", "data_protection")
+            if not (protection.credentials or protection.identifiers or protection.custom_identifiers):
+                yield Conflict("cloudwatch.data_protection masks nothing; name identifiers, or leave it out", (where,))
+            if set(protection.identifiers) & set(protection.custom_identifiers):
+                yield Conflict(
+                    "cloudwatch.data_protection.custom_identifiers must not have the names of managed identifiers",
+                    ((*where, "custom_identifiers"), (*where, "identifiers")),
+                )
+
     def _session_key_conflicts(self) -> Iterator[Conflict]:
         key = self.session_key
         enabled, given = ("session_key", "enabled"), ("session_key", "kms_key_arn")
@@ -405,8 +521,49 @@ class TargetSettings(StrictModel):
     tags: Tags = Field({})
     """Tags of all resources."""
 
-    def foreign_keys(self, region: str) -> Iterator[Conflict]:
-        """Yield conflicts for KMS keys of other regions, which the target's region cannot use."""
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if not is_partial(info):
+            refuse(self._name_conflicts())
+        return self
+
+    def _name_conflicts(self) -> Iterator[Conflict]:
+        """Yield conflicts between the names and what is created with them."""
+        subscription, path = self.preferences.cloudwatch.subscription, ("preferences", "cloudwatch")
+        if subscription and subscription.creates_role and len(self.names.function) > LONGEST_FUNCTION_NAME_WITH_ROLE:
+            yield Conflict(
+                "preferences.cloudwatch.subscription needs a role_arn when names.function has more than "
+                f"{LONGEST_FUNCTION_NAME_WITH_ROLE} characters; the name of the created role would be too long",
+                ((*path, "subscription"), ("names", "function")),
+            )
+        protection = self.preferences.cloudwatch.data_protection
+        own = self.preferences.cloudwatch.log_group_name
+        group = self.names.log_group if own is None else own
+        if protection and protection.findings_destination.log_group_name == group:
+            yield Conflict(
+                "preferences.cloudwatch.data_protection.findings_destination.log_group_name must be another log group "
+                "than that of the sessions",
+                ((*path, "data_protection", "findings_destination", "log_group_name"), ("names", "log_group")),
+            )
+
+    def foreign_resources(self, account_id: str, region: str) -> Iterator[Conflict]:
+        """Yield conflicts for what the target cannot use: keys and destinations of other regions or accounts."""
+        subscription, path = self.preferences.cloudwatch.subscription, ("preferences", "cloudwatch", "subscription")
+        if self.preferences.enabled and subscription:
+            owner, found = subscription.destination_arn.split(":")[4], subscription.destination_arn.split(":")[3]
+            name = "preferences.cloudwatch.subscription.destination_arn"
+            if found != region:
+                yield Conflict(
+                    f"{name} must be of {region}, where the log group is, not of {found}; set one per region, with an "
+                    "override that matches the region",
+                    ((*path, "destination_arn"),),
+                )
+            if subscription.service != "logs" and owner != account_id:
+                yield Conflict(
+                    f"{name} is in the account {owner}; only a CloudWatch Logs destination, as modules/log_destination "
+                    "makes it, may be in another account",
+                    ((*path, "destination_arn"),),
+                )
         for section in ("cloudwatch", "session_key"):
             arn = getattr(self.preferences, section).kms_key_arn
             if self.preferences.enabled and arn and (found := arn.split(":")[3]) != region:

@@ -257,6 +257,15 @@ OsUser = Annotated[str, Field(pattern=rf"^$|{_OS_USER}"), BeforeValidator(_os_us
 KeyAlias = Annotated[str, Field(pattern=r"^alias/[A-Za-z0-9/_-]{1,250}$"), AfterValidator(_own_alias)]
 # Text for people, not blank.
 Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+SubscriptionArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:(kinesis:[a-z0-9-]+:[0-9]{12}:stream/[A-Za-z0-9_.-]{1,128}"
+        r"|firehose:[a-z0-9-]+:[0-9]{12}:deliverystream/[A-Za-z0-9_.-]{1,64}"
+        r"|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}"
+        r"|logs:[a-z0-9-]+:[0-9]{12}:destination:[^:*\s]{1,512})$"
+    ),
+]
 KmsKeyArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9_-]+$")]
 # The form that Session Manager accepts and the Lambda function checks (session_preferences/document.py).
 SessionKeyArn = Annotated[

@@ -165,7 +165,7 @@ def select_targets(
         several = "," in getattr(selection.include, attribute)[index]
         advice = f" Repeat {option} to select several." if several else ""
         problems.append(Problem(message + advice, option))
-    names = [wave.name for wave in waves]
+    names = list(dict.fromkeys(wave.name for wave in waves))
     if selection.wave is not None and selection.wave not in {*names, REST}:
         known = ", ".join(names)
         problems.append(

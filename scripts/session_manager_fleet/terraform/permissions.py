@@ -62,7 +62,11 @@ KEYS = Scope(
     ("arn:{partition}:kms:*:*:key/*",),
 )
 FUNCTION = Scope("ReadFunction", "the function, without the right to call it", _FUNCTION)
-LOG_GROUPS = Scope("ReadLogGroups", "the log groups and the times of their streams, but no log events", _LOG_GROUPS)
+LOG_GROUPS = Scope(
+    "ReadLogGroups",
+    "the log groups, what they mask and send on, and the times of their streams, but no log events",
+    _LOG_GROUPS,
+)
 DRIFT_REPAIR = Scope("ReadDriftRepair", "the rules, the queue and the alarm of drift repair", _DRIFT_REPAIR)
 BUCKETS = Scope("ReadBuckets", "the bucket of the session logs; the provider reads all of its configuration", _BUCKET)
 WITHOUT_RESOURCES = Scope("ListWhatKnowsNoResources", "these actions know no resources", _ALL)
@@ -84,8 +88,8 @@ NODE_ROLES = Scope(
 DEFAULT_ROLE = Scope("ReadDefaultRole", "the role of Default Host Management", _DEFAULT_ROLE)
 SESSION_DOCUMENTS = Scope(
     "ReadSessionDocuments",
-    "what the documents of sessions do, and where they log",
-    ("arn:{partition}:ssm:*:{account}:document/*",),
+    "what the documents of sessions do, and where they log, those that other accounts share included",
+    ("arn:{partition}:ssm:*:*:document/*",),
 )
 CONFIG_RULE = Scope(
     "ReadConfigRule", "the text of the rule and its findings; AWS Config gives rules generated ids", _CONFIG[:1]
@@ -128,7 +132,12 @@ TERRAFORM_READ: tuple[Permission, ...] = (
         "lambda:ListTags",
         "lambda:ListVersionsByFunction",
     ),
-    LOG_GROUPS.allow("logs:DescribeLogStreams", "logs:ListTagsForResource"),
+    LOG_GROUPS.allow(
+        "logs:DescribeLogStreams",
+        "logs:DescribeSubscriptionFilters",
+        "logs:GetDataProtectionPolicy",
+        "logs:ListTagsForResource",
+    ),
     DRIFT_REPAIR.allow(
         "cloudwatch:DescribeAlarms",
         "cloudwatch:ListTagsForResource",
@@ -251,12 +260,17 @@ CHANGE: tuple[Permission, ...] = (
     ),
     Permission(
         "PassRoles",
-        "the function and the remediation get their roles",
+        "the function, the remediation and the subscription filter get their roles",
         ("iam:PassRole",),
         _ROLES,
         {
             "StringEquals": {
-                "iam:PassedToService": ["config.amazonaws.com", "lambda.amazonaws.com", "ssm.amazonaws.com"]
+                "iam:PassedToService": [
+                    "config.amazonaws.com",
+                    "lambda.amazonaws.com",
+                    "logs.amazonaws.com",
+                    "ssm.amazonaws.com",
+                ]
             }
         },
     ),
@@ -300,8 +314,16 @@ CHANGE: tuple[Permission, ...] = (
         (
             *("logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteRetentionPolicy"),
             *("logs:DisassociateKmsKey", "logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource"),
+            *("logs:DeleteDataProtectionPolicy", "logs:DeleteSubscriptionFilter", "logs:PutDataProtectionPolicy"),
+            "logs:PutSubscriptionFilter",
         ),
         _LOG_GROUPS,
+    ),
+    Permission(
+        "SendLogsToAnotherAccount",
+        "preferences.cloudwatch.subscription with a destination of another account, which decides, too",
+        ("logs:PutSubscriptionFilter",),
+        ("arn:{partition}:logs:*:*:destination:*",),
     ),
     Permission(
         "ChangeDriftRepair",

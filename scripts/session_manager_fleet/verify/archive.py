@@ -54,9 +54,18 @@ def archive_account(inventory: Inventory) -> Account | None:
     return next((account for account in inventory.organization.accounts if account.role == LOG_ARCHIVE), None)
 
 
-def archive_of(inventory: Inventory) -> Archive | None:
-    """Return the log archive of an organization, or None if none is configured."""
+def archives_of(inventory: Inventory) -> list[Archive]:
+    """Return the log archive of an organization in each of its regions, the home region first; empty without one."""
     account, settings = archive_account(inventory), inventory.settings.log_archive
     if account is None or settings is None:
-        return None
-    return Archive(account, inventory.home_region, inventory.settings.organization.id, settings)
+        return []
+    organization_id = inventory.settings.organization.id
+    return [
+        Archive(account, region, organization_id, settings.in_region(region))
+        for region in (inventory.home_region, *settings.regions)
+    ]
+
+
+def archive_of(inventory: Inventory, s3: S3Logging) -> Archive | None:
+    """Return the log archive that session logs with these settings go to, or None if they go elsewhere."""
+    return next((archive for archive in archives_of(inventory) if archive.holds_logs_of(s3)), None)

@@ -7,6 +7,7 @@ from session_manager_fleet.accounts import Account
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.targets import Inventory
 from session_manager_fleet.verify.archive import Archive
+from session_manager_fleet.verify.archive_protection import ArchiveProtection, archive_protection
 from session_manager_fleet.verify.bucket import Bucket
 from session_manager_fleet.verify.bucket_policy import BucketPolicy, bucket_policy
 from session_manager_fleet.verify.keys import Key, find_key
@@ -22,11 +23,13 @@ class ArchiveState:
         region: Its region.
         key: Key of the bucket, or the check that says why it is unknown.
         policy: Result of the check of the bucket's policy.
+        protection: Result of the check of what else protects the bucket.
     """
 
     region: str
     key: Key | Check
     policy: Check
+    protection: Check
 
 
 def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
@@ -55,6 +58,10 @@ def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
         archive.region,
         key or found,
         _check(inventory, archive.region, archive.account, BucketPolicy.info, policy),
+        _check(
+            *(inventory, archive.region, archive.account, ArchiveProtection.info),
+            lambda reader: archive_protection(reader, archive),
+        ),
     )
 
 

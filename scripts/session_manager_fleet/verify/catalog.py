@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from session_manager_fleet.terraform import Permission, merged, permissions
 from session_manager_fleet.verify.account_prerequisites import PREREQUISITES
 from session_manager_fleet.verify.applied_preferences import AppliedPreferences
+from session_manager_fleet.verify.archive_protection import ArchiveProtection
 from session_manager_fleet.verify.bucket import Bucket
 from session_manager_fleet.verify.bucket_policy import BucketPolicy
 from session_manager_fleet.verify.checks import TargetCheck
@@ -16,12 +17,14 @@ from session_manager_fleet.verify.guardrails import Guardrails
 from session_manager_fleet.verify.instance_policy import InstancePolicy
 from session_manager_fleet.verify.key_protection import Keys
 from session_manager_fleet.verify.keys import SessionKey
+from session_manager_fleet.verify.log_delivery import DataProtection, Subscription
 from session_manager_fleet.verify.log_group import LogGroup
-from session_manager_fleet.verify.logs import Logs
+from session_manager_fleet.verify.logs import Logs, LogStreams
 from session_manager_fleet.verify.preferences import Preferences
 from session_manager_fleet.verify.public_sharing import PublicSharing
 from session_manager_fleet.verify.recorder import Recorder
 from session_manager_fleet.verify.roles import Roles
+from session_manager_fleet.verify.session_documents import SessionDocuments
 from session_manager_fleet.verify.sessions import SESSIONS
 
 # In the order in which they run and are documented.
@@ -29,14 +32,19 @@ CHECKS: tuple[TargetCheck, ...] = (
     SessionKey(),
     Preferences(),
     LogGroup(),
+    Subscription(),
+    DataProtection(),
     Bucket(),
     BucketPolicy(),
+    ArchiveProtection(),
     DriftRepair(),
     AppliedPreferences(),
     PublicSharing(),
+    SessionDocuments(),
     Keys(),
     Endpoints(),
     Logs(),
+    LogStreams(),
     Roles(),
     InstancePolicy(),
     Recorder(),
@@ -66,8 +74,12 @@ PROMISES = (
         ["drift_repair", "applied_preferences"],
     ),
     Promise("Session data is encrypted with the configured key", ["session_key", "preferences", "keys"]),
-    Promise("Sessions are logged, and the logs are encrypted", ["preferences", "log_group", "bucket", "logs"]),
-    Promise("Only the auditors read logs in the archive, and they cannot be deleted", ["bucket_policy"]),
+    Promise(
+        "Sessions are logged, and the logs are encrypted", ["preferences", "log_group", "bucket", "logs", "log_streams"]
+    ),
+    Promise("Session logs are sent on, and what is secret in them is masked", ["subscription", "data_protection"]),
+    Promise("Sessions with other documents are logged, too", ["session_documents", "guardrails"]),
+    Promise("Only the auditors read logs in the archive, and they cannot be deleted", ["bucket_policy", "archive"]),
     Promise("Instances can use the session key and write logs", ["instance_policy", "roles", "endpoints"]),
     Promise(
         "Roles without the instance policy are noticed, and can be remediated", ["recorder", "config_rule", "roles"]

@@ -90,7 +90,9 @@ def expected_exemptions(wanted: Mapping[str, Any], values: TargetSettings, parti
     by_name = {switch for switch, on in deny.items() if on} - {*_ACCOUNT_WIDE, *_OF_SESSIONS}
     other_documents = deny["other_documents"]
     statements = {
-        _NAMED: exempt | deployed if by_name or wanted.get("log_archive") else None,
+        _NAMED: exempt | deployed
+        if by_name or wanted.get("log_archive") or wanted.get("logged_session_documents")
+        else None,
         "KeepAccountSettings": exempt if any(deny[switch] for switch in _ACCOUNT_WIDE) else None,
         "KeepKeys": exempt if deny["keys"] else None,
         "KeepConfigRule": exempt if deny["config_rule"] else None,

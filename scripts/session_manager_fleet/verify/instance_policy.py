@@ -44,6 +44,8 @@ def missing_destinations(document: Mapping[str, Any], values: TargetSettings, gr
         needed.append(("logs:PutLogEvents", f":log-group:{group}", f"the log group {group}"))
     if s3.enabled:
         needed.append(("s3:PutObject", f":::{s3.bucket_name}/", f"the bucket {s3.bucket_name}"))
+    others = [other.bucket_name for other in values.instance_policy.other_log_buckets]
+    needed += [("s3:PutObject", f":::{name}/", f"the bucket {name}") for name in others]
     return [
         destination
         for action, part, destination in needed
@@ -69,7 +71,7 @@ class InstancePolicy(TargetCheck):
     info = CheckInfo(
         id="instance_policy",
         severity=Severity.HIGH,
-        what="the policy exists and contains the configured log group and bucket",
+        what="the policy exists and contains the configured log group and buckets",
         why="Without it instances can neither use the session key nor write logs.",
         fix="Plan and apply the home region.",
         evidence="the default version of the policy",

@@ -24,26 +24,38 @@ def log_group(reader: Reader, region: str, values: TargetSettings, name: str) ->
     problems = []
     if expected.encryption_enabled and not group.get("kmsKeyId"):
         problems.append("it has no KMS key, so no session can start")
-    # A group that existed already may keep its retention.
-    if (
-        expected.create_log_group
-        and (expected.existing == "refuse" or expected.existing_retention == "change")
-        and (problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days))
-    ):
+    # A group that existed already keeps its class, and may keep its retention.
+    created = expected.create_log_group and expected.existing == "refuse"
+    keeps_days = not expected.create_log_group or not (created or expected.existing_retention == "change")
+    if not keeps_days and (problem := judge_retention(group.get("retentionInDays"), expected.retention_in_days)):
         problems.append(problem)
     if problems:
         fix = PLAN_AND_APPLY if expected.create_log_group else "Associate a KMS key with the log group."
         return finding("log_group", f"The log group {name} is not as configured: {'; '.join(problems)}.", fix)
-    if group.get("kmsKeyId"):
-        key = find_key(reader, region, group["kmsKeyId"])
-        if key is None:
-            message = f"The key of the log group {name} does not exist: nothing can be written to it or read from it."
-            fix = PLAN_AND_APPLY if expected.create_log_group else "Associate another key."
-            return finding("log_group", message, fix)
-        if key.state != "Enabled":
-            message = f"The key of the log group {name} is {key.state}: nothing can be written to it or read from it."
-            return finding("log_group", message, rescue(key.arn, key.state))
+    if created and (found := group.get("logGroupClass", "STANDARD")) != expected.log_group_class:
+        # Terraform plans no change of a class that is not set, and AWS changes none.
+        message = f"The log group {name} has the class {found}, expected {expected.log_group_class}."
+        fix = f"A class cannot change: set cloudwatch.log_group_class to {found}, or give the log group another name."
+        return finding("log_group", message, fix)
+    unusable = _unusable_key(reader, region, group, created=expected.create_log_group)
+    if unusable is not None:
+        return unusable
     return ok("log_group", f"{name} {'is encrypted' if group.get('kmsKeyId') else 'exists'}.")
+
+
+def _unusable_key(reader: Reader, region: str, group: Mapping[str, Any], *, created: bool) -> Check | None:
+    """Return the finding about a key with which nothing can be written or read; None for a good key and for none."""
+    name = group["logGroupName"]
+    if not group.get("kmsKeyId"):
+        return None
+    key = find_key(reader, region, group["kmsKeyId"])
+    if key is None:
+        message = f"The key of the log group {name} does not exist: nothing can be written to it or read from it."
+        return finding("log_group", message, PLAN_AND_APPLY if created else "Associate another key.")
+    if key.state != "Enabled":
+        message = f"The key of the log group {name} is {key.state}: nothing can be written to it or read from it."
+        return finding("log_group", message, rescue(key.arn, key.state))
+    return None
 
 
 def find_group(reader: Reader, region: str, name: str) -> Mapping[str, Any] | None:
@@ -78,10 +90,10 @@ class LogGroup(TargetCheck):
     info = CheckInfo(
         id="log_group",
         severity=Severity.HIGH,
-        what="it exists, has a key if the encryption flag is on, and has the configured retention",
+        what="it exists, has a key if the encryption flag is on, and has the configured retention and class",
         why="Without the group or its key sessions are refused or go unlogged; a shorter retention deletes evidence.",
         fix="Plan and apply the target; enable the key of the group in KMS.",
-        evidence="the group, its key and its retention",
+        evidence="the group, its key, its retention and its class",
         where="every target",
         permissions=(
             permissions.WITHOUT_RESOURCES.allow("logs:DescribeLogGroups"),

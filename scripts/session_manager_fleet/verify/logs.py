@@ -55,13 +55,14 @@ def log_location(inventory: Inventory, target: Target) -> LogLocation:
     belongs to the log-archive account is assumed to be in that account.
     """
     values = inventory.settings.effective(target.account, target.region).values
-    s3, archive, account = values.preferences.s3, archive_of(inventory), archive_account(inventory)
+    s3, account = values.preferences.s3, archive_account(inventory)
+    archive = archive_of(inventory, s3)
     expected = expected_preferences(target, values, None)["preferences"]
     place = target.account, target.region
     key_owner = s3.kms_key_arn.split(":")[4] if s3.kms_key_arn else s3.kms_key_account_id
-    if archive and archive.holds_logs_of(s3):
+    if archive:
         place = archive.account, archive.region
-    elif archive is None and account and key_owner == account.id:
+    elif inventory.settings.log_archive is None and account and key_owner == account.id:
         place = account, inventory.home_region
     return LogLocation(expected["s3BucketName"], expected["s3KeyPrefix"], *place)
 
@@ -108,7 +109,15 @@ def logs(reader: Reader, location: LogLocation, instances: int, max_age: datetim
     return _judged(_log(newest.key, newest.at), f"{location}{seen}", max_age)
 
 
-def streams(reader: Reader, region: str, group: str, instances: int, max_age: datetime.timedelta | None) -> Check:
+def streams(
+    reader: Reader,
+    region: str,
+    group: str,
+    instances: int,
+    max_age: datetime.timedelta | None,
+    *,
+    check: str = "logs",
+) -> Check:
     """Check that logs have arrived in a log group; CloudWatch Logs may tell the time of an event an hour late.
 
     Args:
@@ -117,18 +126,19 @@ def streams(reader: Reader, region: str, group: str, instances: int, max_age: da
         group: Its name.
         instances: Number of managed instances of the target; without any, no log is expected.
         max_age: Maximum age of the newest log, or None for any age.
+        check: Id of the check.
     """
     found = _streams(reader, region, group, 1)
     if found is None:
-        return not_needed("logs", f"Skipped: the log group {group} does not exist.")
+        return not_needed(check, f"Skipped: the log group {group} does not exist.")
     newest = found[0] if found else {}
     milliseconds = max(newest.get("lastEventTimestamp", 0), newest.get("lastIngestionTime", 0))
     if milliseconds:
         at = datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)
-        return _judged(_log(newest["logStreamName"], at), group, max_age)
+        return _judged(_log(newest["logStreamName"], at), group, max_age, check)
     if not instances:
-        return not_needed("logs", f"No log in {group}, and no managed instances.")
-    return _nothing_arrived(group, instances)
+        return not_needed(check, f"No log in {group}, and no managed instances.")
+    return _nothing_arrived(group, instances, check)
 
 
 def newest_stream(reader: Reader, region: str, group: str) -> Newest:
@@ -148,20 +158,20 @@ def _streams(reader: Reader, region: str, group: str, most: int) -> Sequence[Map
     return found["logStreams"] if found else None
 
 
-def _nothing_arrived(place: str, instances: int) -> Check:
+def _nothing_arrived(place: str, instances: int, check: str = "logs") -> Check:
     return finding(
-        "logs",
+        check,
         f"No log has ever arrived in {place}, although there are {instances} managed instances.",
         "Start and end a session. If no log arrives, check the instance's role and the SSM agent's log.",
     )
 
 
-def _judged(log: NewestLog, place: str, max_age: datetime.timedelta | None) -> Check:
+def _judged(log: NewestLog, place: str, max_age: datetime.timedelta | None, check: str = "logs") -> Check:
     message = f"The newest log in {place} is {age_text(log.age_seconds)} old."
     if max_age is not None and log.age_seconds > max_age.total_seconds():
         fix = "Watch for new logs, and start and end a session meanwhile."
-        return Check("logs", Verdict.FINDING, message, fix, log, ("verify", "--watch", "60"))
-    return Check("logs", Verdict.OK, message, newest_log=log)
+        return Check(check, Verdict.FINDING, message, fix, log, ("verify", "--watch", "60"))
+    return Check(check, Verdict.OK, message, newest_log=log)
 
 
 def arrived(newest: Newest | None, since: datetime.datetime) -> Check | None:
@@ -224,3 +234,31 @@ class Logs(TargetCheck):
         with other.evidence() as calls:
             check = logs(other, location, instances, place.max_log_age)
         return replace(check, evidence=tuple(calls))
+
+
+class LogStreams(TargetCheck):
+    """Check that session logs arrive in CloudWatch Logs as well as in S3."""
+
+    info = CheckInfo(
+        id="log_streams",
+        severity=Severity.HIGH,
+        what="the newest stream of the log group and its age, as `logs` has it without S3",
+        why="The agent writes both copies by itself: one can arrive while the other does not.",
+        fix="Start and end a session while verify waits (--watch); check the role of the instance and the agent's log.",
+        evidence="the newest log stream",
+        where="targets that log to both S3 and CloudWatch Logs",
+        permissions=(
+            permissions.LOG_GROUPS.allow("logs:DescribeLogStreams"),
+            permissions.WITHOUT_RESOURCES.allow("ssm:DescribeInstanceInformation"),
+        ),
+        controls=("NIST 800-53 AU-6", "NIST 800-53 AU-12"),
+    )
+
+    def applies(self, place: Place) -> bool:
+        """Judge targets that log to both."""
+        return super().applies(place) and place.values.preferences.s3.enabled and bool(place.log_group)
+
+    def run(self, place: Place) -> Check:
+        """Judge the newest stream."""
+        instances = len(registered_nodes(place.reader, place.region))
+        return streams(*(place.reader, place.region, place.log_group, instances, place.max_log_age), check=self.info.id)

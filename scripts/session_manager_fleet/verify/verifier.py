@@ -10,7 +10,7 @@ from itertools import groupby
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Inventory, Target
-from session_manager_fleet.verify.archive import archive_of
+from session_manager_fleet.verify.archive import archives_of
 from session_manager_fleet.verify.archive_state import ArchiveState, read_archive
 from session_manager_fleet.verify.catalog import CHECKS
 from session_manager_fleet.verify.checks import Place
@@ -32,9 +32,8 @@ class Verifier:
     def __init__(self, inventory: Inventory, max_log_age: datetime.timedelta | None = None) -> None:
         self._inventory = inventory
         self._max_log_age = max_log_age
-        self._archive = archive_of(inventory)
-        # Read once, because it is the same for all targets.
-        self._archive_state: ArchiveState | None = None
+        # By bucket; read once, because they are the same for all targets.
+        self._archives: dict[str, ArchiveState] = {}
 
     def verify(
         self,
@@ -52,8 +51,10 @@ class Verifier:
         """
         results: dict[Target, TargetVerification] = {}
         lock = threading.Lock()
-        if self._archive and any(self._logs_to_archive(self._values(target)) for target in targets):
-            self._archive_state = read_archive(self._inventory, self._archive)
+        buckets = {s3.bucket_name for s3 in (self._values(target).preferences.s3 for target in targets) if s3.enabled}
+        for archive in archives_of(self._inventory):
+            if archive.bucket in buckets:
+                self._archives[archive.bucket] = read_archive(self._inventory, archive)
 
         def work(chain: list[Target]) -> None:
             if stop.is_set():
@@ -73,9 +74,6 @@ class Verifier:
     def _values(self, target: Target) -> TargetSettings:
         return self._inventory.settings.effective(target.account, target.region).values
 
-    def _logs_to_archive(self, values: TargetSettings) -> bool:
-        return self._archive is not None and self._archive.holds_logs_of(values.preferences.s3)
-
     def _account(self, targets: list[Target]) -> list[TargetVerification]:
         try:
             reader = Reader(self._inventory.session(targets[0].account, targets[0].region))
@@ -85,6 +83,7 @@ class Verifier:
 
     def _target(self, target: Target, reader: Reader) -> list[Check]:
         values = self._values(target)
-        archive = self._archive_state if self._logs_to_archive(values) else None
+        s3 = values.preferences.s3
+        archive = self._archives.get(s3.bucket_name or "") if s3.enabled else None
         place = Place(self._inventory, target, values, reader, archive, self._max_log_age)
         return [run_check(check.info, reader, partial(check.run, place)) for check in CHECKS if check.applies(place)]

@@ -52,7 +52,11 @@ PLANNED: Mapping[str, Mapping[str, Any]] = {
 
 def plan(*addresses: str, **more: Mapping[str, Any]) -> dict[str, Any]:
     """A plan that creates these."""
-    planned = {name: PLANNED[name] for name in addresses or PLANNED} | more
+    return plan_of({name: PLANNED[name] for name in addresses or PLANNED} | more)
+
+
+def plan_of(planned: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A plan that creates these, with their values."""
     return {
         "resource_changes": [
             {
@@ -308,3 +312,32 @@ def test_nothing_else_is_restored(session: boto3.Session) -> None:
     assert restore_log_groups(session, change_of("sessions", "update"), [adoption]) == []
     (unknown,) = restore_log_groups(session, change_of("sessions", "delete"), [])
     assert unknown == "The log group sessions stays as it is: what it was before is not known."
+
+
+def test_a_filter_and_a_policy_of_somebody_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Logs:
+        """Filters and policies of log groups; moto has no policies."""
+
+        def describe_subscription_filters(self, **asked: str) -> Any:  # noqa: ANN401 - as boto3 has it
+            assert asked == {"logGroupName": "sessions", "filterNamePrefix": "siem"}
+            return {
+                "subscriptionFilters": [{"filterName": "siem-2"}, {"filterName": "siem", "destinationArn": "arn:x"}]
+            }
+
+        def get_data_protection_policy(self, **asked: str) -> Any:  # noqa: ANN401 - as boto3 has it
+            return {"policyDocument": "{}"} if asked == {"logGroupIdentifier": "sessions"} else {}
+
+    monkeypatch.setattr(work, "client_of", lambda *_: Logs())
+    here = "preferences[0].aws_cloudwatch_log_"
+    policy = f"{here}data_protection_policy.sessions[0]"
+    planned = {
+        f"{here}subscription_filter.sessions[0]": {"log_group_name": "sessions", "name": "siem"},
+        policy: {"log_group_name": "sessions"},
+    }
+    found = find_existing(boto3.Session(region_name=REGION), plan_of(planned))
+    assert [each.import_id for each in found] == ["sessions|siem", "sessions"]
+    first, second = (problem_of(each).message for each in found)
+    assert first.startswith("The subscription filter siem (to arn:x) exists already")
+    assert "choose another preferences.cloudwatch.subscription.name" in first
+    assert "without preferences.cloudwatch.data_protection" in second
+    assert find_existing(boto3.Session(region_name=REGION), plan_of({policy: {"log_group_name": "other"}})) == []

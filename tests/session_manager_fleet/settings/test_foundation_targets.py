@@ -191,3 +191,78 @@ def test_an_account_that_is_not_known(
 def test_bad_sections_are_refused(settings_file: SettingsFile, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_settings(settings_file(text))
+
+
+def test_a_region_logs_to_a_bucket_of_its_own(settings_file: SettingsFile) -> None:
+    settings = placed(
+        settings_file, "log_archive: {regions: [us-east-1], session_key: {mode: separate}}\nguardrails: {}\n"
+    )
+    there = BUCKET.replace(HOME, SECOND)
+    for account in ORGANIZATION.accounts:
+        for region, bucket in ((HOME, BUCKET), (SECOND, there)):
+            values = settings.effective(account, region).values
+            s3 = values.preferences.s3
+            assert (s3.bucket_name, s3.bucket_account_id, s3.kms_key_account_id) == (bucket, ARCHIVE.id, ARCHIVE.id)
+            # The instance policy has the values of the home region, for the nodes of all regions.
+            assert [each.bucket_name for each in values.instance_policy.other_log_buckets] == [there]
+    for region in (HOME, SECOND):
+        made = settings.effective(ARCHIVE, region).foundation["log_archive"]
+        assert (made.get("bucket_name"), made["session_key"]["mode"], "regions" in made) == (None, "separate", False)
+    guarded = settings.effective(MANAGER, HOME).foundation["guardrails"]["log_archive"]
+    assert (guarded["bucket_name"], guarded["other_buckets"]) == (BUCKET, [{"bucket_name": there}])
+    selected = select_targets(
+        organization=ORGANIZATION,
+        home_region=HOME,
+        regions=(HOME, SECOND),
+        waves=settings.waves,
+        selection=Selection(everything=True),
+    )
+    first = {(target.account.id, target.region) for target in selected.targets if target.wave == "foundation"}
+    assert first == {(ARCHIVE.id, HOME), (ARCHIVE.id, SECOND), (MANAGER.id, HOME)}
+
+
+def test_what_the_bucket_of_a_region_has_of_its_own(settings_file: SettingsFile) -> None:
+    key = f"arn:aws:kms:{SECOND}:{ARCHIVE.id}:key/0123"
+    own = f"{{existing_bucket_name: our-logs-us, kms_key_arn: '{key}'}}"
+    text = f"log_archive: {{object_lock: {{days: 30}}, regions: {{us-east-1: {own}}}}}\nguardrails: {{}}\n"
+    settings = placed(settings_file, text)
+    s3 = settings.effective(MEMBER, SECOND).values.preferences.s3
+    assert (s3.bucket_name, s3.kms_key_arn) == ("our-logs-us", key)
+    home, other = (settings.effective(ARCHIVE, region).foundation["log_archive"] for region in (HOME, SECOND))
+    assert home["object_lock"]["days"] == 30
+    assert "object_lock" not in other, "nothing on an existing bucket is changed"
+    guarded = settings.effective(MANAGER, HOME).foundation["guardrails"]["log_archive"]
+    assert guarded["other_buckets"] == [{"bucket_name": "our-logs-us", "key_prefix": "sessionmanager"}]
+
+
+@pytest.mark.parametrize(
+    ("regions", "message"),
+    [
+        ("[eu-west-1]", "is the home region"),
+        ("[eu-central-1]", "is none of organization.regions"),
+        ("[nowhere-1]", "is not an AWS region"),
+        ("{us-east-1: {bucket_name: logs-one}}", "The bucket logs-one is in one region only"),
+        ("{us-east-1: {bucket_name: a-logs, existing_bucket_name: b-logs}}", "regions.us-east-1: bucket_name and"),
+        (
+            "{us-east-1: {kms_key_arn: 'arn:aws:kms:eu-west-1:200000000002:key/0123'}}",
+            "must be a key of us-east-1, where the bucket is",
+        ),
+        ("{us-east-1: {bucket_name: logs-s3alias}}", "is reserved for S3"),
+        (
+            "{us-east-1: {bucket_name: a-logs, access_logging: {bucket_name: a-logs}}}",
+            "regions.us-east-1: access_logging.bucket_name",
+        ),
+    ],
+)
+def test_regions_that_are_refused(settings_file: SettingsFile, regions: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        placed(settings_file, f"log_archive: {{bucket_name: logs-one, regions: {regions}}}\n")
+
+
+def test_an_account_with_another_bucket_has_nothing_of_the_archives_of_regions(settings_file: SettingsFile) -> None:
+    text = "log_archive: {regions: [us-east-1]}\ndefaults: {preferences: {s3: {bucket_name: own-logs}}}\n"
+    settings = placed(settings_file, text)
+    for region in (HOME, SECOND):
+        values = settings.effective(MEMBER, region).values
+        assert values.preferences.s3.bucket_name == "own-logs"
+        assert values.instance_policy.other_log_buckets == []

@@ -10,6 +10,7 @@ from moto import mock_aws
 from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.verify.log_group import judge_retention, log_group
+from session_manager_fleet.verify.model import Check
 from session_manager_fleet.verify.reading import Reader
 
 HOME = "eu-west-1"
@@ -59,3 +60,28 @@ def test_a_key_of_the_log_group_that_cannot_be_used_is_found_and_the_advice_resc
         assert words[3:5] == ["--region", HOME]
         getattr(kms, operation.replace("-", "_"))(KeyId=words[words.index("--key-id") + 1])
     assert log_group(reader, HOME, values, "sessions").verdict == "ok"
+
+
+class OneGroup(Reader):
+    """An account with one log group, of another class than the standard one; moto knows no classes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Any] = {}
+        self._calls: list[str] = []
+
+    def pages(self, *_: Any, **__: Any) -> Iterator[Any]:  # noqa: ANN401 - as the reader has it
+        return iter([{"logGroupName": "sessions", "retentionInDays": 90, "logGroupClass": "INFREQUENT_ACCESS"}])
+
+
+def test_a_class_that_no_apply_changes_is_found_and_the_advice_ends_the_finding() -> None:
+    def judged(**cloudwatch: object) -> Check:
+        values = TargetSettings.model_validate(
+            {"preferences": {"cloudwatch": {"encryption_enabled": False, **cloudwatch}}}
+        )
+        return log_group(OneGroup(), HOME, values, "sessions")
+
+    check = judged()
+    assert check.message == "The log group sessions has the class INFREQUENT_ACCESS, expected STANDARD."
+    assert "set cloudwatch.log_group_class to INFREQUENT_ACCESS" in check.fix
+    assert judged(log_group_class="INFREQUENT_ACCESS").verdict == "ok"
+    assert judged(existing="adopt").verdict == "ok", "an adopted group keeps its class"

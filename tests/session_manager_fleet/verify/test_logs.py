@@ -88,3 +88,9 @@ def test_a_new_stream_is_an_arrival_although_its_times_come_late() -> None:
     assert arrived(newest_stream(Recorded(), "eu-west-1", "session-logs"), now) is None
     gone = Recorded(error="ResourceNotFoundException")
     assert arrived(newest_stream(gone, "eu-west-1", "session-logs"), now) is None
+
+
+def test_the_stream_of_a_session_is_a_check_of_its_own_beside_the_object() -> None:
+    late = streams(Recorded(), "eu-west-1", "session-logs", 1, None, check="log_streams")
+    old = streams(Recorded(stream(minutes=180)), "eu-west-1", "session-logs", 1, HOUR, check="log_streams")
+    assert [(each.name, each.verdict) for each in (late, old)] == [("log_streams", "finding")] * 2
