@@ -9,7 +9,7 @@ from session_manager_fleet.terraform.provider_process import attached_provider
 from session_manager_fleet.terraform.root_module import RootModule
 
 # Commands that start the provider.
-_COMMANDS = {"plan", "show", "apply", "destroy"}
+_COMMANDS = {"plan", "show", "apply", "destroy", "test"}
 
 
 @contextmanager
