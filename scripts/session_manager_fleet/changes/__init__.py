@@ -11,6 +11,7 @@ from session_manager_fleet.changes.change_set import (
     protected_destructions as protected_destructions,
 )
 from session_manager_fleet.changes.known_input import SHOWS_SETTINGS as SHOWS_SETTINGS
+from session_manager_fleet.changes.outside import left_as_changed as left_as_changed
 from session_manager_fleet.changes.placeholders import (
     MARKS as MARKS,
     SENSITIVE as SENSITIVE,

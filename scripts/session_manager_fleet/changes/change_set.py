@@ -10,11 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from session_manager_fleet.changes.differences import Inside, JsonText, Mark, Path, differences, marked
 from session_manager_fleet.changes.known_input import with_known_input
@@ -30,7 +30,7 @@ DESTRUCTIVE = frozenset({"replace", "delete", "forget"})
 PROTECTED_TYPES = frozenset({"aws_cloudwatch_log_group", "aws_kms_key", "aws_kms_replica_key", "aws_s3_bucket"})
 
 # Attributes computed by AWS per resource; they differ in every account and mean nothing when change sets are compared.
-_SET_BY_AWS: Mapping[str, frozenset[str]] = {
+SET_BY_AWS_OF: Mapping[str, frozenset[str]] = {
     "aws_cloudwatch_log_group": frozenset({"creation_time"}),
     "aws_config_config_rule": frozenset({"rule_id"}),
     "aws_iam_policy": frozenset({"attachment_count", "policy_id"}),
@@ -212,7 +212,7 @@ def _attributes(entry: Mapping[str, Any], names: Placeholders) -> Iterator[Attri
     change = entry["change"]
     before = marked(change.get("before"), None, change.get("before_sensitive"))
     after = marked(change.get("after"), change.get("after_unknown"), change.get("after_sensitive"))
-    set_by_aws = _SET_BY_AWS.get(str(entry.get("type")), frozenset())
+    set_by_aws = SET_BY_AWS_OF.get(str(entry.get("type")), frozenset())
     forcing = [tuple(path) for path in change.get("replace_paths", [])]
     for path, old, new in differences((), before or None, after or None, names.text):
         computed = path[:1] and path[0] in set_by_aws and old is not None
@@ -264,9 +264,11 @@ class PlanOutcome:
         add: Resources to create.
         change: Resources to update in place.
         destroy: Resources to delete; a replacement counts as one to create and one to delete.
+        drifted: Types of the resources that were changed outside of Terraform; no part of journals.
     """
 
     changed: bool
     add: int = 0
     change: int = 0
     destroy: int = 0
+    drifted: Annotated[tuple[str, ...], Field(exclude=True)] = field(default=(), compare=False)

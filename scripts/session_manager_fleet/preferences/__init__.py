@@ -10,6 +10,11 @@ from session_manager_fleet.preferences.expected import (
     expected_preferences as expected_preferences,
     log_group_name as log_group_name,
 )
+from session_manager_fleet.preferences.live import (
+    WantedPreferences as WantedPreferences,
+    live_differences as live_differences,
+    wanted_preferences as wanted_preferences,
+)
 from session_manager_fleet.preferences.nodes import (
     Demands as Demands,
     Effect as Effect,

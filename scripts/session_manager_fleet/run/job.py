@@ -19,12 +19,13 @@ from session_manager_fleet.preferences import (
     DocumentChange,
     Lockout,
     VerificationError,
+    WantedPreferences,
     planned_preferences,
     preview_adoption,
     preview_destruction,
     writes_preferences,
 )
-from session_manager_fleet.run import refusals
+from session_manager_fleet.run import refusals, unseen
 from session_manager_fleet.run.adopting import (
     adoptions_of,
     as_imported,
@@ -130,6 +131,8 @@ class Job:
         adoptable: Kinds of what may be adopted.
         remembered: The adopted as the last apply remembered them.
         retry_token: The target's retry token, which is part of the tfvars; 0 for none.
+        stored_token: The retry token that is stored; less than that of a plan whose live document differs.
+        wanted: What the function should have written; None if preferences are not managed, or all is destroyed.
         verify: For a plan, whether to verify the preferences even without changes, as the last apply may be partial.
     """
 
@@ -144,6 +147,8 @@ class Job:
     adoptable: tuple[Kind, ...] = ()
     remembered: tuple[Adoption, ...] = ()
     retry_token: int = 0
+    stored_token: int = 0
+    wanted: WantedPreferences | None = None
     verify: bool = False
     without_rule: str = ""
     values: TargetSettings = field(default_factory=TargetSettings)
@@ -214,7 +219,14 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy, components=job.components)
     # The apply of a killed run may have failed while this plan waited for the state lock.
     _refuse_unsaved_state(job, folder, terraform)
-    if not outcome.changed:
+    shown = terraform.show(plan, log) if outcome.changed else None
+    differing, unread = unseen.differences(place, None if shown and writes_preferences(shown) else _unwritten(job))
+    if differing:
+        return _planned_again(job, job.adopted, job.retry_token + 1)
+    notes = (*notes, *unread)
+    if shown is None:
+        if unseen.may_be_left(outcome.drifted):
+            notes = (*notes, *unseen.left_notes(terraform.show(plan, log)))
         reads = job.verify and job.writes_document
         verified = _verify(job, managed_settings(values_of(text))) if reads else None
         with suppress(AccessError):
@@ -223,7 +235,6 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return TargetResult.build(
             job.target, Status.NO_CHANGES, Step.PLAN, outcome, notes=notes, verified=verified, adopted=job.adopted
         )
-    shown = terraform.show(plan, log)
     write_private(folder / PLAN_JSON, json.dumps(shown))
     found = find_existing(place.session, shown) if creates_anything(shown) else []
     if more := adoptions_of(found, job.adoptable):
@@ -251,17 +262,31 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         notes=(
             *notes,
             *unchecked,
+            *unseen.left_notes(shown),
             *(each.note for each in vanished),
             *([NOT_CHECKED] if lockouts is None else []),
         ),
         adopted=job.adopted,
         lockouts=lockouts or (),
+        retry_token=job.retry_token if job.retry_token > job.stored_token else 0,
     )
 
 
-def _planned_again(job: Job, adopted: tuple[Adoption, ...]) -> TargetResult:
-    """Return the result of a plan that has to be made again with other adoptions, for which the tfvars differ."""
-    return TargetResult.build(job.target, Status.NOT_STARTED, Step.PLAN, reason=PLANNED_AGAIN, adopted=adopted)
+def _unwritten(job: Job) -> WantedPreferences | None:
+    """Return what the function should have written; None if it is not managed, or the retry token says so already."""
+    return job.wanted if job.writes_document and job.retry_token == job.stored_token else None
+
+
+def _planned_again(job: Job, adopted: tuple[Adoption, ...], retry_token: int = 0) -> TargetResult:
+    """Return the result of a plan that has to be made again with other tfvars: with adoptions, or a retry token."""
+    return TargetResult.build(
+        job.target,
+        Status.NOT_STARTED,
+        Step.PLAN,
+        reason=PLANNED_AGAIN,
+        adopted=adopted,
+        retry_token=retry_token or (job.retry_token if job.retry_token > job.stored_token else 0),
+    )
 
 
 def _refuse(
@@ -358,6 +383,9 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     adoptions = (*job.remembered, *job.adopted)
     notes = restore_log_groups(_session(job), shown, adoptions) if adoptions else []
     _remember(job, job.adopted)
+    if job.retry_token > job.stored_token:
+        # Before the apply: without it, the next plan would render the tfvars without the token, a change for nothing.
+        store_retry_token(job.settings.backend, job.target.key, job.retry_token, "the live document differed")
     try:
         terraform.apply(job.target.workspace, folder / PLAN, folder / LOG, destroy=job.destroy)
     except (StateLockedError, StalePlanError):

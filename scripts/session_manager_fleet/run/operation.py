@@ -17,6 +17,7 @@ from session_manager_fleet.accounts import Organization, account_in, save
 from session_manager_fleet.aws import as_caller, caller_identity, new_session, validity
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.files import refuse_links
+from session_manager_fleet.preferences import wanted_preferences
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
@@ -251,7 +252,9 @@ class Operation:
             self.retry_tokens |= read_revisions(self.job_settings.backend, target.key)[0]
         # The target may come from a journal, which holds no tags; settings may match them.
         current, settings = replace(target, account=account), self.inventory.settings
-        retry_token = self.retry_tokens.get(target.key, 0)
+        stored_token = self.retry_tokens.get(target.key, 0)
+        # A plan that found the live document to differ has a token of its own, which its apply stores.
+        retry_token = max(stored_token, planned.retry_token if planned else 0)
         effective = with_retry_token(settings.effective(account, target.region), retry_token)
         remembered = self.adoptions.get(target.key, ())
         effective, adopted = with_adoptions(effective, planned.adopted if planned else remembered)
@@ -270,6 +273,8 @@ class Operation:
             adoptable=adoptable_kinds(effective),
             remembered=remembered,
             retry_token=retry_token,
+            stored_token=stored_token,
+            wanted=None if self.destroys else wanted_preferences(current, effective.values),
             verify=indeterminate and not self.destroys,
             without_rule=self._renderer.render(current, other, roles) if other else "",
             values=effective.values,

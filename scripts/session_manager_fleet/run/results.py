@@ -164,6 +164,8 @@ class TargetResult(TargetKey):
     """Managed nodes that could start no session after an apply of the plan, or would not be logged."""
     adopted: tuple[Adoption, ...] = ()
     """What the target uses as it exists instead of creating it; a destroy leaves it as it is."""
+    retry_token: int = 0
+    """Retry token of the plan that its apply has yet to store, because the live document differs; 0 for none."""
     # Journals and summaries hold each change set once, under its fingerprint.
     change_set: Annotated[ChangeSet | None, Field(exclude=True)] = field(default=None, compare=False)
 
@@ -188,6 +190,7 @@ class TargetResult(TargetKey):
         detached: tuple[Attachment, ...] = (),
         adopted: tuple[Adoption, ...] = (),
         lockouts: tuple[Lockout, ...] = (),
+        retry_token: int = 0,
     ) -> Self:
         """Return the result of a target."""
         return cls(
@@ -210,6 +213,7 @@ class TargetResult(TargetKey):
             detached=detached,
             adopted=adopted,
             lockouts=lockouts,
+            retry_token=retry_token,
             change_set=change_set,
         )
 

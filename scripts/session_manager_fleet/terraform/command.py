@@ -250,6 +250,7 @@ class Terraform:
             add=counts.get("add", 0),
             change=counts.get("change", 0),
             destroy=counts.get("remove", 0),
+            drifted=tuple(messages.drifted),
         )
 
     def show(self, plan: Path, log: Path) -> dict[str, Any]:

@@ -88,11 +88,13 @@ class Messages:
         hide: Hides secrets in a text.
         errors: Terraform's errors, in words.
         counts: Numbers of planned or applied changes, by kind.
+        drifted: Types of the resources that a plan found changed outside of Terraform.
     """
 
     hide: Callable[[str], str]
     errors: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    drifted: list[str] = field(default_factory=list)
 
     def take(self, line: str) -> str:
         """Read one line of `-json` output and return it as a line of the log; one of another form stays as it is."""
@@ -108,6 +110,8 @@ class Messages:
             if message["diagnostic"].get("severity") == "error":
                 self.errors.append(self.hide(_with_function_message(_diagnostic(message["diagnostic"]))))
             return f"{message.get('@timestamp', '')} {message['diagnostic'].get('severity', '')}: {text}"
+        if kind == "resource_drift":
+            self.drifted.append(message["change"]["resource"]["resource_type"])
         if kind == "change_summary":
             self.counts = {key: value for key, value in message["changes"].items() if isinstance(value, int)}
         return self.hide(f"{message.get('@timestamp', '')} {message.get('@message', '')}")

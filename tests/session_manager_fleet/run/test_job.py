@@ -18,6 +18,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
 from session_manager_fleet.preferences import DocumentChange, VerificationError, expected_preferences
+from session_manager_fleet.preferences.live import WantedPreferences
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
@@ -37,7 +38,9 @@ from session_manager_fleet.terraform.command import Terraform
 from session_manager_fleet.terraform.output import StalePlanError, StateLockedError, StoppedError
 from session_manager_fleet.terraform.retry_tokens import read_retry_tokens, read_revisions, store_retry_token
 from session_manager_fleet.terraform.root_module import RootModule
+from session_preferences.applied_settings import PARAMETER, AppliedSettings, encode
 from session_preferences.document import build, render
+from session_preferences.request import parse_event
 from tests.saved_plans import save_plan
 
 HOME = "eu-west-1"
@@ -531,6 +534,93 @@ def test_a_plan_without_changes_is_verified_where_nobody_saw_the_end_of_the_appl
 
     assert (result.status, result.verified) == (Status.FAILED, False)
     assert retry_tokens() == {TARGET.key: 1}
+
+
+# --- What Terraform cannot see -----------------------------------------------------------------------------------
+
+LIVE = WantedPreferences(WANTED, "", HOME)
+
+
+def store_settings(**changes: object) -> None:
+    """Store the settings, as the function does."""
+    event = {**WANTED, "preferences": {**PREFERENCES, **changes}, "tf": {"action": "create"}}
+    ssm = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm")
+    ssm.put_parameter(Name=PARAMETER, Value=encode(AppliedSettings.of(parse_event(event), None)), Type="String")
+
+
+@pytest.mark.parametrize(
+    ("document", "settings"),
+    [({"idleSessionTimeout": 60}, {}), ({}, {"idleSessionTimeout": 60}), ({}, None), (None, {})],
+    ids=["document", "stored settings", "no stored settings", "no document"],
+)
+def test_a_live_difference_makes_a_plan_a_change_with_a_new_retry_token(
+    make: Make, folder: Path, document: dict[str, Any] | None, settings: dict[str, Any] | None
+) -> None:
+    if document is not None:
+        write_document(**document)
+    if settings is not None:
+        store_settings(**settings)
+    looking = job(Step.PLAN, wanted=LIVE, stored_token=2, retry_token=2)
+
+    result = perform(looking, folder, make(code=0))
+    assert (result.status, result.reason, result.retry_token) == (Status.NOT_STARTED, PLANNED_AGAIN, 3)
+
+    again = replace(looking, retry_token=3)
+    result = perform(again, folder, make())
+    assert (result.status, result.retry_token, retry_tokens()) == (Status.CHANGES, 3, {})
+
+    ssm = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm")
+    if document is not None:
+        ssm.delete_document(Name=DOCUMENT)
+    write_document()  # as the function does
+    result = perform(replace(again, step=Step.APPLY, reviewed=ReviewedPlan.of(result)), folder, make())
+    assert (result.status, result.retry_token, retry_tokens()) == (Status.APPLIED, 0, {TARGET.key: 3})
+
+
+def test_a_plan_with_other_changes_looks_at_the_live_document_too(make: Make, folder: Path) -> None:
+    write_document(idleSessionTimeout=60)
+    store_settings()
+
+    result = perform(job(Step.PLAN, wanted=LIVE), folder, make(plan={**PLAN, "resource_changes": []}))
+
+    assert (result.reason, result.retry_token) == (PLANNED_AGAIN, 1)
+
+
+def test_a_live_document_as_wanted_is_no_change(make: Make, folder: Path, trace: Callable[[], list[str]]) -> None:
+    write_document()
+    store_settings()
+
+    result = perform(job(Step.PLAN, wanted=LIVE), folder, make(code=0))
+
+    assert (result.status, result.retry_token, result.notes, trace()) == (Status.NO_CHANGES, 0, (), ["plan"])
+
+
+def test_a_live_document_that_cannot_be_read_is_a_note(
+    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AccessError("AccessDenied.")
+
+    monkeypatch.setattr(work, "account_session", refuse)
+
+    result = perform(job(Step.PLAN, wanted=LIVE), folder, make(code=0))
+
+    assert result.notes == ("The live document was not compared: AccessDenied.",)
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_what_is_changed_outside_and_not_put_back_is_a_note(make: Make, folder: Path, code: int) -> None:
+    address = "module.preferences[0].aws_sqs_queue.failures"
+    before, found = {"url": "a", "delay": 0, "tags_all": {}}, {"url": "a", "delay": 9, "tags_all": {"x": "y"}}
+    entry = {"mode": "managed", "type": "aws_sqs_queue", "address": address}
+    drift = {**entry, "change": {"actions": ["update"], "before": before, "after": found}}
+    kept = {**entry, "change": {"actions": ["no-op"], "before": found, "after": found}}
+    said = json.dumps({"type": "resource_drift", "change": {"resource": {"resource_type": "aws_sqs_queue"}}})
+    plan = {**PLAN, "resource_changes": [INVOCATION, kept], "resource_drift": [drift]}
+
+    result = perform(job(Step.PLAN), folder, make(plan=plan, code=code, plan_does=f"echo '{said}'"))
+
+    assert result.notes == (f"Changed outside of Terraform, and not put back by this plan: {address} (delay).",)
 
 
 # --- What is refused before anything is touched ------------------------------------------------------------------

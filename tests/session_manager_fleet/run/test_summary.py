@@ -114,6 +114,7 @@ def test_a_target_is_described() -> None:
         "verified": None,
         "adopted": [],
         "lockouts": [],
+        "retry_token": 0,
         "notes": [],
         "attachments": [],
         "detached": [],
