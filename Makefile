@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans wheel release-check coverage mutation docs picture bench fuzz clean clean-runs lock
+.PHONY: help posture demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans wheel release-check coverage mutation docs picture bench fuzz clean clean-runs lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -14,6 +14,7 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV_VENV := .venv-checkov
+PROWLER_VENV := .venv-prowler
 # The runtime of the function in AWS: found on the PATH or among pyenv's versions, or named on the command line.
 LAMBDA_VENV := .venv-lambda
 LAMBDA_PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin/python; do \
@@ -117,6 +118,9 @@ wheel: $(VENV)/.ready ## Build the wheel of this version into dist/
 release-check: $(VENV)/.ready ## Check that a version can be released, and write build/release-notes.md: make release-check VERSION=0.2.0
 	$(BIN)/python tools/release.py $(or $(VERSION),$(error VERSION=X.Y.Z is missing)) --notes build/release-notes.md
 
+posture: $(VENV)/.demo-ready $(PROWLER_VENV)/.ready ## Let Prowler judge what a rollout creates in emulated accounts
+	$(BIN)/python tools/posture.py
+
 # Longer on request: make fuzz FUZZ_SECONDS=600
 FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/.ready ## Read random files of every format for FUZZ_SECONDS each (default 60)
@@ -135,7 +139,7 @@ bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline 
 	$(BIN)/python tests/bench/bench.py
 
 clean: ## Remove environments and caches; runs/ stays
-	rm -rf $(VENV) $(CHECKOV_VENV) $(LAMBDA_VENV) $(JUDGES) build .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
+	rm -rf $(VENV) $(CHECKOV_VENV) $(PROWLER_VENV) $(LAMBDA_VENV) $(JUDGES) build .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A run may hold the only copy of a state that could not be saved.
@@ -153,6 +157,7 @@ lock: $(VENV)/.ready ## Renew requirements/ from pyproject.toml
 	echo 'cdklabs.cdk-validator-cfnguard' | $(COMPILE) --upgrade --no-deps - --output-file requirements/guard.txt
 	printf '%s\n' boto3 hypothesis 'moto[kms,s3,ssm]' pytest pytest-timeout pyyaml | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/lambda.txt
 	echo 'mutmut>=3.8,<4' | $(COMPILE) --upgrade - --constraints requirements/test.txt --output-file requirements/mutation.txt
+	echo 'prowler' | $(COMPILE) --upgrade - --output-file requirements/prowler.txt
 	echo 'checkov==3.3.30' | $(COMPILE) --upgrade - --output-file requirements/checkov.txt
 
 # Python compiles what it imports: less than half of what is installed here.
@@ -178,6 +183,11 @@ $(BIN)/python:
 $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	$(PYTHON) -m venv $(CHECKOV_VENV)
 	$(CHECKOV_VENV)/bin/pip install --quiet --no-compile --require-hashes --requirement requirements/checkov.txt
+	@touch $@
+
+$(PROWLER_VENV)/.ready: requirements/prowler.txt
+	$(PYTHON) -m venv $(PROWLER_VENV)
+	$(PROWLER_VENV)/bin/pip install --quiet --no-compile --require-hashes --requirement requirements/prowler.txt
 	@touch $@
 
 $(LAMBDA_VENV)/.ready: requirements/lambda.txt
