@@ -1,7 +1,7 @@
 """Log group and bucket that exist: the function checks them before it writes the document, and fails the apply.
 
 The rules are the function's own; keys have a check of their own. What the plan itself creates or changes is not judged,
-nor a bucket of another account, which the same run may create.
+nor a bucket whose account is given, as the log archive's is: the same run may create it, which run/order.py sees.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
     wanted = planned_preferences(plan) if writes_preferences(plan) else None
     if wanted is None:
         return
-    document = _judged(build({**wanted["preferences"], "kmsKeyId": None}), plan, place)
+    document = _judged(build({**wanted["preferences"], "kmsKeyId": None}), plan)
     call = caller(lambda service: place.session.client(service, place.region, config=CLIENT_CONFIG), Budget(_SECONDS))  # type: ignore[call-overload]
     found = [str(problem) for problem in find_problems(document, call, place.region, failures=True)]
     for text in found:
@@ -46,13 +46,12 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "; ".join(found)}}, "DescribeLogGroups")
 
 
-def _judged(document: Document, plan: Mapping[str, Any], place: Place) -> Document:
+def _judged(document: Document, plan: Mapping[str, Any]) -> Document:
     """Return a document without what is not to be judged."""
     groups = {each.after.get("name") for each in planned(plan, "aws_cloudwatch_log_group")}
     buckets = {each.after.get("bucket") for each in planned(plan, "aws_s3_bucket")}
     s3 = plan.get("variables", {}).get("preferences", {}).get("value", {}).get("s3", {})
-    owner = s3.get("bucket_account_id") or place.account_id
-    elsewhere = document.s3_bucket_name in buckets or owner != place.account_id
+    elsewhere = document.s3_bucket_name in buckets or s3.get("bucket_account_id") is not None
     return replace(
         document,
         cloud_watch_log_group_name=""
