@@ -36,6 +36,7 @@ _FORMS = (
     ("^[A-Za-z0-9_-]+(/", "write a prefix without a slash at either end, such as session-manager"),
     ("^$|", "write the name of an operating system user, such as operator"),
     ("\\S", "write a text that is not blank"),
+    ("[^\\x00-", "write a path without control characters"),
     ("%", "write a number, or a percentage such as 5%"),
 )
 
