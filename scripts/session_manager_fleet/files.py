@@ -15,9 +15,22 @@ from pathlib import Path
 
 MEGABYTE = 1024 * 1024
 
+# What is here is written to; another file in its place would take the device away from the whole machine.
+_DEVICES = (Path("/dev"), Path("/proc"))
+
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all or nothing; folders that are missing are private, too."""
+    """Write a file that only its owner can read, all or nothing; folders that are missing are private, too.
+
+    A device, such as /dev/stdout or what a shell makes of `>(COMMAND)`, gets the text.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if any(path.absolute().is_relative_to(folder) for folder in _DEVICES):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8") as file:
+            file.write(text)
+        return
     make_private_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

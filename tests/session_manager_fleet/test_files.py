@@ -34,3 +34,15 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
 
     assert path.read_text(encoding="utf-8") == "whole\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
+    before = os.lstat("/dev/null")
+    with (tmp_path / "out").open("w") as file:
+        write_private(Path(f"/dev/fd/{file.fileno()}"), "text")
+        write_private(Path("/dev/null"), "text")
+
+    assert (tmp_path / "out").read_text() == "text"
+    assert os.lstat("/dev/null").st_ino == before.st_ino
+    with pytest.raises(OSError, match="No such file"):
+        write_private(Path("/dev/no-such-device"), "text")

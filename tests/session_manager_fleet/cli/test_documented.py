@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from session_manager_fleet.cli import hints
+from session_manager_fleet.verify import account_prerequisites
+from session_manager_fleet.verify.model import ok
 from tests.session_manager_fleet.cli.conftest import Command, last_run
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -81,8 +83,11 @@ def test_every_command_of_the_page_about_rollouts(
 
 
 @pytest.mark.usefixtures("ready")
-def test_every_command_of_the_page_about_credentials(command: Command, settings_file: Callable[[str], Path]) -> None:
-    # moto does not answer what is asked of AWS Config.
+def test_every_command_of_the_page_about_credentials(
+    command: Command, settings_file: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # moto answers neither for nodes nor for AWS Config; tests/e2e/test_doctor.py asks the emulated organization.
+    monkeypatch.setattr(account_prerequisites, "nodes", lambda *_: ok("nodes", "There are none."))
     settings_file("defaults: {config_rule: {enabled: false}}\n")
     lines = documented("credentials.md")
     assert lines == [f"{PROGRAM}doctor --all"]

@@ -32,8 +32,9 @@ WELL = {0, 2}
 def fresh_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hints, "_call", hints._Call())
     monkeypatch.delenv(hints.CONFIG_VARIABLE, raising=False)
-    # moto has no nodes; tests/e2e/test_doctor.py checks them in the emulated organization.
+    # moto answers neither for nodes nor for all that may exist; tests/e2e/test_doctor.py asks the emulator.
     monkeypatch.setattr(account_prerequisites, "nodes", lambda *_: ok("nodes", "There are none."))
+    monkeypatch.setattr(account_prerequisites, "find_beforehand", lambda *_: ([], [], []))
 
 
 def following(outcome: Outcome) -> list[str]:
