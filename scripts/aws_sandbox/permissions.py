@@ -31,7 +31,7 @@ from aws_sandbox.policies import Principal, Request, effects
 from aws_sandbox.resource_policies import (
     Protection,
     bucket_of,
-    key_of,
+    key_of_call,
     key_use,
     object_context,
     protection_of_bucket,
@@ -128,7 +128,7 @@ class Permissions:
             "aws:PrincipalIsAWSService": "false",
             **self._context(call),
         }
-        action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), _key(call)
+        action, bucket, key = _ACTIONS.get(call.action, call.action), bucket_of(call), key_of_call(call)
         protection = protection_of_bucket(bucket) if bucket else protection_of_key(key) if key else None
         # PutObject with an ACL also needs s3:PutObjectAcl.
         also = ["s3:PutObjectAcl"] if action == "s3:PutObject" and "ACL" in call.parameters else []
@@ -219,7 +219,7 @@ class Permissions:
         if call.service == "s3":
             bucket = bucket_of(call)
             return {**object_context(call), **({"s3:ResourceAccount": bucket.account_id} if bucket else {})}
-        key = _key(call)
+        key = key_of_call(call)
         return self._aliases(key) if key else {}
 
     def _aliases(self, key: Any) -> dict[str, str | list[str]]:  # noqa: ANN401 - moto's key
@@ -312,7 +312,7 @@ def _logs(call: Call) -> list[str]:
 
 
 def _kms(call: Call) -> list[str]:
-    key = _key(call)
+    key = key_of_call(call)
     alias = call.parameters.get("AliasName") if call.operation.endswith("Alias") else None
     if key is None and "KeyId" in call.parameters:
         # KMS authorizes by the key that an alias or id stands for; without one it answers NotFoundException.
@@ -385,9 +385,3 @@ _RESOURCES: Mapping[str, Callable[[Call], list[str]]] = {
     "ssm": _ssm,
     "sts": _sts,
 }
-
-
-def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key
-    """Return the KMS key of a call, or None."""
-    named = call.service == "kms" and (call.parameters.get("KeyId") or call.parameters.get("TargetKeyId"))
-    return key_of(named, call.account_id, call.region) if named else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.access_control import PermissionResult
 from moto.kms.models import kms_backends
+from moto.kms.utils import KEY_ID_LEN
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.s3.models import FakeBucket, s3_backends
 
@@ -90,6 +92,18 @@ def key_of(named: str, account_id: str, region: str) -> Any:  # noqa: ANN401 - m
     backend = kms_backends[account_id][region]
     key_id = backend.get_key_id_from_alias(named) if named.startswith("alias/") else named.removeprefix("key/")
     return backend.keys.get(key_id or "")
+
+
+def key_of_call(call: Call) -> Any:  # noqa: ANN401 - moto's key
+    """Return the KMS key that a call of KMS names, or with which its ciphertext was made, or None."""
+    if call.service != "kms":
+        return None
+    named = call.parameters.get("KeyId") or call.parameters.get("TargetKeyId")
+    if not named and (ciphertext := call.parameters.get("CiphertextBlob")):
+        # A ciphertext of moto begins with the id of its key.
+        content = ciphertext if isinstance(ciphertext, bytes) else b64decode(ciphertext)
+        named = content[:KEY_ID_LEN].decode(errors="replace")
+    return key_of(named, call.account_id, call.region) if named else None
 
 
 def protection_of_bucket(bucket: FakeBucket) -> Protection:

@@ -160,7 +160,7 @@ def test_the_root_gives_the_defaults_of_its_modules() -> None:
             own = given[{"names": "names", "nodes": "instance_policy"}.get(item.name, module)]
             prefix = "" if item.name == "names" else f"{item.name}."
             for name, content in attributes(item.type).items():
-                # The root's null means its own name of the log group; the rollout sets a variable of its own to adopt it.
+                # The root's null means its own name; to adopt a group, the rollout sets a variable of its own.
                 if name not in {"log_group_name", "adopt_log_group"}:
                     assert own[prefix + name] == content, f"{module}: {prefix}{name}"
             if item.name in own:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from aws_sandbox.call import AwsError, Call
 from aws_sandbox.gateway import Check
 from aws_sandbox.identity import Identity
 from aws_sandbox.policies import Principal, Request, allows
-from aws_sandbox.resource_policies import key_of
+from aws_sandbox.resource_policies import key_of_call
 
 ALIASES_PER_KEY = 50
 WAITING_DAYS = (7, 30)
@@ -35,7 +34,7 @@ def pending_deletion(call: Call) -> None:
     Raises:
         AwsError: KMSInvalidStateException.
     """
-    key = _key(call)
+    key = key_of_call(call)
     if key and key.key_state == "PendingDeletion":
         raise AwsError("KMSInvalidStateException", f"{key.arn} is pending deletion.")
 
@@ -46,7 +45,7 @@ def disabled(call: Call) -> None:
     Raises:
         AwsError: DisabledException.
     """
-    key = _key(call)
+    key = key_of_call(call)
     if key and key.key_state == "Disabled":
         raise AwsError("DisabledException", f"{key.arn} is disabled.")
 
@@ -70,7 +69,7 @@ def alias(call: Call) -> None:
     """
     if call.parameters["AliasName"].startswith("alias/aws/"):
         raise AwsError("NotAuthorizedException", "Aliases beginning with alias/aws/ are reserved for AWS services.")
-    key = _key(call)
+    key = key_of_call(call)
     aliases = set(key.aliases) | {call.parameters["AliasName"]} if key else set()
     if len(aliases) > ALIASES_PER_KEY:
         raise AwsError("LimitExceededException", f"A key can have at most {ALIASES_PER_KEY} aliases: {key.arn}")
@@ -109,12 +108,6 @@ class Lockout:
                 "MalformedPolicyDocumentException",
                 "The new key policy will not allow you to update the key policy in the future.",
             )
-
-
-def _key(call: Call) -> Any:  # noqa: ANN401 - moto's key
-    """Return the key of a call, or None."""
-    named = call.parameters.get("KeyId") or call.parameters.get("TargetKeyId")
-    return key_of(named, call.account_id, call.region) if named else None
 
 
 REFUSALS = (
