@@ -24,11 +24,13 @@ import yaml
 
 from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import Account
+from session_manager_fleet.preferences.expected import expected_preferences
 from session_manager_fleet.run.job import Job, JobSettings, perform
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import Toolchain
 from session_manager_fleet.settings.roles import AccountRole, Roles
+from session_manager_fleet.settings.target import TargetSettings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.command import Terraform
@@ -41,8 +43,10 @@ from tests.waiting import wait_for
 PROJECT = Path(__file__).resolve().parents[2]
 HOME = "eu-west-1"
 DOCUMENT = "SSM-SessionManagerRunShell"
-PREFERENCES = {"cloudWatchLogGroupName": "sessions", "idleSessionTimeout": 20}
-WANTED = {"document": DOCUMENT, "preferences": PREFERENCES, "adopt": "replace", "waive": []}
+TARGET_SETTINGS = {
+    "session_key": {"enabled": False},
+    "cloudwatch": {"log_group_name": "sessions", "encryption_enabled": False},
+}
 
 # Like the real root module it has the configured preferences as an output; an apply changes a resource.
 ROOT = """\
@@ -51,6 +55,10 @@ terraform {
 }
 
 variable "wanted" {
+  type = any
+}
+
+variable "preferences" {
   type = any
 }
 
@@ -81,8 +89,16 @@ class Workshop:
     terraform: Terraform
     data_folder: Path
 
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What the settings ask the function for."""
+        settings = TargetSettings.model_validate({"preferences": TARGET_SETTINGS})
+        return expected_preferences(self.target, settings, None)
+
     def job(self, step: Step, reviewed: ReviewedPlan | None = None, number: int = 1) -> Job:
-        variables = f"wanted = {json.dumps(WANTED)}\nnumber = {number}\n"
+        variables = (
+            f"wanted = {json.dumps(self.wanted)}\npreferences = {json.dumps(TARGET_SETTINGS)}\nnumber = {number}\n"
+        )
         return Job(step, self.target, variables, self.settings, reviewed)
 
     def plan(self, number: int = 1) -> TargetResult:
@@ -99,7 +115,7 @@ class Workshop:
 
     def write_document(self, **changes: object) -> None:
         ssm = self.sandbox.session(self.target.account.id, HOME).client("ssm")
-        text = render(build({**PREFERENCES, **changes}))
+        text = render(build({**self.wanted["preferences"], **changes}))
         ssm.create_document(Name=DOCUMENT, Content=text, DocumentType="Session", DocumentFormat="JSON")
 
     @property
@@ -183,7 +199,7 @@ def test_what_was_planned_is_applied_and_read_back(workshop: Workshop) -> None:
 
     applied = workshop.apply(planned)
 
-    assert (applied.status, applied.verified) == (Status.APPLIED, True)
+    assert (applied.status, applied.verified) == (Status.APPLIED, True), applied.failure
     assert not workshop.is_locked()
 
 
