@@ -199,4 +199,5 @@ $(LAMBDA_VENV)/.ready: requirements/lambda.txt
 $(JUDGES)/.ready: tests/judges/package-lock.json
 	@node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null && command -v npm >/dev/null || { echo "Node.js 20 or newer, with npm, is needed for the tests: put node and npm on the PATH." >&2; exit 1; }
 	npm ci --prefix tests/judges --ignore-scripts --loglevel=error
+	chmod +x $(JUDGES)/@microsoft/sarif-multitool-*/Sarif.Multitool
 	@touch $@

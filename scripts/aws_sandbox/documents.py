@@ -62,7 +62,7 @@ def list_document_versions(call: Call) -> dict[str, Any]:
 def list_documents(call: Call) -> dict[str, Any]:
     """Answer ListDocuments: those of the account, or with the owner `Private` those shared with it, by their ARNs.
 
-    Emulated accounts have no documents of AWS, and nobody lists the public ones.
+    Emulated accounts have no documents of AWS; public ones are not listed.
     """
     filters = {each["Key"]: each["Values"] for each in call.parameters.get("Filters") or ()}
     (owner,) = filters.get("Owner") or ("Self",)

@@ -131,7 +131,18 @@ class Member:
                             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                             "Resource": f"arn:aws:logs:*:{MEMBER}:log-group:ssm-sessionmanager-logs:*",
                         },
-                        {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/{PREFIX}/*"},
+                        {
+                            "Effect": "Allow",
+                            "Action": ["s3:PutObject", "s3:PutObjectAcl"],
+                            "Resource": f"arn:aws:s3:::{BUCKET}/{PREFIX}/*",
+                        },
+                        {
+                            "Effect": "Allow",
+                            "Action": "s3:GetEncryptionConfiguration",
+                            "Resource": f"arn:aws:s3:::{BUCKET}",
+                        },
+                        {"Effect": "Allow", "Action": "logs:DescribeLog*", "Resource": "*"},
+                        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": f"arn:aws:kms:*:{MEMBER}:key/*"},
                     ],
                 }
             ),
@@ -867,7 +878,10 @@ def test_refusals(member: Member, capsys: pytest.CaptureFixture[str], arguments:
 def test_sessions_and_their_logs(
     member: Member, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sessions of every kind, opened by a user and logged by the agent's stand-in; the read role finds each log."""
+    """Sessions of every kind, opened by a user and logged by the agent's stand-in; the read role finds each log.
+
+    The last test: the archive lets no log be removed, and the others expect none.
+    """
     instances, ssm, iam = member.client("ec2"), member.client("ssm"), member.client("iam")
     started = instances.run_instances(
         ImageId="ami-12345678", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "app-server"}
@@ -929,8 +943,6 @@ def test_sessions_and_their_logs(
         assert sessions("--account", "Member", "--kind", "shell", "--state", "logged")[0] == 0
         assert run(["-c", str(member.config), "sessions", "jane-00000000000000000"]) == 64
     finally:
-        for entry in member.archive.list_objects_v2(Bucket=BUCKET, Prefix=PREFIX)["Contents"]:
-            member.archive.delete_object(Bucket=BUCKET, Key=entry["Key"])
         instances.terminate_instances(InstanceIds=[node])
         ssm.terminate_session(SessionId=held["active"])
         iam.attach_role_policy(RoleName="app-server", PolicyArn=POLICY)

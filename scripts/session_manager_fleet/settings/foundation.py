@@ -113,7 +113,7 @@ class OrganizationSessionKey(StrictModel):
 
 
 class RegionalBucket(StrictModel):
-    """What the bucket of a further region has of its own; all else is as in the home region."""
+    """Settings that the bucket of a further region has of its own; all else is as in the home region."""
 
     bucket_name: BucketName | None = None
     """Name of the bucket to create; by default session-manager-logs-<account>-<region>."""
@@ -278,7 +278,7 @@ class Guardrails(StrictModel):
     unlogged_session_role_arns: list[RoleArnPattern] = Field([])
     """Roles that may start sessions with any document."""
     other_session_documents: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$")]] = Field([])
-    """Additional documents that sessions may use, whoever may change them."""
+    """Additional documents that sessions may use; who may change them is not limited."""
     logged_session_documents: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{3,128}$")]] = Field([])
     """Additional documents that sessions may use and only exempt roles change; verify finds those that do not log."""
     name: str = Field("session-manager-guardrails", pattern=r"^[A-Za-z0-9_ .,@+=/-]{1,128}$")

@@ -250,7 +250,7 @@ class FindingsDestination(StrictModel):
 
 
 class DataProtection(StrictModel):
-    """What CloudWatch Logs masks in session logs for all who lack logs:Unmask."""
+    """Data that CloudWatch Logs masks in session logs for all who lack logs:Unmask."""
 
     credentials: bool = True
     """Whether secret access keys and private keys are masked."""

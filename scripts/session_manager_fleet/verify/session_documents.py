@@ -120,7 +120,7 @@ def judge_document(document: SessionDocument, expected: Mapping[str, Any]) -> st
     inputs = document.inputs
     names = ("s3BucketName", "s3KeyPrefix", "cloudWatchLogGroupName")
     if any("{{" in str(inputs.get(name, "")) for name in names):
-        return "takes from whoever starts a session where it is logged"
+        return "lets the user who starts a session choose where it is logged"
     missing = []
     bucket, prefix = expected["s3BucketName"], expected["s3KeyPrefix"]
     if bucket and not (inputs.get("s3BucketName") == bucket and _is_below(inputs.get("s3KeyPrefix") or "", prefix)):
@@ -136,7 +136,7 @@ def judge_document(document: SessionDocument, expected: Mapping[str, Any]) -> st
 def denied_documents(
     documents: Sequence[SessionDocument], guardrails: Guardrails | None, target: Target
 ) -> list[SessionDocument]:
-    """Return the documents with which the guardrails let nobody but exempt roles start sessions in this account."""
+    """Return the documents with which the guardrails let only exempt roles start sessions in this account."""
     if guardrails is None or not guardrails.deny.other_documents or not _surely_covers(guardrails, target):
         return []
     allowed = {*guardrails.other_session_documents, *guardrails.logged_session_documents}

@@ -82,7 +82,7 @@ def test_port_and_ssh_documents_are_told_apart(text: dict[str, Any], problem: st
         ({**LOGGED, "s3BucketName": ""}, f"logs to {GROUP}, not to {BUCKET}/{PREFIX}"),
         ({**LOGGED, "cloudWatchLogGroupName": ""}, f"not to {GROUP}"),
         ({}, f"logs nowhere, not to {BUCKET}/{PREFIX} and {GROUP}"),
-        ({**LOGGED, "s3BucketName": "{{ bucket }}"}, "takes from whoever starts a session where it is logged"),
+        ({**LOGGED, "s3BucketName": "{{ bucket }}"}, "lets the user who starts a session choose where it is logged"),
     ],
 )
 def test_where_a_document_logs(inputs: dict[str, str], problem: str) -> None:
