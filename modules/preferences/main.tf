@@ -92,8 +92,6 @@ resource "aws_cloudwatch_log_group" "sessions" {
 
 # Imported: it is its owner's, whose tags stay, and which a destroy leaves there.
 resource "aws_cloudwatch_log_group" "adopted" {
-  #checkov:skip=CKV_AWS_158:Without encryption_enabled it keeps the key that it has, if any.
-  #checkov:skip=CKV_AWS_338:Its owner's retention, or cloudwatch.retention_in_days, as for a created one.
   for_each = var.cloudwatch.adopt_log_group ? toset([var.cloudwatch.log_group_name]) : toset([])
 
   name              = each.key

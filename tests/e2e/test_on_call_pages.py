@@ -72,6 +72,7 @@ organization:
   regions: [{REGION}]
   deployment_role: {{name: {role}}}
 defaults:
+  preferences: {{lockout: warn}} # the emulated instance has no endpoints
   config_rule: {{enabled: false}}
 """
 

@@ -1,5 +1,6 @@
 """Calls: throttling is waited out in the budget, everything else raises with AWS's code and what to do."""
 
+import os
 from collections.abc import Iterator
 
 import boto3
@@ -129,6 +130,8 @@ def test_a_call_that_never_reaches_aws_is_an_aws_error_too(clock: Clock) -> None
 def test_a_client_that_cannot_be_made_is_an_aws_error_too(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(AwsError, match="NoRegionError"):
         caller(boto_clients(None), Budget(10, clock, clock.sleep))("ssm", "DeleteParameter", Name="x")
 

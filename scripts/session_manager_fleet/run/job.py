@@ -242,7 +242,9 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     if (corrected := as_imported(job.adopted, shown)) != job.adopted:
         return _planned_again(job, corrected)
     refused, unchecked = refusals.examine(shown, place)
-    _refuse(job, found, [*refused, *unusable_keys(place.session, job.target.region, job.adopted)], terraform, variables)
+    if job.adopted:
+        refused += unusable_keys(place.session, job.target.region, job.adopted)
+    _refuse(job, found, refused, terraform, variables)
     changes = change_set_of(shown, job.target)
     attachments = find_attachments(place.session, shown) if removes_policy(shown) else ()
     vanished = find_vanished(shown, place)

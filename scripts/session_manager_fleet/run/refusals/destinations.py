@@ -1,7 +1,8 @@
 """Log group and bucket that exist: the function checks them before it writes the document, and fails the apply.
 
 The rules are the function's own; keys have a check of their own. What the plan itself creates or changes is not judged,
-nor a bucket whose account is given, as the log archive's is: the same run may create it, which run/order.py sees.
+nor a bucket of another account, nor that of the log archive in its account's other regions: the same run may create it,
+which run/order.py sees.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
     wanted = planned_preferences(plan) if writes_preferences(plan) else None
     if wanted is None:
         return
-    document = _judged(build({**wanted["preferences"], "kmsKeyId": None}), plan)
+    document = _judged(build({**wanted["preferences"], "kmsKeyId": None}), plan, place)
     call = caller(lambda service: place.session.client(service, place.region, config=CLIENT_CONFIG), Budget(_SECONDS))  # type: ignore[call-overload]
     found = [str(problem) for problem in find_problems(document, call, place.region, failures=True)]
     for text in found:
@@ -46,12 +47,14 @@ def problems(plan: Mapping[str, Any], place: Place) -> Iterator[str]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "; ".join(found)}}, "DescribeLogGroups")
 
 
-def _judged(document: Document, plan: Mapping[str, Any]) -> Document:
+def _judged(document: Document, plan: Mapping[str, Any], place: Place) -> Document:
     """Return a document without what is not to be judged."""
     groups = {each.after.get("name") for each in planned(plan, "aws_cloudwatch_log_group")}
     buckets = {each.after.get("bucket") for each in planned(plan, "aws_s3_bucket")}
-    s3 = plan.get("variables", {}).get("preferences", {}).get("value", {}).get("s3", {})
-    elsewhere = document.s3_bucket_name in buckets or s3.get("bucket_account_id") is not None
+    variables = {name: each.get("value") for name, each in plan.get("variables", {}).items()}
+    owner = ((variables.get("preferences") or {}).get("s3") or {}).get("bucket_account_id")
+    is_home = variables.get("home_region") in {None, place.region}
+    elsewhere = document.s3_bucket_name in buckets or owner not in ({None, place.account_id} if is_home else {None})
     return replace(
         document,
         cloud_watch_log_group_name=""
