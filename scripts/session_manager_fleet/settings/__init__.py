@@ -13,6 +13,10 @@ from session_manager_fleet.settings.draft import (
 from session_manager_fleet.settings.foundation import Guardrails as Guardrails, LogArchive as LogArchive
 from session_manager_fleet.settings.json_schema import settings_schema as settings_schema
 from session_manager_fleet.settings.layers import EffectiveSettings as EffectiveSettings, Settings as Settings
+from session_manager_fleet.settings.log_destinations import (
+    CloudWatchLogging as CloudWatchLogging,
+    S3Logging as S3Logging,
+)
 from session_manager_fleet.settings.notifications import Notifications as Notifications, Webhook as Webhook
 from session_manager_fleet.settings.parsed import ParsedSettings as ParsedSettings, load_settings as load_settings
 from session_manager_fleet.settings.roles import (
@@ -28,12 +32,7 @@ from session_manager_fleet.settings.schema import (
     OrganizationSettings as OrganizationSettings,
     Wave as Wave,
 )
-from session_manager_fleet.settings.target import (
-    CloudWatchLogging as CloudWatchLogging,
-    Preferences as Preferences,
-    S3Logging as S3Logging,
-    TargetSettings as TargetSettings,
-)
+from session_manager_fleet.settings.target import Preferences as Preferences, TargetSettings as TargetSettings
 from session_manager_fleet.settings.tolerance import Tolerance as Tolerance, ToleranceField as ToleranceField
 from session_manager_fleet.settings.types import (
     SOVEREIGN_PARTITION as SOVEREIGN_PARTITION,

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from session_manager_fleet.settings.instance_policy import InstancePolicy
+from session_manager_fleet.settings.log_destinations import CloudWatchLogging, Existing, S3Logging
 from session_manager_fleet.settings.types import (
-    AccountId,
-    BucketName,
     Conflict,
     DocumentName,
     KeyAlias,
-    KeyPrefix,
-    KmsKeyArn,
     LogGroupName,
     OrganizationId,
     OsUser,
-    Region,
     RetentionDays,
-    RoleArn,
-    RoleName,
     RoleNamePattern,
     RolePath,
     SessionKeyArn,
     StrictModel,
-    SubscriptionArn,
     Tags,
     is_partial,
     own_name,
-    possible_log_group,
     refuse,
 )
 
 # For the rollout alone: each target gets the variables that it comes to there.
-Existing = Literal["refuse", "adopt"]
-Adopted = Literal["keep", "change"]
 NOT_RENDERED: dict[str, Any] = {
     "config_rule": {"without_recorder"},
     "preferences": {
@@ -104,73 +95,6 @@ class Names(StrictModel):
         return self
 
 
-class NodeKinds(StrictModel):
-    """Managed nodes whose roles the Config rule judges and its remediation attaches the policy to."""
-
-    instance_profiles: bool = True
-    """Roles of EC2 instances with an instance profile."""
-    default_host_management: bool = True
-    """Roles with AmazonSSMManagedEC2InstanceDefaultPolicy, as the one of Default Host Management."""
-    hybrid: bool = True
-    """Roles of activations with AmazonSSMManagedInstanceCore, of hybrid nodes."""
-    inline_at_quota: bool = False
-    """Whether a role that has as many managed policies as it may gets the policy as an inline copy."""
-
-    @model_validator(mode="after")
-    def _some_nodes(self, info: ValidationInfo) -> Self:
-        kinds = ("instance_profiles", "default_host_management", "hybrid")
-        if not is_partial(info) and not any(getattr(self, kind) for kind in kinds):
-            raise ValueError(f"one of {', '.join(kinds)} must be true; else set config_rule.enabled to false")
-        return self
-
-
-class LogBucket(StrictModel):
-    """A bucket that instances log to, below `<key_prefix>/<account>/<region>`."""
-
-    bucket_name: BucketName
-    """Name of the bucket."""
-    bucket_account_id: AccountId | None = None
-    """Account that owns the bucket; by default the account of the bucket's KMS key, or the account itself."""
-    key_prefix: KeyPrefix = "sessionmanager"
-    """Prefix of all object keys, without a slash at either end."""
-    kms_key_arn: KmsKeyArn | None = None
-    """KMS key of the bucket, which instances may use."""
-    kms_key_account_id: AccountId | None = None
-    """Account of the bucket's KMS key, instead of kms_key_arn if the ARN is not known."""
-
-    @model_validator(mode="after")
-    def _one_key(self) -> Self:
-        if self.kms_key_arn and self.kms_key_account_id:
-            raise ValueError("kms_key_arn and kms_key_account_id exclude each other; the ARN contains the account")
-        return self
-
-
-class InstancePolicy(StrictModel):
-    """Managed policy with which instances write session logs and decrypt session data."""
-
-    enabled: bool = True
-    """Whether the policy is created."""
-    regions: list[Literal["*"] | Region] = Field(["*"], min_length=1)
-    """Regions where instances may use session-data keys by alias; `*` is all."""
-    session_key_by_alias: bool = True
-    """Whether instances may use keys by the alias names.data_key_alias; false if no region has such a key."""
-    session_key_arns: list[KmsKeyArn] = Field([])
-    """Other session-data keys of any region; preferences.session_key.kms_key_arn of the home region is included."""
-    other_log_buckets: list[LogBucket] = Field([])
-    """Buckets that instances of other regions log to, besides preferences.s3 of the home region."""
-    attach_to_roles: list[RoleName] = Field([])
-    """Names of roles that Terraform attaches the policy to."""
-    attach_managed_instance_core: bool = False
-    """Whether AmazonSSMManagedInstanceCore is attached to these roles, too."""
-    nodes: NodeKinds = NodeKinds()
-
-    @model_validator(mode="after")
-    def _core_attached_to_roles(self, info: ValidationInfo) -> Self:
-        if not is_partial(info) and self.attach_managed_instance_core and not self.attach_to_roles:
-            raise ValueError("attach_managed_instance_core has no effect without attach_to_roles")
-        return self
-
-
 class ConfigRule(StrictModel):
     """AWS Config rule that finds instance roles without the policy, and its remediation."""
 
@@ -192,105 +116,6 @@ class ConfigRule(StrictModel):
     """Names of roles that the rule ignores; `*` and `?` are wildcards."""
     excluded_role_paths: list[RolePath] = Field([])
     """IAM paths, as `/platform/`, whose roles the rule ignores."""
-
-
-class S3Logging(StrictModel):
-    """Session logs in an S3 bucket, below `<key_prefix>/<account>/<region>`."""
-
-    enabled: bool = False
-    """Whether sessions are logged to S3."""
-    bucket_name: BucketName | None = None
-    """Name of the bucket."""
-    bucket_account_id: AccountId | None = None
-    """Account that owns the bucket; by default the account of the bucket's KMS key, or the account itself."""
-    key_prefix: KeyPrefix = "sessionmanager"
-    """Prefix of all object keys, without a slash at either end."""
-    encryption_enabled: bool = True
-    """Whether the agent refuses sessions unless the bucket is encrypted."""
-    kms_key_arn: KmsKeyArn | None = None
-    """KMS key of the bucket, which instances may use."""
-    kms_key_account_id: AccountId | None = None
-    """Account of the bucket's KMS key, instead of kms_key_arn if the ARN is not known."""
-
-
-class Subscription(StrictModel):
-    """Where CloudWatch Logs sends session logs on to, as they arrive."""
-
-    destination_arn: SubscriptionArn
-    """A stream, a delivery stream or a function of the account, or a CloudWatch Logs destination of any."""
-    role_arn: RoleArn | None = None
-    """Role with which CloudWatch Logs sends; by default one is created, where the destination needs one."""
-    filter_pattern: str = Field("", max_length=1024)
-    """Filter pattern of CloudWatch Logs for the events to send; empty sends all."""
-    distribution: Literal["ByLogStream", "Random"] = "ByLogStream"
-    """How events are distributed to the shards of a Kinesis stream."""
-    name: str = Field("session-manager", pattern=r"^[^:*\s]{1,512}$")
-    """Name of the subscription filter."""
-
-    @property
-    def service(self) -> str:
-        """Service of the destination: kinesis, firehose, lambda or logs."""
-        return self.destination_arn.split(":")[2]
-
-    @property
-    def creates_role(self) -> bool:
-        """Whether a role is created to send with."""
-        return self.role_arn is None and self.service != "lambda"
-
-
-class FindingsDestination(StrictModel):
-    """Where CloudWatch Logs reports what it has masked."""
-
-    log_group_name: LogGroupName | None = None
-    """Another log group."""
-    bucket_name: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
-    """A bucket."""
-    delivery_stream_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,64}$")
-    """A Firehose delivery stream."""
-
-
-class DataProtection(StrictModel):
-    """Data that CloudWatch Logs masks in session logs for all who lack logs:Unmask."""
-
-    credentials: bool = True
-    """Whether secret access keys and private keys are masked."""
-    identifiers: list[Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]{1,63}(-[A-Z]{2})?$")]] = Field([])
-    """Ids of other managed data identifiers, such as EmailAddress or PassportNumber-US."""
-    custom_identifiers: dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,128}$")],
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9_#=@/;, ^$?\[\]{}|\\*+.-]{1,200}$")],
-    ] = Field({}, max_length=10)
-    """Regular expressions of one's own, by name."""
-    findings_destination: FindingsDestination = FindingsDestination()
-
-
-class CloudWatchLogging(StrictModel):
-    """Session logs in a CloudWatch log group of the account and region."""
-
-    create_log_group: bool = True
-    """Whether the log group is created; otherwise it must exist."""
-    existing: Existing = "refuse"
-    """Where log group or alias exist already: the plan refuses, or they are used and survive destroy."""
-    existing_retention: Adopted = "keep"
-    """An adopted log group keeps its retention, or gets retention_in_days until destroy."""
-    existing_key: Adopted = "keep"
-    """An adopted log group keeps its key, or gets that of a created one until destroy."""
-    log_group_name: Annotated[str, AfterValidator(possible_log_group)] | None = Field(
-        None, pattern=r"^[A-Za-z0-9_./#-]{0,512}$"
-    )
-    """Another log group than names.log_group; empty turns CloudWatch logging off."""
-    encryption_enabled: bool = True
-    """Whether the agent refuses sessions unless the log group is encrypted."""
-    streaming_enabled: bool = False
-    """Whether logs are sent during the session, not at its end."""
-    retention_in_days: RetentionDays = 90
-    """Retention of a created log group; 0 never expires."""
-    kms_key_arn: KmsKeyArn | None = None
-    """KMS key of the log group; by default a key is created."""
-    log_group_class: Literal["STANDARD", "INFREQUENT_ACCESS"] = "STANDARD"
-    """Class of a created log group, which cannot change: give the group another name, too."""
-    subscription: Subscription | None = None
-    data_protection: DataProtection | None = None
 
 
 class SessionKey(StrictModel):
