@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -64,6 +63,7 @@ from session_manager_fleet.run.saved_plan import (
     check,
     save_manifest,
 )
+from session_manager_fleet.run.unsaved_states import PUSH_STATE, push_commands, refuse_unsaved_state
 from session_manager_fleet.run.vanished import find_vanished
 from session_manager_fleet.settings import Component, Roles, TargetSettings
 from session_manager_fleet.targets import Target, account_session, values_of
@@ -88,10 +88,6 @@ LOG = "terraform.log"
 PLANNED_AGAIN = "it is planned again with what exists already"
 
 _INVOCATION = "aws_lambda_invocation."
-_PUSH_STATE = (
-    "This file is the only record of what was created. Push it with the commands below, in the folder of the root "
-    "module, and remove it. Until then, this target is neither planned nor applied."
-)
 
 
 @dataclass(frozen=True)
@@ -185,28 +181,11 @@ def perform(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     """Do a job in the private folder of its target, and return its result, also for every expected error."""
     begun = time.monotonic()
     try:
-        _refuse_unsaved_state(job, folder, terraform)
+        refuse_unsaved_state(job.target.workspace, folder, terraform)
         result = {Step.PLAN: _plan, Step.DETACH: _detach, Step.APPLY: _apply}[job.step](job, folder, terraform)
     except (FleetError, OSError) as error:
         result = failed(job.target, job.step, error, folder)
     return replace(result, seconds=round(time.monotonic() - begun, 2))
-
-
-def _refuse_unsaved_state(job: Job, folder: Path, terraform: Terraform) -> None:
-    """Refuse to work with a state that lacks the changes of an earlier apply.
-
-    Raises:
-        UnsavedStateError: An apply of this target could not save its state.
-    """
-    if unsaved := unsaved_state(folder):
-        message = f"An earlier apply could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
-        raise UnsavedStateError(message, _push_commands(job, unsaved, terraform), "input")
-
-
-def _push_commands(job: Job, unsaved: Path, terraform: Terraform) -> tuple[str, ...]:
-    path = str(unsaved)
-    push = commands_by_hand(terraform.backend, job.target.workspace, "state", "push", path)
-    return (*push, shlex.join(["rm", path]))
 
 
 def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
@@ -218,7 +197,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     write_private(variables, text)
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy, components=job.components)
     # The apply of a killed run may have failed while this plan waited for the state lock.
-    _refuse_unsaved_state(job, folder, terraform)
+    refuse_unsaved_state(job.target.workspace, folder, terraform)
     shown = terraform.show(plan, log) if outcome.changed else None
     differing, unread = unseen.differences(place, None if shown and writes_preferences(shown) else _unwritten(job))
     if differing:
@@ -397,8 +376,12 @@ def _apply(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         if not job.destroy and _may_have_called(error):
             _call_again(job, error)
         if unsaved := unsaved_state(folder):
-            message = f"{error} It could not save its state, which is kept in {unsaved}. {_PUSH_STATE}"
-            diagnostics = (*error.diagnostics, *notes_of(error), *_push_commands(job, unsaved, terraform))
+            message = f"{error} It could not save its state, which is kept in {unsaved}. {PUSH_STATE}"
+            diagnostics = (
+                *error.diagnostics,
+                *notes_of(error),
+                *push_commands(job.target.workspace, unsaved, terraform),
+            )
             raise UnsavedStateError(message, diagnostics, "terraform") from error
         raise
     if job.destroy and adoptions:
