@@ -114,7 +114,7 @@ def test_what_was_there_before_is_what_is_there_after_destroy(
     document = json.loads(ssm.get_document(Name="SSM-SessionManagerRunShell")["Content"])
     assert document["inputs"]["cloudWatchLogGroupName"] == GROUP
 
-    # Changed as the settings say, until the destroy. It is nobody's deletion.
+    # Changed as the settings say, until the destroy. It is shown as no deletion.
     changed = {"existing": "adopt", "existing_retention": "change", "existing_key": "change"}
     config = settings(tmp_path, block_public_sharing=True, cloudwatch=changed)
     applied = rollout("apply", *selection, "--yes", config=config)

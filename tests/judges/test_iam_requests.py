@@ -12,7 +12,7 @@ Each file has two YAML documents. The first says who asks (`subjects`) and what 
 In all of it, {account} is a member account, {log_archive} that of the log archive, {organization} the id of their
 organization, {session_key} the member's key for session data, {merging_session_key} the same with adopt = "merge",
 {bucket_key} the key of the log archive's bucket and {organization_key} its key for session data. Keys and topics that
-no entry of `resources` protects trust the account of whoever asks; other resources have no policy of their own.
+no entry of `resources` protects trust the account of the caller; other resources have no policy of their own.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_permissions_are_given_to_jobs_and_only_as_needed(file: Path) -> None:
         )
         assert ("id-token" in job.get("permissions", {})) == uses_roles, name
         assert job["timeout-minutes"], name
-        # In the shell, only as variables: whoever names a branch or an input could run commands otherwise.
+        # In the shell, only as variables: otherwise the name of a branch or an input could run commands.
         assert not any("${{" in step.get("run", "") for step in job["steps"]), name
 
 
@@ -173,7 +173,7 @@ def test_a_repeated_job_continues_where_the_first_attempt_ended(tmp_path: Path, 
 
 
 class _TokenService(BaseHTTPRequestHandler):
-    """GitHub's token service: a token for the audience, for whoever has the secret of the job."""
+    """GitHub's token service: a token for the audience, for a caller with the secret of the job."""
 
     def do_GET(self) -> None:
         allowed = (
