@@ -12,8 +12,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 # The parts are put together here, so that this file does not hold what it looks for.
 FORBIDDEN = {
     "a package index": re.compile("|".join(["files\\." + "pythonhosted", "pypi\\." + "org", "registry\\." + "npmjs"])),
-    "a path of somebody's machine": re.compile(
-        "|".join(["/opt/" + "tf-plugins", "/ro" + "ot/", "/Us" + "ers/", "/work/" + "main"])
+    "a path of a developer's machine": re.compile(
+        "|".join(
+            "/".join(["", *parts]) for parts in (["opt", "tf-plugins"], ["root", ""], ["Users", ""], ["work", "main"])
+        )
     ),
     "an access key": re.compile(r"\b(?:AKIA|ASIA)(?!IOSFODNN7EXAMPLE)[A-Z0-9]{16}\b"),
     "a private key": re.compile("BEGIN " + "(RSA |EC )?PRIVATE KEY"),
