@@ -29,8 +29,10 @@ CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
 _DISCOVERY = f"https://{REGISTRY}/.well-known/terraform.json"
 _PROBE_SECONDS = 2.0
 
-# The search looks at some levels below the usual folders only, and gives up after a second.
+# The search looks at some levels below the usual folders only. Deeper than where mirrors usually lie it gives up after a
+# second; the first levels are always looked at, so that a busy machine finds what an idle one finds.
 _SEARCH_DEPTH = 4
+_USUAL_DEPTH = 2
 _SEARCH_SECONDS = 1.0
 
 # Names of platforms in Go's words, as in the folders of a mirror.
@@ -201,10 +203,10 @@ def _mirrors_below(roots: Sequence[Path], seconds: float = _SEARCH_SECONDS) -> I
     """Yield directories that hold the provider in the registry's layout, the ones nearest to the roots first."""
     deadline = time.monotonic() + seconds
     level = list(roots)
-    for _ in range(_SEARCH_DEPTH):
+    for depth in range(_SEARCH_DEPTH):
         following: list[Path] = []
         for folder in level:
-            if time.monotonic() > deadline:
+            if depth >= _USUAL_DEPTH and time.monotonic() > deadline:
                 return
             if (folder / PROVIDER_SOURCE).is_dir():
                 yield folder

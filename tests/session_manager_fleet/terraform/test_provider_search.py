@@ -1,5 +1,6 @@
 """Where the provider is found: what is set, Terraform's own directories, the registry, then the usual folders."""
 
+import itertools
 import shutil
 import sys
 import time
@@ -7,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -189,6 +191,18 @@ def test_the_search_is_bounded_in_depth_and_time(tmp_path: Path) -> None:
     started = time.monotonic()
     assert find(tmp_path).mirror is None
     assert time.monotonic() - started < 2
+
+
+def test_a_mirror_where_mirrors_usually_lie_is_found_however_busy_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = itertools.count(step=60)
+    monkeypatch.setattr(search, "time", SimpleNamespace(monotonic=lambda: next(minutes)))
+    package(tmp_path / "opt" / "a" / "deeper")
+
+    assert find(tmp_path).mirror is None
+    usual = package(tmp_path / "opt" / "mirror")
+    assert find(tmp_path).mirror == usual
 
 
 @contextmanager
