@@ -71,8 +71,8 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     output, _ = process.communicate(timeout=540)
     assert process.returncode == 0, output
     assert "Skipped 436192807765 Retired: the account is suspended." in output
-    assert "12 targets: 12 applied" in output
-    assert "12 targets: 12 no changes" in output
+    assert "9 targets: 9 applied" in output
+    assert "9 targets: 9 no changes" in output
     # Plans that do the same in several accounts are shown once.
     assert max(map(int, re.findall(r"Change set .*, in (\d+) targets", output))) > 1
     # The end says where the reports are, and what to try next.
@@ -80,9 +80,9 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     assert "report.html" in ending
     assert ending.rstrip().endswith("demo --keep")
     _, _, live = output.partition("Live preferences")
-    assert live.count("CloudWatch ssm-sessionmanager-logs") == 12
-    assert live.count("session data, CloudWatch") == 12
-    assert live.count("idle 10, max 60") == 4  # LogArchive and Payments: data=restricted
+    assert live.count("CloudWatch ssm-sessionmanager-logs") == 9
+    assert live.count("session data, CloudWatch") == 9
+    assert live.count("idle 10, max 60") == 3  # LogArchive and Payments: data=restricted
     _, _, roles = live.partition("Instance roles")
     assert roles.count("succeeded") >= 5
     assert all("non-compliant" not in line.rsplit("│", 2)[1] for line in roles.splitlines() if line.startswith("│"))
@@ -92,7 +92,7 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     [run] = {path.parent for path in (tmp_path / "runs" / "demo").glob("2*/report.*")}
     for name in ("report.md", "report.junit.xml", "report.html"):
         assert f"Report: runs/demo/{run.name}/{name}" in output
-        assert "12" in (run / name).read_text()
+        assert "9" in (run / name).read_text()
         assert (run / name).stat().st_mode & 0o777 == 0o600
     assert left_over("demo-example") == []
     assert not list((tmp_path / "runs").rglob("sandbox-*"))

@@ -64,7 +64,7 @@ def test_the_commands_of_the_readme_work(project: Path, environment_file: Path) 
     assert "No changes." in finished.stdout
     fmt = run(project, environment_file, "terraform fmt -check -recursive accounts")
     assert fmt.returncode == 0, fmt.stdout
-    assert len(list((project / "accounts").glob("*/*.tfvars"))) == 12
+    assert len(list((project / "accounts").glob("*/*.tfvars"))) == 9
 
 
 def test_the_first_screen_shows_both_commands() -> None:
