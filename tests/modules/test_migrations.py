@@ -28,7 +28,8 @@ pytestmark = pytest.mark.terraform
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = REPOSITORY / "docs" / "migration"
-STATES = Path(__file__).parent / "states"
+STATES = sorted((Path(__file__).parent / "states").glob("*.tfstate.json"))
+assert STATES, "tests/modules/states holds the states of earlier releases"
 HOME, REGION = "eu-west-1", "us-east-1"  # the scenarios are where no account of the organization has a document
 PROVIDER = f'provider "aws" {{\n  region = "{REGION}"\n}}\n\n'
 
@@ -245,8 +246,42 @@ def from_the_accelerator(place: Place) -> None:
     assert logs.describe_log_groups(logGroupNamePrefix="aws-accelerator")["logGroups"]
 
 
+def from_the_console(place: Place) -> None:
+    """What a person set stays where the configuration says nothing, and the destroy restores the rest."""
+    _, logs_arn = key(place, "alias/console/logs")
+    _, session_arn = key(place, "alias/console/sessions")
+    place.session.client("logs").create_log_group(logGroupName="console-logs", kmsKeyId=logs_arn)
+    theirs = text_of(
+        s3BucketName="",
+        s3KeyPrefix="",
+        s3EncryptionEnabled=True,
+        cloudWatchLogGroupName="console-logs",
+        cloudWatchEncryptionEnabled=True,
+        cloudWatchStreamingEnabled=True,
+        kmsKeyId=session_arn,
+        runAsEnabled=True,
+        runAsDefaultUser="ops",
+        idleSessionTimeout="45",
+        maxSessionDuration="",
+        shellProfile={"windows": "", "linux": "cd /tmp"},
+    )
+    place.put(theirs)
+    write(place, hcl_of("console.md"))
+    place.terraform.init()
+    with never_weaker(place):
+        place.terraform.apply()
+    ours = place.inputs()
+    assert (ours["runAsEnabled"], ours["runAsDefaultUser"]) == (True, "ops")
+    assert ours["shellProfile"] == {"windows": "", "linux": "cd /tmp"}
+    assert (ours["idleSessionTimeout"], ours["maxSessionDuration"]) == ("20", "60")
+    assert ours["cloudWatchLogGroupName"] == "ssm-sessionmanager-logs"
+    place.terraform.destroy()
+    assert place.inputs() == json.loads(theirs)["inputs"]
+
+
 SCENARIOS: dict[str, Callable[[Place], None]] = {
     "cloudformation.md": from_cloudformation,
+    "console.md": from_the_console,
     "terraform.md": from_another_configuration,
     "lza.md": from_the_accelerator,
 }
@@ -288,7 +323,7 @@ def test_the_page_is_executed(running: dict[str, Future[None]], page: str) -> No
     running[page].result()
 
 
-@pytest.mark.parametrize("state", sorted(STATES.glob("*.tfstate.json")), ids=lambda path: path.name)
+@pytest.mark.parametrize("state", STATES, ids=lambda path: path.name)
 def test_a_state_of_an_earlier_release_keeps_its_logs_and_keys(
     sandbox: Sandbox, in_account: Callable[[str], Terraform], tmp_path: Path, state: Path
 ) -> None:
