@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 import pytest
@@ -138,7 +139,9 @@ def test_ids_are_kept_apart_within_a_change_set() -> None:
     assert fingerprint(same) != fingerprint(two)
 
 
-@pytest.mark.parametrize("text", ["<account>", "<region>", "<id 1>", UNKNOWN, SENSITIVE, "\\<account>"])
+@pytest.mark.parametrize(
+    "text", ["<account>", "<region>", "<home region>", "<id 1>", UNKNOWN, SENSITIVE, SET_BY_AWS, "\\<account>"]
+)
 def test_a_literal_placeholder_is_no_placeholder(text: str) -> None:
     [only] = one(change("a.b", "create", after={"x": text}))
 
@@ -227,7 +230,14 @@ def test_only_what_differs_is_reported() -> None:
         ({"a": 1}, [1], [("x.a", 1, None), ("x[0]", None, 1)]),
         ({"a": None}, {}, []),
         ([None], [], [("x", [None], [])]),
+        (["a", "b", "c", "d"], ["a", "x", "y", "d"], [("x[1]", "b", "x"), ("x[2]", "c", "y")]),
+        (["a", "b", "c"], ["x", "a"], [("x[0]", None, "x"), ("x[1]", "b", None), ("x[2]", "c", None)]),
+        (["a", "b", "c", "z"], ["p", "a", "q", "z"], [("x[0]", None, "p"), ("x[2]", "b", "q"), ("x[2]", "c", None)]),
+        ([{"k": 1, "l": 2}], [{"m": 0}, {"l": 2, "k": 1}], [("x[0].m", None, 0)]),
         (1, 1.5, [("x", 1, 1.5)]),
+        ('{"a": 1.5}', '{"a": 2.5}', [("jsondecode(x).a", 1.5, 2.5)]),
+        (' {"a": 1}', ' {"a": 2}', [("jsondecode(x).a", 1, 2)]),
+        ("[1]", "[2]", [("jsondecode(x)[0]", 1, 2)]),
         (1, "1", [("x", 1, "1")]),
         (0, False, [("x", 0, False)]),
         ({"a.b": 1}, {"a.b": 2}, [('x["a.b"]', 1, 2)]),
@@ -262,6 +272,40 @@ def test_json_within_json_is_read_too() -> None:
     after = json.dumps({"template": json.dumps({"minutes": 10})})
 
     assert differences(before, after) == [("jsondecode(jsondecode(x).template).minutes", 20, 10)]
+
+
+def test_json_deeper_than_sixty_four_levels_stays_a_text() -> None:
+    """Recursion is bounded, also where each level is a text in a text or an object in an object."""
+    for around in ("[%s]", '{"a": %s}'):
+        read, text = "1", "1"
+        for _ in range(64):
+            read = around % read
+        text = around % read
+        [(path, before, after)] = differences(read, read.replace("1", "2"))
+        assert (path.startswith("jsondecode(x)"), before, after) == (True, 1, 2)
+        [(path, before, after)] = differences(text, text.replace("1", "2"))
+        assert (path, before, after) == ("x", text, text.replace("1", "2"))
+    inner = json.dumps({"a": 1})
+    for _ in range(6):
+        inner = json.dumps([inner])
+    [(path, _, _)] = differences(inner, inner.replace("1", "2"))
+    assert path.count("jsondecode") == 7
+
+
+@pytest.mark.parametrize("hides", ["before_sensitive", "after_sensitive"])
+def test_different_secrets_are_different_changes_and_equal_ones_are_equal(hides: str) -> None:
+    def of(secret: object) -> AttributeChange:
+        values = {"before": {"x": "old"}, "after": {"x": "new"}, hides: {"x": True}}
+        values[hides.removesuffix("_sensitive")] = {"x": secret}
+        [only] = one(change("a.b", "update", **values))
+        return only
+
+    one_secret, other = of({"b": "hunter2", "a": 1}), of({"b": "hunter3", "a": 1})
+    assert one_secret.hidden_sha256 != other.hidden_sha256
+    assert one_secret == of({"a": 1, "b": "hunter2"})
+    assert re.fullmatch("[0-9a-f]{16}", one_secret.hidden_sha256)
+    assert SENSITIVE in (one_secret.before, one_secret.after)
+    assert "hunter" not in repr(one_secret)
 
 
 def test_json_that_is_only_written_differently_differs_as_text() -> None:
