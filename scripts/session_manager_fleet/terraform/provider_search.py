@@ -29,8 +29,8 @@ CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
 _DISCOVERY = f"https://{REGISTRY}/.well-known/terraform.json"
 _PROBE_SECONDS = 2.0
 
-# The search looks at some levels below the usual folders only. Deeper than where mirrors usually lie it gives up after a
-# second; the first levels are always looked at, so that a busy machine finds what an idle one finds.
+# The search looks at some levels below the usual folders only. Deeper than where mirrors usually lie it gives up after
+# a second; the first levels are always looked at, so that a busy machine finds what an idle one finds.
 _SEARCH_DEPTH = 4
 _USUAL_DEPTH = 2
 _SEARCH_SECONDS = 1.0
