@@ -31,6 +31,7 @@ def create_drift_repair(
         Handler="session_preferences.handler.lambda_handler",
         Code={"ZipFile": PACKAGE.read_bytes()},
     )["FunctionArn"]
+    client("logs").create_log_group(logGroupName=f"/aws/lambda/{name}")
     client("sqs").create_queue(QueueName=queue)
     functions.put_function_event_invoke_config(
         FunctionName=name,

@@ -82,7 +82,21 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
     return boto3.Session(botocore_session=_core_session(), region_name=region, **credentials)
 
 
-def _core_session(role_arn: str = "") -> botocore.session.Session:
+def switching_session(credentials: Any, role_arn: Callable[[], str]) -> boto3.Session:  # noqa: ANN401 - as botocore
+    """Return a session whose clients sign with what stands for the credentials of one account after another.
+
+    Args:
+        credentials: Gives the credentials of the moment to each call, as `botocore.credentials.Credentials` does.
+        role_arn: Returns the role of the moment, for errors.
+    """
+    core = _core_session(role_arn)
+    resolver = botocore.credentials.CredentialResolver([])
+    resolver.load_credentials = lambda: credentials  # type: ignore[method-assign]
+    core.register_component("credential_provider", resolver)
+    return boto3.Session(botocore_session=core)
+
+
+def _core_session(role_arn: Callable[[], str] = lambda: "") -> botocore.session.Session:
     """Return a session of botocore, whose errors name the region, and the role that it is for."""
     _given_end()  # botocore fails on what is no time
     session = botocore.session.Session()
@@ -95,7 +109,7 @@ def _core_session(role_arn: str = "") -> botocore.session.Session:
     def name_place(**event: Any) -> None:  # noqa: ANN401 - as botocore has it
         error = event["parsed"].get("Error")
         if error:
-            error |= {"Region": event["context"].get("client_region") or "", "RoleArn": role_arn}
+            error |= {"Region": event["context"].get("client_region") or "", "RoleArn": role_arn()}
 
     session.register("after-call", name_place)
     return session
@@ -400,7 +414,7 @@ def assume_role(
             "expiry_time": assumed["Expiration"].isoformat(),
         }
 
-    core = _core_session(arn)
+    core = _core_session(lambda: arn)
     provider = _Assumed(assume, duration_seconds)
     core.register_component("credential_provider", botocore.credentials.CredentialResolver([provider]))
     core.get_credentials()  # assume the role here, where callers expect its errors

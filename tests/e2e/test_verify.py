@@ -327,6 +327,8 @@ def verify(member: Member, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 def test_all_is_well(member: Member, verify: Callable[..., Any]) -> None:
     code, checks = verify()
     assert {name: check["verdict"] for name, check in checks.items()} == {
+        "rollout": "ok",
+        "other_regions": "ok",
         "session_key": "ok",
         "preferences": "ok",
         "log_group": "ok",
@@ -859,7 +861,7 @@ def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert code == 2
     assert "Fix: " in out
-    assert "1 target: 8 ok, 4 finding, 8 not needed" in out  # the key serves the log group, too
+    assert "1 target: 11 ok, 3 finding, 8 not needed" in out  # the key serves the log group, too
 
 
 @pytest.mark.parametrize(

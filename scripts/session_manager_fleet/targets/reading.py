@@ -7,7 +7,8 @@ from typing import Any, TypeVar, cast
 import boto3
 from botocore.exceptions import ClientError
 
-from session_manager_fleet.aws import CLIENT_CONFIG, partitions
+from session_manager_fleet.aws import partitions
+from session_manager_fleet.targets.clients import SharedClients
 from session_manager_fleet.targets.model import Target
 
 _Read = TypeVar("_Read")
@@ -24,11 +25,14 @@ class Reader:
 
     Args:
         session: With credentials for the account.
+        clients: Clients that other readers of the thread use, too; by default its own.
+        role_arn: Role of the session, for errors; empty for the caller's own credentials.
     """
 
-    def __init__(self, session: boto3.Session) -> None:
+    def __init__(self, session: boto3.Session, clients: SharedClients | None = None, role_arn: str = "") -> None:
         self.session = session
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients = clients or SharedClients(session)
+        self._role_arn = role_arn
         # With the calls that reading took: they are evidence of every check that uses it.
         self._known: dict[Hashable, tuple[Any, tuple[str, ...]]] = {}
         self._calls: list[str] = []
@@ -81,18 +85,14 @@ class Reader:
             self._calls = outer
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
-        """Return the client for a service in a region, which all checks share."""
-        if (service, region) not in self._clients:
-            client: Any = self.session.client(service, region_name=region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
+        """Return the client for a service in a region; it acts for this reader until another one asks for a client."""
+        self._clients.enter(self.session, self._role_arn, self._note)
+        return self._clients.client(service, region)
 
-            def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:  # noqa: ANN401 - as botocore has it
-                # The same call is made again for every further page.
-                if (call := _call(service, model.name, region, params)) not in self._calls:
-                    self._calls.append(call)
-
-            client.meta.events.register("before-parameter-build", note)
-            self._clients[service, region] = client
-        return self._clients[service, region]
+    def _note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
+        # The same call is made again for every further page.
+        if (call := _call(service, operation, region, parameters)) not in self._calls:
+            self._calls.append(call)
 
 
 def _call(service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> str:

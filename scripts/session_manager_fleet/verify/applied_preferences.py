@@ -6,7 +6,7 @@ from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import shared_session_key
-from session_manager_fleet.verify.model import WRITE_AGAIN, Check, CheckInfo, Problem, Severity, finding, findings, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Problem, Severity, findings, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 _NAME = "applied_preferences"
@@ -16,18 +16,17 @@ def applied_preferences(reader: Reader, target: Target, values: TargetSettings, 
     """Check that both parameters are what an apply stores; `key_arn` is None without a session key."""
     names, key = values.names, values.preferences.session_key
     if key.enabled and key_arn is None:
-        message = "Skipped: the expected parameters depend on the session key."
-        return finding(_NAME, message, "Fix the session key first.")
+        return not_needed(_NAME, "Not compared: the expected parameters depend on the session key.")
     created = key.enabled and key.kms_key_arn is None
     wanted = [STORED_PARAMETER, *([names.data_key_parameter] if created else [])]
     answer = reader.call("ssm", target.region, "get_parameters", Names=wanted)
     found = {entry["Name"]: entry["Value"] for entry in answer["Parameters"]}
     problems = []
     if STORED_PARAMETER not in found:
-        problems.append(Problem(f"{STORED_PARAMETER} does not exist, so no drift is repaired", WRITE_AGAIN))
+        problems.append(Problem(f"{STORED_PARAMETER} does not exist, so no drift is repaired"))
     elif differing := stored_differences(found[STORED_PARAMETER], expected_preferences(target, values, key_arn)):
         text = f"{STORED_PARAMETER} differs from the settings, so drift is repaired to others: {', '.join(differing)}"
-        problems.append(Problem(text.rstrip("."), WRITE_AGAIN))
+        problems.append(Problem(text.rstrip(".")))
     if created and key_arn:
         stored = found.get(names.data_key_parameter)
         # A key that existed before is used without a parameter.

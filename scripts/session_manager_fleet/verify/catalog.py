@@ -24,11 +24,13 @@ from session_manager_fleet.verify.preferences import Preferences
 from session_manager_fleet.verify.public_sharing import PublicSharing
 from session_manager_fleet.verify.recorder import Recorder
 from session_manager_fleet.verify.roles import Roles
+from session_manager_fleet.verify.rollout import OtherRegions, Rollout
 from session_manager_fleet.verify.session_documents import SessionDocuments
 from session_manager_fleet.verify.sessions import SESSIONS
 
 # In the order in which they run and are documented.
 CHECKS: tuple[TargetCheck, ...] = (
+    Rollout(),
     SessionKey(),
     Preferences(),
     LogGroup(),
@@ -45,6 +47,7 @@ CHECKS: tuple[TargetCheck, ...] = (
     Endpoints(),
     Logs(),
     LogStreams(),
+    OtherRegions(),
     Roles(),
     InstancePolicy(),
     Recorder(),
@@ -68,6 +71,7 @@ class Promise:
 
 
 PROMISES = (
+    Promise("Every account and region of the organization is rolled out to", ["rollout", "other_regions"]),
     Promise("Sessions have the configured preferences", ["preferences"]),
     Promise(
         "A change of the preferences outside Terraform is repaired, to the right settings, and failures are noticed",

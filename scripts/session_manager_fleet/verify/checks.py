@@ -2,10 +2,11 @@
 
 import datetime
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from session_manager_fleet.accounts import Account
 from session_manager_fleet.preferences import log_group_name
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Inventory, Target
@@ -25,6 +26,7 @@ class Place:
         target: The target.
         values: Its settings.
         reader: In its account; what checks share is read once.
+        reader_of: Returns a reader in another account and region, which the targets of a thread share.
         archive: Live state of the log archive, if the session logs of the target go there.
         max_log_age: Maximum age of the newest log of the target, or None for any age.
     """
@@ -33,6 +35,7 @@ class Place:
     target: Target
     values: TargetSettings
     reader: Reader
+    reader_of: Callable[[Account, str], Reader]
     archive: "ArchiveState | None" = None
     max_log_age: datetime.timedelta | None = None
 

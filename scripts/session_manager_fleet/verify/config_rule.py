@@ -182,6 +182,7 @@ class ConfigRule(TargetCheck):
             ),
             permissions.DOCUMENTS.allow("ssm:DescribeDocument"),
         ),
+        component="config_rule",
         controls=("NIST 800-53 CM-6", "NIST 800-53 SI-2"),
     )
 

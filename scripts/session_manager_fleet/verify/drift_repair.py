@@ -1,6 +1,8 @@
 """Check that drift repair is alive: function, rules, permissions, and what becomes of failures."""
 
+import datetime
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,8 @@ EVENT_NAMES = (
     *("CreateDocument", "UpdateDocument", "DeleteDocument", "UpdateDocumentDefaultVersion"),
     "ModifyDocumentPermission",
 )
+# How late CloudWatch Logs may tell the time of an event.
+_LATE = datetime.timedelta(hours=2)
 _METRIC = "ApproximateNumberOfMessagesVisible"
 
 
@@ -86,19 +90,22 @@ def drift_repair(reader: Reader, target: Target, values: TargetSettings) -> Chec
     rules = [f"{expected.function}-api-calls"]
     if configured.schedule:
         rules.append(f"{expected.function}-schedule")
-    problems = list(_function(reader, expected, rules))
+    function = reader.find("lambda", target.region, "get_function", FunctionName=expected.function)
+    problems = list(_function(reader, expected, rules, function))
     for rule in rules:
         problems.extend(_rule(reader, expected, rule))
     problems.extend(_failures(reader, expected))
+    problems.extend(_invocations(reader, expected, function))
     if problems:
         return findings(_NAME, "Drift repair does not work", problems)
     note = "" if expected.topics else "; its alarm has no recipient (drift_repair.notify_topic_arn is not set)"
     return ok(_NAME, f"{' and '.join(rules)} call {expected.function}, and no failures wait in its queue{note}.")
 
 
-def _function(reader: Reader, expected: _Expected, rules: list[str]) -> Iterator[Problem]:
+def _function(
+    reader: Reader, expected: _Expected, rules: list[str], found: Mapping[str, Any] | None
+) -> Iterator[Problem]:
     region, name = expected.target.region, expected.function
-    found = reader.find("lambda", region, "get_function", FunctionName=name)
     if found is None:
         yield Problem(f"the function {name} does not exist")
         return
@@ -119,6 +126,40 @@ def _function(reader: Reader, expected: _Expected, rules: list[str]) -> Iterator
     config = reader.find("lambda", region, "get_function_event_invoke_config", FunctionName=name) or {}
     if config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination") != queue:
         yield Problem(f"failures of the function do not go to the queue {expected.queue}")
+
+
+def _invocations(reader: Reader, expected: _Expected, found: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """Yield a problem if the function has not run for three periods of its schedule, as its log group tells.
+
+    CloudWatch Logs may tell the time of the newest event an hour late.
+    """
+    region, group = expected.target.region, f"/aws/lambda/{expected.function}"
+    period = period_of(expected.values.preferences.drift_repair.schedule or "")
+    wanted = {"logGroupName": group, "orderBy": "LastEventTime", "descending": True, "limit": 1}
+    streams = reader.find("logs", region, "describe_log_streams", **wanted)
+    if streams is None:
+        text = f"its log group {group} does not exist, so failures cannot be read there"
+        yield Problem(text, severity=Severity.LOW)
+        return
+    if found is None or period is None:
+        return
+    now, limit = datetime.datetime.now(datetime.UTC), 3 * period + _LATE
+    changed = datetime.datetime.fromisoformat(found["Configuration"]["LastModified"])
+    newest: Mapping[str, Any] = next(iter(streams["logStreams"]), {})
+    ran = datetime.datetime.fromtimestamp(newest.get("lastEventTimestamp", 0) / 1000, datetime.UTC)
+    if now - max(changed, ran) > limit:
+        when = f"since {ran:%Y-%m-%d %H:%M} UTC" if newest.get("lastEventTimestamp") else "at all"
+        fix = (
+            f"Call it, and read its log group: aws lambda invoke --region {region} --function-name {expected.function} "
+            '--cli-binary-format raw-in-base64-out --payload \'{"action": "reconcile"}\' /dev/stdout'
+        )
+        yield Problem(f"the function {expected.function} has not run {when}, although it is scheduled", fix)
+
+
+def period_of(schedule: str) -> datetime.timedelta | None:
+    """Return the period of `rate(VALUE UNIT)`; None for a cron expression, whose periods differ."""
+    match = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+    return datetime.timedelta(**{f"{match[2]}s": int(match[1])}) if match else None
 
 
 def _may_invoke(policy: Mapping[str, Any], rule_arn: str) -> bool:
@@ -211,14 +252,15 @@ class DriftRepair(TargetCheck):
         severity=Severity.HIGH,
         what="the function exists, is active, has the package of this version and its concurrency; both rules exist, "
         "are enabled, have the configured pattern or schedule, call the function with the right event, and may do so; "
-        "failures go to the queue, which is empty; the alarm watches it, is not in ALARM, and notifies "
-        "`drift_repair.notify_topic_arn` if that is set",
+        "it has run within three periods of its schedule; failures go to the queue, which is empty; the alarm watches "
+        "it, is not in ALARM, and notifies `drift_repair.notify_topic_arn` if that is set",
         why="Without it a change of the document outside Terraform stays, and nothing says so.",
         fix="Plan and apply the target; read, correct and delete the messages that wait in the queue of failures.",
-        evidence="function, its policy and destination, rules and their targets, queue and alarm",
+        evidence="function, its policy, destination and newest log stream, rules and their targets, queue and alarm",
         where="every target, unless `drift_repair.enabled` is false",
         permissions=(
             permissions.FUNCTION.allow("lambda:GetFunction", "lambda:GetFunctionEventInvokeConfig", "lambda:GetPolicy"),
+            permissions.LOG_GROUPS.allow("logs:DescribeLogStreams"),
             permissions.DRIFT_REPAIR.allow(
                 "cloudwatch:DescribeAlarms",
                 "events:DescribeRule",

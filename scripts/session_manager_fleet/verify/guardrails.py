@@ -149,6 +149,7 @@ class Guardrails(TargetCheck):
                 "organizations:ListTargetsForPolicy",
             ),
         ),
+        component="guardrails",
         controls=("NIST 800-53 AC-3", "NIST 800-53 AC-6", "NIST 800-53 CM-5"),
     )
 

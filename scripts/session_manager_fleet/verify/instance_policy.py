@@ -77,6 +77,7 @@ class InstancePolicy(TargetCheck):
         evidence="the default version of the policy",
         where="home region",
         permissions=(permissions.INSTANCE_POLICY.allow("iam:GetPolicy", "iam:GetPolicyVersion"),),
+        component="instance_policy",
         controls=("NIST 800-53 AC-6", "NIST 800-53 AU-12"),
     )
 

@@ -230,7 +230,7 @@ class Logs(TargetCheck):
         location = log_location(place.inventory, place.target)
         if location.account is place.target.account:
             return logs(place.reader, location, instances, place.max_log_age)
-        other = Reader(place.inventory.session(location.account, location.region))
+        other = place.reader_of(location.account, location.region)
         with other.evidence() as calls:
             check = logs(other, location, instances, place.max_log_age)
         return replace(check, evidence=tuple(calls))

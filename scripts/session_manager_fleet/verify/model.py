@@ -5,14 +5,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.targets import Target
+from session_manager_fleet.targets import PolicyException, Target
 from session_manager_fleet.terraform import Permission
 
 PLAN_AND_APPLY = "Plan and apply this target."
-# Terraform does not see what the function writes: it invokes it for a new input only.
-WRITE_AGAIN = (
-    "Plan and apply this target; if the plan has no changes, set preferences.revision to another value before that."
-)
 
 
 class Verdict(StrEnum):
@@ -52,6 +48,7 @@ class CheckInfo:
         where: The targets that it judges.
         permissions: What the read role needs for it.
         controls: Controls of standards that it answers for, such as `Security Hub SSM.7`; empty if none has one.
+        component: Component of the settings that it judges: an exception that skips or changes it explains a result.
     """
 
     id: str
@@ -63,6 +60,7 @@ class CheckInfo:
     where: str
     permissions: tuple[Permission, ...]
     controls: tuple[str, ...] = ()
+    component: str = "preferences"
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -97,6 +95,7 @@ class Check:
             one. PLAN_AND_APPLY needs none.
         severity: Severity of a finding, or of a check that could not run; None for other verdicts.
         evidence: The calls whose answers were judged, such as `ssm:GetDocument Name=… (eu-west-1)`.
+        exceptions: Exceptions of the register that explain a result which is not `ok`, a sentence each.
     """
 
     name: str
@@ -107,6 +106,7 @@ class Check:
     command: tuple[str, ...] = ()
     severity: Severity | None = None
     evidence: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
     def command_in(self, target: Target) -> tuple[str, ...]:
         """Return the words of the command that corrects a finding of a target; none if no command does."""
@@ -114,6 +114,20 @@ class Check:
         if not words or "--account" in words:
             return words
         return (*words, "--account", target.account.id, "--region", target.region)
+
+
+def explained(check: Check, info: CheckInfo, exceptions: Sequence[PolicyException]) -> Check:
+    """Return a result with the exceptions that explain it: those that skip or change the component that it judges."""
+    if check.verdict is Verdict.OK:
+        return check
+    return replace(
+        check,
+        exceptions=tuple(
+            f"Exception of {one.owner} until {one.expires}: {one.reason} ({one.where})."
+            for one in exceptions
+            if info.component in one.skip or any(path.split(".")[0] == info.component for path in one.set)
+        ),
+    )
 
 
 def ok(name: str, message: str) -> Check:
@@ -143,14 +157,16 @@ class Problem:
 def findings(name: str, what: str, problems: Sequence[Problem]) -> Check:
     """Return one check for all problems of `what`, with their corrections, a line each, in the order to do them.
 
-    Its severity is that of the check, unless every problem has its own: then it is the worst of these.
+    Its severity is that of the check, unless every problem has its own, or one is critical: then it is their worst.
     """
     fixes = list(dict.fromkeys(problem.fix for problem in problems))
     by_apply = PLAN_AND_APPLY in fixes
     ordered = [PLAN_AND_APPLY] * by_apply + [fix for fix in fixes if fix != PLAN_AND_APPLY]
     text = "; ".join(problem.text for problem in problems)
     own = [problem.severity for problem in problems if problem.severity]
-    severity = min(own, key=lambda one: one.rank) if len(own) == len(problems) else None
+    worst = min(own, key=lambda one: one.rank, default=None)
+    # Nothing is worse than a critical one, whatever the severity of the check.
+    severity = worst if len(own) == len(problems) or worst is Severity.CRITICAL else None
     check = finding(name, f"{what}: {text}.", "\n".join(ordered), ("apply",) if by_apply else ())
     return replace(check, severity=severity)
 

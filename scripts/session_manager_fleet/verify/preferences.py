@@ -8,7 +8,7 @@ from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import shared_session_key
-from session_manager_fleet.verify.model import WRITE_AGAIN, Check, CheckInfo, Severity, Verdict, finding, not_needed, ok
+from session_manager_fleet.verify.model import Check, CheckInfo, Severity, Verdict, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader
 
 
@@ -19,14 +19,13 @@ def preferences(reader: Reader, target: Target, values: TargetSettings, key_arn:
             reader.client("ssm", target.region), target.region, expected_preferences(target, values, key_arn)
         )
     except VerificationError as error:
-        return finding("preferences", " ".join([str(error), *error.diagnostics]), WRITE_AGAIN)
+        return finding("preferences", " ".join([str(error), *error.diagnostics]))
     return ok("preferences", f"{values.names.document} matches the configuration.")
 
 
 def without_key() -> Check:
-    """Return the finding for a document that cannot be compared because its session key does not exist."""
-    message = "Skipped: the expected document depends on the session key."
-    return finding("preferences", message, "Fix the session key first.")
+    """Return the result for a document that cannot be compared because its session key does not exist."""
+    return not_needed("preferences", "Not compared: the expected document depends on the session key.")
 
 
 class Preferences(TargetCheck):
@@ -63,6 +62,6 @@ class Preferences(TargetCheck):
             key, arn = shared_session_key(place)
         except ClientError:
             return without_key()
-        if key.verdict is Verdict.FINDING:
+        if key.verdict is Verdict.FINDING and arn is None:
             return without_key()
         return preferences(place.reader, place.target, place.values, arn)

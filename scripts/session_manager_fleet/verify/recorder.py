@@ -108,6 +108,7 @@ class Recorder(TargetCheck):
                 "config:ListDiscoveredResources",
             ),
         ),
+        component="config_rule",
         controls=("Security Hub Config.1", "CIS AWS Foundations 3.0.0 3.3", "NIST 800-53 CM-8"),
     )
 

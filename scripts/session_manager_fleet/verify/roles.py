@@ -236,6 +236,7 @@ class Roles(TargetCheck):
             ),
             permissions.DEFAULT_ROLE.allow("ssm:GetServiceSetting"),
         ),
+        component="instance_policy",
         controls=("NIST 800-53 AC-6", "NIST 800-53 AU-12"),
     )
 

@@ -6,19 +6,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
+from typing import cast
 
+from session_manager_fleet.accounts import Account
+from session_manager_fleet.aws import role_arn
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.targets import Inventory, Target
+from session_manager_fleet.targets import Inventory, PolicyException, SharedClients, Target, register
 from session_manager_fleet.verify.archive import archives_of
 from session_manager_fleet.verify.archive_state import ArchiveState, read_archive
 from session_manager_fleet.verify.catalog import CHECKS
 from session_manager_fleet.verify.checks import Place
-from session_manager_fleet.verify.model import Check, TargetVerification
+from session_manager_fleet.verify.model import Check, TargetVerification, explained
 from session_manager_fleet.verify.reading import Reader, run_check
 
 # Threads mostly wait for AWS, so there may be many more than processors.
-_WORKERS = 16
+_WORKERS = 8
 
 
 class Verifier:
@@ -34,6 +37,9 @@ class Verifier:
         self._max_log_age = max_log_age
         # By bucket; read once, because they are the same for all targets.
         self._archives: dict[str, ArchiveState] = {}
+        self._exceptions: Sequence[PolicyException] = ()
+        # Clients, and readers of other accounts: credentials are taken and clients made once for each thread.
+        self._of_thread = threading.local()
 
     def verify(
         self,
@@ -50,6 +56,8 @@ class Verifier:
             stop: Once set, no further account is checked; the targets of those are missing from the results.
         """
         results: dict[Target, TargetVerification] = {}
+        today = datetime.datetime.now(datetime.UTC).date()
+        self._exceptions = register(self._inventory.settings, targets, today)
         lock = threading.Lock()
         buckets = {s3.bucket_name for s3 in (self._values(target).preferences.s3 for target in targets) if s3.enabled}
         for archive in archives_of(self._inventory):
@@ -76,14 +84,37 @@ class Verifier:
 
     def _account(self, targets: list[Target]) -> list[TargetVerification]:
         try:
-            reader = Reader(self._inventory.session(targets[0].account, targets[0].region))
+            reader = self._reader(targets[0].account, targets[0].region)
         except AccessError as error:
             return [TargetVerification(target, failure=str(error)) for target in targets]
         return [TargetVerification(target, tuple(self._target(target, reader))) for target in targets]
+
+    def _reader(self, account: Account, region: str) -> Reader:
+        """Return a reader in an account, with the clients of this thread.
+
+        Raises:
+            AccessError: The role cannot be assumed.
+        """
+        if not hasattr(self._of_thread, "clients"):
+            self._of_thread.clients, self._of_thread.others = SharedClients(), {}
+        role = self._inventory.settings.organization.roles.reader
+        arn = role_arn(account.id, role.name, region) if role.is_assumed_in(account) else ""
+        return Reader(self._inventory.session(account, region), self._of_thread.clients, arn)
+
+    def _other(self, account: Account, region: str) -> Reader:
+        """Return a reader in an account that several targets need, such as that of the log archive."""
+        if account.id not in self._of_thread.others:
+            self._of_thread.others[account.id] = self._reader(account, region)
+        return cast("Reader", self._of_thread.others[account.id])
 
     def _target(self, target: Target, reader: Reader) -> list[Check]:
         values = self._values(target)
         s3 = values.preferences.s3
         archive = self._archives.get(s3.bucket_name or "") if s3.enabled else None
-        place = Place(self._inventory, target, values, reader, archive, self._max_log_age)
-        return [run_check(check.info, reader, partial(check.run, place)) for check in CHECKS if check.applies(place)]
+        place = Place(self._inventory, target, values, reader, self._other, archive, self._max_log_age)
+        exceptions = [one for one in self._exceptions if target.key in one.targets]
+        return [
+            explained(run_check(check.info, reader, partial(check.run, place)), check.info, exceptions)
+            for check in CHECKS
+            if check.applies(place)
+        ]

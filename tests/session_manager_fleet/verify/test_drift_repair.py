@@ -1,5 +1,6 @@
 """Whether drift repair is alive: every way to dismantle it is found, with the correction that cures it."""
 
+import datetime
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from moto import mock_aws
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets.model import Target
-from session_manager_fleet.verify.drift_repair import DriftRepair, drift_repair
+from session_manager_fleet.verify.drift_repair import DriftRepair, drift_repair, period_of
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.reading import Reader, run_check
 from tests.live_drift_repair import create_drift_repair, pattern, put_alarm
@@ -233,6 +234,44 @@ def test_without_drift_repair_or_schedule_nothing_is_missed(live: Live) -> None:
     assert drift_repair(live.reader, TARGET, TargetSettings.model_validate(off)).verdict == "not_needed"
 
 
+def test_a_function_that_has_not_run_for_three_periods(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    functions, logs = live.reader.client("lambda", HOME), live.client("logs")
+    get = functions.get_function
+
+    def changed_long_ago(**arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = get(**arguments)
+        found["Configuration"]["LastModified"] = "2026-01-02T03:04:05.000+0000"
+        return found
+
+    monkeypatch.setattr(functions, "get_function", changed_long_ago)
+    stale = live.check()
+    stream = {"logGroupName": f"/aws/lambda/{live.name}", "logStreamName": "now"}
+    logs.create_log_stream(**stream)
+    now = int(datetime.datetime.now(datetime.UTC).timestamp() * 1000)
+    logs.put_log_events(**stream, logEvents=[{"timestamp": now, "message": "reconcile"}])
+
+    assert f"the function {live.name} has not run at all, although it is scheduled" in stale.message
+    assert f"aws lambda invoke --region {HOME} --function-name {live.name}" in stale.fix
+    assert live.check().verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("schedule", "hours"),
+    [("rate(1 hour)", 1), ("rate(30 minutes)", 0.5), ("rate(2 days)", 48), ("cron(0 3 * * ? *)", None)],
+)
+def test_the_period_of_a_schedule(schedule: str, hours: float | None) -> None:
+    assert period_of(schedule) == (None if hours is None else datetime.timedelta(hours=hours))
+
+
+def test_a_problem_of_less_weight_has_its_own_severity(live: Live) -> None:
+    live.client("logs").delete_log_group(logGroupName=f"/aws/lambda/{live.name}")
+    alone = live.check()
+    live.client("events").disable_rule(Name=f"{live.name}-schedule")
+    with_more = run_check(DriftRepair.info, live.reader, live.check)
+
+    assert (alone.severity, with_more.severity) == ("low", "high")
+
+
 def test_what_may_not_be_read_is_not_taken_for_good(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - for this test only
 
@@ -246,6 +285,7 @@ def test_what_may_not_be_read_is_not_taken_for_good(live: Live, monkeypatch: pyt
 
     assert check.verdict == "not_checked"
     assert "events:DescribeRule" in check.message
+    assert check.severity == "high"
 
 
 def test_the_pattern_is_that_of_the_module() -> None:

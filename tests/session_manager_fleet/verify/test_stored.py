@@ -18,6 +18,7 @@ from session_manager_fleet.verify.public_sharing import public_sharing
 from session_manager_fleet.verify.reading import Reader
 from session_preferences.applied_settings import PARAMETER, AppliedSettings, encode
 from session_preferences.request import parse_event
+from tests.e2e.keys import logs_key
 
 ACCOUNT, HOME = "123456789012", "eu-west-1"
 TARGET = Target(Account(ACCOUNT, "Member"), HOME, HOME)
@@ -38,7 +39,7 @@ class Applied:
         self.store()
 
     def create_key(self, alias: str = "") -> str:
-        key = str(self.kms.create_key()["KeyMetadata"]["Arn"])
+        key = logs_key(boto3.Session(), HOME, ACCOUNT)
         self.kms.enable_key_rotation(KeyId=key)
         if alias:
             self.kms.create_alias(AliasName=alias, TargetKeyId=key)
@@ -81,7 +82,7 @@ def test_settings_that_would_be_repaired_to(applied: Applied) -> None:
     assert check.verdict == "finding"
     assert "others: idleSessionTimeout, s3BucketName, shellProfile." in check.message
     assert "secret" not in check.message
-    assert "set preferences.revision to another value" in check.fix
+    assert check.fix == PLAN_AND_APPLY
     applied.store()
     assert applied.stored().verdict == "ok"
 
@@ -97,7 +98,7 @@ def test_settings_that_are_gone_or_damaged(applied: Applied, value: str) -> None
 
     assert check.verdict == "finding"
     assert PARAMETER in check.message
-    assert "set preferences.revision to another value" in check.fix
+    assert check.fix == PLAN_AND_APPLY
 
 
 def test_the_parameter_with_the_key_of_the_sessions(applied: Applied) -> None:
@@ -114,7 +115,7 @@ def test_the_parameter_with_the_key_of_the_sessions(applied: Applied) -> None:
 def test_the_settings_depend_on_the_session_key(applied: Applied) -> None:
     check = applied_preferences(applied.reader, TARGET, VALUES, None)
 
-    assert (check.verdict, check.fix) == ("finding", "Fix the session key first.")
+    assert (check.verdict, check.fix) == ("not_needed", "")
 
 
 @pytest.mark.parametrize("alias", [NAMES.data_key_alias, NAMES.logs_key_alias])
