@@ -1,4 +1,4 @@
-"""Generate docs/permissions.md, the policies beside it, and those of modules/deployment_roles.
+"""Generate docs/permissions.md, the policies beside it, those of modules/deployment_roles, and a row of module READMEs.
 
 Usage:
     permissions.py            write the files
@@ -12,12 +12,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts")]
 
 from session_manager_fleet.terraform.caller_policies import States, caller_policies  # noqa: E402
 from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY  # noqa: E402
 from session_manager_fleet.terraform.policies import Names, Permission, policy  # noqa: E402
 from session_manager_fleet.verify import READ  # noqa: E402
+from tools.module_permissions import readmes  # noqa: E402
 
 BEGIN, END = "<!-- BEGIN_PERMISSIONS -->", "<!-- END_PERMISSIONS -->"
 
@@ -59,6 +60,7 @@ def files() -> Mapping[Path, str]:
             module / f"ci_{name}.json.tftpl": json.dumps(caller_policies(_CALLERS)[name], indent=2) + "\n"
             for name in ("plan", "apply")
         },
+        **readmes(),
     }
 
 

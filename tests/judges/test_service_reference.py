@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tools import module_permissions
+
 if TYPE_CHECKING:
     from tests.judges.conftest import Products
 
@@ -234,3 +236,11 @@ def test_the_documented_policies_are_right_by_the_reference(name: str) -> None:
     text = (Path(__file__).parents[2] / "docs" / f"{name}.json").read_text(encoding="utf-8")
 
     assert list(findings(json.loads(text))) == []
+
+
+def test_the_readmes_of_modules_name_actions_that_exist() -> None:
+    kinds = [*module_permissions.OF_THEIR_OWN, *module_permissions.OF_STATEMENTS]
+    named = {name for kind in kinds for name in module_permissions.actions_of(kind)}
+    known = {action.name for name in named for action in actions_of(name.partition(":")[0])}
+
+    assert sorted(named - known) == []

@@ -7,7 +7,7 @@ import pytest
 from session_manager_fleet.terraform.permissions import CHANGE, DEPLOY
 from session_manager_fleet.terraform.policies import Permission, policy
 from session_manager_fleet.verify import READ
-from tools import permissions
+from tools import module_permissions, permissions
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MANAGED, INLINE = 6144, 10240
@@ -46,3 +46,10 @@ def test_the_read_role_only_reads_configuration() -> None:
 def test_nothing_is_changed_everywhere(statement: Permission) -> None:
     assert (statement.resources == ("*",)) == (statement.sid in {"CreateKeys", "ChangeGuardrails"})
     assert statement.why
+
+
+def test_a_module_of_its_own_needs_no_more_and_no_less_than_the_rollout() -> None:
+    taken = {action for kind in module_permissions.OF_STATEMENTS for action in module_permissions.actions_of(kind)}
+
+    assert {action for statement in CHANGE for action in statement.actions} <= taken
+    assert all(map(module_permissions.actions_of, module_permissions.OF_STATEMENTS))
