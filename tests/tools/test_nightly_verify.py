@@ -57,6 +57,18 @@ def test_github_tells_how_much_is_wrong_and_fails(tmp_path: Path, verdict: str) 
     assert (execute(tmp_path, steps()["verdict"]["run"], CODE=verdict) == 0) == (verdict == "0")
 
 
+def test_github_shows_findings_in_code_scanning_where_it_is_asked_for(tmp_path: Path) -> None:
+    script = steps()["findings for code scanning"]
+    (upload,) = [step for name, step in steps().items() if "upload-sarif" in name]
+
+    assert execute(tmp_path, script["run"], RUN="20261126T032300Z-ab12") == 0
+    assert (tmp_path / "called").read_text() == (
+        f"scripts/rollout.py report 20261126T032300Z-ab12 --format sarif --output {upload['with']['sarif_file']}\n"
+    )
+    assert script["if"] == upload["if"]
+    assert "vars.VERIFY_CODE_SCANNING == 'true'" in script["if"]
+
+
 @pytest.mark.parametrize("verdict", ["0", "1", "2"])
 def test_gitlab_fails_with_the_exit_code_of_verify(tmp_path: Path, verdict: str) -> None:
     (script,) = document(GITLAB)["nightly-verify"]["script"]
@@ -73,9 +85,10 @@ def test_the_job_has_few_permissions_and_pinned_actions() -> None:
     job = workflow["jobs"]["verify"]
 
     assert workflow["permissions"] == {"contents": "read"}
-    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    writes = {name for name, access in job["permissions"].items() if access == "write"}
+    assert writes == {"id-token", "security-events"}
     used = [step["uses"] for step in job["steps"] if "uses" in step]
-    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+(/[\w-]+)?@[0-9a-f]{40}", action) for action in used)
     # The secret reaches one step, and no expression is expanded within a script.
     assert [name for name, step in steps().items() if "secrets." in str(step)] == ["verify"]
     assert not [step for step in job["steps"] if "${{" in step.get("run", "")]
