@@ -114,8 +114,10 @@ mutation: $(VENV)/.ready ## Test the tests: at least 85 % of the mutants must be
 wheel: $(VENV)/.ready ## Build the wheel of this version into dist/
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-release-check: $(VENV)/.ready ## Check that a version can be released, and write build/release-notes.md: make release-check VERSION=0.2.0
+release-check: $(VENV)/.ready ## Check that a version can be released, build its wheel, and write build/release-notes.md: make release-check VERSION=0.2.0
 	$(BIN)/python tools/release.py $(or $(VERSION),$(error VERSION=X.Y.Z is missing)) --notes build/release-notes.md
+	@$(MAKE) --no-print-directory wheel
+	$(BIN)/python tools/release.py $(VERSION) --wheels dist
 
 posture: $(VENV)/.demo-ready $(PROWLER_VENV)/.ready ## Let Prowler judge what a rollout creates in emulated accounts
 	$(BIN)/python tools/posture.py

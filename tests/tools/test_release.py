@@ -1,7 +1,8 @@
 """tools/release.py: what keeps a version from being released."""
 
 import shutil
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -59,3 +60,42 @@ def test_the_version_of_this_project_has_upgrade_notes(tmp_path: Path) -> None:
     upgrade = (release.REPOSITORY / "docs" / "UPGRADE.md").read_text(encoding="utf-8")
     assert f"## {version}\n" in upgrade
     assert release.notes((tmp_path / "CHANGELOG.md").read_text(), version).strip()
+
+
+@pytest.mark.parametrize(
+    ("without", "other", "found"),
+    [
+        ("", {}, []),
+        ("METADATA", {}, ["METADATA does not state version 1.2.0"]),
+        ("", {"METADATA": "Name: x\nVersion: 1.1.0\n"}, ["METADATA does not state version 1.2.0"]),
+        ("main.tf", {}, ["main.tf is missing"]),
+        ("", {"lambda.zip": "of an earlier build"}, ["modules/preferences/lambda.zip is another one than"]),
+    ],
+)
+def test_the_wheel_is_the_version_and_holds_the_root(
+    project: Path, without: str, other: dict[str, str], found: list[str]
+) -> None:
+    (project / "modules" / "preferences").mkdir(parents=True)
+    (project / "main.tf").write_text("# root")
+    (project / "modules" / "preferences" / "lambda.zip").write_text("package")
+    packaged = PurePosixPath("session_manager_fleet", "root")
+    held = {
+        "session_manager_fleet-1.2.0.dist-info/METADATA": "Name: x\nVersion: 1.2.0\n",
+        f"{packaged}/main.tf": "# root",
+        f"{packaged}/modules/preferences/lambda.zip": "package",
+    }
+    with zipfile.ZipFile(project / "session_manager_fleet-1.2.0-py3-none-any.whl", "w") as archive:
+        for name, content in held.items():
+            last = name.rpartition("/")[2]
+            if last != without:
+                archive.writestr(name, other.get(last, content))
+
+    problems = release.wheel_problems(project, "1.2.0", project)
+
+    assert len(problems) == len(found)
+    assert all(text in problem for text, problem in zip(found, problems, strict=True))
+
+
+def test_a_version_without_its_wheel_is_refused(project: Path) -> None:
+    (problem,) = release.wheel_problems(project, "1.2.0", project)
+    assert problem.endswith("session_manager_fleet-1.2.0-py3-none-any.whl: there is no such file: run make wheel.")
