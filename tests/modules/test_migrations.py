@@ -28,7 +28,7 @@ pytestmark = pytest.mark.terraform
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = REPOSITORY / "docs" / "migration"
-STATES = sorted((Path(__file__).parent / "states").glob("*.tfstate.json"))
+STATES = sorted((Path(__file__).parent / "states").glob("*.json"))
 assert STATES, "tests/modules/states holds the states of earlier releases"
 HOME, REGION = "eu-west-1", "us-east-1"  # the scenarios are where no account of the organization has a document
 PROVIDER = f'provider "aws" {{\n  region = "{REGION}"\n}}\n\n'
