@@ -47,7 +47,7 @@ _LONGEST_LINE = 64 * MEGABYTE
 class Beginning(BaseModel):
     """Intent of a command on a run; that of the first command of a run names the targets."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     command: CommandName
     """`plan`, `apply`, `destroy`, `demo` or `merge`; `resume` continues the one before."""

@@ -33,7 +33,7 @@ _LONGEST_NAME = 40
 class _Entry(BaseModel):
     """Part of a summary; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class ChangeSetEntry(_Entry):

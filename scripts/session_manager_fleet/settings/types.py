@@ -47,6 +47,7 @@ class StrictModel(BaseModel):
         strict=True,
         frozen=True,
         use_attribute_docstrings=True,
+        defer_build=True,
         field_title_generator=lambda name, _: name,
     )
 

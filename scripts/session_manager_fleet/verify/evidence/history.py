@@ -25,7 +25,7 @@ _RUNS = 31
 class History(BaseModel):
     """Facts about a run that later runs compare with."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     schema_version: Literal[1] = 1
     organization_id: str

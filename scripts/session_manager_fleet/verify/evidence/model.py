@@ -24,7 +24,7 @@ from session_manager_fleet.verify.model import (
 class _Entry(BaseModel):
     """Part of the result; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class CheckDescription(_Entry):

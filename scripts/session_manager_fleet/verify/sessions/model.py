@@ -48,7 +48,7 @@ class Cause(StrEnum):
 class _Entry(BaseModel):
     """Part of the result; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class Session(_Entry):
