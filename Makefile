@@ -1,7 +1,7 @@
 # Every target bootstraps what it needs, and is quick when that is there already.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help posture demo venv prepare prepare-lambda-3.13 browser test test-python test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans wheel release-check coverage mutation docs picture bench fuzz clean clean-runs lock
+.PHONY: help posture demo venv prepare prepare-lambda-3.13 browser test test-python test-slow test-sandbox test-lambda-3.13 lint lint-python lint-terraform lint-workflows lint-security lint-plans wheel release-check coverage mutation docs picture bench fuzz clean clean-runs lock
 
 # The interpreter named on the command line or in the environment; otherwise the first that the project supports.
 SUPPORTED := (3, 11) <= sys.version_info[:2] < (3, 15)
@@ -39,12 +39,18 @@ prepare-lambda-3.13: $(if $(LAMBDA_PYTHON),$(LAMBDA_VENV)/.ready)
 browser: $(VENV)/.ready
 	@$(BIN)/python tools/browser.py
 
+# Three for each core: for half of its time, a test waits for the provider, which waits for AWS to settle.
+TEST_PROCESSES ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+
 # Both suites at once: the function's one needs one core, and shows nothing until it has ended.
 test: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
 	@$(MAKE) --no-print-directory --jobs=2 test-python test-lambda-3.13
 
 test-python: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+test-slow: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the tests that make test leaves out: the longer forms of some of its tests
+	$(BIN)/python -m pytest -m slow --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/aws_sandbox

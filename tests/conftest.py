@@ -13,15 +13,18 @@ from tests import any_machine
 
 # Longest first, so that no process is left alone with minutes of work at the end; then the folders that take longest.
 _LONGEST = (
+    "e2e/test_demo.py",
+    "e2e/test_readme.py",
     "modules/test_preferences_lifecycle.py",
     "e2e/test_resume.py",
-    "e2e/test_demo.py",
+    "e2e/test_callers.py",
+    "e2e/test_access.py",
+    "e2e/test_existing.py",
     "e2e/test_getting_started.py",
-    "e2e/test_readme.py",
+    "e2e/test_faults.py",
     "modules/test_on_emulator.py",
     "e2e/test_rollout.py",
     "modules/test_configuration.py",
-    "e2e/test_faults.py",
     "session_preferences/test_reconciler.py",
 )
 # Many short tests that share nothing: any process takes any of them, last, so that all processes end together.

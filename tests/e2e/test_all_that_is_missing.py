@@ -243,6 +243,7 @@ def rollout(sandbox: Sandbox, config: Path, tmp_path: Path) -> Callable[..., Fin
 WRITES = re.compile(r" \w+:(Create|Put|Update|Delete|Attach|Associate|Add|Tag|Enable|Schedule)\w* 2\d\d ")
 
 
+@pytest.mark.slow
 def test_all_that_is_missing_is_found_and_nothing_is_half_done(
     sandbox: Sandbox, rollout: Callable[..., Finished], config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

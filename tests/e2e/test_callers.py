@@ -231,11 +231,15 @@ ROWS: tuple[Callable[[Scene], str], ...] = (
 )
 
 
+# Ways that the others' steps lead through, too.
+SLOW = {credential_process, container, version_manager}
 # The plan is saved, and applied by another command; for the others, one command does both.
 SAVED = {web_identity}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.__name__)
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=pytest.mark.slow if row in SLOW else (), id=row.__name__) for row in ROWS]
+)
 def test_discover_plan_and_apply(
     row: Callable[[Scene], str],
     scene: Scene,

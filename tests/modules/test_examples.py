@@ -59,6 +59,7 @@ def _tidy(sandbox: Sandbox) -> Iterator[None]:
         iam.delete_role(RoleName="web")
 
 
+@pytest.mark.slow
 def test_many_regions_have_a_key_each(applied: Callable[..., dict[str, Any]], sandbox: Sandbox) -> None:
     account = sandbox.organization.members[1].id
     arns = applied("many_regions", account)["session_key_arns"]
