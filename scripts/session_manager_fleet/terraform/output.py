@@ -3,8 +3,9 @@
 import json
 import re
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ _REPEATED_HEADER = r"(?i:(?<=x-amz-security-token:))[^\s\\'\"]+"
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # Helpers that terraform starts may repeat what they were given.
 _SECRET_NAME = re.compile(r"TF_TOKEN_.+|TF_ENCRYPTION|(?i:.*_(TOKEN|SECRET|PASSWORD|PASSPHRASE|API_KEY|PRIVATE_KEY))")
+# Within a configuration that is a secret as a whole (TF_ENCRYPTION): HCL or JSON.
+_SECRET_ATTRIBUTE = re.compile(
+    r"""(?i:passphrase|password|token|credentials|\w*secret\w*|\w+_key)"?\s*[=:]\s*"([^"]+)"""
+)
 _HIDDEN = "(hidden)"
 # A shorter external id is a part of many words: it is hidden only where it is written as one.
 _SHORTEST_SECRET = 8
@@ -70,7 +75,7 @@ def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> C
         secrets: Further secrets.
     """
     named = (value for name, value in environment.items() if _SECRET_NAME.fullmatch(name))
-    values = [text for text in (*secrets, *named) if len(text) >= _SHORTEST_SECRET]
+    values = [text for text in (*secrets, *chain.from_iterable(map(_parts, named))) if len(text) >= _SHORTEST_SECRET]
     values += credentials_in(environment)
     forms = {form for secret in values if secret for form in (secret, json.dumps(secret)[1:-1])}
     longest_first = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
@@ -78,6 +83,13 @@ def redactor(environment: Mapping[str, str], secrets: Collection[str] = ()) -> C
     in_fields = [rf"{_FIELD}(?:{'|'.join(short)})(?![\w-])"] if short else []
     pattern = re.compile("|".join([*longest_first, *in_fields, _REPEATED_HEADER]))
     return lambda text: pattern.sub(lambda found: (found.groupdict().get("field") or "") + _HIDDEN, text)
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """Yield a secret, its lines, because output is read line by line, and the secrets in a configuration."""
+    yield secret
+    yield from map(str.strip, secret.splitlines())
+    yield from _SECRET_ATTRIBUTE.findall(secret)
 
 
 @dataclass

@@ -257,3 +257,6 @@ def test_the_version_is_that_of_the_terraform_that_made_the_plan() -> None:
 
     assert origin.made_by({"terraform_version": "1.11.9"}).tools == replace(TOOLS, terraform_version="1.11.9")
     assert origin.made_by({}) == origin
+    # OpenTofu writes its own version under the name of Terraform's.
+    tofu = replace(origin, tools=replace(TOOLS, terraform_version="OpenTofu 1.11.4"))
+    assert tofu.made_by({"terraform_version": "1.11.9"}).tools.terraform_version == "OpenTofu 1.11.9"

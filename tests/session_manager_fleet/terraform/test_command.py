@@ -441,6 +441,44 @@ def test_a_secret_is_hidden_where_json_has_escaped_it() -> None:
     assert redactor({})("nothing") == "nothing"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "line", "shown"),
+    [
+        # Output is read line by line.
+        (
+            "DEPLOY_PRIVATE_KEY",
+            "-----BEGIN-----\nMIIEvQIBADANBgkq\n-----END-----\n",
+            "x MIIEvQIBADANBgkq",
+            "x (hidden)",
+        ),
+        (
+            "TF_ENCRYPTION",
+            'key_provider "pbkdf2" "k" {\n  passphrase = "correct-horse"\n}',
+            "a correct-horse",
+            "a (hidden)",
+        ),
+        (
+            "TF_ENCRYPTION",
+            '{"key_provider":{"pbkdf2":{"k":{"passphrase":"correct-horse"}}}}',
+            "correct-horse",
+            "(hidden)",
+        ),
+        (
+            "TF_ENCRYPTION",
+            'key_provider "aws_kms" "k" {\n  secret_key = "wJalrXUtnFEMI"\n}',
+            "wJalrXUtnFEMI",
+            "(hidden)",
+        ),
+        ("TF_ENCRYPTION", 'key_provider "aws_kms" "k" {\n  region = "eu-west-1"\n}', "in eu-west-1", "in eu-west-1"),
+        ("TF_ENCRYPTION", "}\n}\n", "}", "}"),
+    ],
+)
+def test_each_line_of_a_secret_and_each_secret_in_a_configuration_is_hidden(
+    name: str, value: str, line: str, shown: str
+) -> None:
+    assert redactor({name: value})(line) == shown
+
+
 def test_a_session_token_that_aws_repeats_is_hidden() -> None:
     answer = (
         "The Canonical String for this request should have been\n'POST\n/\n\nhost:sts.eu-west-1.amazonaws.com\n"

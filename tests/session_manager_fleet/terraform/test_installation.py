@@ -64,6 +64,8 @@ PASSED_ON = {
     # How providers are fetched.
     "TF_TOKEN_app_terraform_io": "secret",
     "TF_REGISTRY_CLIENT_TIMEOUT": "30",
+    # How OpenTofu encrypts states.
+    "TF_ENCRYPTION": "key_provider {}",
 }
 KEPT_OUT = {
     "TF_LOG": "trace",

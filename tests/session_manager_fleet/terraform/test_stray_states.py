@@ -36,6 +36,16 @@ def s3(credentials: None) -> Iterator[Any]:  # noqa: ARG001 - in the environment
         yield client
 
 
+def test_an_encrypted_state_counts_as_one_with_resources(s3: Any) -> None:  # noqa: ANN401
+    """OpenTofu writes nothing else about its resources."""
+    content = json.dumps({"serial": 1, "lineage": "a", "meta": {}, "encrypted_data": "…", "encryption_version": "v0"})
+    s3.put_object(Bucket=BACKEND.bucket, Key=f"session-manager/{HOME}/{GONE}/terraform.tfstate", Body=content)
+
+    (state,) = find_stray_states(BACKEND, [])
+
+    assert (state.account_id, state.resources) == (GONE, 1)
+
+
 def test_states_with_resources_that_no_target_has(s3: Any) -> None:  # noqa: ANN401
     account = Account(STAYS, "Stays")
     targets = [Target(account, HOME, HOME), Target(account, OTHER, HOME)]
