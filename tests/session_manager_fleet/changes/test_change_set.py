@@ -15,6 +15,7 @@ from session_manager_fleet.changes.change_set import (
     ChangeSet,
     ResourceChange,
     change_set_of,
+    forgets,
     protected_destructions,
 )
 from session_manager_fleet.changes.placeholders import SENSITIVE, SET_BY_AWS, UNKNOWN
@@ -755,3 +756,26 @@ def test_settings_that_decide_an_unknown_text_are_shown_and_distinguish_targets(
     # A text that is known says it itself; a variable that is not there says nothing.
     assert planned({}, names=["Legacy"]).fingerprint == planned({}, names=["Batch"]).fingerprint
     assert not any(path.startswith("settings") for path, *_ in shown(planned(text).changes[0].attributes))
+
+
+@pytest.mark.parametrize(
+    ("actions", "before", "action"),
+    [
+        (["delete"], {"skip_destroy": True}, "forget"),
+        (["delete"], {"skip_destroy": False}, "delete"),
+        (["delete"], {}, "delete"),
+        (["delete"], None, "delete"),
+        (["update"], {"skip_destroy": True}, "update"),
+        (["delete", "create"], {"skip_destroy": True}, "replace"),
+    ],
+)
+def test_a_log_group_that_stays_in_the_account_is_forgotten(actions: list[str], before: object, action: str) -> None:
+    entry = change("aws_cloudwatch_log_group.sessions", *actions, before=before)
+
+    [only] = change_set_of(plan(entry), target()).changes
+
+    assert (only.action, only.reason, forgets(entry)) == (action, "", action == "forget")
+
+
+def test_keys_in_any_script_are_shown_as_they_are_written() -> None:
+    assert differences({"größe": 1}, {"größe": 2}) == [('x["größe"]', 1, 2)]
