@@ -48,3 +48,16 @@ def test_native_tests_need_no_credentials_name_sentences_and_expect_refusals(mod
     assert len(names) >= 3
     assert all(len(name.split("_")) >= 5 for name in names), names
     assert len(re.findall(r"command = plan", text)) == len(names)
+
+
+def test_mocks_that_modules_share_are_the_same_text() -> None:
+    """Each module's tests hold them, so that they run in a copy of its folder alone; a change has to reach all."""
+    mocks: dict[str, dict[str, list[str]]] = {}
+    for module in (path.name for path in MODULES):
+        for kind, content in re.findall(
+            r'^  mock_data "(\w+)" \{\n(.*?)^  \}', native(module), re.MULTILINE | re.DOTALL
+        ):
+            mocks.setdefault(kind, {}).setdefault(content, []).append(module)
+
+    assert len(mocks["aws_partition"].popitem()[1]) == len(MODULES)
+    assert {kind: texts for kind, texts in mocks.items() if len(texts) > 1} == {}
