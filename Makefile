@@ -19,6 +19,9 @@ PROWLER_VENV := .venv-prowler
 LAMBDA_VENV := .venv-lambda
 LAMBDA_PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin/python; do \
 	"$$python" -c 'import venv' 2>/dev/null && echo "$$python" && break; done)
+# Prowler 5.46 does not install on Python 3.14.
+PROWLER_PYTHON ?= $(shell for python in "$(PYTHON)" python3.13 python3.12 python3.11 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[1-3].*/bin/python; do \
+	"$$python" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo "$$python" && break; done)
 JUDGES := tests/judges/node_modules
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # What is installed here is not compiled: without its bytecode, each of the hundreds of processes would compile it again.
@@ -192,7 +195,7 @@ $(CHECKOV_VENV)/.ready: requirements/checkov.txt
 	@touch $@
 
 $(PROWLER_VENV)/.ready: requirements/prowler.txt
-	$(PYTHON) -m venv $(PROWLER_VENV)
+	$(or $(PROWLER_PYTHON),$(error Prowler needs Python 3.11, 3.12 or 3.13: set PROWLER_PYTHON=…)) -m venv $(PROWLER_VENV)
 	$(PROWLER_VENV)/bin/pip install --quiet --no-compile --require-hashes --requirement requirements/prowler.txt
 	@touch $@
 
