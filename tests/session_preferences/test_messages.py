@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 
-from session_preferences.document import PREFLIGHT_PERMISSIONS, Document
-from session_preferences.errors import AwsError, InvalidEventError, NotificationError, PreflightError
+from session_preferences.aws import Budget
+from session_preferences.document import (
+    _HIDDEN as HIDDEN,
+    _LONGEST_VALUE as LONGEST_VALUE,
+    _MOST_ACCOUNTS as MOST_ACCOUNTS,
+    PREFLIGHT_PERMISSIONS,
+    Change,
+    Document,
+)
+from session_preferences.errors import AwsError, InvalidEventError, NotificationError, OutOfTimeError, PreflightError
 from session_preferences.preflight import find_problems, preflight
+from session_preferences.redaction import Secrets
 from session_preferences.report import notify, summary
 from session_preferences.request import parse_event
 
@@ -370,3 +379,61 @@ def test_a_subject_has_less_than_a_hundred_characters_and_a_failure_says_that_th
     with pytest.raises(NotificationError) as caught:
         notify(call, "arn:topic", fields)
     assert str(caught.value) == "D matches the configuration (updated), but the SNS notification failed: no."
+
+
+GROUP_PATH = "inputs.cloudWatchLogGroupName"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        (GROUP_PATH, "a" * LONGEST_VALUE, "a" * LONGEST_VALUE),
+        (GROUP_PATH, "a" * (LONGEST_VALUE + 1), f"{'a' * LONGEST_VALUE}…"),
+        (GROUP_PATH, "", ""),
+        (GROUP_PATH, None, None),
+        (GROUP_PATH, 1, 1),
+        (GROUP_PATH, False, False),
+        (GROUP_PATH, ["a"], HIDDEN),
+        (GROUP_PATH, {"a": 1}, HIDDEN),
+        ("sharing", ["1"] * MOST_ACCOUNTS, ["1"] * MOST_ACCOUNTS),
+        ("sharing", ["1"] * (MOST_ACCOUNTS + 1), [*["1"] * MOST_ACCOUNTS, "…"]),
+        ("inputs.shellProfile.linux", "cd /tmp", HIDDEN),
+        ("inputs.shellProfile.linux", "", ""),
+    ],
+)
+def test_a_change_shows_short_values_that_are_no_secret(path: str, value: object, shown: object) -> None:
+    change = Change(path, value, "after" if path == GROUP_PATH else None)
+
+    assert change.as_dict()["from"] == shown
+    text = path if "shellProfile" in path else f"{path} ({json.dumps(shown)} to {json.dumps(change.after)})"
+    assert str(change) == text
+
+
+def test_pauses_grow_to_ten_seconds() -> None:
+    slept: list[float] = []
+    budget = Budget(10_000, sleep=slept.append)
+    for attempt in range(40):
+        budget.pause(attempt % 20)
+    halves = [min(0.5 * 2 ** (attempt % 20), 10) / 2 for attempt in range(40)]
+
+    assert all(half <= pause <= 2 * half for half, pause in zip(halves, slept, strict=True))
+    assert max(slept) <= 10
+    with pytest.raises(
+        OutOfTimeError, match=r"^Time ran out while waiting for AWS\. Run it again: it continues from here\.$"
+    ):
+        Budget(1, sleep=slept.append).pause(5)
+
+
+def test_messages_of_aws_are_cut_and_withheld_where_they_quote_a_document() -> None:
+    secrets = Secrets()
+    assert secrets.hide("m" * 500) == "m" * 500
+    assert secrets.hide("m" * 501) == f"{'m' * 500}…"
+    secrets.learn(
+        json.dumps({"inputs": {"shellProfile": {"linux": "export TOKEN=hunter2"}, "other": [{"key": "Zebra"}]}})
+    )
+    secrets.learn("no JSON: Walrus")
+    withheld = "the message of AWS is withheld, because it quotes a document"
+    for word in ("export", "TOKEN", "hunter2", "Zebra", "Walrus", "other"):
+        assert secrets.hide(f"invalid: {word}") == withheld
+        assert secrets.hide(f"{'m' * 1900} {word}") == withheld
+    assert secrets.hide("cut: idle time") == "cut: idle time"
