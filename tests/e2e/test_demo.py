@@ -89,6 +89,12 @@ def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     _, _, uploads = roles.partition("Log sessions")
     assert uploads.count("stored") == 3
     assert uploads.count("refused: AccessDenied") == 3
+    _, _, verified = uploads.partition("8. Verify")
+    before, _, after = verified.partition("Dismantled in ")
+    assert "9 targets verified" in before
+    for check in ("drift_repair", "preferences", "public_sharing"):
+        assert f" {check} " not in before
+        assert f" {check} " in after
     [run] = {path.parent for path in (tmp_path / "runs" / "demo").glob("2*/report.*")}
     for name in ("report.md", "report.junit.xml", "report.html"):
         assert f"Report: runs/demo/{run.name}/{name}" in output

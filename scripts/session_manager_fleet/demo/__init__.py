@@ -15,8 +15,10 @@ from session_manager_fleet.demo.nodes import (
 from session_manager_fleet.demo.remediation import evaluation_unavailable as evaluation_unavailable
 from session_manager_fleet.demo.report import (
     print_attempts as print_attempts,
+    print_findings as print_findings,
     print_live as print_live,
     print_remediations as print_remediations,
     print_sessions as print_sessions,
 )
+from session_manager_fleet.demo.sabotage import SABOTAGED as SABOTAGED, dismantle as dismantle
 from session_manager_fleet.demo.session import RunningSandbox as RunningSandbox, sandboxed as sandboxed

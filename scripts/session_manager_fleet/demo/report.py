@@ -13,6 +13,7 @@ from session_manager_fleet.demo.nodes import DemoNode
 from session_manager_fleet.demo.preferences import LivePreferences
 from session_manager_fleet.reports import visible
 from session_manager_fleet.targets import Target
+from session_manager_fleet.verify import TargetVerification, Verdict
 
 
 def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
@@ -23,6 +24,21 @@ def print_attempts(console: Console, attempts: Sequence[Attempt]) -> None:
         style = "green" if attempt.as_expected else "bold red"
         table.add_row(visible(attempt.who), visible(attempt.key), Text(answer, style=style))
     console.print(table)
+
+
+def print_findings(console: Console, verified: Sequence[TargetVerification]) -> None:
+    """Print each finding, and how many checks found everything as configured."""
+    table = Table("Name", "Region", "Severity", "Check", title_justify="left")
+    table.add_column("Finding", overflow="fold")
+    for one in verified:
+        for check in one.checks:
+            if check.verdict in {Verdict.FINDING, Verdict.NOT_CHECKED}:
+                name, severity = Text(visible(one.target.account.name)), check.severity or check.verdict
+                table.add_row(name, one.target.region, severity, check.name, Text(visible(check.message)))
+    good = sum(check.verdict is Verdict.OK for one in verified for check in one.checks)
+    console.print(f"{len(verified)} targets verified; as configured: {good} checks; findings: {table.row_count}")
+    if table.row_count:
+        console.print(table)
 
 
 def print_sessions(console: Console, rows: Iterable[tuple[DemoNode, NodeSession]]) -> None:

@@ -1,6 +1,7 @@
 """`demo`: run a complete rollout on an emulated organization."""
 
 import os
+import threading
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import RunOptions, prerequisites
 from session_manager_fleet.targets import Inventory, Selection, TargetList
+from session_manager_fleet.verify import Verdict, Verifier
 
 # One account uploads to its own prefix and to the other's.
 _MEMBERS_NEEDED = 2
@@ -63,6 +65,8 @@ def demo(
             console.print("\n[bold]7. Log[/bold] sessions to the central bucket, as the agent does")
             demonstration.print_attempts(console, attempts)
         broken = broken or not all(attempt.as_expected for attempt in attempts)
+        console.print("\n[bold]8. Verify[/bold], before and after one target is dismantled")
+        broken = not _verify(console, inventory, selected) or broken
         if code == ExitCode.CHANGES_PENDING or broken:
             console.print("[bold red]The organization differs from what was applied.[/bold red]")
             return _stopped(console, ExitCode.TARGET_FAILED)
@@ -92,6 +96,23 @@ def _remediate(console: Console, sandbox: RunningSandbox, inventory: Inventory, 
         console.print("Sessions on the same nodes now:")
         demonstration.print_sessions(console, sessions)
     return all(role.compliant for role in roles) and all(session.is_good for _, session in sessions)
+
+
+def _verify(console: Console, inventory: Inventory, selected: TargetList) -> bool:
+    """Verify all targets, and one again after it was dismantled; tell whether exactly that is found."""
+    verifier, stop = Verifier(inventory), threading.Event()
+    verified = verifier.verify(selected.targets, lambda _: None, stop=stop)
+    demonstration.print_findings(console, verified)
+    victim = selected.targets[-1]
+    for line in demonstration.dismantle(inventory, victim):
+        console.print(f"[bold]Dismantled[/bold] in {escape(victim.account.name)}: {escape(line)}", soft_wrap=True)
+    again = verifier.verify([victim], lambda _: None, stop=stop)
+    demonstration.print_findings(console, again)
+    found, then = (
+        {check.name for one in each for check in one.checks if check.verdict is Verdict.FINDING}
+        for each in (verified, again)
+    )
+    return not found & demonstration.SABOTAGED and then >= demonstration.SABOTAGED
 
 
 def _add_nodes(console: Console, sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[DemoNode]:
