@@ -82,18 +82,31 @@ def new_session(region: str | None = None, **credentials: str) -> boto3.Session:
     return boto3.Session(botocore_session=_core_session(), region_name=region, **credentials)
 
 
-def switching_session(credentials: Any, role_arn: Callable[[], str]) -> boto3.Session:  # noqa: ANN401 - as botocore
-    """Return a session whose clients sign with what stands for the credentials of one account after another.
+def session_with(
+    credentials: botocore.credentials.Credentials, role_arn: Callable[[], str], region: str | None = None
+) -> boto3.Session:
+    """Return a session with given credentials.
 
     Args:
-        credentials: Gives the credentials of the moment to each call, as `botocore.credentials.Credentials` does.
-        role_arn: Returns the role of the moment, for errors.
+        credentials: Asked at each call.
+        role_arn: Returns their role, for errors.
+        region: Default region of clients.
     """
     core = _core_session(role_arn)
-    resolver = botocore.credentials.CredentialResolver([])
-    resolver.load_credentials = lambda: credentials  # type: ignore[method-assign]
+    resolver = botocore.credentials.CredentialResolver([_Given(credentials)])
     core.register_component("credential_provider", resolver)
-    return boto3.Session(botocore_session=core)
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+class _Given(botocore.credentials.CredentialProvider):
+    """Gives a session the credentials that it is for."""
+
+    def __init__(self, credentials: botocore.credentials.Credentials) -> None:
+        self._credentials = credentials
+
+    def load(self) -> botocore.credentials.Credentials:
+        """Return the credentials."""
+        return self._credentials
 
 
 def _core_session(role_arn: Callable[[], str] = lambda: "") -> botocore.session.Session:
@@ -354,43 +367,20 @@ def _given_end() -> datetime.datetime | None:
     return end.astimezone(datetime.UTC)
 
 
-class _Assumed(botocore.credentials.CredentialProvider):
-    """Gives a session the credentials of a role, which are renewed before they end."""
-
-    METHOD = "assume-role"
-
-    def __init__(self, assume: Callable[[], dict[str, str]], seconds: int) -> None:
-        self._assume = assume
-        self._seconds = seconds
-
-    def load(self) -> botocore.credentials.RefreshableCredentials:
-        """Assume the role."""
-        return botocore.credentials.RefreshableCredentials.create_from_metadata(
-            self._assume(),
-            refresh_using=self._assume,
-            method=self.METHOD,
-            # The defaults, 15 and 10 minutes, would renew short sessions all the time.
-            advisory_timeout=min(900, self._seconds // 4),
-            mandatory_timeout=min(600, self._seconds // 6),
-        )
-
-
-def assume_role(
+def role_credentials(
     session: boto3.Session,
     arn: str,
-    region: str,
     *,
     sts_region: str,
     session_name: str,
     external_id: str | None = None,
     duration_seconds: int = 3600,
-) -> boto3.Session:
-    """Return a session with temporary credentials of a role, which are renewed as long as those of the caller allow.
+) -> botocore.credentials.RefreshableCredentials:
+    """Return temporary credentials of a role, which are renewed as long as those of the caller allow.
 
     Args:
         session: With credentials of the caller.
         arn: ARN of the role.
-        region: Default region of clients.
         sts_region: Region whose STS endpoint is asked; the account of the caller must have enabled it.
         session_name: Name of the session in CloudTrail.
         external_id: External id that the trust policy of the role requires.
@@ -414,11 +404,40 @@ def assume_role(
             "expiry_time": assumed["Expiration"].isoformat(),
         }
 
-    core = _core_session(lambda: arn)
-    provider = _Assumed(assume, duration_seconds)
-    core.register_component("credential_provider", botocore.credentials.CredentialResolver([provider]))
-    core.get_credentials()  # assume the role here, where callers expect its errors
-    return boto3.Session(botocore_session=core, region_name=region)
+    return botocore.credentials.RefreshableCredentials.create_from_metadata(
+        assume(),
+        refresh_using=assume,
+        method="assume-role",
+        # The defaults, 15 and 10 minutes, would renew short sessions all the time.
+        advisory_timeout=min(900, duration_seconds // 4),
+        mandatory_timeout=min(600, duration_seconds // 6),
+    )
+
+
+def assume_role(
+    session: boto3.Session,
+    arn: str,
+    region: str,
+    *,
+    sts_region: str,
+    session_name: str,
+    external_id: str | None = None,
+    duration_seconds: int = 3600,
+) -> boto3.Session:
+    """Return a session with the credentials of a role: see `role_credentials`.
+
+    Raises:
+        AccessError: The role does not exist or does not trust the caller.
+    """
+    credentials = role_credentials(
+        session,
+        arn,
+        sts_region=sts_region,
+        session_name=session_name,
+        external_id=external_id,
+        duration_seconds=duration_seconds,
+    )
+    return session_with(credentials, lambda: arn, region)
 
 
 def rescue(arn: str, state: str) -> str:

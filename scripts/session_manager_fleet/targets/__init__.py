@@ -1,7 +1,11 @@
 """Targets (one account in one region): inventory, selection, tfvars, exceptions."""
 
 from session_manager_fleet.targets import exceptions as exceptions, explain as explain
-from session_manager_fleet.targets.clients import SharedClients as SharedClients
+from session_manager_fleet.targets.clients import (
+    READING_THREADS as READING_THREADS,
+    Identity as Identity,
+    SharedClients as SharedClients,
+)
 from session_manager_fleet.targets.exceptions import (
     WARNING_DAYS as WARNING_DAYS,
     PolicyException as PolicyException,

@@ -18,10 +18,11 @@ from session_manager_fleet.accounts import (
     with_role,
 )
 from session_manager_fleet.aws import new_session, partitions, translated_errors
-from session_manager_fleet.errors import InputError, Problem
+from session_manager_fleet.errors import AccessError, InputError, Problem
 from session_manager_fleet.settings import ParsedSettings, Settings, load_settings, region_problem
+from session_manager_fleet.targets.clients import Identity
 from session_manager_fleet.targets.model import Selection, TargetList, select_targets
-from session_manager_fleet.targets.session import account_session
+from session_manager_fleet.targets.session import account_session, assumed, caller_session
 from session_manager_fleet.yaml_source import refuse_links_out
 
 
@@ -124,6 +125,31 @@ class Inventory:
             AccessError: The role cannot be assumed.
         """
         return account_session(account, region, self.home_region, self.settings.organization.roles.reader)
+
+    def caller(self, account: Account, region: str) -> boto3.Session:
+        """Return a session with the caller's credentials.
+
+        Args:
+            account: The account that it is made for, for errors.
+            region: Default region of clients.
+
+        Raises:
+            AccessError: There are no usable credentials.
+        """
+        return caller_session(account, region)
+
+    def identity(self, account: Account, region: str, caller: boto3.Session) -> Identity:
+        """Return as whom an account is read: like `session`, without the cost of a session.
+
+        Raises:
+            AccessError: The role cannot be assumed, or the caller has no credentials.
+        """
+        role = self.settings.organization.roles.reader
+        if role.is_assumed_in(account):
+            return Identity(*assumed(caller, account, region, self.home_region, role))
+        if credentials := caller.get_credentials():
+            return Identity(credentials)
+        raise AccessError("There are no AWS credentials; set AWS_PROFILE or sign in.")
 
 
 def _discover(settings: ParsedSettings, *, with_tags: bool) -> Organization:

@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.aws import partitions
-from session_manager_fleet.targets.clients import SharedClients
+from session_manager_fleet.targets.clients import Identity, SharedClients
 from session_manager_fleet.targets.model import Target
 
 _Read = TypeVar("_Read")
@@ -24,15 +24,16 @@ class Reader:
     """Calls the APIs of one account; not thread-safe.
 
     Args:
-        session: With credentials for the account.
-        clients: Clients that other readers of the thread use, too; by default its own.
-        role_arn: Role of the session, for errors; empty for the caller's own credentials.
+        account: A session with credentials for the account, or the identity with which clients are used that others
+            use, too.
+        clients: These clients; by default the reader makes its own.
     """
 
-    def __init__(self, session: boto3.Session, clients: SharedClients | None = None, role_arn: str = "") -> None:
-        self.session = session
-        self._clients = clients or SharedClients(session)
-        self._role_arn = role_arn
+    def __init__(self, account: boto3.Session | Identity, clients: SharedClients | None = None) -> None:
+        if isinstance(account, Identity):
+            self._identity, self._clients = account, clients or SharedClients()
+        else:
+            self._identity, self._clients = Identity(), SharedClients(account)
         # With the calls that reading took: they are evidence of every check that uses it.
         self._known: dict[Hashable, tuple[Any, tuple[str, ...]]] = {}
         self._calls: list[str] = []
@@ -61,8 +62,10 @@ class Reader:
 
     def pages(self, service: str, region: str, method: str, key: str, **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
         """Yield the entries of all pages."""
-        for page in self.client(service, region).get_paginator(method).paginate(**arguments):
+        pages = iter(self.client(service, region).get_paginator(method).paginate(**arguments))
+        while (page := next(pages, None)) is not None:
             yield from page.get(key, [])
+            self.client(service, region)  # another reader may have called meanwhile
 
     def once(self, what: Hashable, read: Callable[[], _Read]) -> _Read:
         """Return what checks share: it is read by the first of them."""
@@ -86,8 +89,7 @@ class Reader:
 
     def client(self, service: str, region: str) -> Any:  # noqa: ANN401 - one type for each service
         """Return the client for a service in a region; it acts for this reader until another one asks for a client."""
-        self._clients.enter(self.session, self._role_arn, self._note)
-        return self._clients.client(service, region)
+        return self._clients.client(service, region, self._identity, self._note)
 
     def _note(self, service: str, operation: str, region: str, parameters: Mapping[str, Any]) -> None:
         # The same call is made again for every further page.

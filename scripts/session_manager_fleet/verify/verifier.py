@@ -2,17 +2,18 @@
 
 import datetime
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
-from typing import cast
+
+import boto3
 
 from session_manager_fleet.accounts import Account
-from session_manager_fleet.aws import role_arn
 from session_manager_fleet.errors import AccessError
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.targets import Inventory, PolicyException, SharedClients, Target, register
+from session_manager_fleet.targets import READING_THREADS, Inventory, PolicyException, SharedClients, Target, register
 from session_manager_fleet.verify.archive import archives_of
 from session_manager_fleet.verify.archive_state import ArchiveState, read_archive
 from session_manager_fleet.verify.catalog import CHECKS
@@ -20,8 +21,18 @@ from session_manager_fleet.verify.checks import Place
 from session_manager_fleet.verify.model import Check, TargetVerification, explained
 from session_manager_fleet.verify.reading import Reader, run_check
 
-# Threads mostly wait for AWS, so there may be many more than processors.
-_WORKERS = 8
+# Credentials in files may be replaced while thousands of accounts are read.
+_CALLER_SECONDS = 300
+
+
+class _OfThread(threading.local):
+    """State of one thread: readers and sessions are not for several."""
+
+    def __init__(self) -> None:
+        self.caller: boto3.Session | None = None
+        self.caller_since = 0.0
+        # By account: those that several targets need, such as that of the log archive.
+        self.others: dict[str, Reader] = {}
 
 
 class Verifier:
@@ -38,8 +49,8 @@ class Verifier:
         # By bucket; read once, because they are the same for all targets.
         self._archives: dict[str, ArchiveState] = {}
         self._exceptions: Sequence[PolicyException] = ()
-        # Clients, and readers of other accounts: credentials are taken and clients made once for each thread.
-        self._of_thread = threading.local()
+        self._clients = SharedClients()
+        self._of_thread = _OfThread()
 
     def verify(
         self,
@@ -74,7 +85,7 @@ class Verifier:
 
         by_account = sorted(targets, key=lambda target: target.account.id)
         chains = [list(chain) for _, chain in groupby(by_account, key=lambda target: target.account.id)]
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="verify") as pool:
+        with ThreadPoolExecutor(READING_THREADS, thread_name_prefix="verify") as pool:
             for future in [pool.submit(work, chain) for chain in chains]:
                 future.result()
         return [results[target] for target in targets if target in results]
@@ -90,22 +101,22 @@ class Verifier:
         return [TargetVerification(target, tuple(self._target(target, reader))) for target in targets]
 
     def _reader(self, account: Account, region: str) -> Reader:
-        """Return a reader in an account, with the clients of this thread.
+        """Return a reader in an account.
 
         Raises:
             AccessError: The role cannot be assumed.
         """
-        if not hasattr(self._of_thread, "clients"):
-            self._of_thread.clients, self._of_thread.others = SharedClients(), {}
-        role = self._inventory.settings.organization.roles.reader
-        arn = role_arn(account.id, role.name, region) if role.is_assumed_in(account) else ""
-        return Reader(self._inventory.session(account, region), self._of_thread.clients, arn)
+        mine, now = self._of_thread, time.monotonic()
+        if mine.caller is None or now - mine.caller_since > _CALLER_SECONDS:
+            mine.caller, mine.caller_since = self._inventory.caller(account, region), now
+        return Reader(self._inventory.identity(account, region, mine.caller), self._clients)
 
     def _other(self, account: Account, region: str) -> Reader:
         """Return a reader in an account that several targets need, such as that of the log archive."""
-        if account.id not in self._of_thread.others:
-            self._of_thread.others[account.id] = self._reader(account, region)
-        return cast("Reader", self._of_thread.others[account.id])
+        others = self._of_thread.others
+        if account.id not in others:
+            others[account.id] = self._reader(account, region)
+        return others[account.id]
 
     def _target(self, target: Target, reader: Reader) -> list[Check]:
         values = self._values(target)
