@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent, indent
@@ -85,22 +85,22 @@ def write_settings(folder: Path) -> Path:
 _LAUNCHER = """
 import json, resource, subprocess, sys, time
 begun = time.monotonic()
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+print(json.dumps([code, time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
 """
 
 
-def measure(command: list[str], environment: Mapping[str, str]) -> Measurement:
-    """Run a command and return what it took.
-
-    Raises:
-        subprocess.CalledProcessError: It failed; the figures would mean nothing.
-    """
+def measure(
+    command: list[str], environment: Mapping[str, str], folder: Path | None = None, allowed: Collection[int] = (0,)
+) -> Measurement:
+    """Run a command and return what it took; end if its exit code is not allowed, as the figures would mean nothing."""
     launcher = [sys.executable, "-c", _LAUNCHER, *command]
-    return Measurement(
-        *json.loads(subprocess.run(launcher, env=environment, stdout=subprocess.PIPE, check=True).stdout)
-    )
+    ended = subprocess.run(launcher, env=environment, cwd=folder, stdout=subprocess.PIPE, check=True).stdout
+    code, *measured = json.loads(ended)
+    if code not in allowed:
+        sys.exit(f"The command ended with code {code}; the figures would mean nothing.")
+    return Measurement(*measured)
 
 
 def answer_as_the_sandbox() -> None:

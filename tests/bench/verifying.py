@@ -1,131 +1,186 @@
-"""Measure `rollout.py verify --all` for thousands of accounts, all checks; the emulator is another process."""
+"""Measure `rollout.py verify` for thousands of accounts, all checks, beside a plan of the same target.
+
+One account of the emulated organization is rolled out to, with a log archive, a managed node and a session. Its answers
+to `verify` are recorded, and a stand-in for AWS gives them for all accounts, each with its own id: what is measured is
+the command as a user runs it, with all of its calls over HTTP. The emulator is measured while its answers are recorded.
+"""
 
 import json
-import logging
 import os
-import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 from unittest.mock import patch
 
-import boto3
-from moto.organizations.models import organizations_backends
-from moto.server import ThreadedMotoServer
-from moto.ssm.responses import SimpleSystemManagerResponse
-from organization import MANAGEMENT_ACCOUNT_ID, REGIONS, ROLLOUT, Measurement, answer_as_the_sandbox, organization_of
-from plan_parts import own_cpu
+import psutil
+from operations import prepared, unchanged
+from organization import ROLLOUT, Measurement, measure
+from plan_parts import children_cpu
+from replay import account_id, recorded, replaying
+from rich.console import Console
 from rich.table import Table
 
-from aws_sandbox.organizations import Organizations
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.live_drift_repair import create_drift_repair
+from aws_sandbox import Sandbox, default_organization
+from session_manager_fleet.accounts.matching import Matcher
+from session_manager_fleet.cli.app import run
+from session_manager_fleet.demo.nodes import add_nodes, open_sessions
+from session_manager_fleet.targets.inventory import Inventory
+from session_manager_fleet.targets.model import Selection
 
 ACCOUNTS = int(os.environ.get("VERIFIED_ACCOUNTS", "2000"))
-LIMIT_CPU, LIMIT_MB = 0.15, 400
-HOME = REGIONS[0]
-_ANSWERS = {
-    "describe_instance_information": '{"InstanceInformationList": []}',
-    "get_service_setting": '{"ServiceSetting": {"SettingValue": "$None"}}',
-}
-# Like `organization._LAUNCHER`, but the command's findings are no failure.
-_LAUNCHER = """
-import json, resource, subprocess, sys, time
-begun = time.monotonic()
-code = subprocess.run(sys.argv[2:], stdout=open(sys.argv[1], "w")).returncode
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([code, time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
-"""
+LIMIT_CPU, LIMIT_MB, LIMIT_OF_PLAN = 0.15, 400, 1 / 20
+_ROUNDS = 3
+_ORGANIZATION = default_organization()
+_IDS = {account.name: account.id for account in _ORGANIZATION.accounts}
+_MEMBER, _ARCHIVE = "Webshop", "LogArchive"
+_HOME = _ORGANIZATION.home_region
+# Exit codes of `verify` that say that all checks ran.
+_RAN = {0, 2}
 
 
-def roll_out() -> None:
-    """Make what an apply leaves, once: the emulator takes all accounts for one, so every target finds it."""
-    session = boto3.Session(region_name=HOME)
-
-    def client(service: str) -> Any:  # noqa: ANN401 - one type for each service
-        return session.client(service)  # type: ignore[call-overload]
-
-    kms, ssm = client("kms"), client("ssm")
-    key = kms.create_key()["KeyMetadata"]["Arn"]
-    kms.enable_key_rotation(KeyId=key)
-    for name in ("data", "logs"):
-        kms.create_alias(AliasName=f"alias/session-manager/{name}", TargetKeyId=key)
-    client("logs").create_log_group(logGroupName="ssm-sessionmanager-logs", kmsKeyId=key)
-    for name in ("session-data-key", "applied-preferences"):
-        ssm.put_parameter(Name=f"/session-manager/{name}", Value="x", Type="String")
-    content = {"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {"kmsKeyId": key}}
-    ssm.create_document(Name="SSM-SessionManagerRunShell", Content=json.dumps(content), DocumentType="Session")
-    create_drift_repair(client, MANAGEMENT_ACCOUNT_ID, HOME)
+def _settings(accounts: str) -> str:
+    """Return organization.yaml with this source of the accounts."""
+    return dedent(f"""\
+        schema_version: 1
+        organization:
+          id: {_ORGANIZATION.id}
+          home_region: {_HOME}
+          regions: [{_HOME}]
+          deployment_role: {{name: {_ORGANIZATION.deployment_role}}}
+          log_archive_account: {_ARCHIVE}
+          accounts: {accounts}
+        log_archive: {{}}
+        """)
 
 
-def verify_all(count: int, endpoint_url: str) -> Measurement:
-    """Verify all targets of an organization of this size."""
-    organizations_backends.reset()
-    Organizations(organization_of(count))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    credentials = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
-    environment = {**inherited, **credentials, "AWS_ENDPOINT_URL": endpoint_url}
-    with patch.dict(os.environ, environment):
-        roll_out()
-    with tempfile.TemporaryDirectory() as scratch:
-        config, results = Path(scratch) / "organization.yaml", Path(scratch) / "results.json"
-        config.write_text(
-            dedent(f"""\
-                schema_version: 1
-                organization:
-                  id: o-exampleorgid
-                  home_region: {HOME}
-                  regions: [{HOME}]
-                  deployment_role: {{name: AWSControlTowerExecution}}
-                """),
-            encoding="utf-8",
-        )
-        command = [sys.executable, str(ROLLOUT), "-c", str(config), "verify", "--all", "--format", "json"]
-        launcher = [sys.executable, "-c", _LAUNCHER, str(results), *command]
-        ended = subprocess.run(launcher, env=environment, stdout=subprocess.PIPE, check=True).stdout
-        code, wall, cpu, memory = json.loads(ended)
-        targets = json.loads(results.read_text())["targets"] if results.stat().st_size else []
-        refused = {check["message"] for one in targets for check in one["checks"] if check["verdict"] == "not_checked"}
-        if len(targets) != count or refused or any(one["failure"] for one in targets):
-            sys.exit(f"Not every target was verified (exit code {code}, {refused}): the figures would mean nothing.")
-    return Measurement(wall, cpu, memory)
+@dataclass(frozen=True)
+class Recorded:
+    """What one account has shown.
+
+    Attributes:
+        recording: Its answers.
+        checks: Its checks, each with its outcome.
+        emulator: Processor seconds that the emulator took for them.
+        plan: Processor seconds of a plan without changes of the same target.
+    """
+
+    recording: Mapping[str, Any]
+    checks: Mapping[str, str]
+    emulator: float
+    plan: float
 
 
-def bench_verifying(table: Table, plan_cpu: float | None = None) -> None:
-    """Hold `verify` against its limits, and beside a plan; the emulator's share is a row of its own."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    answer_as_the_sandbox()
-    # moto lacks it; the sandbox adds it for accounts of its own.
-    for name, text in _ANSWERS.items():
-        setattr(SimpleSystemManagerResponse, name, lambda _, text=text: text)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    measured: list[Measurement] = []
+def record(folder: Path, console: Console) -> Recorded:
+    """Roll out to an account, plan it, and record its answers to `verify`."""
+    with Sandbox.start(_ORGANIZATION, folder / "sandbox", enforce_iam=True) as sandbox, _acting(sandbox, folder):
+        config, results = folder / "organization.yaml", folder / "results.json"
+        config.write_text(_settings("{source: organizations}"), encoding="utf-8")
+        for name in (_ARCHIVE, _MEMBER):
+            _must(run(["-c", str(config), "apply", "--account", name, "--yes"]), {0})
+        inventory = Inventory.load(config)
+        archive, member = (inventory.select(_only(name)) for name in (_ARCHIVE, _MEMBER))
+        open_sessions(sandbox, add_nodes(sandbox, [*member.targets, *archive.targets]))
+        with prepared(inventory, member, folder, console, workers=1) as operation:
+            plan = min(children_cpu(lambda: unchanged(operation.plan(member.targets))) for _ in range(_ROUNDS))
+        command = ["-c", str(config), "verify", "--account", _MEMBER, "--format", "json", "--output", str(results)]
+        _must(run(command), _RAN)  # what is done once a run is not counted
+        emulator = psutil.Process(sandbox.pid)
+        before = _cpu(emulator)
+        with recorded(_IDS[_MEMBER]) as recording:
+            _must(run(command), _RAN)
+        return Recorded(recording, _outcomes(results)[_IDS[_MEMBER]], _cpu(emulator) - before, plan)
+
+
+@contextmanager
+def _acting(sandbox: Sandbox, folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
     try:
-        host, port = server.get_host_and_port()
-        # See `organization.bench_organization`.
-        with patch.dict(os.environ, MOTO_ACCOUNT_ID=MANAGEMENT_ACCOUNT_ID):
-            emulator = own_cpu(lambda: measured.append(verify_all(ACCOUNTS, f"http://{host}:{port}")))
+        with patch.dict(os.environ, sandbox.environment()):
+            yield
     finally:
-        server.stop()
-    (one,) = measured
-    each, what = one.cpu / ACCOUNTS, f"verify {ACCOUNTS} accounts, all checks"
-    table.add_row(f"{what}, CPU-s per target", f"{each:.3f}", f"{LIMIT_CPU} (limit)", f"{each / LIMIT_CPU:.2f}")
-    table.add_row(f"{what}, MB", f"{one.memory:.0f}", f"{LIMIT_MB} (limit)", f"{one.memory / LIMIT_MB:.2f}")
-    table.add_row("  the emulator's share, CPU-s per target", f"{emulator / ACCOUNTS:.3f}", "", "")
-    if plan_cpu is not None:
-        table.add_row(
-            "verify of a target, CPU-s", f"{each:.3f}", f"{plan_cpu:.2f} (the plan)", f"{each / plan_cpu:.3f}"
-        )
+        os.chdir(before)
+
+
+def _only(name: str) -> Selection:
+    return Selection(include=Matcher(accounts=[name]))
+
+
+def _must(code: int, allowed: set[int]) -> None:
+    if code not in allowed:
+        sys.exit(f"The command ended with code {code}; the figures would mean nothing.")
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _outcomes(results: Path) -> dict[str, dict[str, str]]:
+    """Return the outcomes of all checks by account."""
+    targets = json.loads(results.read_text(encoding="utf-8"))["targets"]
+    return {one["account_id"]: {check["name"]: check["verdict"] for check in one["checks"]} for one in targets}
+
+
+def verify_all(count: int, one: Recorded, folder: Path) -> tuple[Measurement, float]:
+    """Verify as many accounts, all like the recorded one; return what it took, and the CPU-s of the stand-in."""
+    ids = [_IDS[_MEMBER], *(account_id(number) for number in range(1, count))]
+    accounts = [
+        {
+            "id": _ORGANIZATION.management_account_id,
+            "name": "Management",
+            "email": "m@example.com",
+            "role": "management",
+        },
+        {"id": _IDS[_ARCHIVE], "name": _ARCHIVE, "email": "a@example.com", "ou": "Security"},
+        *({"id": each, "name": f"account-{each}", "email": f"{each}@example.com", "ou": "Workloads"} for each in ids),
+    ]
+    (folder / "accounts.yaml").write_text(json.dumps({"accounts": accounts}), encoding="utf-8")
+    config, results = folder / "organization.yaml", folder / "results.json"
+    config.write_text(_settings("{source: file, path: accounts.yaml}"), encoding="utf-8")
+    command = [sys.executable, str(ROLLOUT), "-c", str(config), "verify", "--ou", "Workloads", "--format", "json"]
+    command += ["--output", str(results)]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    keys = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
+    with replaying(one.recording) as (endpoint_url, stand_in):
+        environment = {**inherited, **keys, "AWS_ENDPOINT_URL": endpoint_url, "AWS_REGION": _HOME}
+        measured = measure(command, environment, folder, _RAN)
+        answered = _cpu(stand_in)
+    outcomes = _outcomes(results)
+    other = {pair for checks in outcomes.values() for pair in checks.items() ^ one.checks.items()}
+    if sorted(outcomes) != sorted(ids) or other:
+        sys.exit(f"{len(outcomes)} accounts were verified, not all like the recorded one ({other}): no figures.")
+    return measured, answered
+
+
+def bench_verifying(console: Console, table: Table) -> None:
+    """Hold `verify` against its limits, and beside a plan; the emulator's share is a row of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        one = record(folder, console)
+        measured, answered = verify_all(ACCOUNTS, one, folder)
+    each, what = measured.cpu / ACCOUNTS, f"verify {ACCOUNTS} accounts, {len(one.checks)} checks"
+    for name, value, limit, form in (
+        (f"{what}, CPU-s per target", each, LIMIT_CPU, ".3f"),
+        (f"{what}, MB", measured.memory, LIMIT_MB, ".0f"),
+    ):
+        table.add_row(name, f"{value:{form}}", f"{limit} (limit)", f"{value / limit:.2f}")
+    table.add_row(
+        "the same (baseline: a no-change plan of the target)",
+        f"{each:.3f}",
+        f"{one.plan:.2f}",
+        f"{each / one.plan:.3f} (goal {LIMIT_OF_PLAN:.2f})",
+    )
+    table.add_row("  the emulator's share for one target, CPU-s", f"{one.emulator:.3f}", "", "")
+    table.add_row(f"  its stand-in for {ACCOUNTS} accounts, CPU-s per target", f"{answered / ACCOUNTS:.3f}", "", "")
 
 
 if __name__ == "__main__":
-    from rich.console import Console
-
     rows = Table("what", "measured", "baseline", "ratio")
-    bench_verifying(rows)
+    bench_verifying(Console(), rows)
     Console().print(rows)
