@@ -110,7 +110,7 @@ coverage: export MEASURE_FUNCTION_SOURCES := 1
 coverage: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the tests, and fail below 92 % of lines and branches
 	rm -rf build/coverage
 	mkdir -p build/coverage
-	$(BIN)/python -m coverage run -m pytest --numprocesses 4 --dist loadgroup --no-loadscope-reorder --override-ini 'pythonpath=. lambda_src' $(COVERAGE_TESTS)
+	$(BIN)/python -m coverage run -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder --override-ini 'pythonpath=. lambda_src' $(COVERAGE_TESTS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -14,8 +14,19 @@ from session_preferences.document import (
     PREFLIGHT_PERMISSIONS,
     Change,
     Document,
+    build,
+    check,
+    parse,
 )
-from session_preferences.errors import AwsError, InvalidEventError, NotificationError, OutOfTimeError, PreflightError
+from session_preferences.errors import (
+    AwsError,
+    InvalidEventError,
+    InvalidPreferencesError,
+    NotificationError,
+    OutOfTimeError,
+    PreflightError,
+    UnreadableDocumentError,
+)
 from session_preferences.preflight import find_problems, preflight
 from session_preferences.redaction import Secrets
 from session_preferences.report import notify, summary
@@ -437,3 +448,139 @@ def test_messages_of_aws_are_cut_and_withheld_where_they_quote_a_document() -> N
         assert secrets.hide(f"invalid: {word}") == withheld
         assert secrets.hide(f"{'m' * 1900} {word}") == withheld
     assert secrets.hide("cut: idle time") == "cut: idle time"
+
+
+LOGGED = {"cloudWatchLogGroupName": "logs"}
+REFUSED = "The preferences are refused, nothing was written. "
+NO_LOGS = "No logs: set cloudWatchLogGroupName or s3BucketName, or waive no_log_destination."
+LARGE = "The document is larger than 64 KB; shorten shellProfile."
+TOO_MUCH = "shellProfile must have at most 60000 bytes, linux and windows together."
+LONG_LINE = "shellProfile.linux must have lines of at most 4095 bytes: the terminal cuts longer ones."
+REFERENCE = (
+    "shellProfile must not have references such as {{ssm:name}}: who may write the parameter could run commands in "
+    "every session."
+)
+
+
+@pytest.mark.parametrize(
+    ("preferences", "text"),
+    [
+        (
+            {"s3BucketName": "a.b"},
+            "s3BucketName 'a.b' must be 3 to 63 lower-case letters, digits, hyphens, without dots.",
+        ),
+        (
+            {**LOGGED, "s3KeyPrefix": "/a"},
+            (
+                "s3KeyPrefix '/a' must be a text that neither begins with '/' nor has '..' or '{{', nor parts that are "
+                "empty or '.'."
+            ),
+        ),
+        (
+            {"cloudWatchLogGroupName": "a b"},
+            "cloudWatchLogGroupName 'a b' must be a name that CloudWatch Logs accepts.",
+        ),
+        ({**LOGGED, "kmsKeyId": "a b"}, "kmsKeyId 'a b' must be a key ARN (best), id or alias."),
+        (
+            {**LOGGED, "runAsDefaultUser": "root"},
+            "runAsDefaultUser 'root' must be a user other than root, such as ops or ops@example.com.",
+        ),
+        ({**LOGGED, "idleSessionTimeout": 61}, "idleSessionTimeout '61' must be from 1 to 60 minutes."),
+        ({**LOGGED, "maxSessionDuration": 1441}, "maxSessionDuration '1441' must be from 1 to 1440 minutes, or empty."),
+        (
+            {**LOGGED, "idleSessionTimeout": 20, "maxSessionDuration": 20},
+            "maxSessionDuration 20 must be greater than idleSessionTimeout 20.",
+        ),
+        (
+            {**LOGGED, "runAsEnabled": True},
+            "runAsEnabled needs runAsDefaultUser, or the waiver run_as_by_tag if all callers are tagged.",
+        ),
+        ({}, NO_LOGS),
+        ({**LOGGED, "s3KeyPrefix": "a" * 901}, "s3KeyPrefix must have at most 900 bytes."),
+        ({**LOGGED, "shellProfile": {"windows": "x" * 60_001}}, TOO_MUCH),
+        ({**LOGGED, "shellProfile": {"linux": "\n" * 60_000}}, LARGE),
+        ({**LOGGED, "shellProfile": {"linux": "a\r" + "x" * 4096}}, LONG_LINE),
+        ({**LOGGED, "shellProfile": {"windows": "{{ SSM:x}}"}}, REFERENCE),
+        (
+            {"s3BucketName": "x" * 400},
+            f"s3BucketName '{'x' * 300}' must be 3 to 63 lower-case letters, digits, hyphens, without dots.",
+        ),
+    ],
+)
+def test_preferences_that_must_not_be_written_are_refused_in_these_words(
+    preferences: dict[str, object], text: str
+) -> None:
+    with pytest.raises(InvalidPreferencesError) as caught:
+        check(build(preferences))
+
+    assert str(caught.value) == f"{REFUSED}{text}"
+
+
+@pytest.mark.parametrize(
+    "preferences",
+    [
+        {**LOGGED, "s3KeyPrefix": "a" * 900},
+        {**LOGGED, "shellProfile": {"windows": "x" * 60_000}},
+        {**LOGGED, "shellProfile": {"linux": "x" * 4095}},
+        {**LOGGED, "idleSessionTimeout": 20, "maxSessionDuration": 21},
+        {**LOGGED, "maxSessionDuration": ""},
+        {"s3BucketName": "x" * 63},
+    ],
+)
+def test_preferences_at_the_limits_are_written(preferences: dict[str, object]) -> None:
+    check(build(preferences))
+
+
+NAMES = "is not a preference (shellProfile takes an object with linux and windows)."
+
+
+@pytest.mark.parametrize(
+    ("preferences", "keep", "text"),
+    [
+        (
+            {"idleTimeout": 1, "s3BucketName": 5},
+            None,
+            f"inputs.idleTimeout {NAMES} inputs.s3BucketName must be a text.",
+        ),
+        ({"runAsEnabled": "true"}, None, "inputs.runAsEnabled must be true or false."),
+        ({"idleSessionTimeout": "x"}, None, "inputs.idleSessionTimeout must be a whole number of minutes."),
+        (
+            {},
+            {"inputs.maxSessionDuration": "soon"},
+            (
+                "inputs.maxSessionDuration of the live document cannot be kept, so set it: it must be a whole number "
+                "of minutes."
+            ),
+        ),
+    ],
+)
+def test_preferences_that_cannot_be_built_are_refused_in_these_words(
+    preferences: dict[str, object], keep: dict[str, object] | None, text: str
+) -> None:
+    with pytest.raises(InvalidPreferencesError) as caught:
+        build(preferences, keep)
+
+    assert str(caught.value) == f"{REFUSED}{text}"
+
+
+@pytest.mark.parametrize("text", [*"01tTfF", "TRUE", "true", "True", "FALSE", "false", "False"])
+def test_flags_that_the_agent_reads_are_kept_as_flags(text: str) -> None:
+    kept = build({}, {"inputs.runAsEnabled": text, "inputs.runAsDefaultUser": "ops"})
+
+    assert kept.run_as_enabled is (text in {"1", "t", "T", "TRUE", "true", "True"})
+
+
+@pytest.mark.parametrize("text", ["tRUE", "yes", "10", "tr", "x0", "0x", "falsee"])
+def test_other_texts_are_no_flags(text: str) -> None:
+    with pytest.raises(InvalidPreferencesError, match="runAsEnabled of the live document cannot be kept"):
+        build({}, {"inputs.runAsEnabled": text})
+
+
+def test_a_document_that_is_no_object_cannot_be_compared() -> None:
+    for text in ("[]", "{", "1", "null"):
+        with pytest.raises(UnreadableDocumentError) as caught:
+            parse(text)
+        assert str(caught.value) == (
+            "The live document is not a JSON object, so it cannot be compared. Look at it with `aws ssm get-document` "
+            "and repair or delete it by hand."
+        )

@@ -372,6 +372,17 @@ def test_merge_releases_what_is_not_managed_any_more(
     assert watch.operations == UNCHANGED
 
 
+def test_merge_releases_what_the_last_apply_managed_though_terraform_does_not_know_of_it(account: Account) -> None:
+    account.put(content_of(idleSessionTimeout="45"))
+    account.run(merging(account, "create"))
+    released = merging(account, "update", kmsKeyId=None)
+
+    result = account.run(after(released, released))
+
+    assert changed(result) == {"inputs.kmsKeyId": (account.key_arn, "")}
+    assert account.inputs()["kmsKeyId"] == ""
+
+
 def test_merge_gives_up_a_key_that_was_released_in_a_run_that_failed(account: Account) -> None:
     own = account.clients("kms").create_key()["KeyMetadata"]["KeyId"]
     account.put(content_of(idleSessionTimeout="45"))
