@@ -20,7 +20,7 @@ from session_manager_fleet.reports.formats import REPORTS
 from session_manager_fleet.run.executors.capacity import Capacity, available_cores
 from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, JobSettings
+from session_manager_fleet.run.job_description import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult

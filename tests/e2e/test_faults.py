@@ -25,7 +25,8 @@ import yaml
 from aws_sandbox import Sandbox
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.preferences.expected import expected_preferences
-from session_manager_fleet.run.job import Job, JobSettings, perform
+from session_manager_fleet.run.job import perform
+from session_manager_fleet.run.job_description import Job, JobSettings
 from session_manager_fleet.run.results import Status, Step, TargetResult
 from session_manager_fleet.run.reviewed_plan import ReviewedPlan
 from session_manager_fleet.run.saved_plan import Toolchain

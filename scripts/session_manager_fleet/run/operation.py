@@ -25,7 +25,7 @@ from session_manager_fleet.run.executors.choose import dask_address, dask_opener
 from session_manager_fleet.run.executors.threads import local_workers
 from session_manager_fleet.run.failures import TargetLeftError
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, JobSettings
+from session_manager_fleet.run.job_description import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.kept import kept_in
 from session_manager_fleet.run.options import RunOptions

@@ -18,7 +18,8 @@ from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import PLANNED_AGAIN, Job, Performed
+from session_manager_fleet.run.job import PLANNED_AGAIN
+from session_manager_fleet.run.job_description import Job, Performed
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult, is_pending
 from session_manager_fleet.run.retry import ATTEMPTS, is_in_use, is_transient, named, wait_seconds

@@ -24,7 +24,8 @@ from session_manager_fleet.run.attachments import Attachment
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.failures import failed
-from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, perform
+from session_manager_fleet.run.job import PLANNED_AGAIN, perform
+from session_manager_fleet.run.job_description import Job, JobSettings
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Failure, Status, Step, TargetResult
 from session_manager_fleet.run.retry import is_transient

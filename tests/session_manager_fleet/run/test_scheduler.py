@@ -24,7 +24,8 @@ from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.executors.capacity import Capacity
 from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import JournalError, RunFolder
-from session_manager_fleet.run.job import PLANNED_AGAIN, Job, JobSettings, Performed
+from session_manager_fleet.run.job import PLANNED_AGAIN
+from session_manager_fleet.run.job_description import Job, JobSettings, Performed
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult, unfinished, with_changes

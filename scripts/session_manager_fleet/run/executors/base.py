@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from session_manager_fleet.run.job import Job, Performed
+from session_manager_fleet.run.job_description import Job, Performed
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from session_manager_fleet.errors import FleetError, InputError
 from session_manager_fleet.run.executors import remote
 from session_manager_fleet.run.executors.base import Site, Workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Performed
+from session_manager_fleet.run.job_description import Job, Performed
 from session_manager_fleet.run.results import Step
 from session_manager_fleet.run.saved_plan import FILES, MANIFEST
 from session_manager_fleet.terraform import find_terraform, terraform_version, unsaved_state

@@ -20,7 +20,8 @@ from session_manager_fleet.files import open_private
 from session_manager_fleet.run.executors.base import Site
 from session_manager_fleet.run.executors.capacity import measure_capacity
 from session_manager_fleet.run.failures import failed
-from session_manager_fleet.run.job import Job, Performed, perform
+from session_manager_fleet.run.job import perform
+from session_manager_fleet.run.job_description import Job, Performed
 from session_manager_fleet.terraform import RootModule, Terraform, child_environment, find_terraform
 
 _JOB_PREFIX = "job-"

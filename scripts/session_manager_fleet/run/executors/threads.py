@@ -8,7 +8,8 @@ from typing import ParamSpec, TypeVar
 from session_manager_fleet.run.executors.base import Workers
 from session_manager_fleet.run.failures import failed
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, Performed, perform
+from session_manager_fleet.run.job import perform
+from session_manager_fleet.run.job_description import Job, Performed
 from session_manager_fleet.terraform import Terraform
 
 P = ParamSpec("P")

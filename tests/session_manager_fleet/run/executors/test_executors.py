@@ -25,7 +25,7 @@ from session_manager_fleet.run.executors.dask import BegunElsewhereError, _perfo
 from session_manager_fleet.run.executors.remote import unpack_root
 from session_manager_fleet.run.executors.threads import SerialExecutor, local_workers
 from session_manager_fleet.run.folder import RunFolder
-from session_manager_fleet.run.job import Job, JobSettings
+from session_manager_fleet.run.job_description import Job, JobSettings
 from session_manager_fleet.run.journal import Beginning
 from session_manager_fleet.run.options import THREADS, RunOptions
 from session_manager_fleet.run.results import Status, Step, TargetKey, TargetResult
