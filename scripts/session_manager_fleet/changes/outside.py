@@ -7,6 +7,8 @@ from session_manager_fleet.changes.change_set import SET_BY_AWS_OF
 
 # Whatever a type computes besides: they follow from attributes that are compared.
 _OF_ALL = frozenset({"tags_all"})
+# After an apply, the state lacks what the first refresh reads as empty.
+_NOTHING: tuple[object, ...] = (None, "", [], {})
 
 
 def left_as_changed(plan: Mapping[str, Any]) -> Iterator[str]:
@@ -24,7 +26,10 @@ def left_as_changed(plan: Mapping[str, Any]) -> Iterator[str]:
         names = [
             name
             for name, value in found.items()
-            if value != before.get(name) and after.get(name) == value and not unknown.get(name)
+            if value != before.get(name)
+            and not (value in _NOTHING and before.get(name) in _NOTHING)
+            and after.get(name) == value
+            and not unknown.get(name)
         ]
         if names := sorted({*names} - _OF_ALL - SET_BY_AWS_OF.get(kind, frozenset())):
             yield f"{entry['address']} ({', '.join(names)})"

@@ -56,6 +56,8 @@ def status_words(status: Status) -> str:
 
 def outcome(entry: TargetResult) -> str:
     """Return the result of a target in words, such as `applied, verified`."""
+    if entry.skipped_plan:
+        return f"verified, {status_words(entry.status)}"
     return f"{status_words(entry.status)}, verified" if entry.verified else status_words(entry.status)
 
 
@@ -74,7 +76,9 @@ def totals_line(summary: Summary) -> str:
     """Return the number of targets by status, such as `12 targets: 2 changes, 10 no changes`."""
     totals = summary.totals
     parts = [f"{number:,} {status_words(status)}" for status in Status if (number := getattr(totals, status.value))]
-    return f"{counted(totals.targets, 'target')}: {', '.join(parts) or 'nothing to do'}"
+    line = f"{counted(totals.targets, 'target')}: {', '.join(parts) or 'nothing to do'}"
+    skipped = sum(entry.skipped_plan for entry in summary.targets)
+    return f"{line} ({skipped:,} verified instead of planned)" if skipped else line
 
 
 def action_counts(change_set: ChangeSet) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ import boto3
 
 from session_manager_fleet.changes import change_set_of, protected_destructions
 from session_manager_fleet.errors import AccessError, FleetError, Problem, TerraformError
-from session_manager_fleet.files import write_private
+from session_manager_fleet.files import open_private, write_private
 from session_manager_fleet.preferences import (
     DocumentChange,
     Lockout,
@@ -38,6 +39,7 @@ from session_manager_fleet.run.attachments import (
     refuse_unreviewed,
     removes_policy,
 )
+from session_manager_fleet.run.clean import Comparison, UnlikeError
 from session_manager_fleet.run.existing import (
     Existing,
     ExistingError,
@@ -103,6 +105,12 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return _planned_again(job, there)
     text, notes = _variables(job, place)
     write_private(variables, text)
+    before = Comparison.begin(job, text, place)
+    if job.skips_clean:
+        try:
+            return _skipped(job, place, before, notes)
+        except (AccessError, UnlikeError) as error:
+            _say(log, f"Terraform plans it, because {error}")
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy, components=job.components)
     # The apply of a killed run may have failed while this plan waited for the state lock.
     refuse_unsaved_state(job.target.workspace, folder, terraform)
@@ -112,22 +120,24 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return _planned_again(job, job.adopted, job.retry_token + 1)
     notes = (*notes, *unread)
     if shown is None:
-        if unseen.may_be_left(outcome.drifted):
-            notes = (*notes, *unseen.left_notes(terraform.show(plan, log)))
+        left = unseen.left_notes(terraform.show(plan, log)) if unseen.may_be_left(outcome.drifted) else ()
+        notes = (*notes, *left)
         reads = job.verify and job.writes_document
         verified = _verify(job, managed_settings(values_of(text))) if reads else None
         with suppress(AccessError):
             # Only saves time: where it is not allowed, the next plan finds the same again.
             _remember(job, job.adopted)
+        if not unread and (reason := before.remember(left)):
+            _say(log, f"The clean run is not recorded, because {reason}")
         return TargetResult.build(
             job.target, Status.NO_CHANGES, Step.PLAN, outcome, notes=notes, verified=verified, adopted=job.adopted
         )
     write_private(folder / PLAN_JSON, json.dumps(shown))
     found = find_existing(place.session, shown) if creates_anything(shown) else []
-    if more := adoptions_of(found, job.adoptable):
-        return _planned_again(job, (*job.adopted, *more))
-    if (corrected := as_imported(job.adopted, shown)) != job.adopted:
-        return _planned_again(job, corrected)
+    more = adoptions_of(found, job.adoptable)
+    adopted = (*job.adopted, *more) if more else as_imported(job.adopted, shown)
+    if adopted != job.adopted:
+        return _planned_again(job, adopted)
     refused, unchecked = refusals.examine(shown, place)
     if job.adopted:
         refused += unusable_keys(place.session, job.target.region, job.adopted)
@@ -164,6 +174,36 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
 def _unwritten(job: Job) -> WantedPreferences | None:
     """Return what the function should have written; None if it is not managed, or the retry token says so already."""
     return job.wanted if job.writes_document and job.retry_token == job.stored_token else None
+
+
+def _skipped(job: Job, place: refusals.Place, before: Comparison, notes: tuple[str, ...]) -> TargetResult:
+    """Return the result of a target that is as in its last clean run.
+
+    Raises:
+        UnlikeError: It is not, or that cannot be said.
+        AccessError: The mark of that run cannot be read.
+    """
+    if job.why_planned:
+        raise UnlikeError(job.why_planned)
+    mark = before.last_clean_run()
+    differing, unread = unseen.differences(place, _unwritten(job))
+    if differing or unread:
+        raise UnlikeError("; ".join(unread) or f"the live document differs: {', '.join(differing)}")
+    return TargetResult.build(
+        job.target,
+        Status.NO_CHANGES,
+        Step.PLAN,
+        notes=(*notes, *mark.notes),
+        verified=True if job.wanted else None,
+        adopted=job.adopted,
+        skipped_plan=True,
+    )
+
+
+def _say(log: Path, sentence: str) -> None:
+    """Append a sentence to the log of a target; a full disk stops nothing."""
+    with suppress(OSError), os.fdopen(open_private(log, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8") as file:
+        file.write(f"{sentence}\n")
 
 
 def _planned_again(job: Job, adopted: tuple[Adoption, ...], retry_token: int = 0) -> TargetResult:

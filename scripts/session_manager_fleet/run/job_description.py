@@ -54,6 +54,8 @@ class Job:
         stored_token: The retry token that is stored; less than that of a plan whose live document differs.
         wanted: What the function should have written; None if preferences are not managed, or all is destroyed.
         verify: For a plan, whether to verify the preferences even without changes, as the last apply may be partial.
+        skips_clean: For a plan, whether terraform is not run where the target is as in its last clean run.
+        why_planned: Why it is run nevertheless, such as a finding of `verify`; empty if nothing is known yet.
     """
 
     step: Step
@@ -70,6 +72,8 @@ class Job:
     stored_token: int = 0
     wanted: WantedPreferences | None = None
     verify: bool = False
+    skips_clean: bool = False
+    why_planned: str = ""
     without_rule: str = ""
     values: TargetSettings = field(default_factory=TargetSettings)
     components: tuple[Component, ...] = ()

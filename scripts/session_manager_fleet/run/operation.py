@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -18,6 +19,7 @@ from session_manager_fleet.aws import as_caller, caller_identity, new_session, v
 from session_manager_fleet.errors import ExitCode, InputError
 from session_manager_fleet.files import refuse_links
 from session_manager_fleet.preferences import wanted_preferences
+from session_manager_fleet.run.clean import why_no_candidate
 from session_manager_fleet.run.credentials import CredentialsEnd
 from session_manager_fleet.run.executors.base import Opener, Site
 from session_manager_fleet.run.executors.capacity import Capacity, measure_capacity
@@ -59,6 +61,8 @@ DESTROY = "destroy"
 ORGANIZATION = "organization.json"
 # One Ctrl-C may come twice at once: to the process and, as by GNU timeout, to its group. A person takes longer.
 SAME_SIGNAL_SECONDS = 1.0
+# Concurrent readers of the state bucket, which mostly wait.
+_READERS = 16
 # Terraform's data folders.
 _TERRAFORM_DATA = ".terraform"
 # In the folder of all runs: the provider, which they share. Terraform checks it against the lock file in each of them.
@@ -84,6 +88,8 @@ class Operation:
         components: Components that plans are limited to; empty for all.
         missing_shards: Shards that were missing when the run was merged.
         indeterminate: Keys of the targets whose apply was started, and whose result is not known.
+        why_planned: With `--skip-clean`, by the key of the target, why terraform plans it; empty for those that it need
+            not plan. None without the option.
         stop: Set when the user asks to stop.
         credentials: End of the caller's credentials.
     """
@@ -100,6 +106,7 @@ class Operation:
     components: tuple[Component, ...] = ()
     missing_shards: tuple[str, ...] = ()
     indeterminate: set[str] = field(default_factory=set)
+    why_planned: dict[str, str] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     credentials: CredentialsEnd = field(default_factory=CredentialsEnd)
     _interrupt: Callable[[], None] = lambda: None
@@ -191,6 +198,19 @@ class Operation:
             credentials=CredentialsEnd(validity().ends if address is None else None, options.timeout_seconds),
         )
 
+    def skip_clean(self, targets: Sequence[Target]) -> list[Target]:
+        """Return the targets that are as in their last clean run, for `verify` to look at; the others are planned."""
+        jobs = [self._job(Step.PLAN, target, None, again=False) for target in targets]
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="clean") as pool:
+            reasons = list(pool.map(why_no_candidate, jobs))
+        by_key = {target.key: reason for target, reason in zip(targets, reasons, strict=True)}
+        self.why_planned = {key: reason or "it was not verified" for key, reason in by_key.items()}
+        return [target for target in targets if not by_key[target.key]]
+
+    def verified(self, target: Target, problem: str) -> None:
+        """Let terraform skip a target of `skip_clean` if verify has found no problem."""
+        self.why_planned = {**(self.why_planned or {}), target.key: problem}
+
     def plan(self, targets: Sequence[Target]) -> list[TargetResult]:
         """Plan targets."""
         with self._rollout() as rollout:
@@ -279,6 +299,8 @@ class Operation:
             without_rule=self._renderer.render(current, other, roles) if other else "",
             values=effective.values,
             components=self.components,
+            skips_clean=self.why_planned is not None and step is Step.PLAN and planned is None,
+            why_planned=(self.why_planned or {}).get(target.key, ""),
         )
 
     def _kept(self, target: Target) -> str | None:

@@ -166,6 +166,8 @@ class TargetResult(TargetKey):
     """What the target uses as it exists instead of creating it; a destroy leaves it as it is."""
     retry_token: int = 0
     """Retry token of the plan that its apply has yet to store, because the live document differs; 0 for none."""
+    skipped_plan: bool = False
+    """Whether terraform did not plan it: it is as in its last clean run, and its live state was verified."""
     # Journals and summaries hold each change set once, under its fingerprint.
     change_set: Annotated[ChangeSet | None, Field(exclude=True)] = field(default=None, compare=False)
 
@@ -191,6 +193,7 @@ class TargetResult(TargetKey):
         adopted: tuple[Adoption, ...] = (),
         lockouts: tuple[Lockout, ...] = (),
         retry_token: int = 0,
+        skipped_plan: bool = False,
     ) -> Self:
         """Return the result of a target."""
         return cls(
@@ -214,6 +217,7 @@ class TargetResult(TargetKey):
             adopted=adopted,
             lockouts=lockouts,
             retry_token=retry_token,
+            skipped_plan=skipped_plan,
             change_set=change_set,
         )
 

@@ -10,6 +10,18 @@ from session_manager_fleet.terraform.adoptions import (
     with_adoptions as with_adoptions,
 )
 from session_manager_fleet.terraform.backend import StateBackend as StateBackend, commands_by_hand as commands_by_hand
+from session_manager_fleet.terraform.clean_marks import (
+    CleanMark as CleanMark,
+    ManagedResource as ManagedResource,
+    StoredState as StoredState,
+    UnreadableStateError as UnreadableStateError,
+    digest_of as digest_of,
+    is_locked as is_locked,
+    read_clean_mark as read_clean_mark,
+    read_state as read_state,
+    state_identity as state_identity,
+    store_clean_mark as store_clean_mark,
+)
 from session_manager_fleet.terraform.command import Terraform as Terraform
 from session_manager_fleet.terraform.installation import (
     BINARY_VARIABLE as BINARY_VARIABLE,

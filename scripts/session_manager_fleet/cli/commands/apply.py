@@ -23,6 +23,7 @@ from session_manager_fleet.cli.run_flow import (
     targets_of,
 )
 from session_manager_fleet.cli.run_options import ComponentOption, Running, applying, parse_components
+from session_manager_fleet.cli.skip_clean import SkipCleanOption, refuse_skipping, verify_candidates
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import terminal
 from session_manager_fleet.run import DESTROY, beginnings, refuse_other_digest, with_changes
@@ -46,6 +47,7 @@ def apply(
         ),
     ] = None,
     component: ComponentOption = None,
+    skip_clean: SkipCleanOption = False,
 ) -> int:
     """Apply the saved plans of a run, or plan, show and apply after confirmation."""
     console = terminal.make_console()
@@ -53,12 +55,18 @@ def apply(
     if run is not None:
         if running.components:
             raise InputError("A run already has its plans; name components when you plan.", "--component")
+        if skip_clean:
+            raise InputError("A run already has its plans; skip clean targets when you plan.", "--skip-clean")
         return _apply_run(context, run, digest, selection, running, console)
     if digest is not None:
         raise InputError("A digest belongs to the saved plans of a run: name the run.", "--digest")
+    refuse_skipping(running, skip_clean=skip_clean)
     inventory, selected = load_for_run(context, selection, running, console, refuse_expired=True)
     refuse_unattended(running)
     with start(inventory, "apply", selected, running, console, selection) as operation:
+        if skip_clean:
+            quiet = running.unattended_and_quiet
+            verify_candidates(operation, selected.targets, console, quiet=quiet)
         planned = plan_and_show(operation, selected.targets, console, quiet=running.unattended_and_quiet)
         return ask_and_apply(operation, planned, running, console)
 
