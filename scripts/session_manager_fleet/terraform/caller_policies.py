@@ -38,7 +38,8 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
 
     `states` is that of a role of its own for the states, which the others then assume instead.
     """
-    objects = f"{states.bucket_arn}/{states.key_prefix}/*"
+    own = f"{states.bucket_arn}/{states.key_prefix}"
+    objects = f"{own}/*"
     prefixes = [states.key_prefix, f"{states.key_prefix}/*"]
     read = [
         {
@@ -59,6 +60,8 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
             [f"{objects}/terraform.tfstate", f"{objects}/terraform.tfstate.tflock"],
         ),
         _allow("ReleaseLocks", ["s3:DeleteObject"], f"{objects}/terraform.tfstate.tflock"),
+        # Whoever may write a state could hide a difference there as well.
+        _allow("MarkCleanRuns", ["s3:PutObject"], f"{own}/clean/*"),
     ]
     common = [
         *states_of_plans,
@@ -66,7 +69,6 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
         _allow("ReadOrganization", _READ_ORGANIZATION, "*"),
         _enter("AssumeReadRole", states.read_role, states.organization_id),
     ]
-    own = f"{states.bucket_arn}/{states.key_prefix}"
     applies = [
         _allow("StoreRetryTokens", ["s3:PutObject"], f"{own}/revisions/*"),
         _allow("RemoveMarksOfApplies", ["s3:DeleteObject"], f"{own}/revisions/*/applying"),
