@@ -1,4 +1,4 @@
-"""What a job is: one step of one target, its settings, and what comes back from it."""
+"""Description of a job: one step of one target, its settings, and what comes back from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -60,7 +60,7 @@ def caller_policies(states: States) -> Mapping[str, dict[str, Any]]:
             [f"{objects}/terraform.tfstate", f"{objects}/terraform.tfstate.tflock"],
         ),
         _allow("ReleaseLocks", ["s3:DeleteObject"], f"{objects}/terraform.tfstate.tflock"),
-        # Whoever may write a state could hide a difference there as well.
+        # A role that may write states could hide a difference there as well.
         _allow("MarkCleanRuns", ["s3:PutObject"], f"{own}/clean/*"),
     ]
     common = [

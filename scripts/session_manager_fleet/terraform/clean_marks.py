@@ -33,7 +33,7 @@ class UnreadableStateError(FleetError):
 
 @dataclass(frozen=True)
 class CleanMark:
-    """What a target looked like when a plan of all of it found no changes.
+    """Record of a target when a plan of all of it found no changes.
 
     Attributes:
         inputs: SHA-256 digest of what the plan was made from: variables, root module, versions, state backend.

@@ -360,6 +360,26 @@ def test_an_indeterminate_target_is_verified_with_its_current_retry_token(
     assert (job.verify, job.retry_token) == (True, 7)
 
 
+def test_jobs_carry_why_terraform_plans_although_clean_targets_are_skipped(
+    prepare: Callable[..., Operation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation = prepare()
+    clean, other = (Target(Account(each, "Dev"), HOME, HOME) for each in (DEV.id, PAYMENTS.id))
+    monkeypatch.setattr(
+        "session_manager_fleet.run.operation.why_no_candidate", lambda job: "" if job.target == clean else "it differs"
+    )
+    assert not operation._job(Step.PLAN, clean, None, again=False).skips_clean
+
+    assert operation.skip_clean([clean, other]) == [clean]
+    before, planned = (operation._job(Step.PLAN, target, None, again=False) for target in (clean, other))
+    operation.verified(clean, "")
+    after = operation._job(Step.PLAN, clean, None, again=False)
+
+    assert (before.skips_clean, before.why_planned) == (True, "it was not verified")
+    assert (planned.skips_clean, planned.why_planned) == (True, "it differs")
+    assert (after.skips_clean, after.why_planned) == (True, "")
+
+
 # --- Signals -----------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What Terraform's provider reads of each type of resource in a refresh: the calls whose answers decide its plan.
+"""Name the calls whose answers decide a plan: those that Terraform's provider makes for each type in a refresh.
 
 A test holds the table against the calls of real plans (tests/e2e/test_skip_clean.py).
 """
