@@ -22,6 +22,7 @@ from session_preferences.errors import (
     UnreadableDocumentError,
     tolerated,
 )
+from session_preferences.on_destroy import leave
 from session_preferences.original_document import Original
 from session_preferences.request import parse_event, sha256
 from session_preferences.store import Live, Store
@@ -613,3 +614,20 @@ def test_errors_say_where_and_are_cut() -> None:
     assert str(error) == f"account 1 eu-west-1: {'x' * 8000}… (8001 characters)"
     with pytest.raises(AwsError), tolerated("A", "B"):
         raise AwsError("C", "other")
+
+
+def test_the_end_of_one_document_keeps_the_settings_of_another() -> None:
+    stored = {"Name": APPLIED, "Value": applied_settings.encode(applied())}
+    gone = AwsError("InvalidDocument", "gone")
+    for name, deleted_parameters in (("Other", []), (NAME, [{"Name": APPLIED}])):
+        aws = Aws(GetParameters={"Parameters": [stored]}, DescribeDocument=gone)
+        request = parse_event({"document": name, "on_destroy": "retain", "tf": {"action": "delete"}})
+
+        found = leave(request, Store(aws, Budget(300, sleep=aws.waited.append), name), aws)
+
+        assert found["outcome"] == "retained"
+        assert [given for operation, given in aws.asked if operation == "DeleteParameter"] == deleted_parameters
+
+
+def test_stored_settings_are_written_in_any_script_as_it_is() -> None:
+    assert "größe" in applied_settings.encode(applied(s3KeyPrefix="größe"))
