@@ -1,6 +1,8 @@
 """`rollout.py verify`, with a role that may read only, on accounts in every state that it tells apart."""
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from session_manager_fleet.settings.foundation import LogArchive
 from session_manager_fleet.targets.inventory import Inventory
 from session_manager_fleet.targets.model import Selection, Target
 from session_manager_fleet.terraform.policies import Names, merged, policy
-from session_manager_fleet.verify import CHECKS, SESSIONS, VERIFY
+from session_manager_fleet.verify import CHECKS, SESSIONS, VERIFY, TargetVerification, Verifier
 from session_manager_fleet.verify.bucket_policy import expected_statements
 from session_manager_fleet.verify.config_rule import expected_text
 from session_manager_fleet.verify.model import PLAN_AND_APPLY
@@ -852,6 +854,34 @@ def test_an_account_that_cannot_be_entered(member: Member, capsys: pytest.Captur
     member.sandbox.clear_faults()
     assert code == 1
     assert f"No access to {MEMBER}/{REGION}" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_keeps_what_it_verified(
+    member: Member, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = Verifier.verify
+
+    def interrupted(self: Verifier, targets: Any, finished: Any, *, stop: threading.Event) -> Any:  # noqa: ANN401
+        def finish(one: TargetVerification) -> None:
+            finished(one)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        verified = original(self, targets, finish, stop=stop)
+        assert stop.wait(10)
+        return verified
+
+    monkeypatch.setattr(Verifier, "verify", interrupted)
+    code = run(["-c", str(member.config), "verify", "--account", "Member", "--runs", str(tmp_path)])
+    (folder,) = tmp_path.iterdir()
+    kept = json.loads((folder / "verification.json").read_text())
+
+    assert code == kept["exit_code"] == 130
+    assert [target["account_id"] for target in kept["targets"]] == [MEMBER]
+    assert kept["warnings"] == ["The run was interrupted; verified: 1 of 1 target."]
+    assert json.loads((folder / "journal.jsonl").read_text().splitlines()[-1])["exit_code"] == 130
+    printed = capsys.readouterr().err
+    assert f"Run {folder.name}: " in printed
+    assert "Interrupted." in printed
 
 
 def test_findings_as_a_table(member: Member, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from session_manager_fleet.reports.terminal import (
     print_sessions as print_sessions,
     print_verification as print_verification,
 )
-from session_manager_fleet.reports.text import counted as counted
+from session_manager_fleet.reports.text import counted as counted, listed as listed
 from session_manager_fleet.reports.verification.formats import VERIFICATION_REPORTS as VERIFICATION_REPORTS
 from session_manager_fleet.reports.verification.groups import filtered as filtered
 from session_manager_fleet.reports.verification.html import verification_page as verification_page

@@ -33,6 +33,7 @@ from session_manager_fleet.verify.model import (
     TargetVerification as TargetVerification,
     Verdict as Verdict,
     exit_code as exit_code,
+    exit_code_of as exit_code_of,
 )
 from session_manager_fleet.verify.sessions import (
     SESSIONS as SESSIONS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from session_manager_fleet.terraform import Permission, merged, permissions
 from session_manager_fleet.verify.account_prerequisites import PREREQUISITES
+from session_manager_fleet.verify.alarm_recipient import AlarmRecipient
 from session_manager_fleet.verify.applied_preferences import AppliedPreferences
 from session_manager_fleet.verify.archive_protection import ArchiveProtection
 from session_manager_fleet.verify.bucket import Bucket
@@ -40,6 +41,7 @@ CHECKS: tuple[TargetCheck, ...] = (
     BucketPolicy(),
     ArchiveProtection(),
     DriftRepair(),
+    AlarmRecipient(),
     AppliedPreferences(),
     PublicSharing(),
     SessionDocuments(),
@@ -75,7 +77,7 @@ PROMISES = (
     Promise("Sessions have the configured preferences", ["preferences"]),
     Promise(
         "A change of the preferences outside Terraform is repaired, to the right settings, and failures are noticed",
-        ["drift_repair", "applied_preferences"],
+        ["drift_repair", "alarm_recipient", "applied_preferences"],
     ),
     Promise("Session data is encrypted with the configured key", ["session_key", "preferences", "keys"]),
     Promise(

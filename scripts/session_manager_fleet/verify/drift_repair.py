@@ -98,8 +98,17 @@ def drift_repair(reader: Reader, target: Target, values: TargetSettings) -> Chec
     problems.extend(_invocations(reader, expected, function))
     if problems:
         return findings(_NAME, "Drift repair does not work", problems)
-    note = "" if expected.topics else "; its alarm has no recipient (drift_repair.notify_topic_arn is not set)"
-    return ok(_NAME, f"{' and '.join(rules)} call {expected.function}, and no failures wait in its queue{note}.")
+    return ok(_NAME, f"{' and '.join(rules)} call {expected.function}, and no failures wait in its queue.")
+
+
+def shared_alarm(reader: Reader, region: str, name: str) -> Mapping[str, Any] | None:
+    """Return the alarm on the queue of failures, read once for all checks; None if it does not exist."""
+
+    def read() -> Mapping[str, Any] | None:
+        alarms = reader.call("cloudwatch", region, "describe_alarms", AlarmNames=[name])["MetricAlarms"]
+        return next(iter(alarms), None)
+
+    return reader.once(("alarm", region, name), read)
 
 
 def _function(
@@ -139,7 +148,7 @@ def _invocations(reader: Reader, expected: _Expected, found: Mapping[str, Any] |
     streams = reader.find("logs", region, "describe_log_streams", **wanted)
     if streams is None:
         text = f"its log group {group} does not exist, so failures cannot be read there"
-        yield Problem(text, severity=Severity.LOW)
+        yield Problem(text, severity=Severity.MEDIUM)
         return
     if found is None or period is None:
         return
@@ -221,11 +230,10 @@ def _failures(reader: Reader, expected: _Expected) -> Iterator[Problem]:
             f"messages, with a role that the guardrails exempt: aws sqs purge-queue {where}"
         )
         yield Problem(f"{waiting} failures of the function wait in the queue {name}", fix)
-    alarms = reader.call("cloudwatch", region, "describe_alarms", AlarmNames=[name])["MetricAlarms"]
-    if not alarms:
+    alarm = shared_alarm(reader, region, name)
+    if alarm is None:
         yield Problem(f"the alarm {name} does not exist")
         return
-    (alarm,) = alarms
     if not _counts_failures(alarm, name):
         yield Problem(f"the alarm {name} does not watch the queue as configured")
     if expected.topics and not (alarm["ActionsEnabled"] and set(expected.topics) <= set(alarm["AlarmActions"])):

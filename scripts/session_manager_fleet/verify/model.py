@@ -1,6 +1,6 @@
 """Results of a verification."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -187,8 +187,24 @@ class TargetVerification:
 
 
 def exit_code(verified: Sequence[TargetVerification]) -> ExitCode:
-    """Return the exit code for verified targets: failures and checks that could not run outweigh findings."""
-    verdicts = {check.verdict for one in verified for check in one.checks}
-    if any(one.failure for one in verified) or Verdict.NOT_CHECKED in verdicts:
+    """Return the exit code for verified targets; see `exit_code_of`."""
+    results = ((check.verdict, check.severity) for one in verified for check in one.checks)
+    return exit_code_of(results, failed=any(one.failure for one in verified))
+
+
+def exit_code_of(
+    results: Iterable[tuple[Verdict, Severity | None]], *, failed: bool, least: Severity = Severity.MEDIUM
+) -> ExitCode:
+    """Return the exit code for results: failures and checks that could not run outweigh findings.
+
+    Args:
+        results: Verdict and severity of each check.
+        failed: Whether an account could not be accessed.
+        least: Findings that are less severe are advice, which changes no exit code.
+    """
+    found = set(results)
+    if failed or any(verdict is Verdict.NOT_CHECKED for verdict, _ in found):
         return ExitCode.TARGET_FAILED
-    return ExitCode.CHANGES_PENDING if Verdict.FINDING in verdicts else ExitCode.DONE
+    severities = [severity for verdict, severity in found if verdict is Verdict.FINDING]
+    pending = any(severity is None or severity.rank <= least.rank for severity in severities)
+    return ExitCode.CHANGES_PENDING if pending else ExitCode.DONE

@@ -106,6 +106,8 @@ def test_filters_leave_out_checks(options: dict[str, object], names: set[str]) -
         ({"severity": Severity.HIGH}, 0),
         ({"severity": Severity.LOW}, 2),
         ({"names": ["preferences"]}, 0),
+        ({"names": ["log_group"]}, 0),
+        ({"names": ["log_group"], "severity": Severity.LOW}, 2),
         ({"only_wrong": True}, 2),
     ],
 )

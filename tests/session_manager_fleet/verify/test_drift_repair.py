@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -15,7 +15,10 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.settings import TargetSettings
+from session_manager_fleet.targets import Inventory, SharedClients
 from session_manager_fleet.targets.model import Target
+from session_manager_fleet.verify.alarm_recipient import AlarmRecipient
+from session_manager_fleet.verify.checks import Place
 from session_manager_fleet.verify.drift_repair import DriftRepair, drift_repair, period_of
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.reading import Reader, run_check
@@ -32,12 +35,17 @@ class Live:
 
     def __init__(self, session: boto3.Session, name: str, topic: str = "") -> None:
         self.client: Callable[[str], Any] = cache(session.client)
-        self.reader, self.name, self.queue = Reader(session), name, f"{name}-failures"
+        self.session, self.clients, self.name, self.queue = session, SharedClients(session), name, f"{name}-failures"
         repair = {"notify_topic_arn": topic or None}
         self.values = TargetSettings.model_validate(
             {"names": {"function": name}, "preferences": {"drift_repair": repair}}
         )
         create_drift_repair(self.client, ACCOUNT, HOME, name, topic)
+
+    @property
+    def reader(self) -> Reader:
+        """A reader that has read nothing yet."""
+        return Reader(self.session, self.clients)
 
     def check(self) -> Check:
         return drift_repair(self.reader, TARGET, self.values)
@@ -165,7 +173,31 @@ def test_intact(live: Live) -> None:
     check = live.check()
 
     assert check.verdict == "ok", check.message
-    assert "its alarm has no recipient (drift_repair.notify_topic_arn is not set)" in check.message
+
+
+def test_the_alarm_without_a_recipient_is_a_finding_that_says_how_to_set_one(
+    session: boto3.Session, live: Live, numbers: Iterator[int]
+) -> None:
+    notified = Live(session, f"repair-{next(numbers)}", TOPIC)
+    default, with_topic = recipient(live), recipient(notified)
+    live.client("cloudwatch").delete_alarms(AlarmNames=[live.queue])
+    notified.client("cloudwatch").disable_alarm_actions(AlarmNames=[notified.queue])
+
+    assert (default.verdict, default.severity) == ("finding", "low")
+    assert default.message == f"The alarm {live.queue} has no action, so failed repairs notify no recipient."
+    assert "set preferences.drift_repair.notify_topic_arn to the ARN of an SNS topic in eu-west-1" in default.fix
+    assert default.command == ("apply",)
+    assert (with_topic.verdict, with_topic.message) == ("ok", f"The alarm {notified.queue} notifies {TOPIC}.")
+    assert recipient(live).verdict == "not_needed"
+    assert "disabled actions" in recipient(notified).message
+    assert "does not notify" in notified.check().message
+
+
+def recipient(live: Live) -> Check:
+    """Judge the recipient of the alarm."""
+    reader = live.reader
+    place = Place(cast("Inventory", None), TARGET, live.values, reader, lambda *_: reader)
+    return run_check(AlarmRecipient.info, reader, lambda: AlarmRecipient().run(place))
 
 
 def test_everything_at_once(live: Live) -> None:
@@ -269,7 +301,7 @@ def test_a_problem_of_less_weight_has_its_own_severity(live: Live) -> None:
     live.client("events").disable_rule(Name=f"{live.name}-schedule")
     with_more = run_check(DriftRepair.info, live.reader, live.check)
 
-    assert (alone.severity, with_more.severity) == ("low", "high")
+    assert (alone.severity, with_more.severity) == ("medium", "high")
 
 
 def test_what_may_not_be_read_is_not_taken_for_good(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

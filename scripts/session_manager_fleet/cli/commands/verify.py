@@ -22,7 +22,9 @@ from session_manager_fleet.reports import (
     PROGRAM,
     VERIFICATION_REPORTS,
     TargetsProgress,
+    counted,
     filtered,
+    listed,
     print_verification,
     terminal,
     visible,
@@ -44,6 +46,9 @@ from session_manager_fleet.verify import (
     watchable,
     with_arrivals,
 )
+
+# Targets that a warning names.
+_NAMES = 20
 
 
 @selecting
@@ -82,8 +87,7 @@ def verify(
     errors = terminal.make_console(stderr=True)
     inventory, selected = load(context.obj, selection, errors, ask_regions=True)
     prerequisites.confirmed_organization(inventory)
-    if watch and not watchable(inventory, selected.targets):
-        raise InputError("No selected target logs sessions to S3 or CloudWatch Logs to be watched.", "--watch")
+    warnings = _watch_warnings(inventory, selected.targets) if watch else []
     verifier, stop = Verifier(inventory, age), threading.Event()
     with (
         signals.handled_signals(lambda *_: stop.set()),
@@ -92,20 +96,26 @@ def verify(
         verified = verifier.verify(selected.targets, progress.finished, stop=stop)
         if watch and not stop.is_set():
             arrivals = watch_logs(inventory, selected.targets, watch, progress.arrived, since=started, stop=stop)
-            verified = with_arrivals(verified, arrivals)
-    if stop.is_set():
-        raise KeyboardInterrupt
-    strays = _stray_warnings(inventory, selected.targets, selection)
-    for warning in strays:
+            verified = verified if stop.is_set() else with_arrivals(verified, arrivals)
+    interrupted = stop.is_set()
+    if interrupted:
+        done = f"{len(verified):,} of {counted(len(selected.targets), 'target')}"
+        warnings.append(f"The run was interrupted; verified: {done}{', without waiting for logs' if watch else ''}.")
+    else:
+        warnings += _stray_warnings(inventory, selected.targets, selection)
+    for warning in warnings:
         errors.print(f"[yellow]Warning:[/yellow] {escape(visible(warning))}", soft_wrap=True)
-    folder, whole = _keep(inventory, selected, selection, verified, started, runs.resolve(), strays)
+    folder, whole = _keep(
+        inventory, selected, selection, verified, started, runs.resolve(), warnings, interrupted=interrupted
+    )
+    reference = f"Run {folder.run_id}: {escape(visible(os.path.relpath(folder.path / VERIFICATION)))}"
+    if interrupted:
+        errors.print(reference, soft_wrap=True)
+        raise KeyboardInterrupt
     shown = filtered(whole, severity=least, names=names, only_wrong=only_findings)
     _show(shown, output_format, output)
     notify(inventory, whole)
-    reference = os.path.relpath(folder.path / VERIFICATION)
-    (terminal.make_console() if output_format == "table" else errors).print(
-        f"Run {folder.run_id}: {escape(visible(reference))}", soft_wrap=True
-    )
+    (terminal.make_console() if output_format == "table" else errors).print(reference, soft_wrap=True)
     if output_format == "table":
         _print_next(terminal.make_console(), verified)
     return shown.code
@@ -119,8 +129,10 @@ def _keep(
     started: datetime.datetime,
     runs: Path,
     warnings: Sequence[str],
+    *,
+    interrupted: bool,
 ) -> tuple[RunFolder, Verification]:
-    """Keep the result in a run folder, compared with those of earlier runs."""
+    """Keep the result in a run folder, compared with those of earlier runs; of an interrupted run what there is."""
     exceptions = [entry for entry in register(inventory.settings, selected.targets, today()) if entry.targets]
     beginning = beginnings.begin_run(
         inventory,
@@ -148,6 +160,8 @@ def _keep(
         warnings=beginning.warnings,
     )
     compared = earlier.compare(verification)
+    if interrupted:
+        compared = compared.model_copy(update={"exit_code": int(ExitCode.INTERRUPTED)})
     record(folder, beginning, compared)
     return folder, compared
 
@@ -181,6 +195,21 @@ def _checks(names: Sequence[str] | None) -> list[str]:
     return list(names or ())
 
 
+def _watch_warnings(inventory: Inventory, targets: Sequence[Target]) -> list[str]:
+    """Return a warning that names the targets without logs to watch; none if all are watched.
+
+    Raises:
+        InputError: None can be watched.
+    """
+    watched = set(watchable(inventory, targets))
+    if not watched:
+        raise InputError("No selected target logs sessions to S3 or CloudWatch Logs to be watched.", "--watch")
+    others = [f"{each.account.name} {each.key}" for each in targets if each not in watched]
+    if not others:
+        return []
+    return [f"Not watched, because the settings log their sessions nowhere: {listed(others, _NAMES)}."]
+
+
 def _stray_warnings(inventory: Inventory, targets: Sequence[Target], selection: Selection) -> list[str]:
     """Return a warning for each state that no target has, or one if they cannot be read."""
     try:
@@ -194,12 +223,12 @@ def _print_next(console: Console, verified: Sequence[TargetVerification]) -> Non
     """Print the command that repairs the findings which an apply repairs, or else the one that checks again."""
     found = [check.command_in(one.target) for one in verified for check in one.checks]
     repairs = dict.fromkeys(words for words in found if words[:1] == ("apply",))
-    if len(repairs) == 1:
+    if exit_code(verified) == ExitCode.DONE:
+        hints.print_next(console, "to check again at any time", hints.again())
+    elif len(repairs) == 1:
         hints.print_next(console, "to plan and apply", hints.command(*next(iter(repairs))))
     elif repairs:
         accounts = hints.selection_of(words[words.index("--account") + 1] for words in repairs)
         hints.print_next(console, "to plan and apply", hints.command("apply", *accounts))
-    elif exit_code(verified) == ExitCode.DONE:
-        hints.print_next(console, "to check again at any time", hints.again())
     else:
         hints.print_next(console, "once this is corrected", hints.again())

@@ -51,6 +51,8 @@ def _print_group(console: Console, group: FindingGroup) -> None:
     # Not wrapped, so that commands can be copied.
     for line in visible_lines(check.message):
         console.print(Text(f"  {line}"), soft_wrap=True)
+    for line in check.exceptions:
+        console.print(Text(f"  {visible(line)}"), soft_wrap=True)
     for line in visible_lines(check.fix or ""):
         console.print(Text(f"  Fix: {line}" if line else "", style="bold"), soft_wrap=True)
     if check.command:

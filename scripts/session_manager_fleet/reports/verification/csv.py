@@ -8,7 +8,7 @@ from session_manager_fleet.verify import Verification
 # In the order of the file; docs/verify.md describes them. New columns are added at the end.
 COLUMNS = (
     *("run_id", "account_id", "account_name", "ou", "region", "wave", "check", "verdict", "severity", "message"),
-    *("fix", "command", "evidence", "history", "first_seen"),
+    *("fix", "command", "evidence", "history", "first_seen", "exceptions"),
 )
 
 
@@ -21,7 +21,7 @@ def _rows(verification: Verification) -> Iterator[Sequence[str]]:
     for target in verification.targets:
         place = (*(verification.run_id, target.account_id, target.account_name, target.ou, target.region, target.wave),)
         if target.failure:
-            yield (*place, "", "failed", "", target.failure, "", "", "", "", "")
+            yield (*place, "", "failed", "", target.failure, *[""] * 6)
         for check in target.checks:
             yield (
                 *place,
@@ -34,4 +34,5 @@ def _rows(verification: Verification) -> Iterator[Sequence[str]]:
                 "; ".join(check.evidence),
                 check.history or "",
                 check.first_seen.isoformat() if check.first_seen else "",
+                "; ".join(check.exceptions),
             )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from session_manager_fleet.errors import ExitCode
-from session_manager_fleet.verify import Severity, Verdict, Verification, VerifiedCheck, VerifiedTarget
+from session_manager_fleet.verify import Severity, Verdict, Verification, VerifiedCheck, VerifiedTarget, exit_code_of
 
 ACCOUNT, REGION, HOME_REGION, GENERATED = "<account>", "<region>", "<home region>", "<id>"
 # Ids of KMS keys and of EC2 instances.
@@ -97,24 +97,19 @@ def filtered(
     )
     kept = tuple(target for target in targets if target.checks or target.failure or not only_wrong)
     described = tuple(each for each in verification.checks if not names or each.id in names)
-    code = _exit_code(kept) if narrowed else verification.exit_code
+    code = _exit_code(kept, severity) if narrowed else verification.exit_code
     return verification.model_copy(update={"targets": kept, "checks": described, "exit_code": int(code)})
 
 
-def _exit_code(targets: Iterable[VerifiedTarget]) -> ExitCode:
-    """Return the exit code of what is shown: what could not be checked outweighs findings."""
-    verdicts: set[Verdict] = set()
-    for target in targets:
-        if target.failure:
-            return ExitCode.TARGET_FAILED
-        verdicts.update(check.verdict for check in target.checks)
-    if Verdict.NOT_CHECKED in verdicts:
-        return ExitCode.TARGET_FAILED
-    return ExitCode.CHANGES_PENDING if Verdict.FINDING in verdicts else ExitCode.DONE
+def _exit_code(targets: Sequence[VerifiedTarget], asked: Severity | None) -> ExitCode:
+    """Return the exit code of what is shown, in which also findings of low severity count if they are asked for."""
+    results = ((check.verdict, check.severity) for target in targets for check in target.checks)
+    failed = any(target.failure for target in targets)
+    return exit_code_of(results, failed=failed, least=asked or Severity.MEDIUM)
 
 
 def _key(check: VerifiedCheck) -> tuple[object, ...]:
-    return check.name, check.verdict, check.severity, check.message, check.fix, check.command
+    return check.name, check.verdict, check.severity, check.message, check.fix, check.command, check.exceptions
 
 
 def _order(group: FindingGroup) -> tuple[int, int, int, str]:

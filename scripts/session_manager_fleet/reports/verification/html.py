@@ -126,10 +126,11 @@ def _data(verification: Verification) -> str:
 
     def cell(check: VerifiedCheck, target: VerifiedTarget) -> list[object]:
         shared = common(check, target)
-        key = (check.name, check.verdict, check.severity, shared.message, shared.fix, shared.command, shared.evidence)
+        message = "\n".join([shared.message, *shared.exceptions])
+        key = (check.name, check.verdict, check.severity, message, shared.fix, shared.command, shared.evidence)
         if key not in known:
             known[key] = len(results)
-            lines = [shared.message, shared.fix or "", shared.command or "", *shared.evidence]
+            lines = [message, shared.fix or "", shared.command or "", *shared.evidence]
             results.append([columns[check.name], verdict_words(check), *map(_shown, lines)])
         ids = ID.findall("\n".join([check.message, check.fix or "", check.command or "", *check.evidence]))
         seen = f"{check.first_seen:%Y-%m-%d}" if check.history == "open" and check.first_seen else ""

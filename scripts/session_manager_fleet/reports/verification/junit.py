@@ -49,7 +49,8 @@ def _add_result(case: Element, check: VerifiedCheck) -> None:
 
 
 def _details(check: VerifiedCheck) -> str:
-    return xml_text("\n".join(filter(None, [check.message, check.fix, check.command, *check.evidence])))
+    lines = [check.message, *check.exceptions, check.fix, check.command, *check.evidence]
+    return xml_text("\n".join(filter(None, lines)))
 
 
 def _count(element: Element, cases: list[Element]) -> None:

@@ -54,6 +54,8 @@ def _group(group: FindingGroup) -> Iterator[str]:
     yield f"{_text(check.message)}\n"
     rest = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
     yield f"{_text(', '.join(names[:_NAMES]))}{rest}\n"
+    for line in check.exceptions:
+        yield f"- {_text(line)}"
     for line in (check.fix or "").split("\n"):
         yield f"- {_text(line)}"
     if check.command:

@@ -64,6 +64,8 @@ class VerifiedCheck(_Entry):
     """The line to type that corrects it; null if no command of this program does."""
     evidence: tuple[str, ...] = ()
     """The calls whose answers were judged."""
+    exceptions: tuple[str, ...] = ()
+    """Exceptions of organization.yaml that explain a result which is not `ok`, a sentence each."""
     newest_log: NewestLog | None = None
     """For the check `logs`, if there is a log."""
     history: Literal["new", "open"] | None = None
@@ -82,6 +84,7 @@ class VerifiedCheck(_Entry):
             fix=check.fix or None,
             command=command,
             evidence=check.evidence,
+            exceptions=check.exceptions,
             newest_log=check.newest_log,
         )
 
