@@ -147,7 +147,8 @@ def test_a_recorder_that_is_stopped_and_started(doctor: Doctor, sandbox: Sandbox
 
     code, checks = doctor("--account", "Member")
 
-    assert (code, verdict(checks, "recorder")["fix"]) == (2, "Start it.")
+    start = f"aws configservice start-configuration-recorder --region {REGION} --configuration-recorder-name {name}"
+    assert (code, verdict(checks, "recorder")["fix"]) == (2, f"Start it: `{start}`.")
     recorder.start_configuration_recorder(ConfigurationRecorderName=name)
     assert doctor("--account", "Member")[0] == 0
 

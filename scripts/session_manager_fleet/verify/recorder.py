@@ -23,7 +23,9 @@ def judge_recorder(region: str, recorder: Mapping[str, Any] | None, *, is_record
         return finding("recorder", message, fix)
     where = f"The recorder {recorder['name']} in {region}"
     if not is_recording:
-        return finding("recorder", f"{where} is stopped.", "Start it.")
+        start = f"--region {region} --configuration-recorder-name {recorder['name']}"
+        fix = f"Start it: `aws configservice start-configuration-recorder {start}`."
+        return finding("recorder", f"{where} is stopped.", fix)
     if not _includes_roles(recorder.get("recordingGroup", {})):
         fix = "Add this type to the recorder, or set includeGlobalResourceTypes."
         return finding("recorder", f"{where} does not record {_ROLE_TYPE}.", fix)

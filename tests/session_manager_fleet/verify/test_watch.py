@@ -9,7 +9,7 @@ from session_manager_fleet.cli.commands.verify import _watch_warnings
 from session_manager_fleet.errors import InputError
 from session_manager_fleet.targets import Inventory, Selection
 
-NOWHERE = "preferences: {cloudwatch: {log_group_name: ~}}"
+NOWHERE = 'preferences: {cloudwatch: {log_group_name: "", create_log_group: false}, waive: [no_log_destination]}'
 ACCOUNTS = """\
 accounts:
   - {id: 100000000001, name: Management, role: management}
