@@ -12,7 +12,7 @@ import pytest
 from aws_sandbox import Sandbox
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import Denials, Guardrails
-from session_manager_fleet.verify.guardrails import expected_exemptions, judge_statements
+from session_manager_fleet.verify.guardrail_statements import expected_statements, judge_statements
 
 if TYPE_CHECKING:
     from tests.modules.conftest import Terraform
@@ -50,6 +50,8 @@ SWITCHES = {
 NOTHING = dict.fromkeys(SWITCHES, False)
 
 
+SHARED = {"bucket_name": "shared-ap", "key_prefix": "sessions"}
+
 # The log archive and two more exempt roles.
 LARGE = f"""
 log_archive = {{
@@ -82,8 +84,8 @@ def test_each_switch_makes_its_statements_and_no_others(caller: Terraform) -> No
     assert made == SWITCHES
     for switch, output in outputs.items():
         wanted = Guardrails(exempt_role_arns=[DEPLOYMENT], deny=Denials(**{**NOTHING, switch: True})).model_dump()
-        expected = expected_exemptions(wanted, TargetSettings(), "aws")
-        assert set(expected) == set(SWITCHES[switch]), "verify expects other statements"
+        expected = expected_statements(wanted, TargetSettings(), "aws")
+        assert {each["Sid"] for each in expected} == set(SWITCHES[switch]), "verify expects other statements"
         assert list(judge_statements(statements(output), expected)) == []
     assert resources(outputs["ssh"]) == {"arn:aws:ssm:*:*:document/AWS-StartSSHSession"}
     assert resources(outputs["preferences"]) == {
@@ -169,6 +171,11 @@ def test_what_is_attached_to_nothing_is_printed_only_and_fits(caller: Terraform)
     assert made == {"module.bounding"}, "a boundary is a policy of this account"
     assert 4000 < plan.outputs["limited"] <= 5120
     assert plan.outputs["boundary"] <= 6144
+    archive = {"bucket_name": "logs", "other_buckets": [{"bucket_name": "logs-us"}, SHARED]}
+    deny = Denials(**{**NOTHING, "other_documents": True})
+    settings = Guardrails(exempt_role_arns=[DEPLOYMENT], deny=deny, logged_session_documents=["Team-Shell"])
+    expected = expected_statements({**settings.model_dump(), "log_archive": archive}, TargetSettings(), "aws")
+    assert list(judge_statements(statements(plan.outputs["named"]), expected)) == []
     kept = next(each for each in statements(plan.outputs["named"]) if each["Sid"] == "KeepAsDeployed")
     assert sorted(kept["Resource"]) == [
         *("arn:aws:s3:::logs", "arn:aws:s3:::logs-us", "arn:aws:s3:::logs-us/*", "arn:aws:s3:::logs/*"),

@@ -13,7 +13,8 @@ from session_manager_fleet.accounts import MANAGEMENT, Account
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.settings.foundation import Guardrails
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify.guardrails import Guardrails as GuardrailsCheck, expected_exemptions, guardrails
+from session_manager_fleet.verify.guardrail_statements import expected_statements
+from session_manager_fleet.verify.guardrails import Guardrails as GuardrailsCheck, guardrails
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.reading import Reader, run_check
 
@@ -45,16 +46,7 @@ class Organization:
 
     def content(self, change: Callable[[dict[str, Any]], object] = lambda _: None) -> str:
         """The text of the policy, after a change of its statements by their ids."""
-        statements = {
-            sid: {
-                "Sid": sid,
-                "Effect": "Deny",
-                "Action": "ssm:*",
-                "Resource": "*",
-                "Condition": {"ArnNotLike": {"aws:PrincipalArn": sorted(roles)}},
-            }
-            for sid, roles in expected_exemptions(self.wanted, VALUES, "aws").items()
-        }
+        statements = {each["Sid"]: each for each in expected_statements(self.wanted, VALUES, "aws")}
         change(statements)
         return json.dumps({"Version": "2012-10-17", "Statement": list(statements.values())})
 
@@ -120,10 +112,31 @@ def test_policies_that_were_switched_off_and_the_advice_switches_them_on(organiz
         (lambda all_: all_.pop("KeepKeys"), "it does not deny KeepKeys"),
         (lambda all_: all_["KeepConfigRule"].update(Effect="Allow"), "it does not deny KeepConfigRule"),
         (
-            lambda all_: all_["KeepKeys"].update(Condition={"ArnNotLike": {"aws:PrincipalArn": [DEPLOYMENT, "arn:x"]}}),
-            "KeepKeys exempts arn:x",
+            lambda all_: all_["KeepKeys"]["Condition"].update(ArnNotLike={"aws:PrincipalArn": [DEPLOYMENT, "arn:x"]}),
+            "KeepKeys exempts arn:x.",
         ),
         (lambda all_: all_["KeepKeys"].pop("Condition"), f"KeepKeys does not exempt {DEPLOYMENT}"),
+        (lambda all_: all_["KeepKeys"]["Condition"].pop("ForAnyValue:StringEquals"), "KeepKeys has other conditions."),
+        (
+            lambda all_: all_["NoForeignSessionDocuments"]["Condition"]["Null"].update({"aws:ResourceAccount": "true"}),
+            "NoForeignSessionDocuments has other conditions.",
+        ),
+        (
+            lambda all_: all_["KeepAsDeployed"]["Action"].remove("lambda:Update*"),
+            "KeepAsDeployed lacks the actions lambda:Update*.",
+        ),
+        (
+            lambda all_: all_["KeepAsDeployed"].update(Resource="arn:aws:ssm:*:*:document/another"),
+            "KeepAsDeployed has the further resources arn:aws:ssm:*:*:document/another.",
+        ),
+        (
+            lambda all_: all_["NoOtherSessionDocuments"]["NotResource"].append("arn:aws:ssm:*:*:document/*"),
+            "NoOtherSessionDocuments has the further resources left out arn:aws:ssm:*:*:document/*.",
+        ),
+        (
+            lambda all_: all_.update(More={"Sid": "More", "Effect": "Deny", "Action": "s3:*", "Resource": "*"}),
+            "it has other statements: More.",
+        ),
     ],
 )
 def test_another_text(organization: Organization, change: Callable[[dict[str, Any]], object], message: str) -> None:
