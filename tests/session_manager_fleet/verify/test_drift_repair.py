@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.settings import TargetSettings
-from session_manager_fleet.targets import Inventory, SharedClients
+from session_manager_fleet.targets import Identity, Inventory, SharedClients
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.verify.alarm_recipient import AlarmRecipient
 from session_manager_fleet.verify.checks import Place
@@ -35,7 +35,7 @@ class Live:
 
     def __init__(self, session: boto3.Session, name: str, topic: str = "") -> None:
         self.client: Callable[[str], Any] = cache(session.client)
-        self.session, self.clients, self.name, self.queue = session, SharedClients(session), name, f"{name}-failures"
+        self.clients, self.name, self.queue = SharedClients(session), name, f"{name}-failures"
         repair = {"notify_topic_arn": topic or None}
         self.values = TargetSettings.model_validate(
             {"names": {"function": name}, "preferences": {"drift_repair": repair}}
@@ -45,7 +45,7 @@ class Live:
     @property
     def reader(self) -> Reader:
         """A reader that has read nothing yet."""
-        return Reader(self.session, self.clients)
+        return Reader(Identity(), self.clients)
 
     def check(self) -> Check:
         return drift_repair(self.reader, TARGET, self.values)
