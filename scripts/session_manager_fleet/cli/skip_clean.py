@@ -11,7 +11,7 @@ from session_manager_fleet.errors import InputError
 from session_manager_fleet.reports import TargetsProgress, counted, terminal
 from session_manager_fleet.run import Operation
 from session_manager_fleet.targets import Target
-from session_manager_fleet.verify import TargetVerification, Verdict, Verifier
+from session_manager_fleet.verify import Check, Severity, TargetVerification, Verdict, Verifier
 
 SkipCleanOption = Annotated[
     bool,
@@ -60,5 +60,10 @@ def why_planned(verified: TargetVerification) -> str:
     """Return what makes terraform plan a verified target; empty if all of it is clean."""
     if verified.failure:
         return f"verify could not look at it: {verified.failure}"
-    bad = next((check for check in verified.checks if check.verdict not in _GOOD), None)
+    bad = next((check for check in verified.checks if check.verdict not in _GOOD and not _is_advice(check)), None)
     return f"verify does not find it clean: {bad.name} ({bad.verdict}): {bad.message}" if bad else ""
+
+
+def _is_advice(check: Check) -> bool:
+    """Tell whether a finding is about the settings: a plan from the same settings would change nothing."""
+    return check.verdict is Verdict.FINDING and check.severity is Severity.LOW

@@ -238,6 +238,8 @@ def _failures(reader: Reader, expected: _Expected) -> Iterator[Problem]:
         yield Problem(f"the alarm {name} does not watch the queue as configured")
     if expected.topics and not (alarm["ActionsEnabled"] and set(expected.topics) <= set(alarm["AlarmActions"])):
         yield Problem(f"the alarm {name} does not notify {expected.topics[0]}")
+    elif not alarm["ActionsEnabled"]:
+        yield Problem(f"the actions of the alarm {name} are disabled")
     if alarm["StateValue"] == "ALARM" and not waiting:
         yield Problem(f"the alarm {name} is in ALARM", "If the queue stays empty, the alarm ends within ten minutes.")
 

@@ -180,6 +180,8 @@ def test_the_alarm_without_a_recipient_is_a_finding_that_says_how_to_set_one(
 ) -> None:
     notified = Live(session, f"repair-{next(numbers)}", TOPIC)
     default, with_topic = recipient(live), recipient(notified)
+    live.client("cloudwatch").disable_alarm_actions(AlarmNames=[live.queue])
+    disabled = live.check()
     live.client("cloudwatch").delete_alarms(AlarmNames=[live.queue])
     notified.client("cloudwatch").disable_alarm_actions(AlarmNames=[notified.queue])
 
@@ -188,6 +190,7 @@ def test_the_alarm_without_a_recipient_is_a_finding_that_says_how_to_set_one(
     assert "set preferences.drift_repair.notify_topic_arn to the ARN of an SNS topic in eu-west-1" in default.fix
     assert default.command == ("apply",)
     assert (with_topic.verdict, with_topic.message) == ("ok", f"The alarm {notified.queue} notifies {TOPIC}.")
+    assert f"the actions of the alarm {live.queue} are disabled" in disabled.message
     assert recipient(live).verdict == "not_needed"
     assert "disabled actions" in recipient(notified).message
     assert "does not notify" in notified.check().message
