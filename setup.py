@@ -20,7 +20,7 @@ class BuildWithRootModule(build_py):
         root = Path(self.build_lib) / "session_manager_fleet" / "root"
         # What an earlier build left behind must not get into this one.
         shutil.rmtree(root, ignore_errors=True)
-        unused = shutil.ignore_patterns(".terraform", "tests", "*.md")
+        unused = shutil.ignore_patterns(".terraform", "tests", "__pycache__", "*.md")
         shutil.copytree(PROJECT / "modules", root / "modules", ignore=unused)
         shutil.copytree(PROJECT / "examples" / "organization", root / "examples" / "organization", ignore=unused)
         for path in [*PROJECT.glob("*.tf"), PROJECT / ".terraform.lock.hcl"]:

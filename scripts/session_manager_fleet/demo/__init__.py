@@ -20,5 +20,5 @@ from session_manager_fleet.demo.report import (
     print_remediations as print_remediations,
     print_sessions as print_sessions,
 )
-from session_manager_fleet.demo.sabotage import SABOTAGED as SABOTAGED, dismantle as dismantle
+from session_manager_fleet.demo.sabotage import dismantle as dismantle
 from session_manager_fleet.demo.session import RunningSandbox as RunningSandbox, sandboxed as sandboxed

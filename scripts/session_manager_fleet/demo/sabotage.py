@@ -5,19 +5,20 @@ import json
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.targets import Inventory, Target
 
-# The checks that find what is done here.
-SABOTAGED = frozenset({"drift_repair", "preferences", "public_sharing"})
-
 _SHARING = "/ssm/documents/console/public-sharing-permission"
 
 
-def dismantle(inventory: Inventory, target: Target) -> list[str]:
-    """Disable drift repair, let the document log nowhere, and permit public sharing; return what was done.
+def dismantle(inventory: Inventory, target: Target) -> dict[str, str]:
+    """Disable drift repair, let the document log nowhere, and permit public sharing where it is blocked.
+
+    Returns:
+        What was done, by the id of the check that has to find it.
 
     Raises:
         AccessError: A call is refused.
     """
-    names = inventory.settings.effective(target.account, target.region).values.names
+    values = inventory.settings.effective(target.account, target.region).values
+    names = values.names
     session = inventory.session(target.account, target.region)
     events = session.client("events", region_name=target.region, config=CLIENT_CONFIG)
     ssm = session.client("ssm", region_name=target.region, config=CLIENT_CONFIG)
@@ -36,9 +37,11 @@ def dismantle(inventory: Inventory, target: Target) -> list[str]:
         )
         version = updated["DocumentDescription"]["DocumentVersion"]
         ssm.update_document_default_version(Name=names.document, DocumentVersion=version)
-        ssm.update_service_setting(SettingId=_SHARING, SettingValue="Enable")
-    return [
-        f"The rules {' and '.join(rules)} are disabled.",
-        f"The default version {version} of {names.document} logs and encrypts nothing.",
-        "Documents can be shared with everybody.",
-    ]
+        done = {
+            "drift_repair": f"The rules {' and '.join(rules)} are disabled.",
+            "preferences": f"The default version {version} of {names.document} logs and encrypts nothing.",
+        }
+        if values.preferences.block_public_sharing:
+            ssm.update_service_setting(SettingId=_SHARING, SettingValue="Enable")
+            done["public_sharing"] = "Documents can be shared with all accounts."
+    return done

@@ -86,7 +86,7 @@ class RootModule:
     def _is_read(self, path: Path) -> bool:
         """Return whether terraform reads a file of the modules: an installed package holds only these."""
         folders = path.relative_to(self.path).parts[:-1]
-        return path.suffix != ".md" and not {".terraform", "tests"}.intersection(folders)
+        return path.suffix != ".md" and not {".terraform", "tests", "__pycache__"}.intersection(folders)
 
     def pack(self) -> bytes:
         """Return everything that terraform reads as a compressed tar archive."""
@@ -99,7 +99,7 @@ class RootModule:
 
 
 def _without_data_folders(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if ".terraform" in Path(entry.name).parts else entry
+    return None if {".terraform", "__pycache__"}.intersection(Path(entry.name).parts) else entry
 
 
 def _root_module() -> RootModule:

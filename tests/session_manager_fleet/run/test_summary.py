@@ -115,6 +115,7 @@ def test_a_target_is_described() -> None:
         "adopted": [],
         "lockouts": [],
         "retry_token": 0,
+        "skipped_plan": False,
         "notes": [],
         "attachments": [],
         "detached": [],

@@ -39,7 +39,7 @@ def test_a_new_name_is_another_digest(root: Path) -> None:
     "name",
     [
         *("README.md", "modules/preferences/README.md", "modules/preferences/tests/x.yaml"),
-        *("runs/1/tfplan", "modules/preferences/.terraform/x.tf"),
+        *("runs/1/tfplan", "modules/preferences/.terraform/x.tf", "modules/config_rule/automation/__pycache__/a.pyc"),
     ],
 )
 def test_other_files_are_not_part_of_it(root: Path, name: str) -> None:

@@ -104,7 +104,8 @@ def _verify(console: Console, inventory: Inventory, selected: TargetList) -> boo
     verified = verifier.verify(selected.targets, lambda _: None, stop=stop)
     demonstration.print_findings(console, verified)
     victim = selected.targets[-1]
-    for line in demonstration.dismantle(inventory, victim):
+    done = demonstration.dismantle(inventory, victim)
+    for line in done.values():
         console.print(f"[bold]Dismantled[/bold] in {escape(victim.account.name)}: {escape(line)}", soft_wrap=True)
     again = verifier.verify([victim], lambda _: None, stop=stop)
     demonstration.print_findings(console, again)
@@ -112,7 +113,7 @@ def _verify(console: Console, inventory: Inventory, selected: TargetList) -> boo
         {check.name for one in each for check in one.checks if check.verdict is Verdict.FINDING}
         for each in (verified, again)
     )
-    return not found & demonstration.SABOTAGED and then >= demonstration.SABOTAGED
+    return found.isdisjoint(done) and then.issuperset(done)
 
 
 def _add_nodes(console: Console, sandbox: RunningSandbox, inventory: Inventory, selected: TargetList) -> list[DemoNode]:
