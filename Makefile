@@ -52,7 +52,7 @@ test: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lam
 test-python: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser
 	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
-test-slow: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the tests that make test leaves out: the longer forms of some of its tests
+test-slow: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser ## Run the longest tests, which make test leaves out
 	$(BIN)/python -m pytest -m slow --numprocesses $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
@@ -62,7 +62,7 @@ test-sandbox: $(VENV)/.ready ## Run the tests of the emulated organization only
 # in turn, which is half of the suite: in which order calls are made is the same in all versions of Python.
 test-lambda-3.13: prepare-lambda-3.13 ## Run the function's suite on Python 3.13, its runtime in AWS
 ifneq ($(LAMBDA_PYTHON),)
-	MODEL_STEPS=200 $(LAMBDA_VENV)/bin/python -m pytest --quiet -k 'not whichever_call_fails' --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences > $(LAMBDA_VENV)/suite.log 2>&1 || { cat $(LAMBDA_VENV)/suite.log; exit 1; }
+	MODEL_STEPS=100 $(LAMBDA_VENV)/bin/python -m pytest --quiet -k 'not whichever_call_fails' --confcutdir tests/session_preferences -p no:cacheprovider tests/session_preferences > $(LAMBDA_VENV)/suite.log 2>&1 || { cat $(LAMBDA_VENV)/suite.log; exit 1; }
 	@echo "The function's suite on Python 3.13: $$(tail -n 1 $(LAMBDA_VENV)/suite.log)"
 else ifeq ($(CI),true)
 	@echo "The function's suite needs Python 3.13, its runtime in AWS: install it, or set LAMBDA_PYTHON=…" >&2; exit 1

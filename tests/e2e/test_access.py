@@ -90,6 +90,7 @@ def calls_of(sandbox: Sandbox, since: int = 0) -> list[str]:
     return (sandbox.folder / "server.log").read_text()[since:].splitlines()
 
 
+@pytest.mark.slow
 def test_all_is_planned_and_verified_by_the_read_role_and_changed_by_the_deployment_role(
     sandbox: Sandbox, rollout: Rollout, tmp_path: Path
 ) -> None:

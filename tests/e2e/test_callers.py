@@ -232,7 +232,7 @@ ROWS: tuple[Callable[[Scene], str], ...] = (
 
 
 # Ways that the others' steps lead through, too.
-SLOW = {credential_process, container, version_manager}
+SLOW = {credential_process, container, version_manager, state_role, private_authority}
 # The plan is saved, and applied by another command; for the others, one command does both.
 SAVED = {web_identity}
 

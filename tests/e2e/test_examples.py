@@ -17,7 +17,6 @@ TARGETS = {
     "control_tower": ("--account", "Management", "--account", "Webshop", "--region", "eu-west-1"),
     "lza_organization": ("--account", "Audit", "--region", "eu-west-1"),
 }
-SLOW = {"central_logging", "control_tower"}
 # The demo applies it.
 BY_THE_DEMO = {"organization"}
 
@@ -38,9 +37,8 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
 
 
 @pytest.mark.terraform
-@pytest.mark.parametrize(
-    "example", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in TARGETS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("example", TARGETS)
 def test_an_example_is_applied_and_destroyed(command: Callable[..., Finished], example: str) -> None:
     selected = TARGETS[example]
     applied = command(example, "apply", *selected, "--yes")

@@ -53,6 +53,7 @@ def copied_root(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_was_there_before_is_what_is_there_after_destroy(
     sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -480,6 +480,7 @@ def test_a_target_without_access_is_reported_and_the_others_go_on(
     assert "was changed after the plan was made" in applied.plain
 
 
+@pytest.mark.slow
 def test_a_failed_update_is_made_again_and_everything_can_be_destroyed(
     sandbox: Sandbox, rollout: Callable[..., Any], tmp_path: Path
 ) -> None:

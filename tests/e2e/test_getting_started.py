@@ -24,6 +24,7 @@ def blocks(number: int) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_guide_leads_to_the_first_account(tmp_path: Path) -> None:
     project = copy_project(tmp_path / "project")
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}

@@ -36,6 +36,7 @@ def documented(section: str) -> list[str]:
     return [shlex.join(shlex.split(line, comments=True)) for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,9 +33,8 @@ CHANCE = re.compile(
     # Digests of what holds such ids: of policies and of calls.
     r'|(?<=")[0-9]{6,10}(?=")|(?<=_)[0-9a-f]{32}(?=")'
 )
-# Kills of a test, and accounts that are enough for them: after each kill, something is left to do.
-ACCOUNTS = {4: 6, 10: 9}
-KILLS = [4, pytest.param(10, marks=pytest.mark.slow)]
+# After each kill, something is left to do.
+ACCOUNTS, KILLS = 9, 10
 # In the accounts behind the first one is something else than in all others.
 MODELS = ("LogArchive", "Management", "Payments", "Webshop", "Legacy")
 
@@ -203,7 +202,6 @@ def commands_of(sandbox: Sandbox, folder: Path, path: str = "", delay: float = 1
     return Killable(folder, config, environment, random.Random(7), delay)  # noqa: S311 - moments, no secrets
 
 
-@pytest.mark.slow
 def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path) -> None:
     states = tmp_path / "states"
     states.mkdir()
@@ -214,17 +212,17 @@ def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path)
     save_plan(tmp_path / "configuration.zip", ROOT_MODULE.path)
     commands = commands_of(sandbox, tmp_path, str(binary.parent))
 
-    while commands.kills < 10:
+    while commands.kills < KILLS:
         for path in states.iterdir():
             path.unlink()
         planned = commands.run("plan", "--all", "--workers", "4", "--quiet")
         assert planned.returncode == 2, planned.stdout + planned.stderr
         run_id = commands.last_run
         targets = commands.summary(run_id)["totals"]["targets"]
-        assert targets >= 9
+        assert targets >= ACCOUNTS
 
         commands.kill(run_id, "apply", run_id, "--workers", "3")
-        while commands.kills < 10 and commands.begun(run_id, "apply") and "end" not in last_event(tmp_path, run_id):
+        while commands.kills < KILLS and commands.begun(run_id, "apply") and "end" not in last_event(tmp_path, run_id):
             commands.kill(run_id, "resume", run_id, "--yes", "--workers", "3")
         finished = commands.run("resume", run_id, "--yes", "--workers", "4")
 
@@ -239,10 +237,10 @@ def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path)
 
 
 @pytest.mark.terraform
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("kills", KILLS)
-def test_kills_of_an_apply(tmp_path: Path, kills: int) -> None:
-    organization = one_region(ACCOUNTS[kills])
+def test_ten_kills_of_an_apply(tmp_path: Path) -> None:
+    organization = one_region()
     with (
         Sandbox.start(organization, tmp_path / "killed-sandbox") as killed,
         Sandbox.start(organization, tmp_path / "undisturbed-sandbox") as undisturbed,
@@ -252,18 +250,18 @@ def test_kills_of_an_apply(tmp_path: Path, kills: int) -> None:
         with ThreadPoolExecutor() as pool:
             selection = [argument for name in MODELS for argument in ("--account", name)]
             other = pool.submit(reference.run, "apply", *selection, "--yes", "--quiet")
-            run_id = kill_again_and_again(commands, kills)
+            run_id = kill_ten_times(commands)
             ended = other.result()
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
-        assert commands.kills == kills
+        assert commands.kills == KILLS
         done: set[str] = set()
         for event in map(json.loads, (commands.folder / "runs" / run_id / "journal.jsonl").read_text().splitlines()):
             if event["event"] == "started":
                 assert event["target"] not in done
             elif event["event"] == "finished" and event["result"]["status"] in {"applied", "no_changes"}:
                 done.add(event["target"])
-        assert len(done) == ACCOUNTS[kills]
+        assert len(done) == ACCOUNTS
         state = killed.session(killed.organization.management_account_id, killed.organization.home_region).client("s3")
         keys = {entry["Key"] for entry in state.list_objects_v2(Bucket=killed.state_bucket)["Contents"]}
         assert not any(key.endswith(".tflock") for key in keys)
@@ -273,14 +271,14 @@ def test_kills_of_an_apply(tmp_path: Path, kills: int) -> None:
             assert end_state(killed, account) == end_state(undisturbed, model), account.name
 
 
-def kill_again_and_again(commands: Killable, kills: int) -> str:
+def kill_ten_times(commands: Killable) -> str:
     """Apply to all targets, one after another, so that something is left to do after every kill."""
     planned = commands.run("plan", "--all", "--quiet")
     assert planned.returncode == 2, planned.stdout + planned.stderr
     run_id = commands.last_run
-    assert commands.summary(run_id)["totals"]["changes"] == ACCOUNTS[kills]
+    assert commands.summary(run_id)["totals"]["changes"] == ACCOUNTS
     commands.kill(run_id, "apply", run_id, "--workers", "1")
-    while commands.kills < kills and last_event(commands.folder, run_id) != "end":
+    while commands.kills < KILLS and last_event(commands.folder, run_id) != "end":
         # An interrupted target is planned first; kill there too.
         step = commands.random.choice(["plan", "apply"])
         commands.kill(run_id, "resume", run_id, "--yes", "--workers", "1", step=step)
@@ -289,13 +287,13 @@ def kill_again_and_again(commands: Killable, kills: int) -> str:
     return run_id
 
 
-def one_region(accounts: int) -> SandboxOrganization:
-    """Accounts in one region: terraform is initialized once after each kill."""
+def one_region() -> SandboxOrganization:
+    """Nine accounts in one region: terraform is initialized once after each kill."""
     whole = default_organization()
     active = whole.active_accounts
     more = [
         replace(active[1], id=f"9{number:011}", name=f"Plain{number}", email=f"plain{number}@example.com", tags={})
-        for number in range(1, accounts - len(active) + 1)
+        for number in range(1, ACCOUNTS - len(active) + 1)
     ]
     # The last accounts hold the seed data.
     return replace(whole, accounts=(active[0], *more, *active[1:]), regions=(whole.home_region,))

@@ -34,6 +34,7 @@ CLOUDWATCH: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 def test_a_member_sends_its_masked_logs_to_the_central_account(
     sandbox: Sandbox,
     applied: Callable[..., dict[str, Any]],

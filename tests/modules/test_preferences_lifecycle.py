@@ -431,6 +431,9 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
+# What the others show, too, and the end-to-end tests of repairs.
+SLOW = {example_complete.__name__}
+
 # Played where roles may do what their policies allow, and nothing else.
 ENFORCED = {a_document_that_logs_elsewhere.__name__}
 
@@ -444,12 +447,13 @@ def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def running(
+    request: pytest.FixtureRequest,
     sandbox: Sandbox,
     enforcing: Sandbox,
     in_account: Callable[[str], Terraform],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
-    """All scenarios, under way in accounts and regions that nobody lives in."""
+    """All scenarios that are selected, under way in accounts and regions that nobody lives in."""
     # What lives in some of the accounts lives in their home region.
     lived_in = {sandbox.seed_data.foreign_document, sandbox.seed_data.moved_default, sandbox.seed_data.legacy}
     accounts = [account.id for account in sandbox.organization.members]
@@ -484,11 +488,19 @@ def running(
         SCENARIOS[name](place)
 
     # Nobody else plays where IAM is enforced.
-    prepared_places = {name: prepared(name, *(free[0] if name in ENFORCED else next(places))) for name in SCENARIOS}
+    selected = {item.name for item in request.session.items}
+    prepared_places = {
+        name: prepared(name, *(free[0] if name in ENFORCED else next(places)))
+        for name in SCENARIOS
+        if any(item.startswith(f"test_lifecycle[{name}]") for item in selected)
+    }
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(play, name, place) for name, place in prepared_places.items()}
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in SCENARIOS],
+)
 def test_lifecycle(running: dict[str, Future[None]], name: str) -> None:
     running[name].result()
