@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aws_sandbox import Sandbox
+from aws_sandbox import Sandbox, default_organization
 from tests.modules.test_preferences_lifecycle import DOCUMENT, Place
 
 if TYPE_CHECKING:
@@ -287,35 +287,32 @@ SCENARIOS: dict[str, Callable[[Place], None]] = {
 }
 
 
-def tidy(place: Place) -> None:
-    """Remove what the scenario had made before the module came."""
-    place.ssm.delete_document(Name=DOCUMENT)
-    logs, kms = place.session.client("logs"), place.session.client("kms")
-    for group in logs.describe_log_groups()["logGroups"]:
-        logs.delete_log_group(logGroupName=group["logGroupName"])
-    for alias in kms.list_aliases()["Aliases"]:
-        if "TargetKeyId" in alias and not alias["AliasName"].startswith("alias/aws/"):
-            kms.schedule_key_deletion(KeyId=alias["TargetKeyId"])
-            kms.delete_alias(AliasName=alias["AliasName"])
-
-
 @pytest.fixture(scope="module")
 def running(
-    sandbox: Sandbox, in_account: Callable[[str], Terraform], tmp_path_factory: pytest.TempPathFactory
+    in_account: Callable[[str], Terraform], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
-    """All scenarios, under way in accounts of their own."""
-    accounts = iter([account.id for account in sandbox.organization.members])
+    """All scenarios, under way in accounts of their own, in an organization that no other test has changed."""
 
     def prepared(name: str, account: str) -> Place:
         there, folder = in_account(account), tmp_path_factory.mktemp(name.partition(".")[0])
         (folder / "modules").symlink_to(there.folder / "modules")
-        return Place(sandbox.session(account, REGION), sandbox, replace(there, folder=folder))
+        session = own.session(account, REGION)
+        keys = session.get_credentials()
+        assert keys
+        environment = {
+            **there.environment,
+            **own.environment(),
+            "AWS_ACCESS_KEY_ID": str(keys.access_key),
+            "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
+            "AWS_SESSION_TOKEN": str(keys.token or ""),
+        }
+        return Place(session, own, replace(there, folder=folder, environment=environment))
 
-    places = {name: prepared(name, next(accounts)) for name in SCENARIOS}
-    with ThreadPoolExecutor() as pool:
-        yield {name: pool.submit(SCENARIOS[name], place) for name, place in places.items()}
-    for place in places.values():
-        tidy(place)
+    with Sandbox.start(default_organization(), tmp_path_factory.mktemp("migrations")) as own:
+        accounts = iter([account.id for account in own.organization.members])
+        places = {name: prepared(name, next(accounts)) for name in SCENARIOS}
+        with ThreadPoolExecutor() as pool:
+            yield {name: pool.submit(SCENARIOS[name], place) for name, place in places.items()}
 
 
 @pytest.mark.parametrize("page", SCENARIOS)

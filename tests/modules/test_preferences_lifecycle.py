@@ -489,9 +489,11 @@ def running(
 
     # Nobody else plays where IAM is enforced.
     selected = {item.name for item in request.session.items}
+    # Each has its place, whichever are selected: other tests of the organization use the places that are left.
+    where = {name: free[0] if name in ENFORCED else next(places) for name in SCENARIOS}
     prepared_places = {
-        name: prepared(name, *(free[0] if name in ENFORCED else next(places)))
-        for name in SCENARIOS
+        name: prepared(name, *place)
+        for name, place in where.items()
         if any(item.startswith(f"test_lifecycle[{name}]") for item in selected)
     }
     with ThreadPoolExecutor(AT_ONCE) as pool:
