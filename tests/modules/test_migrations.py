@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aws_sandbox import Sandbox, default_organization
-from tests.modules.test_preferences_lifecycle import DOCUMENT, Place
+from tests.modules.test_preferences_lifecycle import DOCUMENT, Place, environment_of
 
 if TYPE_CHECKING:
     from tests.modules.conftest import Terraform
@@ -297,15 +297,7 @@ def running(
         there, folder = in_account(account), tmp_path_factory.mktemp(name.partition(".")[0])
         (folder / "modules").symlink_to(there.folder / "modules")
         session = own.session(account, REGION)
-        keys = session.get_credentials()
-        assert keys
-        environment = {
-            **there.environment,
-            **own.environment(),
-            "AWS_ACCESS_KEY_ID": str(keys.access_key),
-            "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
-            "AWS_SESSION_TOKEN": str(keys.token or ""),
-        }
+        environment = {**there.environment, **environment_of(own, session)}
         return Place(session, own, replace(there, folder=folder, environment=environment))
 
     with Sandbox.start(default_organization(), tmp_path_factory.mktemp("migrations")) as own:

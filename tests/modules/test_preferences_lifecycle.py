@@ -438,6 +438,18 @@ SLOW = {example_complete.__name__}
 ENFORCED = {a_document_that_logs_elsewhere.__name__}
 
 
+def environment_of(sandbox: Sandbox, session: boto3.Session) -> dict[str, str]:
+    """The environment of terraform in an account of an organization."""
+    keys = session.get_credentials()
+    assert keys
+    return {
+        **sandbox.environment(),
+        "AWS_ACCESS_KEY_ID": str(keys.access_key),
+        "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
+        "AWS_SESSION_TOKEN": str(keys.token or ""),
+    }
+
+
 @pytest.fixture(scope="module")
 def enforcing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The organization once more, with IAM enforced."""
@@ -464,16 +476,7 @@ def running(
     def prepared(name: str, account: str, region: str) -> Place:
         where = enforcing if name in ENFORCED else sandbox
         there, session = in_account(account), where.session(account, region)
-        keys = session.get_credentials()
-        assert keys
-        environment = {
-            **there.environment,
-            **where.environment(),
-            "AWS_ACCESS_KEY_ID": str(keys.access_key),
-            "AWS_SECRET_ACCESS_KEY": str(keys.secret_key),
-            "AWS_SESSION_TOKEN": str(keys.token or ""),
-            "TF_VAR_region": region,
-        }
+        environment = {**there.environment, **environment_of(where, session), "TF_VAR_region": region}
         if name.startswith("example_"):
             folder = there.folder / "examples" / name.removeprefix("example_")
         else:
