@@ -87,7 +87,7 @@ class Comparison:
             state = read_state(backend, target)
             if state is None or not state.resources:
                 return cls(job, None, "it has no state")
-            live = digests_of(place.session, place.region, state)
+            live = digests_of(place, state)
         except (AccessError, UnreadableStateError) as error:
             return cls(job, None, str(error))
         return cls(job, CleanMark(_inputs(job, variables), state.identity, live))

@@ -4,23 +4,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import botocore.exceptions
 
-from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
+from session_manager_fleet.aws import translated_errors
 from session_manager_fleet.run.clean.reads import CHANGING, HARMLESS_DATA, Read, reads_of
+from session_manager_fleet.run.refusals import Place
 from session_manager_fleet.terraform import StoredState, UnreadableStateError, digest_of
 
 # Codes of answers which say that there is nothing. A refusal, or a fault of a service, is no answer.
 _ABSENT = re.compile(r".*(NotFound|NoSuch|NonExistent|DoesNotExist).*|404|InvalidDocument|MethodNotAllowed")
 
 
-def digests_of(session: boto3.Session, region: str, state: StoredState) -> dict[str, str]:
+def digests_of(place: Place, state: StoredState) -> dict[str, str]:
     """Return the digest of what AWS answers about each resource, by Terraform's address.
 
     Args:
-        session: In the account of the resources.
-        region: Their region.
+        place: Account and region of the resources.
         state: The state that holds them.
 
     Raises:
@@ -29,7 +28,7 @@ def digests_of(session: boto3.Session, region: str, state: StoredState) -> dict[
     """
     if unknown := sorted(state.data_types - HARMLESS_DATA):
         raise UnreadableStateError(f"its state holds the data source {unknown[0]}, which only Terraform reads")
-    account, found = _Account(session, region), {}
+    answers, found = _Answers(place), {}
     for resource in state.resources:
         try:
             reads = reads_of(resource.type, resource.attributes)
@@ -37,20 +36,18 @@ def digests_of(session: boto3.Session, region: str, state: StoredState) -> dict[
             raise UnreadableStateError(f"the state of {resource.address} has another form") from None
         if reads is None:
             raise UnreadableStateError(f"only Terraform reads {resource.type} ({resource.address})")
-        found[resource.address] = digest_of([account.answer(read) for read in reads])
+        found[resource.address] = digest_of([answers.of(read) for read in reads])
     return found
 
 
-class _Account:
+class _Answers:
     """Asks the APIs of an account; what several resources need is asked once."""
 
-    def __init__(self, session: boto3.Session, region: str) -> None:
-        self._session = session
-        self._region = region
-        self._clients: dict[str, Any] = {}
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._answers: dict[str, Any] = {}
 
-    def answer(self, read: Read) -> object:
+    def of(self, read: Read) -> object:
         """Return what an answer says of a resource, without what changes by itself."""
         call = f"{read.service}.{read.method}({read.parameters})"
         if call not in self._answers:
@@ -63,11 +60,7 @@ class _Account:
 
     def _ask(self, read: Read) -> object:
         """Return the whole answer to a call, all pages of it; the code of an error which says that there is nothing."""
-        if read.service not in self._clients:
-            self._clients[read.service] = self._session.client(  # type: ignore[call-overload]
-                read.service, region_name=self._region, config=CLIENT_CONFIG
-            )
-        client = self._clients[read.service]
+        client = self._place.client(read.service)
         with translated_errors(f"read {read.service}:{read.method}"):
             try:
                 if client.can_paginate(read.method):

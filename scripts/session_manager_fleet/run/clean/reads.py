@@ -1,7 +1,4 @@
-"""Name the calls whose answers decide a plan: those that Terraform's provider makes for each type in a refresh.
-
-A test holds the table against the calls of real plans (tests/e2e/test_skip_clean.py).
-"""
+"""Name the calls whose answers decide a plan: those that Terraform's provider makes for each type in a refresh."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

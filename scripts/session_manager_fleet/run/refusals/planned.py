@@ -54,10 +54,14 @@ class Place:
         Raises:
             ClientError: AWS refuses the call.
         """
+        answer: dict[str, Any] = getattr(self.client(service), operation)(**parameters)
+        return answer
+
+    def client(self, service: str) -> Any:  # noqa: ANN401 - one type for each service
+        """Return the client for a service in the region, which is made at its first use."""
         if service not in self._clients:
             self._clients[service] = self.session.client(service, region_name=self.region, config=CLIENT_CONFIG)  # type: ignore[call-overload]
-        answer: dict[str, Any] = getattr(self._clients[service], operation)(**parameters)
-        return answer
+        return self._clients[service]
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:  # noqa: ANN401
         """Yield the entries of all pages of an operation.
