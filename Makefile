@@ -46,7 +46,7 @@ browser: $(VENV)/.ready
 TEST_PROCESSES ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 
 # Both suites at once: the function's one needs one core, and shows nothing until it has ended.
-test: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run all tests, against the real terraform and the emulated organization
+test: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser prepare-lambda-3.13 ## Run the tests, against the real terraform and the emulated organization
 	@$(MAKE) --no-print-directory --jobs=2 test-python test-lambda-3.13
 
 test-python: $(VENV)/.ready $(CHECKOV_VENV)/.ready $(JUDGES)/.ready browser

@@ -465,7 +465,7 @@ def running(
     in_account: Callable[[str], Terraform],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[str, Future[None]]]:
-    """All scenarios that are selected, under way in accounts and regions that nobody lives in."""
+    """All scenarios that are selected, under way in accounts and regions where nothing else is."""
     # What lives in some of the accounts lives in their home region.
     lived_in = {sandbox.seed_data.foreign_document, sandbox.seed_data.moved_default, sandbox.seed_data.legacy}
     accounts = [account.id for account in sandbox.organization.members]

@@ -26,6 +26,7 @@ from session_preferences.on_destroy import leave
 from session_preferences.original_document import Original
 from session_preferences.request import parse_event, sha256
 from session_preferences.store import Live, Store
+from tests.session_preferences.answers import given
 
 Asked = tuple[str, Mapping[str, object]]
 NAME = "SSM-SessionManagerRunShell"
@@ -42,13 +43,7 @@ class Aws:
     def __call__(self, service: str, operation: str, **arguments: object) -> dict[str, Any]:
         assert service == "ssm"
         self.asked.append((operation, dict(arguments)))
-        answer = self.answers.get(operation, {})
-        if callable(answer):
-            answer = answer(arguments)
-        if isinstance(answer, AwsError):
-            raise answer
-        assert isinstance(answer, dict)
-        return answer
+        return given(self.answers.get(operation, {}), arguments)
 
     def store(self) -> Store:
         return Store(self, Budget(300, sleep=self.waited.append), NAME)

@@ -31,6 +31,7 @@ from session_preferences.preflight import find_problems, preflight
 from session_preferences.redaction import Secrets
 from session_preferences.report import notify, summary
 from session_preferences.request import parse_event
+from tests.session_preferences.answers import given
 
 NAMED = "must be 3 to 128 letters, digits or _.-, not beginning with aws, amazon or amzn."
 KEYS = (
@@ -129,7 +130,7 @@ ALL = {"cloud_watch_log_group_name": GROUP, "cloud_watch_encryption_enabled": Tr
 DOCUMENT = Document(**ALL, s3_encryption_enabled=True, kms_key_id=KEY)  # type: ignore[arg-type]
 
 
-def answers(**given: object) -> Callable[..., dict[str, Any]]:
+def answers(**others: object) -> Callable[..., dict[str, Any]]:
     """A `Call` where all is well but for what is given: an answer, or an error to raise."""
     usual: dict[str, object] = {
         "DescribeLogGroups": {"logGroups": [{"logGroupName": f"{GROUP}-2"}, {"logGroupName": GROUP, "kmsKeyId": "k"}]},
@@ -144,13 +145,7 @@ def answers(**given: object) -> Callable[..., dict[str, Any]]:
             "DescribeKey": ("kms", {"KeyId": arguments.get("KeyId")}),
         }
         assert asked[operation] == (service, arguments)
-        answer = {**usual, **given}[operation]
-        if callable(answer):
-            answer = answer(arguments)
-        if isinstance(answer, AwsError):
-            raise answer
-        assert isinstance(answer, dict)
-        return answer
+        return given({**usual, **others}[operation], arguments)
 
     return call
 

@@ -1,4 +1,4 @@
-"""What was changed outside of Terraform and stays so: attributes that the provider computes and nobody sets."""
+"""What was changed outside of Terraform and stays so: attributes that the provider computes and no setting names."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Targets and regions that nobody rolled out to, and exceptions that explain a result."""
+"""Targets and regions without a rollout, and exceptions that explain a result."""
 
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -38,7 +38,7 @@ def place(credentials: None) -> Iterator[Place]:  # noqa: ARG001 - in the enviro
         yield Place(cast("Inventory", Regions()), target, TargetSettings(), reader, lambda *_: reader)
 
 
-def test_a_target_that_nobody_rolled_out_to(place: Place) -> None:
+def test_a_target_without_a_rollout(place: Place) -> None:
     missing = Rollout().run(place)
     content = '{"schemaVersion": "1.0", "sessionType": "Standard_Stream", "inputs": {}}'
     ssm: Any = boto3.client("ssm", region_name=HOME)
