@@ -11,7 +11,7 @@ from session_manager_fleet.demo.live_state import RemediatedRole
 from session_manager_fleet.demo.node_sessions import NodeSession
 from session_manager_fleet.demo.nodes import DemoNode
 from session_manager_fleet.demo.preferences import LivePreferences
-from session_manager_fleet.reports import visible
+from session_manager_fleet.reports import counted, visible
 from session_manager_fleet.targets import Target
 from session_manager_fleet.verify import TargetVerification, Verdict
 
@@ -36,7 +36,8 @@ def print_findings(console: Console, verified: Sequence[TargetVerification]) -> 
                 name, severity = Text(visible(one.target.account.name)), check.severity or check.verdict
                 table.add_row(name, one.target.region, severity, check.name, Text(visible(check.message)))
     good = sum(check.verdict is Verdict.OK for one in verified for check in one.checks)
-    console.print(f"{len(verified)} targets verified; as configured: {good} checks; findings: {table.row_count}")
+    targets, checks = counted(len(verified), "target"), counted(good, "check")
+    console.print(f"{targets} verified; as configured: {checks}; findings: {table.row_count}")
     if table.row_count:
         console.print(table)
 
