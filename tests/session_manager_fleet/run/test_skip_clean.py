@@ -307,6 +307,44 @@ def test_an_equal_mark_is_not_stored_again(plan: Plan) -> None:
     assert read_clean_mark(BACKEND, TARGET) is not None
 
 
+def test_a_plan_that_skips_nothing_reads_the_account_only_where_no_mark_is_true(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    plan(job())
+    marked = mark()
+    monkeypatch.setattr("session_manager_fleet.run.clean.comparison.digests_of", refuse)
+    plan(job())
+    assert mark() == marked
+
+    # Other variables, or another state, need another mark.
+    with pytest.raises(AssertionError):
+        plan(replace(job(), variables="other"))
+    put(STATE, {"resources": [resource()]})
+    with pytest.raises(AssertionError):
+        plan(job())
+
+
+def test_the_mark_of_a_plan_that_skips_nothing_hides_no_later_change(plan: Plan, ran: Callable[[], bool]) -> None:
+    plan(job())
+    change_queue()
+    plan(job())
+    ran()
+
+    assert not plan().skipped_plan
+    assert ran()
+    assert plan().skipped_plan
+
+
+def test_a_damaged_mark_is_replaced(plan: Plan) -> None:
+    put(MARK, "{")
+    plan(job())
+
+    assert plan().skipped_plan
+
+
 def test_an_apply_whose_result_is_unknown_is_no_candidate(plan: Plan) -> None:
     plan(job())
 

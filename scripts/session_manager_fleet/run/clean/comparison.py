@@ -73,6 +73,9 @@ class Comparison:
     def begin(cls, job: Job, variables: str, place: Place) -> "Comparison":
         """Read the state and the account; what cannot be read is no failure, but makes terraform plan.
 
+        A mark of the same inputs and the same state stays true: with those answers of AWS there is nothing to change,
+        whatever AWS answers now. So it is kept, and the account is read only where the target may be skipped.
+
         Args:
             job: A plan.
             variables: The tfvars that it is made with.
@@ -80,8 +83,10 @@ class Comparison:
         """
         if job.destroy or job.components:
             return cls(job, None, "only a whole plan says that there is nothing to change")
-        backend, target = job.settings.backend, job.target
+        backend, target, inputs = job.settings.backend, job.target, _inputs(job, variables)
         try:
+            if not job.skips_clean and (mark := _mark_of(job, inputs)):
+                return cls(job, mark)
             if is_locked(backend, target):
                 return cls(job, None, "its state is locked")
             state = read_state(backend, target)
@@ -90,7 +95,7 @@ class Comparison:
             live = digests_of(place, state)
         except (AccessError, UnreadableStateError) as error:
             return cls(job, None, str(error))
-        return cls(job, CleanMark(_inputs(job, variables), state.identity, live))
+        return cls(job, CleanMark(inputs, state.identity, live))
 
     def last_clean_run(self) -> CleanMark:
         """Return the mark of the last clean run, which the target is like.
@@ -135,6 +140,16 @@ class Comparison:
             return read_clean_mark(self.job.settings.backend, self.job.target) == mark
         except UnreadableStateError:
             return False  # a good mark takes its place
+
+
+def _mark_of(job: Job, inputs: str) -> CleanMark | None:
+    """Return the mark of the last clean run if its inputs and its state are those of now."""
+    try:
+        mark = read_clean_mark(job.settings.backend, job.target)
+    except UnreadableStateError:
+        return None  # a good mark takes its place
+    alike = mark and mark.inputs == inputs and mark.state == state_identity(job.settings.backend, job.target)
+    return mark if alike else None
 
 
 def _unlike(mark: CleanMark, now: CleanMark) -> str:
