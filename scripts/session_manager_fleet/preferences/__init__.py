@@ -44,6 +44,7 @@ from session_manager_fleet.preferences.preview import (
     writes_preferences as writes_preferences,
 )
 from session_manager_fleet.preferences.stored import (
+    ORIGINAL_PARAMETER as ORIGINAL_PARAMETER,
     STORED_PARAMETER as STORED_PARAMETER,
     stored_differences as stored_differences,
 )

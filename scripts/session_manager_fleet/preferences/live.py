@@ -9,7 +9,7 @@ import boto3
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.preferences.compare import READ_SECONDS, compare, document_client
 from session_manager_fleet.preferences.expected import expected_preferences
-from session_manager_fleet.preferences.stored import STORED_PARAMETER, stored_differences
+from session_manager_fleet.preferences.stored import ORIGINAL_PARAMETER, STORED_PARAMETER, stored_differences
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_preferences.aws import Budget
@@ -55,13 +55,16 @@ def live_differences(session: boto3.Session, wanted: WantedPreferences) -> list[
         if arn is None:
             return []
         request = {**request, "preferences": {**request["preferences"], "kmsKeyId": arn}}
-    with translated_errors(f"read the parameter {STORED_PARAMETER} in {region}"):
-        answer = client.get_parameters(Names=[STORED_PARAMETER])["Parameters"]
+    names = [STORED_PARAMETER, ORIGINAL_PARAMETER]
+    with translated_errors(f"read the parameters {' and '.join(names)} in {region}"):
+        answer = client.get_parameters(Names=names)["Parameters"]
+    stored = {entry["Name"]: entry["Value"] for entry in answer}
     _, changes = compare(client, region, request, budget)
     found = [str(change) for change in changes]
-    if not answer:
-        return [*found, f"{STORED_PARAMETER} does not exist"]
-    return [*found, *(f"{STORED_PARAMETER}: {name}" for name in stored_differences(answer[0]["Value"], request))]
+    found += [f"{name} does not exist" for name in names if name not in stored]
+    if STORED_PARAMETER not in stored:
+        return found
+    return [*found, *(f"{STORED_PARAMETER}: {name}" for name in stored_differences(stored[STORED_PARAMETER], request))]
 
 
 def _key_arn(session: boto3.Session, region: str, key: str) -> str | None:

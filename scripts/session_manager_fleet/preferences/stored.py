@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from session_preferences import original_document
 from session_preferences.applied_settings import PARAMETER, AppliedSettings, decode
 from session_preferences.errors import PreferencesError
 from session_preferences.request import parse_event
 
 STORED_PARAMETER = PARAMETER
+# What the document was before it was managed. Without it, too, drift repair writes nothing.
+ORIGINAL_PARAMETER = original_document.PARAMETER
 
 
 def stored_differences(value: str, expected: Mapping[str, Any]) -> list[str]:
@@ -18,12 +21,12 @@ def stored_differences(value: str, expected: Mapping[str, Any]) -> list[str]:
         expected: The expected request, as `expected_preferences` returns it.
 
     Returns:
-        `document`, `adopt`, `waive` or names of preferences, as `idleSessionTimeout`; a sentence for a damaged value.
+        `document`, `adopt`, `waive` or names of preferences, as `idleSessionTimeout`; a clause for a damaged value.
     """
     try:
         stored = decode(value)
-    except PreferencesError as error:
-        return [str(error)]
+    except PreferencesError:
+        return ["the record is damaged"]
     wanted = AppliedSettings.of(parse_event({**expected, "action": "diff"}), None)
     differing = [name for name in ("document", "adopt", "waive") if getattr(stored, name) != getattr(wanted, name)]
     names = sorted({*stored.preferences, *wanted.preferences})

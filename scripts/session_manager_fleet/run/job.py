@@ -378,8 +378,8 @@ def _call_again(job: Job, error: FleetError) -> None:
         store_retry_token(job.settings.backend, job.target.key, job.retry_token + 1, type(error).__name__)
     except AccessError as refused:
         error.add_note(
-            "The retry token cannot be stored, so that every plan reads the document, and fails while it differs: "
-            f"allow it and resume the run, or change preferences.revision and plan again. ({refused})"
+            "The retry token cannot be stored: allow it. The next plan reads the document, and writes it again where "
+            f"it differs. ({refused})"
         )
     else:
         error.add_note("The next plan writes the preferences again.")

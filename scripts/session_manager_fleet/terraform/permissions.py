@@ -77,8 +77,11 @@ GUARDRAILS = Scope(
 )
 STORED_SETTINGS = Scope(
     "ReadStoredSettings",
-    "the settings of the last apply, from which drift is repaired",
-    ("arn:{partition}:ssm:*:{account}:parameter/session-manager/applied-preferences",),
+    "the settings of the last apply, from which drift is repaired, and what the document was before",
+    (
+        "arn:{partition}:ssm:*:{account}:parameter/session-manager/applied-preferences",
+        "arn:{partition}:ssm:*:{account}:parameter/session-manager/original-document",
+    ),
 )
 NODE_ROLES = Scope(
     "ReadRolesOfNodes",

@@ -1,6 +1,11 @@
 """Check what an apply stored in Parameter Store: the settings for drift repair, and the id of the session key."""
 
-from session_manager_fleet.preferences import STORED_PARAMETER, expected_preferences, stored_differences
+from session_manager_fleet.preferences import (
+    ORIGINAL_PARAMETER,
+    STORED_PARAMETER,
+    expected_preferences,
+    stored_differences,
+)
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
@@ -13,18 +18,23 @@ _NAME = "applied_preferences"
 
 
 def applied_preferences(reader: Reader, target: Target, values: TargetSettings, key_arn: str | None) -> Check:
-    """Check that both parameters are what an apply stores; `key_arn` is None without a session key."""
+    """Check that the parameters are what an apply stores; `key_arn` is None without a session key."""
     names, key = values.names, values.preferences.session_key
     if key.enabled and key_arn is None:
         return not_needed(_NAME, "Not compared: the expected parameters depend on the session key.")
     created = key.enabled and key.kms_key_arn is None
-    wanted = [STORED_PARAMETER, *([names.data_key_parameter] if created else [])]
+    wanted = [STORED_PARAMETER, ORIGINAL_PARAMETER, *([names.data_key_parameter] if created else [])]
     answer = reader.call("ssm", target.region, "get_parameters", Names=wanted)
     found = {entry["Name"]: entry["Value"] for entry in answer["Parameters"]}
-    problems = []
-    if STORED_PARAMETER not in found:
-        problems.append(Problem(f"{STORED_PARAMETER} does not exist, so no drift is repaired"))
-    elif differing := stored_differences(found[STORED_PARAMETER], expected_preferences(target, values, key_arn)):
+    problems: list[Problem] = []
+    problems.extend(
+        Problem(f"{name} does not exist, so no drift is repaired")
+        for name in (STORED_PARAMETER, ORIGINAL_PARAMETER)
+        if name not in found
+    )
+    if STORED_PARAMETER in found and (
+        differing := stored_differences(found[STORED_PARAMETER], expected_preferences(target, values, key_arn))
+    ):
         text = f"{STORED_PARAMETER} differs from the settings, so drift is repaired to others: {', '.join(differing)}"
         problems.append(Problem(text.rstrip(".")))
     if created and key_arn:
@@ -47,11 +57,12 @@ class AppliedPreferences(TargetCheck):
         id="applied_preferences",
         severity=Severity.HIGH,
         what="the parameter `/session-manager/applied-preferences`, to which drift is repaired, equals the settings "
-        "(of shell profiles the digests are compared), and `names.data_key_parameter` holds the id of the key that the "
+        "(of shell profiles the digests are compared); `/session-manager/original-document`, without which no drift is "
+        "repaired, is there; and `names.data_key_parameter` holds the id of the key that the "
         "alias stands for",
         why="Drift is repaired to what is stored there: other settings would be brought back again and again.",
         fix="Plan and apply the target.",
-        evidence="both parameters",
+        evidence="the parameters",
         where="every target",
         permissions=(
             permissions.PARAMETER.allow("ssm:GetParameters"),

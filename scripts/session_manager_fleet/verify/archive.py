@@ -44,6 +44,11 @@ class Archive:
         """The words of the command that applies its target."""
         return ("apply", "--account", self.account.id, "--region", self.region)
 
+    @property
+    def apply_bucket(self) -> tuple[str, ...]:
+        """The words of the command that creates its bucket; empty for a bucket that existed already."""
+        return () if self.settings.existing_bucket_name else self.apply_command
+
     def holds_logs_of(self, s3: S3Logging) -> bool:
         """Tell whether session logs with these settings go to this bucket."""
         return s3.enabled and s3.bucket_name == self.bucket

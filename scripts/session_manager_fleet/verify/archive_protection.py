@@ -5,13 +5,23 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from session_manager_fleet.aws import rescue
 from session_manager_fleet.settings import LogArchive
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.archive import Archive
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import find_key
-from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
+from session_manager_fleet.verify.model import (
+    APPLY_ARCHIVE,
+    Check,
+    CheckInfo,
+    Problem,
+    Severity,
+    finding,
+    not_needed,
+    ok,
+)
 from session_manager_fleet.verify.reading import Reader, error_code
 
 _NAME = "archive"
@@ -31,14 +41,18 @@ def archive_protection(reader: Reader, archive: Archive) -> Check:
     if archive.settings.existing_bucket_name:
         return not_needed(_NAME, f"{archive.bucket} existed already: nothing on it is changed or judged.")
     try:
-        problems = [*_bucket_problems(reader, archive), *_key_problems(reader, archive)]
+        problems = [Problem(text, APPLY_ARCHIVE) for text in _bucket_problems(reader, archive)]
+        problems += _key_problems(reader, archive)
     except ClientError as error:
         if error_code(error) != "NoSuchBucket":
             raise
-        return missing_bucket(_NAME, archive.bucket)
+        return missing_bucket(_NAME, archive.bucket, archive.apply_bucket)
     if problems:
-        message = f"The bucket {archive.bucket} is not protected as configured: {'; '.join(problems)}."
-        return finding(_NAME, message, "Plan and apply the target of the log archive.", archive.apply_command)
+        text = "; ".join(problem.text for problem in problems)
+        message = f"The bucket {archive.bucket} is not protected as configured: {text}."
+        fixes = sorted(dict.fromkeys(problem.fix for problem in problems), key=APPLY_ARCHIVE.__eq__)
+        command = archive.apply_command if APPLY_ARCHIVE in fixes else ()
+        return finding(_NAME, message, "\n".join(fixes), command)
     lock = archive.settings.object_lock
     locked = f", and locked for {lock.days} days ({lock.mode})" if lock else ""
     return ok(_NAME, f"The logs in {archive.bucket} have versions, are private{locked}, and expire as configured.")
@@ -130,7 +144,7 @@ def _prefix(rule: Mapping[str, Any]) -> str:
     return str(rule.get("Prefix") or limit.get("Prefix") or limit.get("Tag") or limit.get("And") or "")
 
 
-def _key_problems(reader: Reader, archive: Archive) -> Iterator[str]:
+def _key_problems(reader: Reader, archive: Archive) -> Iterator[Problem]:
     """Yield what is wrong with the keys that are created with the bucket."""
     settings = archive.settings
     aliases = [] if settings.bucket_key.kms_key_arn else [settings.bucket_key.alias]
@@ -139,11 +153,11 @@ def _key_problems(reader: Reader, archive: Archive) -> Iterator[str]:
     for alias in aliases:
         key = find_key(reader, archive.region, alias)
         if key is None:
-            yield f"{alias} does not exist"
+            yield Problem(f"{alias} does not exist", APPLY_ARCHIVE)
         elif key.state != "Enabled":
-            yield f"the key of {alias} is {key.state}"
+            yield Problem(f"the key of {alias} is {key.state}", rescue(key.arn, key.state))
         elif not reader.call("kms", archive.region, "get_key_rotation_status", KeyId=key.arn)["KeyRotationEnabled"]:
-            yield f"the key of {alias} is not rotated"
+            yield Problem(f"the key of {alias} is not rotated", APPLY_ARCHIVE)
 
 
 class ArchiveProtection(TargetCheck):
@@ -157,7 +171,7 @@ class ArchiveProtection(TargetCheck):
         "enabled and rotated. That it denies plain HTTP is part of `bucket_policy`. Another rule that deletes logs is "
         "named. Nothing is judged on a bucket that existed already",
         why="Without versions, lock or lifecycle, logs can be written over or vanish; public access shows them.",
-        fix="Apply the target of the log archive.",
+        fix="Enable its keys; apply the target of the log archive.",
         evidence="versions, public access block, ownership, Object Lock, lifecycle and logging of the bucket; its keys",
         where="targets that log to the log archive",
         permissions=(

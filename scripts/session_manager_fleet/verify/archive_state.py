@@ -11,7 +11,7 @@ from session_manager_fleet.verify.archive_protection import ArchiveProtection, a
 from session_manager_fleet.verify.bucket import Bucket
 from session_manager_fleet.verify.bucket_policy import BucketPolicy, bucket_policy
 from session_manager_fleet.verify.keys import Key, find_key
-from session_manager_fleet.verify.model import Check, CheckInfo, finding, ok
+from session_manager_fleet.verify.model import APPLY_ARCHIVE, Check, CheckInfo, finding, ok
 from session_manager_fleet.verify.reading import Reader, not_checked, run_check, with_facts
 
 
@@ -21,12 +21,14 @@ class ArchiveState:
 
     Attributes:
         region: Its region.
+        apply_bucket: Words of the command that creates its bucket; empty for a bucket that existed already.
         key: Key of the bucket, or the check that says why it is unknown.
         policy: Result of the check of the bucket's policy.
         protection: Result of the check of what else protects the bucket.
     """
 
     region: str
+    apply_bucket: tuple[str, ...]
     key: Key | Check
     policy: Check
     protection: Check
@@ -43,8 +45,9 @@ def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
         key = find_key(reader, archive.region, archive.key)
         if key is None:
             message = f"The key {archive.key} of the log archive does not exist in account {owner.id}."
-            fix = "Apply the log archive, or correct its bucket_key."
-            return finding("bucket", message, fix, archive.apply_command)
+            if archive.settings.bucket_key.kms_key_arn:
+                return finding("bucket", message, "Create the key, or correct log_archive.bucket_key.kms_key_arn.")
+            return finding("bucket", message, APPLY_ARCHIVE, archive.apply_command)
         return ok("bucket", f"{key.arn} is {key.state}.")
 
     def policy(reader: Reader) -> Check:
@@ -56,6 +59,7 @@ def read_archive(inventory: Inventory, archive: Archive) -> ArchiveState:
     found = _check(inventory, archive.region, owner, Bucket.info, bucket_key)
     return ArchiveState(
         archive.region,
+        archive.apply_bucket,
         key or found,
         _check(inventory, archive.region, archive.account, BucketPolicy.info, policy),
         _check(

@@ -1,5 +1,7 @@
 """Check the bucket of session logs: that it exists, and its default encryption."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -10,11 +12,16 @@ from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform import permissions
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.keys import Key, find_key
-from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, not_needed, ok
+from session_manager_fleet.verify.model import APPLY_ARCHIVE, Check, CheckInfo, Severity, finding, not_needed, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
+# The statement of the bucket policy with which accounts may read the default encryption.
+_READING = "ReadEncryption"
 
-def bucket_of_target(reader: Reader, target: Target, s3: S3Logging, archive_key: Key | Check | None) -> Check:
+
+def bucket_of_target(
+    reader: Reader, target: Target, s3: S3Logging, archive_key: Key | Check | None, apply_archive: Sequence[str] = ()
+) -> Check:
     """Check the bucket of a target, with its key where the key is known.
 
     Args:
@@ -22,6 +29,8 @@ def bucket_of_target(reader: Reader, target: Target, s3: S3Logging, archive_key:
         target: The target.
         s3: Its settings for logs in S3.
         archive_key: Key of the log archive's bucket, or why it is unknown; None for another bucket.
+        apply_archive: Words of the command that creates the log archive's bucket; empty for a bucket that exists
+            without it.
     """
     if not s3.enabled:
         return not_needed("bucket", "Session logs do not go to S3.")
@@ -34,10 +43,10 @@ def bucket_of_target(reader: Reader, target: Target, s3: S3Logging, archive_key:
         if key is None:
             message = f"The key {given} of the bucket {s3.bucket_name} does not exist."
             return finding("bucket", message, "Create the key, or correct s3.kms_key_arn.")
-    return _bucket(reader, target.region, s3, key)
+    return _bucket(reader, target.region, s3, key, apply_archive)
 
 
-def _bucket(reader: Reader, region: str, s3: S3Logging, key: Key | None) -> Check:
+def _bucket(reader: Reader, region: str, s3: S3Logging, key: Key | None, apply_archive: Sequence[str]) -> Check:
     """Check the default encryption as an instance of the account sees it."""
     name = s3.bucket_name or ""
     try:
@@ -45,15 +54,16 @@ def _bucket(reader: Reader, region: str, s3: S3Logging, key: Key | None) -> Chec
         rules = answer["ServerSideEncryptionConfiguration"]["Rules"]
     except ClientError as error:
         if error_code(error) == "NoSuchBucket":
-            return missing_bucket("bucket", name)
+            return missing_bucket("bucket", name, apply_archive)
         if error_code(error) != "ServerSideEncryptionConfigurationNotFoundError":
             raise
         rules = []
     default = rules[0].get("ApplyServerSideEncryptionByDefault", {}) if rules else {}
-    problem = judge_encryption(default, s3, key.arn if key else s3.kms_key_arn)
+    key_arn = key.arn if key else s3.kms_key_arn
+    problem = judge_encryption(default, s3, key_arn)
     if problem:
-        fix = "Set the bucket's default encryption to aws:kms with the full ARN of its key."
-        return finding("bucket", f"The bucket {name} {problem}.", fix)
+        fix = APPLY_ARCHIVE if apply_archive else _encrypt(name, key_arn)
+        return finding("bucket", f"The bucket {name} {problem}.", fix, apply_archive)
     if key and key.state != "Enabled":
         message = f"The bucket {name} encrypts with {key.arn}, which is {key.state}: no log can be written or read."
         return finding("bucket", message, rescue(key.arn, key.state))
@@ -61,9 +71,22 @@ def _bucket(reader: Reader, region: str, s3: S3Logging, key: Key | None) -> Chec
     return ok("bucket", f"{name} encrypts with {used}.")
 
 
-def missing_bucket(check: str, name: str) -> Check:
-    """Return the finding of a check whose bucket does not exist."""
-    return finding(check, f"The bucket {name} does not exist.", "Apply the log archive, or correct s3.bucket_name.")
+def _encrypt(name: str, key_arn: str | None) -> str:
+    """Return how to set the default encryption of a bucket that the rollout does not create."""
+    if key_arn is None:
+        return "Set the bucket's default encryption to aws:kms with the full ARN of its key."
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn}
+    rules = json.dumps({"Rules": [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]})
+    return (
+        f"In the account of the bucket, set it: aws s3api put-bucket-encryption --bucket {name} "
+        f"--server-side-encryption-configuration '{rules}'"
+    )
+
+
+def missing_bucket(check: str, name: str, apply_archive: Sequence[str]) -> Check:
+    """Return the finding of a check whose bucket does not exist; `apply_archive` as in `bucket_of_target`."""
+    fix = APPLY_ARCHIVE if apply_archive else "Create the bucket, or correct s3.bucket_name."
+    return finding(check, f"The bucket {name} does not exist.", fix, apply_archive)
 
 
 def judge_encryption(default: dict[str, Any], s3: S3Logging, key_arn: str | None) -> str:
@@ -92,6 +115,20 @@ def judge_encryption(default: dict[str, Any], s3: S3Logging, key_arn: str | None
     return ""
 
 
+def closed_bucket(name: str, policy: Check) -> Check:
+    """Return the finding about a bucket whose policy does not let the account read its default encryption.
+
+    Args:
+        name: Name of the bucket.
+        policy: The finding about its policy.
+    """
+    message = (
+        f"The bucket {name} does not let this account read its default encryption, which the agent reads, too: see "
+        "bucket_policy."
+    )
+    return finding("bucket", message, policy.fix, policy.command)
+
+
 class Bucket(TargetCheck):
     """Check the bucket of session logs."""
 
@@ -102,8 +139,8 @@ class Bucket(TargetCheck):
         "log archive the key of its alias), and that key is enabled. The agent takes DSSE for no encryption, and "
         "refuses sessions if `s3.encryption_enabled` requires one, and resolves an alias in the instance's account",
         why="With another default encryption the agent refuses sessions, or logs lie under a key that others may use.",
-        fix="Set the default encryption to aws:kms with the full ARN of the key; apply the log archive; enable the "
-        "key.",
+        fix="Apply the target of the log archive; of another bucket, set the default encryption to aws:kms with the "
+        "full ARN of the key; enable the key.",
         evidence="default encryption of the bucket, and the state of its key",
         where="targets that log to S3; a key of a third account is not checked",
         permissions=(
@@ -115,5 +152,13 @@ class Bucket(TargetCheck):
 
     def run(self, place: Place) -> Check:
         """Judge the bucket that the settings name."""
-        key = place.archive.key if place.archive else None
-        return bucket_of_target(place.reader, place.target, place.values.preferences.s3, key)
+        archive, s3 = place.archive, place.values.preferences.s3
+        if archive is None:
+            return bucket_of_target(place.reader, place.target, s3, None)
+        try:
+            return bucket_of_target(place.reader, place.target, s3, archive.key, archive.apply_bucket)
+        except ClientError as error:
+            # What the role lacks is another matter: the bucket lets nobody of the account read it.
+            if error_code(error) != "AccessDenied" or _READING not in archive.policy.message:
+                raise
+            return closed_bucket(s3.bucket_name or "", archive.policy)

@@ -16,7 +16,7 @@ from session_manager_fleet.terraform import ROOT_MODULE, permissions
 from session_manager_fleet.verify.archive import Archive
 from session_manager_fleet.verify.bucket import missing_bucket
 from session_manager_fleet.verify.checks import Place, TargetCheck
-from session_manager_fleet.verify.model import Check, CheckInfo, Severity, finding, ok
+from session_manager_fleet.verify.model import APPLY_ARCHIVE, Check, CheckInfo, Severity, finding, ok
 from session_manager_fleet.verify.reading import Reader, error_code
 
 _TEMPLATE = ROOT_MODULE.modules / "log_archive" / "bucket_policy.json.tftpl"
@@ -29,7 +29,7 @@ def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
         document = json.loads(answer["Policy"])
     except ClientError as error:
         if error_code(error) == "NoSuchBucket":
-            return missing_bucket("bucket_policy", archive.bucket)
+            return missing_bucket("bucket_policy", archive.bucket, archive.apply_bucket)
         if error_code(error) != "NoSuchBucketPolicy":
             raise
         document = {"Statement": []}
@@ -41,8 +41,7 @@ def bucket_policy(reader: Reader, archive: Archive, key_arn: str) -> Check:
         if archive.settings.existing_bucket_name:
             fix = "Merge the output bucket_policy_statements_json of modules/log_archive into the policy."
             return finding("bucket_policy", message, fix)
-        fix = "Plan and apply the target of the log archive."
-        return finding("bucket_policy", message, fix, archive.apply_command)
+        return finding("bucket_policy", message, APPLY_ARCHIVE, archive.apply_command)
     return ok("bucket_policy", f"The policy of {archive.bucket} has all statements of the log archive.")
 
 

@@ -44,7 +44,7 @@ def _problems(reader: Reader, region: str, alias: str, key: Key | None) -> Itera
         yield Problem(f"{alias} does not exist")
     elif key.state != "Enabled":
         # Of such a key AWS does not tell whether it would be rotated.
-        yield Problem(f"the key of {alias} is {key.state}", rescue(key.arn, key.state))
+        yield Problem(f"the key of {alias} is {key.state}", rescue(key.arn, key.state), before_apply=True)
     elif not reader.call("kms", region, "get_key_rotation_status", KeyId=key.arn)["KeyRotationEnabled"]:
         yield Problem(f"the key of {alias} ({key.arn}) is not rotated")
 

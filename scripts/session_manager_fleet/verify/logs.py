@@ -28,12 +28,21 @@ _STREAM_TIMES = ("creationTime", "lastEventTimestamp", "lastIngestionTime")
 
 @dataclass(frozen=True)
 class LogLocation:
-    """Where the session logs of a target go, and the account and region in which they are listed."""
+    """Where the session logs of a target go.
+
+    Attributes:
+        bucket: Name of the bucket.
+        prefix: Prefix of the target's logs.
+        account: Account in which they are listed.
+        region: Region in which they are listed.
+        apply_bucket: Words of the command that creates the bucket; empty for one that exists without the rollout.
+    """
 
     bucket: str
     prefix: str
     account: Account
     region: str
+    apply_bucket: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.bucket}/{self.prefix}"
@@ -64,7 +73,8 @@ def log_location(inventory: Inventory, target: Target) -> LogLocation:
         place = archive.account, archive.region
     elif inventory.settings.log_archive is None and account and key_owner == account.id:
         place = account, inventory.home_region
-    return LogLocation(expected["s3BucketName"], expected["s3KeyPrefix"], *place)
+    apply_bucket = archive.apply_bucket if archive else ()
+    return LogLocation(expected["s3BucketName"], expected["s3KeyPrefix"], *place, apply_bucket)
 
 
 def newest_log(reader: Reader, location: LogLocation) -> Newest | None:
@@ -100,7 +110,7 @@ def logs(reader: Reader, location: LogLocation, instances: int, max_age: datetim
     """
     newest = newest_log(reader, location)
     if newest is None:
-        return missing_bucket("logs", location.bucket)
+        return missing_bucket("logs", location.bucket, location.apply_bucket)
     if newest.at is None:
         if not instances:
             return not_needed("logs", f"No log in {location}, and no managed instances.")

@@ -9,6 +9,7 @@ from session_manager_fleet.targets import PolicyException, Target
 from session_manager_fleet.terraform import Permission
 
 PLAN_AND_APPLY = "Plan and apply this target."
+APPLY_ARCHIVE = "Plan and apply the target of the log archive."
 
 
 class Verdict(StrEnum):
@@ -147,11 +148,19 @@ def not_needed(name: str, message: str) -> Check:
 
 @dataclass(frozen=True)
 class Problem:
-    """One of several problems that a check found, its correction, and its severity if it is not that of the check."""
+    """One of several problems that a check found.
+
+    Attributes:
+        text: The problem, in a clause.
+        fix: Its correction.
+        severity: Its severity, if it is not that of the check.
+        before_apply: Whether its correction comes before an apply, which would be refused.
+    """
 
     text: str
     fix: str = PLAN_AND_APPLY
     severity: Severity | None = None
+    before_apply: bool = False
 
 
 def findings(name: str, what: str, problems: Sequence[Problem]) -> Check:
@@ -159,9 +168,10 @@ def findings(name: str, what: str, problems: Sequence[Problem]) -> Check:
 
     Its severity is that of the check, unless every problem has its own, or one is critical: then it is their worst.
     """
-    fixes = list(dict.fromkeys(problem.fix for problem in problems))
-    by_apply = PLAN_AND_APPLY in fixes
-    ordered = [PLAN_AND_APPLY] * by_apply + [fix for fix in fixes if fix != PLAN_AND_APPLY]
+    by_apply = any(problem.fix == PLAN_AND_APPLY for problem in problems)
+    first = [problem.fix for problem in problems if problem.before_apply]
+    fixes = [*first, *([PLAN_AND_APPLY] if by_apply else []), *(problem.fix for problem in problems)]
+    ordered = list(dict.fromkeys(fixes))
     text = "; ".join(problem.text for problem in problems)
     own = [problem.severity for problem in problems if problem.severity]
     worst = min(own, key=lambda one: one.rank, default=None)

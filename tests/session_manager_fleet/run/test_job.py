@@ -17,7 +17,12 @@ from moto import mock_aws
 from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.aws import new_session
 from session_manager_fleet.errors import AccessError, FleetError, InputError, TerraformError
-from session_manager_fleet.preferences import DocumentChange, VerificationError, expected_preferences
+from session_manager_fleet.preferences import (
+    ORIGINAL_PARAMETER,
+    DocumentChange,
+    VerificationError,
+    expected_preferences,
+)
 from session_manager_fleet.preferences.live import WantedPreferences
 from session_manager_fleet.run import job as work
 from session_manager_fleet.run.attachments import Attachment
@@ -449,7 +454,7 @@ def test_a_retry_token_that_cannot_be_stored_is_never_followed_by_no_changes(
     for result in results:
         assert result.failure is not None
         assert (result.status, result.failure.kind) == (Status.FAILED, "verification")
-        assert result.failure.diagnostics[-1].startswith("The retry token cannot be stored, so that every plan reads")
+        assert result.failure.diagnostics[-1].startswith("The retry token cannot be stored: allow it.")
         assert "AccessDenied" in result.failure.diagnostics[-1]
 
     # Once it may be stored, the plan of a resumed run does so, and the next one calls the function.
@@ -547,20 +552,29 @@ def store_settings(**changes: object) -> None:
     event = {**WANTED, "preferences": {**PREFERENCES, **changes}, "tf": {"action": "create"}}
     ssm = account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm")
     ssm.put_parameter(Name=PARAMETER, Value=encode(AppliedSettings.of(parse_event(event), None)), Type="String")
+    ssm.put_parameter(Name=ORIGINAL_PARAMETER, Value="{}", Type="String")
 
 
 @pytest.mark.parametrize(
-    ("document", "settings"),
-    [({"idleSessionTimeout": 60}, {}), ({}, {"idleSessionTimeout": 60}), ({}, None), (None, {})],
-    ids=["document", "stored settings", "no stored settings", "no document"],
+    ("document", "settings", "missing"),
+    [
+        pytest.param({"idleSessionTimeout": 60}, {}, "", id="document"),
+        pytest.param({}, {"idleSessionTimeout": 60}, "", id="stored settings"),
+        pytest.param({}, {}, PARAMETER, id="no stored settings"),
+        pytest.param({}, {}, ORIGINAL_PARAMETER, id="no record of the original document"),
+        pytest.param(None, {}, "", id="no document"),
+    ],
 )
 def test_a_live_difference_makes_a_plan_a_change_with_a_new_retry_token(
-    make: Make, folder: Path, document: dict[str, Any] | None, settings: dict[str, Any] | None
+    make: Make, folder: Path, document: dict[str, Any] | None, settings: dict[str, Any], missing: str
 ) -> None:
     if document is not None:
         write_document(**document)
-    if settings is not None:
-        store_settings(**settings)
+    store_settings(**settings)
+    if missing:
+        account_session(TARGET.account, HOME, HOME, SETTINGS.roles.deployment).client("ssm").delete_parameter(
+            Name=missing
+        )
     looking = job(Step.PLAN, wanted=LIVE, stored_token=2, retry_token=2)
 
     result = perform(looking, folder, make(code=0))

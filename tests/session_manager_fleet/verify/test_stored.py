@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from session_manager_fleet.accounts.model import Account
-from session_manager_fleet.preferences import expected_preferences
+from session_manager_fleet.preferences import ORIGINAL_PARAMETER, expected_preferences
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets.model import Target
 from session_manager_fleet.verify.applied_preferences import applied_preferences
@@ -36,6 +36,7 @@ class Applied:
         self.key, self.logs_key = self.create_key(NAMES.data_key_alias), self.create_key(NAMES.logs_key_alias)
         boto3.client("logs", region_name=HOME).create_log_group(logGroupName=GROUP, kmsKeyId=self.logs_key)
         self.put(NAMES.data_key_parameter, self.key.rpartition("/")[2])
+        self.put(ORIGINAL_PARAMETER, "{}")
         self.store()
 
     def create_key(self, alias: str = "") -> str:
@@ -87,17 +88,28 @@ def test_settings_that_would_be_repaired_to(applied: Applied) -> None:
     assert applied.stored().verdict == "ok"
 
 
-@pytest.mark.parametrize("value", ["", "no settings", '{"schema_version": 2}'])
-def test_settings_that_are_gone_or_damaged(applied: Applied, value: str) -> None:
-    if value:
-        applied.put(PARAMETER, value)
-    else:
-        applied.ssm.delete_parameter(Name=PARAMETER)
+@pytest.mark.parametrize("value", ["no settings", '{"schema_version": 2}'])
+def test_settings_that_are_damaged(applied: Applied, value: str) -> None:
+    applied.put(PARAMETER, value)
 
     check = applied.stored()
 
     assert check.verdict == "finding"
-    assert PARAMETER in check.message
+    assert f"{PARAMETER} differs from the settings" in check.message
+    # The function's own words ask for another revision, which each plan sets that finds this.
+    assert "the record is damaged" in check.message
+    assert "revision" not in check.message
+    assert check.fix == PLAN_AND_APPLY
+
+
+@pytest.mark.parametrize("name", [PARAMETER, ORIGINAL_PARAMETER])
+def test_records_without_which_no_drift_is_repaired(applied: Applied, name: str) -> None:
+    applied.ssm.delete_parameter(Name=name)
+
+    check = applied.stored()
+
+    assert check.verdict == "finding"
+    assert f"{name} does not exist, so no drift is repaired" in check.message
     assert check.fix == PLAN_AND_APPLY
 
 
