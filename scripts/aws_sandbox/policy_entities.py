@@ -21,10 +21,11 @@ def list_entities_for_policy(call: Call) -> dict[str, Any] | None:
     Calls without a usage filter list both, as moto does not.
     """
     usage = call.parameters.get("PolicyUsageFilter")
+    backend, arn = iam_backends[call.account_id]["aws"], call.parameters["PolicyArn"]
+    # It raises NoSuchEntity, where moto would find no entities.
+    backend.get_policy(arn)
     if usage == "PermissionsPolicy":
         return None
-    backend, arn = iam_backends[call.account_id]["aws"], call.parameters["PolicyArn"]
-    backend.get_policy(arn)
     roles, users = bounded_by(backend, arn)
     groups = []
     if usage is None:

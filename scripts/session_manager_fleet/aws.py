@@ -441,12 +441,13 @@ def assume_role(
 
 
 def rescue(arn: str, state: str) -> str:
-    """Return how to make a key usable again: the commands of the AWS CLI, to be typed in the key's account."""
-    region, key_id = arn.split(":")[3], arn.rpartition("/")[2]
-    enable = f"aws kms enable-key --region {region} --key-id {key_id}"
+    """Return how to make a key usable again: the commands of the AWS CLI, and the account to type them in."""
+    region, account, key_id = *arn.split(":")[3:5], arn.rpartition("/")[2]
+    where = f"--region {region} --key-id {key_id}"
+    enable = f"aws kms enable-key {where}"
     if state == "PendingDeletion":
         # A key whose deletion is cancelled is disabled (AWS KMS API Reference, CancelKeyDeletion).
-        return f"Cancel its deletion: aws kms cancel-key-deletion --region {region} --key-id {key_id} && {enable}"
+        return f"Cancel its deletion in account {account}: aws kms cancel-key-deletion {where} && {enable}"
     if state == "Disabled":
-        return f"Enable it: {enable}"
+        return f"Enable it in account {account}: {enable}"
     return "Make the key usable: see its state in AWS KMS."

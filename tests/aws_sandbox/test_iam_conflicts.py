@@ -39,7 +39,7 @@ def refused(call: Any, code: str, **arguments: str) -> str:  # noqa: ANN401
     with pytest.raises(ClientError) as error:
         call(**arguments)
     assert error.value.response["Error"]["Code"] == code
-    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 409}
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 404, 409}
     return str(error.value.response["Error"]["Message"])
 
 
@@ -68,6 +68,8 @@ def test_a_policy_in_use_is_not_deleted(iam: Any, policy: str) -> None:  # noqa:
     iam.delete_role(RoleName="attached")
     iam.delete_user(UserName="attached")
     iam.delete_group(GroupName="attached")
+    missing = {"PolicyArn": f"{policy}-missing", "PolicyUsageFilter": "PermissionsPolicy"}
+    assert "not found" in refused(iam.list_entities_for_policy, "NoSuchEntity", **missing)
 
 
 def test_a_policy_with_several_versions_is_not_deleted(iam: Any, policy: str) -> None:  # noqa: ANN401

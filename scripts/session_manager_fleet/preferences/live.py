@@ -9,7 +9,12 @@ import boto3
 from session_manager_fleet.aws import CLIENT_CONFIG, translated_errors
 from session_manager_fleet.preferences.compare import READ_SECONDS, compare, document_client
 from session_manager_fleet.preferences.expected import expected_preferences
-from session_manager_fleet.preferences.stored import ORIGINAL_PARAMETER, STORED_PARAMETER, stored_differences
+from session_manager_fleet.preferences.stored import (
+    ORIGINAL_PARAMETER,
+    STORED_PARAMETER,
+    stored_differences,
+    stored_key,
+)
 from session_manager_fleet.settings import TargetSettings
 from session_manager_fleet.targets import Target
 from session_preferences.aws import Budget
@@ -42,7 +47,8 @@ def wanted_preferences(target: Target, values: TargetSettings) -> WantedPreferen
 def live_differences(session: boto3.Session, wanted: WantedPreferences) -> list[str]:
     """Return how the live document and the stored settings differ; names only where a value may be a secret.
 
-    A key that does not exist, and a document that was never written, are no differences: Terraform sees both.
+    A key that does not exist is no difference: Terraform sees it. It may then put back no more than the alias, so
+    the document is compared with the key that was stored.
 
     Raises:
         VerificationError: The live document cannot be compared.
@@ -50,21 +56,20 @@ def live_differences(session: boto3.Session, wanted: WantedPreferences) -> list[
     """
     region, request = wanted.region, wanted.request
     client, budget = document_client(session, region), Budget(READ_SECONDS)
-    if wanted.key:
-        arn = _key_arn(session, region, wanted.key)
-        if arn is None:
-            return []
-        request = {**request, "preferences": {**request["preferences"], "kmsKeyId": arn}}
     names = [STORED_PARAMETER, ORIGINAL_PARAMETER]
     with translated_errors(f"read the parameters {' and '.join(names)} in {region}"):
         answer = client.get_parameters(Names=names)["Parameters"]
-    stored = {entry["Name"]: entry["Value"] for entry in answer}
-    _, changes = compare(client, region, request, budget)
-    found = [str(change) for change in changes]
-    found += [f"{name} does not exist" for name in names if name not in stored]
-    if STORED_PARAMETER not in stored:
+    values = {entry["Name"]: entry["Value"] for entry in answer}
+    stored, found = values.get(STORED_PARAMETER), [f"{name} does not exist" for name in names if name not in values]
+    if wanted.key:
+        arn = _key_arn(session, region, wanted.key) or stored_key(stored)
+        request = {**request, "preferences": {**request["preferences"], "kmsKeyId": arn or ""}}
+    if stored is not None:
+        found += [f"{STORED_PARAMETER}: {name}" for name in stored_differences(stored, request)]
+    if wanted.key and not arn:
         return found
-    return [*found, *(f"{STORED_PARAMETER}: {name}" for name in stored_differences(stored[STORED_PARAMETER], request))]
+    _, changes = compare(client, region, request, budget)
+    return [*(str(change) for change in changes), *found]
 
 
 def _key_arn(session: boto3.Session, region: str, key: str) -> str | None:

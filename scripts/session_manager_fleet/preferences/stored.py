@@ -13,6 +13,14 @@ STORED_PARAMETER = PARAMETER
 ORIGINAL_PARAMETER = original_document.PARAMETER
 
 
+def stored_key(value: str | None) -> str | None:
+    """Return the session key in the parameter's value; None without one, or for a value that is missing or damaged."""
+    try:
+        return decode(value or "").preferences.get("kmsKeyId") or None
+    except PreferencesError:
+        return None
+
+
 def stored_differences(value: str, expected: Mapping[str, Any]) -> list[str]:
     """Return the names of the settings that differ from a request to the function; the values may hold secrets.
 

@@ -159,7 +159,7 @@ def test_a_key_that_is_going_is_rescued(applied: Applied) -> None:
     check = applied.keys()
 
     assert f"the key of {NAMES.data_key_alias} is PendingDeletion" in check.message
-    assert check.fix.startswith("Cancel its deletion: aws kms cancel-key-deletion ")
+    assert check.fix.startswith(f"Cancel its deletion in account {ACCOUNT}: aws kms cancel-key-deletion ")
 
 
 def test_keys_that_were_not_created_are_not_judged(applied: Applied) -> None:
