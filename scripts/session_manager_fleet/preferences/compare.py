@@ -27,7 +27,7 @@ _ATTEMPTS = 3
 class DocumentChange:
     """A value of an existing document that would be lost or changed when the document is adopted."""
 
-    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    __pydantic_config__ = ConfigDict(defer_build=True)
 
     path: str
     """Path in the document, as `inputs.idleSessionTimeout`."""

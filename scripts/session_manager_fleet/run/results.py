@@ -126,7 +126,7 @@ def _key_values(target: Target) -> tuple[str, str, str, str, str, str, str]:
 class TargetResult(TargetKey):
     """The result of the last step of a target."""
 
-    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    __pydantic_config__ = ConfigDict(defer_build=True)
 
     workspace: _Workspace
     """Terraform workspace."""

@@ -24,6 +24,7 @@ from session_manager_fleet.run.results import (
     TargetName,
     TargetResult,
 )
+from session_manager_fleet.settings import schema_of
 from session_manager_fleet.targets import PolicyException, SkippedAccount
 
 _LARGEST_MEGABYTES = 512
@@ -33,7 +34,7 @@ _LONGEST_NAME = 40
 class _Entry(BaseModel):
     """Part of a summary; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class ChangeSetEntry(_Entry):
@@ -178,10 +179,7 @@ def _spelled_out(value: JsonValue) -> JsonValue:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of `summary.json`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Summary.model_json_schema(by_alias=True, mode="serialization"),
-    }
+    return schema_of(Summary, "serialization")
 
 
 def _grouped(targets: Sequence[TargetResult], known: Mapping[str, ChangeSet]) -> tuple[ChangeSetEntry, ...]:

@@ -17,6 +17,7 @@ from session_manager_fleet.settings.log_destinations import (
     CloudWatchLogging as CloudWatchLogging,
     S3Logging as S3Logging,
 )
+from session_manager_fleet.settings.model_schema import schema_of as schema_of
 from session_manager_fleet.settings.notifications import Notifications as Notifications, Webhook as Webhook
 from session_manager_fleet.settings.parsed import ParsedSettings as ParsedSettings, load_settings as load_settings
 from session_manager_fleet.settings.roles import (

@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from session_manager_fleet.settings.model_schema import schema_of
 from session_manager_fleet.settings.schema import Match, SettingsFile
-
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def settings_schema() -> dict[str, Any]:
@@ -12,7 +11,7 @@ def settings_schema() -> dict[str, Any]:
 
     Only the commands check rules about several keys, about accounts and about regions.
     """
-    schema = SettingsFile.model_json_schema()
+    schema = schema_of(SettingsFile, "validation")
     definitions = schema.pop("$defs")
     for name, definition in {**definitions, "": schema}.items():
         for key, value in definition.get("properties", {}).items():
@@ -21,7 +20,7 @@ def settings_schema() -> dict[str, Any]:
             # Null means "not set" for every optional key, except conditions of matchers.
             if key not in definition.get("required", []) and name != Match.__name__:
                 definition["properties"][key] = _or_null(value)
-    return {"$schema": DIALECT, **schema, "title": "organization.yaml", "$defs": definitions}
+    return {**schema, "title": "organization.yaml", "$defs": definitions}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:

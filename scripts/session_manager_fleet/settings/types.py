@@ -46,7 +46,6 @@ class StrictModel(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
-        use_attribute_docstrings=True,
         defer_build=True,
         field_title_generator=lambda name, _: name,
     )

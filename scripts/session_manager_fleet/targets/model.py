@@ -118,7 +118,7 @@ class Selection:
 class SkippedAccount:
     """A selected account of which no target may be made, or not in the region that the reason names."""
 
-    __pydantic_config__ = ConfigDict(use_attribute_docstrings=True, defer_build=True)
+    __pydantic_config__ = ConfigDict(defer_build=True)
 
     account_id: str
     """Twelve digits."""

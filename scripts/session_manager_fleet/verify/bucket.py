@@ -158,7 +158,7 @@ class Bucket(TargetCheck):
         try:
             return bucket_of_target(place.reader, place.target, s3, archive.key, archive.apply_bucket)
         except ClientError as error:
-            # What the role lacks is another matter: the bucket lets nobody of the account read it.
+            # What the role lacks is another matter: the bucket lets no role of the account read it.
             if error_code(error) != "AccessDenied" or _READING not in archive.policy.message:
                 raise
             return closed_bucket(s3.bucket_name or "", archive.policy)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from session_manager_fleet.errors import ExitCode
 from session_manager_fleet.run import AccountId, CallerArn, OrganizationId, Region, Sha256
+from session_manager_fleet.settings import schema_of
 from session_manager_fleet.targets import PolicyException, SkippedAccount
 from session_manager_fleet.verify.model import (
     Check,
@@ -24,7 +25,7 @@ from session_manager_fleet.verify.model import (
 class _Entry(BaseModel):
     """Part of the result; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class CheckDescription(_Entry):
@@ -268,10 +269,7 @@ def now() -> datetime.datetime:
 
 def verification_schema() -> dict[str, Any]:
     """Return the JSON Schema of the result of `verify`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Verification.model_json_schema(mode="serialization"),
-    }
+    return schema_of(Verification, "serialization")
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:

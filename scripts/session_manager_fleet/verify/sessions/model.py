@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from session_manager_fleet.errors import ExitCode
+from session_manager_fleet.settings import schema_of
 from session_manager_fleet.targets import Target
 
 
@@ -48,7 +49,7 @@ class Cause(StrEnum):
 class _Entry(BaseModel):
     """Part of the result; the description of a field is the text below it."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class Session(_Entry):
@@ -191,7 +192,4 @@ class SessionReport(_Entry):
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of the result of `sessions`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **SessionReport.model_json_schema(mode="serialization"),
-    }
+    return schema_of(SessionReport, "serialization")
