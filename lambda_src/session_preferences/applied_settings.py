@@ -18,7 +18,7 @@ from typing import Any
 
 from .aws import Call, pages
 from .document import SHELL_PATHS
-from .errors import AppliedSettingsError, LateEventError, OriginalRecordError, tolerated
+from .errors import CALL_AGAIN, AppliedSettingsError, LateEventError, OriginalRecordError, tolerated
 from .request import Request, sha256
 
 PARAMETER = "/session-manager/applied-preferences"
@@ -83,7 +83,7 @@ class AppliedSettings:
         if request.event_digest in self.superseded and request.event_digest != self.event and not continues:
             raise LateEventError(
                 f"This event was applied to {request.document} before, and a later apply has superseded it. If these "
-                "preferences are wanted again, set revision to another value and apply."
+                f"preferences are wanted again, {CALL_AGAIN}"
             )
 
     def resolve(self, call: Call, live: Mapping[str, object]) -> dict[str, Any]:
@@ -206,6 +206,5 @@ def _fetch(call: Call, reference: Mapping[str, Any]) -> str:
 
 def _damaged(reason: str) -> AppliedSettingsError:
     return AppliedSettingsError(
-        f"{PARAMETER} cannot be used: {reason}. Nothing was written. Set revision to another value and apply, which "
-        "stores the settings again."
+        f"{PARAMETER} cannot be used: {reason}. Nothing was written. To store the settings again, {CALL_AGAIN}"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 # Characters. Longer messages would not fit into a log event, and the reason is at the beginning.
 _LONGEST_MESSAGE = 8_000
+CALL_AGAIN = "apply with another revision (the rollout plans one)."
 
 
 class PreferencesError(Exception):

@@ -17,6 +17,7 @@ from .aws import Budget, Call
 from .converge import Situation, Step, assess, converge, result
 from .document import Document, build, check, managed, parse
 from .errors import (
+    CALL_AGAIN,
     AppliedSettingsError,
     DestinationError,
     InvalidPreferencesError,
@@ -160,7 +161,7 @@ class _Apply:
             self._store.budget.pause(attempt)  # AWS answers from before our own write
             found = records.read(self._call)
         raise AppliedSettingsError(
-            f"{applied_settings.PARAMETER} was stored and cannot be read. Apply again with another revision."
+            f"{applied_settings.PARAMETER} was stored and cannot be read. To store it again, {CALL_AGAIN}"
         )
 
     def _clean(self) -> None:
@@ -236,7 +237,7 @@ class _Repair:
             missing = applied_settings.PARAMETER if applied is None else original_document.PARAMETER
             raise NotManagedError(
                 f"{self._store.name} is not repaired, because no apply is recorded to manage it: the parameter "
-                f"{missing} does not exist. Nothing was written. If it is to be managed, apply with another revision."
+                f"{missing} does not exist. Nothing was written. If it is to be managed, {CALL_AGAIN}"
             )
         applied.refuse_other(self._store.name)
         return applied

@@ -130,6 +130,6 @@ locals {
 check "document_matches" {
   assert {
     condition     = length(local.differences) == 0
-    error_message = "The document ${var.names.document} differs from the configuration: ${join(", ", local.differences)}. Set revision to another value to write it again."
+    error_message = "The document ${var.names.document} differs from the configuration: ${join(", ", local.differences)}. Set revision to another value to write it again; the rollout plans one by itself."
   }
 }

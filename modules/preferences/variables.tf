@@ -319,7 +319,7 @@ variable "on_destroy" {
 }
 
 variable "revision" {
-  description = "Any text; a new one calls the function again although nothing else changed. Terraform does not repeat a failed update by itself."
+  description = "Any text; a new one calls the function again although nothing else changed. Terraform does not repeat a failed update by itself; the rollout plans another revision where one is needed."
   type        = string
   default     = "1"
   nullable    = false

@@ -444,8 +444,8 @@ def test_damaged_settings_are_refused(change: dict[str, object], kind: str) -> N
         applied_settings.decode(value)
 
     assert str(caught.value) == (
-        f"{APPLIED} cannot be used: it is no record of settings ({kind}). Nothing was written. Set revision to another "
-        "value and apply, which stores the settings again."
+        f"{APPLIED} cannot be used: it is no record of settings ({kind}). Nothing was written. To store the "
+        "settings again, apply with another revision (the rollout plans one)."
     )
 
 
@@ -534,7 +534,7 @@ def test_superseded_events_are_remembered_and_their_copies_refused() -> None:
         last.refuse_late(late)
     assert str(caught.value) == (
         f"This event was applied to {NAME} before, and a later apply has superseded it. If these preferences are "
-        "wanted again, set revision to another value and apply."
+        "wanted again, apply with another revision (the rollout plans one)."
     )
     last.refuse_late(parse_event({"preferences": {}, "revision": "40", "tf": {"action": "update", "prev_input": {}}}))
     last.refuse_late(parse_event({"preferences": {}, "revision": "0", "tf": {"action": "update", "prev_input": {}}}))
