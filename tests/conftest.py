@@ -1,14 +1,18 @@
 """Fixtures that several folders of tests share."""
 
+import os
 import signal
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import boto3
+import botocore.loaders
+import botocore.session
 import pytest
 
 from aws_sandbox import Sandbox, default_organization
+from session_manager_fleet import aws
 from tests import any_machine
 
 # Longest first, so that no process is left alone with minutes of work at the end; then the folders that take longest.
@@ -41,6 +45,18 @@ _HERE = Path(__file__).parent
 
 
 any_machine.load()
+
+
+def _shared_loader(search_path_string: str | None = None) -> botocore.loaders.Loader:  # noqa: ARG001
+    """Return the loader of the product: boto3.Session reads the descriptions of services again for each session."""
+    return aws._LOADER
+
+
+# In many tests that was half of the time.
+botocore.session.create_loader = _shared_loader
+
+# As in the emulator: five thousand images, which each mock_aws would make again.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 # The tests interrupt processes, which must not inherit that a background shell ignores Ctrl-C, or nohup hang-ups.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -346,6 +346,8 @@ def _spawn(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     }
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH", "")]))
     environment["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    # Five thousand images, made again in each account and region; instances are launched from any.
+    environment["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         return subprocess.Popen(

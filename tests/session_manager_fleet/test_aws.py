@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import botocore.exceptions
+import botocore.loaders
 import pytest
 
 from session_manager_fleet import aws
@@ -49,7 +50,9 @@ def test_a_session_without_credentials_has_those_of_the_environment() -> None:
     assert credentials.access_key == "testing"
 
 
-def test_many_sessions_read_the_descriptions_of_services_once() -> None:
+def test_many_sessions_read_the_descriptions_of_services_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.session.create_loader", botocore.loaders.create_loader)
+
     def seconds(session: boto3.Session) -> float:
         begun = time.process_time()
         session.client("ssm")
