@@ -332,7 +332,7 @@ def test_a_home_region_that_the_callers_account_has_not_enabled(rollout: Rollout
     text = SETTINGS.replace(f"home_region: {HOME}", f"home_region: {OPT_IN}").replace(
         "accounts: [Management]", "accounts: [Without]"
     )
-    (tmp_path / "organization.yaml").write_text(re.sub(r"\noverrides:.*", "", text))
+    (tmp_path / "organization.yaml").write_text(re.sub(r"(?s)\noverrides:.*", "\n", text))
 
     code, printed = rollout("doctor", "--account", "Member")
 
