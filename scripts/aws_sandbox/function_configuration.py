@@ -54,8 +54,16 @@ class ConfiguredFunction(LambdaFunction):
         self._logging: dict[str, Any] = spec.get("LoggingConfig") or {}
         self._dead_letter: dict[str, Any] = spec.get("DeadLetterConfig") or {}
         super().__init__(account_id, spec, region, version)
-        self.event_invoke_config = _Newest()
         self.policy = _Permissions(self)
+
+    @property
+    def event_invoke_config(self) -> list[EventInvokeConfig]:
+        """The configuration of asynchronous invocations, alone in a list; moto puts another list there to delete it."""
+        return self._newest
+
+    @event_invoke_config.setter
+    def event_invoke_config(self, configurations: list[EventInvokeConfig]) -> None:
+        self._newest = _Newest(configurations)
 
     @property
     def logging_config(self) -> dict[str, Any]:

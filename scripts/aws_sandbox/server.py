@@ -35,6 +35,7 @@ from aws_sandbox import (
     log_groups,
     messages,
     policy_entities,
+    queues,
     resource_policies,
 )
 from aws_sandbox.automation import Automations
@@ -152,6 +153,7 @@ def _gateway(
     documents.install()
     key_arns.install()
     log_groups.install()
+    queues.install()
     resource_policies.install()
     messages.release_while_waiting(lock)
     organizations, regions = Organizations(organization), Regions(organization)

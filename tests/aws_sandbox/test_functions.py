@@ -285,6 +285,9 @@ def test_destination_for_failures(
     url, arn = queue(member, "failures")
     functions = member.client("lambda")
     name = make_function(FLAKY, Timeout=30)
+    for retries in (0, 2):  # also after a deletion, the newest counts
+        functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=retries)
+    functions.delete_function_event_invoke_config(FunctionName=name)
     functions.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=2)
     functions.put_function_event_invoke_config(
         FunctionName=name, MaximumRetryAttempts=1, DestinationConfig={"OnFailure": {"Destination": arn}}
