@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from session_manager_fleet.verify import CHECKS, PROMISES, CheckInfo  # noqa: E402
+from session_manager_fleet.verify import CHECKS, PROMISES, UNSEEN, CheckInfo  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "verify.md"
 
@@ -38,9 +38,16 @@ def needs() -> str:
     return _table(["check", "actions"], rows)
 
 
+def unseen() -> str:
+    """Return the attributes that only a plan compares."""
+    rows = [[f"`{kind}`", ", ".join(f"`{name}`" for name in names)] for kind, names in sorted(UNSEEN.items())]
+    return _table(["resource", "attributes"], rows)
+
+
 def page(text: str) -> str:
     """Return the page with its tables renewed."""
-    for name, table in {"CHECKS": checks(), "CURES": cures(), "PROMISES": promises(), "NEEDS": needs()}.items():
+    tables = {"CHECKS": checks(), "CURES": cures(), "PROMISES": promises(), "NEEDS": needs(), "UNSEEN": unseen()}
+    for name, table in tables.items():
         begin, end = f"<!-- BEGIN_{name} -->", f"<!-- END_{name} -->"
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"

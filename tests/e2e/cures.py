@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 
 DOCUMENT, FUNCTION = "SSM-SessionManagerRunShell", "session-manager-preferences"
+AUTOMATION = "Attach-ssm-policy-to-instance-profile"
 LOG_GROUP = "ssm-sessionmanager-logs"
 DEFAULT_ROLE = "default-host-management"
 SHARING = "/ssm/documents/console/public-sharing-permission"
@@ -33,7 +34,11 @@ _OF_DOCTOR = "`doctor` says it before a rollout: tests/e2e/test_doctor.py and te
 FOLLOWED: dict[str, tuple[str, ...]] = {
     "Plan and apply this target.": (
         *("rollout", "preferences", "log_group", "subscription", "data_protection", "drift_repair"),
-        *("applied_preferences", "keys", "instance_policy", "config_rule", "guardrails"),
+        *("applied_preferences", "keys", "instance_policy", "config_rule", "guardrails", "outside_changes"),
+    ),
+    "Plan and apply this target. If that changes nothing, delete the policy before, because the provider compares only "
+    "what policies of IAM have: `aws logs delete-data-protection-policy --region {} --log-group-identifier {}`.": (
+        "data_protection",
     ),
     "Plan and apply the target of the log archive.": ("bucket", "bucket_policy", "archive"),
     "Apply the home region, then attach the policy to the roles.": ("roles",),
@@ -106,6 +111,9 @@ NOT_FOLLOWED: dict[str, str] = {
     "(--exclude ACCOUNT/{}, or `regions` in an override).": _OF_DOCTOR,
     "Let {} log there, or let its owner share it no more, in account {}: {}": (
         "tests/session_manager_fleet/verify/test_session_documents.py, where the owner is outside of the organization"
+    ),
+    "Let your credentials, or organization.state.role, read the states (docs/permissions.md).": (
+        "the callers of tests/e2e/test_access.py have the policies that `init` writes, and none is not_checked"
     ),
     "Make the key usable: see its state in AWS KMS.": _STATE,
     "Merge the output bucket_policy_statements_json of modules/log_archive into the policy.": (
@@ -360,9 +368,13 @@ def break_keys(client: Callable[[str], Any]) -> None:
 
 
 def break_log_group(client: Callable[[str], Any]) -> None:
-    """Keep session logs for a day, mask nothing in them, and send none on."""
-    client("logs").put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=1)
-    client("logs").delete_data_protection_policy(logGroupIdentifier=LOG_GROUP)
+    """Keep session logs for a day, mask less in them, of which Terraform sees nothing, and send none on."""
+    logs = client("logs")
+    logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=1)
+    policy = json.loads(logs.get_data_protection_policy(logGroupIdentifier=LOG_GROUP)["policyDocument"])
+    for statement in policy["Statement"]:
+        statement["DataIdentifier"] = statement["DataIdentifier"][:1]
+    logs.put_data_protection_policy(logGroupIdentifier=LOG_GROUP, policyDocument=json.dumps(policy))
     client("logs").delete_subscription_filter(logGroupName=LOG_GROUP, filterName="session-manager")
 
 
@@ -423,6 +435,25 @@ def break_config_rule(client: Callable[[str], Any]) -> None:
     config.put_config_rule(ConfigRule={**kept, "Source": {**source, "CustomPolicyDetails": details}})
     (recorder,) = config.describe_configuration_recorders()["ConfigurationRecorders"]
     config.stop_configuration_recorder(ConfigurationRecorderName=recorder["name"])
+
+
+def widen_rights(client: Callable[[str], Any]) -> None:
+    """Let every account assume the role of the remediation, with all rights, and let it attach another policy."""
+    iam, config = client("iam"), client("config")
+    anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    for call, argument, statement in (
+        (iam.update_assume_role_policy, {}, anybody),
+        (iam.put_role_policy, {"PolicyName": AUTOMATION}, everything),
+    ):
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        call(RoleName=AUTOMATION, PolicyDocument=document, **argument)
+    (rule,) = config.describe_config_rules()["ConfigRules"]
+    where = {"ConfigRuleNames": [rule["ConfigRuleName"]]}
+    (found,) = config.describe_remediation_configurations(**where)["RemediationConfigurations"]
+    found["Parameters"]["PolicyArn"] = {"StaticValue": {"Values": ["arn:aws:iam::aws:policy/AdministratorAccess"]}}
+    kept = {name: value for name, value in found.items() if name not in {"Arn", "CreatedByService"}}
+    config.put_remediation_configurations(RemediationConfigurations=[kept])
 
 
 def delete_all(client: Callable[[str], Any]) -> None:

@@ -227,6 +227,7 @@ def every_cure_cures(sandbox: Sandbox, rollout: Rollout, accounts: tuple[str, ..
     cures.break_stored_settings(home)
     cures.break_log_group(home)
     cures.delete_instance_policy(home, MEMBER)
+    cures.widen_rights(home)
     cures.break_config_rule(home)
     cures.break_archive(home)
     cures.add_document(home)
@@ -244,6 +245,7 @@ def every_cure_cures(sandbox: Sandbox, rollout: Rollout, accounts: tuple[str, ..
         *("session_key", "preferences", "log_group", "subscription", "data_protection", "drift_repair"),
         *("applied_preferences", "public_sharing", "session_documents", "keys", "roles", "instance_policy"),
         *("config_rule", "bucket", "bucket_policy", "archive", "recorder", "endpoints", "logs", "log_streams"),
+        "outside_changes",
     } <= set(found[f"{MEMBER}/{HOME}"]), found
     assert {"rollout", "session_key", "log_group", "drift_repair", "keys"} <= set(found[f"{MEMBER}/{OPT_IN}"])
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
 import pydantic
@@ -19,6 +19,9 @@ from session_manager_fleet.errors import FleetError
 from session_manager_fleet.targets import Target
 from session_manager_fleet.terraform.backend import StateBackend
 from session_manager_fleet.terraform.stray_states import LARGEST_STATE_BYTES
+
+if TYPE_CHECKING:  # the stubs are for developers only
+    from mypy_boto3_s3 import S3Client
 
 SCHEMA_VERSION = 1
 # A mark has a digest for each resource; who may write to the bucket can store an object of any size.
@@ -146,14 +149,19 @@ def is_locked(backend: StateBackend, target: Target) -> bool:
         return bool(backend.client().list_objects_v2(Bucket=backend.bucket, Prefix=lock, MaxKeys=1).get("KeyCount"))
 
 
-def read_state(backend: StateBackend, target: Target) -> StoredState | None:
+def read_state(backend: StateBackend, target: Target, client: "S3Client | None" = None) -> StoredState | None:
     """Return the stored state of a target; None if there is none.
+
+    Args:
+        backend: Where the states are.
+        target: The target.
+        client: The client to read with, where many states are read; by default one is made.
 
     Raises:
         UnreadableStateError: It is no state of Terraform, or encrypted.
         AccessError: The state bucket cannot be read.
     """
-    found = _get(backend, backend.state_key(target), LARGEST_STATE_BYTES)
+    found = _get(backend, backend.state_key(target), LARGEST_STATE_BYTES, client)
     if found is None:
         return None
     identity, content = found
@@ -179,11 +187,11 @@ def _managed(entry: Mapping[str, Any]) -> list[ManagedResource]:
     return found
 
 
-def _get(backend: StateBackend, key: str, largest: int) -> tuple[str, bytes] | None:
+def _get(backend: StateBackend, key: str, largest: int, client: "S3Client | None" = None) -> tuple[str, bytes] | None:
     """Return identity and content of an object; None if there is none."""
     with translated_errors(f"read {key} in the state bucket {backend.bucket}"):
         try:
-            answer = backend.client().get_object(Bucket=backend.bucket, Key=key)
+            answer = (client or backend.client()).get_object(Bucket=backend.bucket, Key=key)
         except botocore.exceptions.ClientError as error:
             if error.response["Error"]["Code"] not in _MISSING:
                 raise

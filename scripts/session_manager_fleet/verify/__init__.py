@@ -46,6 +46,7 @@ from session_manager_fleet.verify.sessions import (
     TargetSessions as TargetSessions,
     report_schema as report_schema,
 )
+from session_manager_fleet.verify.unseen import UNSEEN as UNSEEN
 from session_manager_fleet.verify.verifier import Verifier as Verifier
 from session_manager_fleet.verify.watch import (
     MIN_WATCH_SECONDS as MIN_WATCH_SECONDS,

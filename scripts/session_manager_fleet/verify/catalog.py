@@ -21,6 +21,7 @@ from session_manager_fleet.verify.keys import SessionKey
 from session_manager_fleet.verify.log_delivery import DataProtection, Subscription
 from session_manager_fleet.verify.log_group import LogGroup
 from session_manager_fleet.verify.logs import Logs, LogStreams
+from session_manager_fleet.verify.outside_changes import OutsideChanges
 from session_manager_fleet.verify.preferences import Preferences
 from session_manager_fleet.verify.public_sharing import PublicSharing
 from session_manager_fleet.verify.recorder import Recorder
@@ -43,6 +44,7 @@ CHECKS: tuple[TargetCheck, ...] = (
     DriftRepair(),
     AlarmRecipient(),
     AppliedPreferences(),
+    OutsideChanges(),
     PublicSharing(),
     SessionDocuments(),
     Keys(),
@@ -91,5 +93,6 @@ PROMISES = (
         "Roles without the instance policy are noticed, and can be remediated", ["recorder", "config_rule", "roles"]
     ),
     Promise("Only exempt roles can change any of this, or start sessions that are not logged", ["guardrails"]),
+    Promise("Roles, keys and code have the rights and the content that an apply gave them", ["outside_changes"]),
     Promise("Documents cannot be shared with everybody", ["public_sharing", "preferences"]),
 )

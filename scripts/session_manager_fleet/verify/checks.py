@@ -15,6 +15,7 @@ from session_manager_fleet.verify.reading import Reader
 
 if TYPE_CHECKING:  # it is read by checks
     from session_manager_fleet.verify.archive_state import ArchiveState
+    from session_manager_fleet.verify.outside_changes import States
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Place:
         reader_of: Returns a reader in another account and region, which the targets of a thread share.
         archive: Live state of the log archive, if the session logs of the target go there.
         max_log_age: Maximum age of the newest log of the target, or None for any age.
+        states: Reads what the last apply wrote; None if nothing is compared with it.
     """
 
     inventory: Inventory
@@ -38,6 +40,7 @@ class Place:
     reader_of: Callable[[Account, str], Reader]
     archive: "ArchiveState | None" = None
     max_log_age: datetime.timedelta | None = None
+    states: "States | None" = None
 
     @property
     def region(self) -> str:

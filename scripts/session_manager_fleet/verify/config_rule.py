@@ -162,9 +162,9 @@ class ConfigRule(TargetCheck):
         severity=Severity.MEDIUM,
         what="the rule exists, its Guard text is that of this version and these settings, its remediation runs the "
         "Automation document and is automatic as configured, and the document exists. Up to 20 roles that AWS Config "
-        "found without the policy are named, and remediation exceptions with their reason. The content of the "
-        "document, its role and the rates of remediation are not compared: a plan shows them. No plan shows the text "
-        "of the rule, because AWS does not return it to the provider, which takes it from the state ([config_rule.go]"
+        "found without the policy are named, and remediation exceptions with their reason. `outside_changes` compares "
+        "the content of the document, its role and what the remediation gives it. No plan shows the text of the "
+        "rule, because AWS does not return it to the provider, which takes it from the state ([config_rule.go]"
         "(https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/configservice/config_rule.go))",
         why="The rule finds roles of instances that lack the policy, and its remediation attaches it.",
         fix="Plan and apply the home region; delete the rule before where its text differs; remediate the named roles.",

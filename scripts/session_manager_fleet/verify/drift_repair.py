@@ -251,6 +251,9 @@ def _counts_failures(alarm: Mapping[str, Any], queue: str) -> bool:
         and alarm.get("Dimensions") == [{"Name": "QueueName", "Value": queue}]
         and alarm.get("ComparisonOperator") == "GreaterThanThreshold"
         and alarm.get("Threshold") == 0
+        and alarm.get("Statistic") == "Maximum"
+        and (alarm.get("Period"), alarm.get("EvaluationPeriods")) == (300, 1)
+        and alarm.get("TreatMissingData") == "notBreaching"
     )
 
 

@@ -75,7 +75,13 @@ def data_protection(reader: Reader, target: Target, values: TargetSettings, grou
     if found != wanted:
         masked, expected = _identifiers(found), _identifiers(wanted)
         lacks = f": it does not mask {', '.join(sorted(expected - masked))}" if expected - masked else ""
-        return finding(_PROTECTION, f"The data protection policy of {group} is not as configured{lacks}.")
+        fix = (
+            "Plan and apply this target. If that changes nothing, delete the policy before, because the provider "
+            "compares only what policies of IAM have: `aws logs delete-data-protection-policy "
+            f"--region {target.region} --log-group-identifier {group}`."
+        )
+        message = f"The data protection policy of {group} is not as configured{lacks}."
+        return finding(_PROTECTION, message, fix, ("apply",))
     return ok(_PROTECTION, f"{group} masks {len(_identifiers(wanted))} kinds of data.")
 
 
@@ -159,7 +165,7 @@ class DataProtection(TargetCheck):
         what="the log group has exactly the data protection policy of `cloudwatch.data_protection`; what it does not "
         "mask is named",
         why="What is typed in sessions holds secrets: without the policy all who read the log group see them.",
-        fix="Plan and apply the target.",
+        fix="Plan and apply the target; delete the policy before where it differs.",
         evidence="the data protection policy of the log group",
         where="targets with `cloudwatch.data_protection`",
         permissions=(

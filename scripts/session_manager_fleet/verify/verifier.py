@@ -19,6 +19,7 @@ from session_manager_fleet.verify.archive_state import ArchiveState, read_archiv
 from session_manager_fleet.verify.catalog import CHECKS
 from session_manager_fleet.verify.checks import Place
 from session_manager_fleet.verify.model import Check, TargetVerification, explained
+from session_manager_fleet.verify.outside_changes import States
 from session_manager_fleet.verify.reading import Reader, run_check
 
 # Credentials in files may be replaced while thousands of accounts are read.
@@ -50,6 +51,7 @@ class Verifier:
         self._archives: dict[str, ArchiveState] = {}
         self._exceptions: Sequence[PolicyException] = ()
         self._clients = SharedClients()
+        self._states = States(inventory)
         self._of_thread = _OfThread()
 
     def verify(
@@ -122,7 +124,7 @@ class Verifier:
         values = self._values(target)
         s3 = values.preferences.s3
         archive = self._archives.get(s3.bucket_name or "") if s3.enabled else None
-        place = Place(self._inventory, target, values, reader, self._other, archive, self._max_log_age)
+        place = Place(self._inventory, target, values, reader, self._other, archive, self._max_log_age, self._states)
         exceptions = [one for one in self._exceptions if target.key in one.targets]
         return [
             explained(run_check(check.info, reader, partial(check.run, place)), check.info, exceptions)
