@@ -136,6 +136,27 @@ def test_junit_is_read_by_others() -> None:
     assert cases["000000000020 eu-west-1", "access"].result[0].message.startswith("Access denied")
 
 
+def test_a_finding_that_an_exception_explains_is_suppressed() -> None:
+    run = hostile()
+    findings = [check for target in run.targets for check in target.checks if check.verdict == "finding"]
+    explained = sum(bool(check.exceptions) for check in findings)
+    assert explained
+
+    results = json.loads(VERIFICATION_REPORTS["sarif"](run))["runs"][0]["results"]
+    statuses = [finding["Workflow"]["Status"] for finding in json.loads(VERIFICATION_REPORTS["asff"](run))]
+    events = [event for event in json.loads(VERIFICATION_REPORTS["ocsf"](run)) if event["status"] == "Suppressed"]
+
+    (said,) = next(result["suppressions"] for result in results if result["suppressions"])
+    assert (said["kind"], said["status"]) == ("external", "accepted")
+    assert "until 2027-01-31." in said["justification"]
+    assert sum(bool(result["suppressions"]) for result in results) == explained
+    assert statuses.count("SUPPRESSED") == explained
+    assert [event["status_id"] for event in events] == [3] * explained
+    assert all("until 2027-01-31." in event["comment"] for event in events)
+    for name, word in (("sarif", "justification"), ("asff", "SUPPRESSED"), ("ocsf", "Suppressed")):
+        assert word not in VERIFICATION_REPORTS[name](many(60))
+
+
 def test_markdown_keeps_within_a_comment_and_escapes_names() -> None:
     text = VERIFICATION_REPORTS["markdown"](HOSTILE_RUN)
 

@@ -51,6 +51,7 @@ def _finding(
         "RunId": verification.run_id,
         "OrganizationId": verification.organization_id,
         "Evidence": "; ".join(check.evidence),
+        "Exceptions": " ".join(check.exceptions),
     }
     finding = {
         "SchemaVersion": "2018-10-08",
@@ -75,7 +76,7 @@ def _finding(
             }
         ],
         "Compliance": {"Status": _STATUSES[check.verdict]},
-        "Workflow": {"Status": "NEW" if check.is_wrong else "RESOLVED"},
+        "Workflow": {"Status": _workflow(check)},
         "RecordState": "ACTIVE",
         "ProductFields": {name: _cut(value, _FIELD) for name, value in fields.items() if value},
     }
@@ -84,6 +85,13 @@ def _finding(
     if cure:
         finding["Remediation"] = {"Recommendation": {"Text": _cut(cure, _CURE)}}
     return finding
+
+
+def _workflow(check: VerifiedCheck) -> str:
+    """Return the status of the work on a finding; one that an exception explains needs none."""
+    if check.verdict is Verdict.FINDING and check.exceptions:
+        return "SUPPRESSED"
+    return "NEW" if check.is_wrong else "RESOLVED"
 
 
 def _time(moment: datetime.datetime) -> str:

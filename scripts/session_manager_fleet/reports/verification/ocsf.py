@@ -29,7 +29,7 @@ _SEVERITIES = {
 _INFORMATIONAL = (1, "Informational")
 # Of the object compliance.
 _STATUSES = {Verdict.OK: (1, "Pass"), Verdict.NOT_CHECKED: (2, "Warning"), Verdict.FINDING: (3, "Fail")}
-_NEW, _IN_PROGRESS, _RESOLVED = (1, "New"), (2, "In Progress"), (4, "Resolved")
+_NEW, _IN_PROGRESS, _SUPPRESSED, _RESOLVED = (1, "New"), (2, "In Progress"), (3, "Suppressed"), (4, "Resolved")
 _CLASS, _CATEGORY = (2003, "Compliance Finding"), (2, "Findings")
 
 
@@ -53,7 +53,7 @@ def _event(
     activity = _UPDATE if check.history == "open" else _CREATE
     severity = _SEVERITIES[check.severity or described.severity] if check.is_wrong else _INFORMATIONAL
     status = _STATUSES[check.verdict]
-    state = _RESOLVED if check.verdict is Verdict.OK else _IN_PROGRESS if check.history == "open" else _NEW
+    state = _state(check)
     type_uid = _CLASS[0] * 100 + activity[0]
     text, partition = visible(check.message), partitions().get(target.region, "aws")
     return {
@@ -71,6 +71,7 @@ def _event(
         "status_id": state[0],
         "status": state[1],
         "message": text,
+        **({"comment": visible(" ".join(check.exceptions))} if check.exceptions else {}),
         "metadata": {
             "version": _VERSION,
             "event_code": check.name,
@@ -124,6 +125,15 @@ def _event(
             "org": {"uid": verification.organization_id, "ou_name": visible(target.ou)},
         },
     }
+
+
+def _state(check: VerifiedCheck) -> tuple[int, str]:
+    """Return the status of a finding; one that an exception explains needs no work."""
+    if check.verdict is Verdict.OK:
+        return _RESOLVED
+    if check.verdict is Verdict.FINDING and check.exceptions:
+        return _SUPPRESSED
+    return _IN_PROGRESS if check.history == "open" else _NEW
 
 
 def uid(target: VerifiedTarget, check: VerifiedCheck) -> str:

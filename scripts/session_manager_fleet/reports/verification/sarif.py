@@ -88,8 +88,15 @@ def _result(target: VerifiedTarget, check: VerifiedCheck, rule: int) -> dict[str
         ],
         "partialFingerprints": {"targetAndCheck/v1": _fingerprint(target, check)},
         **({"baselineState": _BASELINES[check.history]} if check.history else {}),
+        # All results have it, or none (3.27.23): an empty list says that the finding is not suppressed.
+        "suppressions": list(map(_suppression, check.exceptions)),
         "properties": {"severity": severity.value, "evidence": list(map(visible, check.evidence))},
     }
+
+
+def _suppression(exception: str) -> dict[str, str]:
+    """Return an exception of the register, which explains a finding: it was accepted there, outside of any source."""
+    return {"kind": "external", "status": "accepted", "justification": visible(exception)}
 
 
 def _unread(verification: Verification) -> list[dict[str, Any]]:
