@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -69,6 +70,8 @@ def recorded(account: str) -> Iterator[dict[str, Any]]:
         )
         headers = [(name, text) for name, text in answer.headers.items() if name.lower() not in _LEFT_OUT]
         content = b64encode(answer.content).decode()
+        # What is read of a stream cannot be read again, as the body of an object.
+        answer.raw = BytesIO(answer.content)
         answers[asked] = {"status": answer.status_code, "headers": headers, "body": content}
         return answer
 

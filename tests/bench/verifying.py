@@ -20,7 +20,7 @@ from unittest.mock import patch
 import psutil
 from operations import prepared, unchanged
 from organization import ROLLOUT, Measurement, measure
-from plan_parts import children_cpu
+from plan_parts import children_cpu, own_cpu
 from replay import account_id, recorded, replaying
 from rich.console import Console
 from rich.table import Table
@@ -67,12 +67,14 @@ class Recorded:
         checks: Its checks, each with its outcome.
         emulator: Processor seconds that the emulator took for them.
         plan: Processor seconds of a plan without changes of the same target.
+    skipped: Those of `plan --skip-clean` of it, the whole command, which does not plan it.
     """
 
     recording: Mapping[str, Any]
     checks: Mapping[str, str]
     emulator: float
     plan: float
+    skipped: float
 
 
 def record(folder: Path, console: Console) -> Recorded:
@@ -93,7 +95,26 @@ def record(folder: Path, console: Console) -> Recorded:
         before = _cpu(emulator)
         with recorded(_IDS[_MEMBER]) as recording:
             _must(run(command), _RAN)
-        return Recorded(recording, _outcomes(results)[_IDS[_MEMBER]], _cpu(emulator) - before, plan)
+        seconds = _cpu(emulator) - before
+        skipped = min(_skip_clean(config) for _ in range(_ROUNDS))
+        return Recorded(recording, _outcomes(results)[_IDS[_MEMBER]], seconds, plan, skipped)
+
+
+def _skip_clean(config: Path) -> float:
+    """Return the processor seconds of `plan --skip-clean` of the target, which is as its last plan has found it."""
+    command, own = ["-c", str(config), "plan", "--account", _MEMBER, "--skip-clean"], 0.0
+
+    def skip() -> None:
+        nonlocal own
+        own = own_cpu(lambda: _must(run(command), {0}))
+
+    children = children_cpu(skip)
+    newest = max(path.parent for path in Path("runs").glob("*/summary.json"))
+    (target,) = json.loads((newest / "summary.json").read_text(encoding="utf-8"))["targets"]
+    if not target["skipped_plan"]:
+        reason = (newest / target["log"]).read_text(encoding="utf-8").partition("\n")[0]
+        sys.exit(f"The target was not skipped ({reason}); the figures would mean nothing.")
+    return own + children
 
 
 @contextmanager
@@ -175,6 +196,12 @@ def bench_verifying(console: Console, table: Table) -> None:
         f"{each:.3f}",
         f"{one.plan:.2f}",
         f"{each / one.plan:.3f} (goal {LIMIT_OF_PLAN:.2f})",
+    )
+    table.add_row(
+        "plan --skip-clean of one clean target, the whole command (baseline: terraform's part of its plan)",
+        f"{one.skipped:.2f}",
+        f"{one.plan:.2f}",
+        f"{one.skipped / one.plan:.3f}",
     )
     table.add_row("  the emulator's share for one target, CPU-s", f"{one.emulator:.3f}", "", "")
     table.add_row(f"  its stand-in for {ACCOUNTS} accounts, CPU-s per target", f"{answered / ACCOUNTS:.3f}", "", "")
