@@ -60,6 +60,15 @@ class Reader:
                 raise
         return None
 
+    def find_once(self, service: str, region: str, method: str, **arguments: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
+        """Return what `find` returns, to all checks that make the same call.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refuses the call.
+        """
+        call = (service, region, method, repr(sorted(arguments.items())))
+        return self.once(call, lambda: self.find(service, region, method, **arguments))
+
     def pages(self, service: str, region: str, method: str, key: str, **arguments: Any) -> Iterator[Any]:  # noqa: ANN401
         """Yield the entries of all pages."""
         pages = iter(self.client(service, region).get_paginator(method).paginate(**arguments))

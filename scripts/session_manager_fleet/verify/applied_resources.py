@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from session_manager_fleet.terraform import ManagedResource
+from session_manager_fleet.verify.log_group import find_group
 from session_manager_fleet.verify.reading import Reader, error_code
 
 Attributes = Mapping[str, Any]
@@ -29,7 +30,7 @@ class Live:
 
     def find(self, service: str, method: str, **arguments: Any) -> Mapping[str, Any] | None:  # noqa: ANN401
         """Return the answer to a call; None if what it is about does not exist."""
-        return self.reader.find(service, self.region, method, **arguments)
+        return self.reader.find_once(service, self.region, method, **arguments)
 
 
 def differences(live: Live, resource: ManagedResource) -> Iterator[str]:
@@ -208,8 +209,7 @@ def _organizations_policy(live: Live, a: Attributes) -> list[Compared] | None:
 
 
 def _log_group(live: Live, a: Attributes) -> list[Compared] | None:
-    groups = live.reader.pages("logs", live.region, "describe_log_groups", "logGroups", logGroupNamePrefix=a["name"])
-    found = next((each for each in groups if each["logGroupName"] == a["name"]), None)
+    found = find_group(live.reader, live.region, a["name"])
     if found is None:
         return None
     return [

@@ -80,14 +80,14 @@ def _escaped(text: str) -> str:
 
 
 def _described(reader: Reader, region: str, name: str) -> Mapping[str, Any] | None:
-    found = reader.find("config", region, "describe_config_rules", ConfigRuleNames=[name])
+    found = reader.find_once("config", region, "describe_config_rules", ConfigRuleNames=[name])
     return next(iter(found["ConfigRules"]), None) if found else None
 
 
 def _remediation_problems(reader: Reader, region: str, values: TargetSettings) -> Iterator[str]:
     name, document = values.names.config_rule, values.names.automation_document
-    answer = reader.call("config", region, "describe_remediation_configurations", ConfigRuleNames=[name])
-    remediations = answer["RemediationConfigurations"]
+    answer = reader.find_once("config", region, "describe_remediation_configurations", ConfigRuleNames=[name])
+    remediations = answer["RemediationConfigurations"] if answer else []
     if not remediations:
         yield "it has no remediation"
     elif remediations[0]["TargetId"] != document:

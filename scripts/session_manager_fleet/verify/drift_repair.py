@@ -90,7 +90,7 @@ def drift_repair(reader: Reader, target: Target, values: TargetSettings) -> Chec
     rules = [f"{expected.function}-api-calls"]
     if configured.schedule:
         rules.append(f"{expected.function}-schedule")
-    function = reader.find("lambda", target.region, "get_function", FunctionName=expected.function)
+    function = reader.find_once("lambda", target.region, "get_function", FunctionName=expected.function)
     problems = list(_function(reader, expected, rules, function))
     for rule in rules:
         problems.extend(_rule(reader, expected, rule))

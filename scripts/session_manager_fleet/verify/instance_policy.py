@@ -18,12 +18,12 @@ def instance_policy(reader: Reader, target: Target, values: TargetSettings, grou
     if not values.instance_policy.enabled:
         return not_needed("instance_policy", "instance_policy.enabled is false.")
     region, arn = target.region, policy_arn(target, values)
-    found = reader.find("iam", region, "get_policy", PolicyArn=arn)
+    found = reader.find_once("iam", region, "get_policy", PolicyArn=arn)
     if found is None:
         return finding("instance_policy", f"The policy {arn} does not exist.")
     version = found["Policy"]["DefaultVersionId"]
-    answer = reader.call("iam", region, "get_policy_version", PolicyArn=arn, VersionId=version)
-    document = answer["PolicyVersion"]["Document"]
+    answer = reader.find_once("iam", region, "get_policy_version", PolicyArn=arn, VersionId=version)
+    document = answer["PolicyVersion"]["Document"] if answer else {"Statement": []}
     missing = missing_destinations(document if isinstance(document, dict) else json.loads(document), values, group)
     if missing:
         return finding("instance_policy", f"The policy {arn} does not allow writing to {' and '.join(missing)}.")

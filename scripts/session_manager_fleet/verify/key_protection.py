@@ -51,7 +51,7 @@ def _problems(reader: Reader, region: str, alias: str, key: Key | None) -> Itera
 
 def _policy(reader: Reader, region: str, values: TargetSettings, alias: str, key: Key) -> Iterator[Problem]:
     _, partition, _, _, account, _ = key.arn.split(":")
-    answer = reader.call("kms", region, "get_key_policy", KeyId=key.arn, PolicyName="default")
+    answer = reader.find_once("kms", region, "get_key_policy", KeyId=key.arn, PolicyName="default") or {"Policy": "{}"}
     wrong = judge_policy(
         json.loads(answer["Policy"]),
         f"arn:{partition}:iam::{account}:root",
