@@ -17,6 +17,7 @@ from tests import any_machine
 
 # Longest first, so that no process is left alone with minutes of work at the end; then the folders that take longest.
 _LONGEST = (
+    "e2e/test_terraform_is_the_oracle.py",
     "e2e/test_demo.py",
     "e2e/test_readme.py",
     "modules/test_preferences_lifecycle.py",

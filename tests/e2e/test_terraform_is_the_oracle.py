@@ -32,7 +32,8 @@ from session_manager_fleet.verify import UNSEEN, Verdict, Verifier
 from session_manager_fleet.verify.reading import iam_action
 from tests.e2e.tamperings import OTHER_ROLE, Account, Tampering
 
-pytestmark = [pytest.mark.terraform, pytest.mark.slow]
+# 9.5 minutes on two cores that others use, too.
+pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOME: Literal["eu-west-1"] = "eu-west-1"
