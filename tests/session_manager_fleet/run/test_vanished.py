@@ -39,7 +39,7 @@ def test_a_key_whose_deletion_is_pending_is_rescued_by_the_commands_of_the_note(
 
     assert found.can_be_rescued
     assert found.note.startswith(f"{ADDRESS} is PendingDeletion outside Terraform, and the plan creates another key. ")
-    commands = found.note.split("deletion: ", 1)[1].split(" - and plan again", 1)[0]
+    commands = found.note.partition(": ")[2].partition(" - and plan again")[0]
     for command in commands.split(" && "):
         words = command.split()
         getattr(kms, words[2].replace("-", "_"))(KeyId=words[words.index("--key-id") + 1])
