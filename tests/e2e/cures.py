@@ -28,6 +28,10 @@ _ENDPOINTS = Path(__file__).parents[2] / "modules" / "vpc_endpoints"
 
 _BY_HAND = "what it names belongs to the organization, which knows its value: the words are no command"
 _STATE = "the emulated organization has no such state; a unit test judges it"
+_FIRST_ROLLOUT = (
+    "it is the first rollout to a region with nodes, which tests/e2e/test_nodes.py follows: it is refused until they "
+    "have what sessions need; verify/test_rollout.py finds nothing where the region is named"
+)
 _OF_DOCTOR = "`doctor` says it before a rollout: tests/e2e/test_doctor.py and test_nodes.py"
 
 # By the text of an advice, with {} for what differs: the checks that it cures in `every_cure_cures`.
@@ -74,10 +78,9 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
 NOT_FOLLOWED: dict[str, str] = {
     "A class cannot change: set cloudwatch.log_group_class to {}, or give the log group another name.": _BY_HAND,
     "Add this type to the recorder, or set includeGlobalResourceTypes.": _BY_HAND,
-    "Add {} to organization.regions, or to `regions` of the account in an override, and apply the account.": (
-        "it is the first rollout to a region, as every test of one does it; tests/session_manager_fleet/verify/"
-        "test_rollout.py finds nothing where the region is named"
-    ),
+    "Add {} to organization.regions (an override with `regions` leaves other accounts as they are), and apply the "
+    "account.": _FIRST_ROLLOUT,
+    "Add {} to `regions` of the account in its override, and apply the account.": _FIRST_ROLLOUT,
     "Allow the role {} (see docs/read-policy.json).": (
         "the roles of tests/e2e/test_access.py have exactly that policy, and no check of theirs is not_checked"
     ),

@@ -1,6 +1,6 @@
 """Check that a target was rolled out to, and that no nodes wait in regions of the account that were not."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from botocore.exceptions import ClientError
 
@@ -53,7 +53,7 @@ class OtherRegions(TargetCheck):
         what="enabled regions of the account that are not among its regions have no managed nodes. A region in which a "
         "service control policy denies the read is left out: no session starts there",
         why="Sessions of nodes in such a region are not covered by any of this.",
-        fix="Add the region to organization.regions or to the regions of the account, and apply it.",
+        fix="Add the region to organization.regions, or to `regions` in the override of the account, and apply it.",
         evidence="enabled regions, and whether each has a managed node",
         where="home region",
         permissions=(permissions.WITHOUT_RESOURCES.allow("ec2:DescribeRegions", "ssm:DescribeInstanceInformation"),),
@@ -70,13 +70,24 @@ class OtherRegions(TargetCheck):
         enabled = {entry["RegionName"] for entry in regions}
         others = sorted(enabled - set(place.inventory.regions_of(place.target.account)))
         if with_nodes := list(_with_nodes(place.reader, others)):
-            fix = (
-                f"Add {', '.join(with_nodes)} to organization.regions, or to `regions` of the account in an override, "
-                "and apply the account."
-            )
+            fix = _include(with_nodes, place.inventory.regions)
             message = f"There are managed nodes in regions without rollout: {', '.join(with_nodes)}."
             return finding("other_regions", message, fix, ("apply", "--account", place.target.account.id))
         return ok("other_regions", f"There are no managed nodes in the {len(others)} other enabled regions.")
+
+
+def _include(regions: Sequence[str], used: Collection[str]) -> str:
+    """Return how to roll out to regions of an account; an override can only name regions that the organization uses."""
+    new, left_out = [each for each in regions if each not in used], [each for each in regions if each in used]
+    fixes = []
+    if new:
+        fixes.append(
+            f"Add {', '.join(new)} to organization.regions (an override with `regions` leaves other accounts as they "
+            "are), and apply the account."
+        )
+    if left_out:
+        fixes.append(f"Add {', '.join(left_out)} to `regions` of the account in its override, and apply the account.")
+    return " ".join(fixes)
 
 
 def _with_nodes(reader: Reader, regions: list[str]) -> Iterator[str]:

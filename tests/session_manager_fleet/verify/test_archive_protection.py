@@ -11,6 +11,7 @@ from session_manager_fleet.accounts.model import Account
 from session_manager_fleet.settings import LogArchive
 from session_manager_fleet.verify.archive import Archive
 from session_manager_fleet.verify.archive_protection import archive_protection, judge_lifecycle, judge_lock
+from session_manager_fleet.verify.model import APPLY_ARCHIVE
 from session_manager_fleet.verify.reading import Reader
 
 REGION, BUCKET = "eu-west-1", "central-session-logs"
@@ -117,6 +118,20 @@ def test_each_protection_that_is_switched_off_is_found_and_the_apply_is_named(s3
 def test_a_bucket_that_existed_is_not_judged() -> None:
     there = archive(bucket_name=None, existing_bucket_name="shared", object_lock=None, access_logging=None)
     assert archive_protection(Reader(boto3.Session(region_name=REGION)), there).verdict == "not_needed"
+
+
+def test_a_key_is_rescued_before_the_archive_is_applied(s3: Any) -> None:  # noqa: ANN401 - a client
+    kms = boto3.client("kms", region_name=REGION)
+    kms.disable_key(KeyId=kms.describe_key(KeyId="alias/session-manager/log-archive")["KeyMetadata"]["KeyId"])
+    reader = Reader(boto3.Session(region_name=REGION))
+
+    alone = archive_protection(reader, archive())
+    s3.delete_public_access_block(Bucket=BUCKET)
+    both = archive_protection(reader, archive())
+
+    assert alone.fix.startswith("Enable it in account 123456789012: aws kms enable-key ")
+    assert (both.fix, both.command) == (f"{alone.fix}\n{APPLY_ARCHIVE}", archive().apply_command)
+    assert alone.command == ()
 
 
 @pytest.mark.parametrize(

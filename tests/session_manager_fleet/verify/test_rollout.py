@@ -24,7 +24,9 @@ HOME = "eu-west-1"
 
 
 class Regions:
-    """An inventory that knows the regions of accounts only."""
+    """An inventory that knows regions only: those of the organization, and fewer of an account."""
+
+    regions = (HOME, "us-east-1", "ap-northeast-1")
 
     def regions_of(self, _: Account) -> tuple[str, ...]:
         return (HOME, "us-east-1")
@@ -70,7 +72,16 @@ def test_nodes_in_a_region_that_is_left_out(place: Place, monkeypatch: pytest.Mo
 
     assert intact.verdict == "ok"
     assert found.message == "There are managed nodes in regions without rollout: eu-central-1."
+    assert found.fix == (
+        "Add eu-central-1 to organization.regions (an override with `regions` leaves other accounts as they are), and "
+        "apply the account."
+    )
     assert found.command_in(place.target)[:3] == ("apply", "--account", "123456789012")
+    # An override can only name regions of the organization.
+    del nodes["eu-central-1"]
+    nodes["ap-northeast-1"] = [{"InstanceId": "i-2"}]
+    fix = "Add ap-northeast-1 to `regions` of the account in its override, and apply the account."
+    assert OtherRegions().run(place).fix == fix
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,20 @@ def test_a_key_that_is_going_is_rescued(applied: Applied) -> None:
 
     assert f"the key of {NAMES.data_key_alias} is PendingDeletion" in check.message
     assert check.fix.startswith(f"Cancel its deletion in account {ACCOUNT}: aws kms cancel-key-deletion ")
+    assert check.command == ()
+
+
+def test_a_key_is_rescued_before_the_apply_that_would_create_another_one(applied: Applied) -> None:
+    applied.kms.schedule_key_deletion(KeyId=applied.logs_key.rpartition("/")[2])
+    applied.kms.disable_key_rotation(KeyId=applied.key)
+
+    check = applied.keys()
+
+    assert [line.partition(" in account")[0] for line in check.fix.splitlines()] == [
+        "Cancel its deletion",
+        PLAN_AND_APPLY,
+    ]
+    assert check.command == ("apply",)
 
 
 def test_keys_that_were_not_created_are_not_judged(applied: Applied) -> None:
