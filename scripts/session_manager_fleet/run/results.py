@@ -234,6 +234,8 @@ class TargetResult(TargetKey):
             plan_sha256=self.plan_sha256 or planned.plan_sha256,
             preview=self.preview or planned.preview,
             notes=self.notes or planned.notes,
+            # Its plan is still to be applied, with the variables that it was made with.
+            retry_token=planned.retry_token if self.status is Status.NOT_STARTED else self.retry_token,
             seconds=round(planned.seconds + self.seconds, 2),
         )
 

@@ -99,6 +99,7 @@ def ready(
     # The stand-in makes no plans and no documents; run/test_job.py compares their content.
     monkeypatch.setattr("session_manager_fleet.run.job.refuse_other_plan", lambda *_: None)
     monkeypatch.setattr("session_manager_fleet.run.job.read_back", lambda *_: None)
+    monkeypatch.setattr("session_manager_fleet.run.unseen.differences", lambda *_: ((), ()))
     path = stand_in(TERRAFORM)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(project))

@@ -62,6 +62,7 @@ def command(
     # The stand-in makes no plans and no documents; run/test_job.py compares their content.
     monkeypatch.setattr("session_manager_fleet.run.job.refuse_other_plan", lambda *_: None)
     monkeypatch.setattr("session_manager_fleet.run.job.read_back", lambda *_: None)
+    monkeypatch.setattr("session_manager_fleet.run.unseen.differences", lambda *_: ((), ()))
     path = stand_in(TERRAFORM)
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -668,6 +669,22 @@ def test_a_failed_apply_is_resumed_where_it_stopped(command: Command, tmp_path: 
     traced(tmp_path, "plan")
     assert command("resume", run_folder(tmp_path).name, "--yes") == 0
     assert not (tmp_path / "trace").exists()
+
+
+def test_a_plan_that_writes_the_live_document_again_is_resumed_with_its_retry_token(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "session_manager_fleet.run.unseen.differences", lambda _, wanted: (("inputs.x",) if wanted else (), ())
+    )
+    assert command("plan", "--all") == 2
+    run = run_folder(tmp_path).name
+    (tmp_path / f"fail-apply-{DEV}").touch()
+    assert command("apply", run) == 1
+    (tmp_path / f"fail-apply-{DEV}").unlink()
+
+    assert command("resume", run, "--yes") == 0
+    assert totals(tmp_path) == {"targets": 4, "applied": 4}
 
 
 def test_a_run_that_died_is_resumed_from_a_torn_journal(command: Command, tmp_path: Path) -> None:
