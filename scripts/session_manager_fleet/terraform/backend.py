@@ -129,26 +129,29 @@ class StateBackend:
         Raises:
             AccessError: The role cannot be assumed.
         """
-        if self.role:
-            return _client_of(self.role, self.region, looked_up_with())
-        return new_session().client("s3", region_name=self.region, config=CLIENT_CONFIG)
+        return _client_of(self.role, self.region, looked_up_with())
 
 
 @lru_cache(maxsize=8)
-def _client_of(role: StateRole, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
-    """Return the client of a role, whose credentials are renewed by themselves, for a caller with these variables."""
-    try:
-        session = assume_role(
-            new_session(),
-            role.arn,
-            region,
-            sts_region=region,
-            session_name=role.session_name,
-            external_id=role.external_id,
-        )
-    except AccessError as error:
-        message = f"{error} Let the role trust your credentials, or correct organization.state.role."
-        raise AccessError(message) from error
+def _client_of(role: StateRole | None, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
+    """Return the client of a role, or of the caller, whose credentials are renewed by themselves.
+
+    The variables say who calls. A client of its own for each call would cost more than the call.
+    """
+    session = new_session()
+    if role:
+        try:
+            session = assume_role(
+                session,
+                role.arn,
+                region,
+                sts_region=region,
+                session_name=role.session_name,
+                external_id=role.external_id,
+            )
+        except AccessError as error:
+            message = f"{error} Let the role trust your credentials, or correct organization.state.role."
+            raise AccessError(message) from error
     return session.client("s3", region_name=region, config=CLIENT_CONFIG)
 
 
