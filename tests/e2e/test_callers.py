@@ -356,6 +356,7 @@ def test_a_clone_that_cannot_be_written_under_a_path_with_blanks_and_umlauts(sce
     assert_applied(scene, "clone", scene.user)
 
 
+@pytest.mark.slow
 def test_a_packed_provider_lies_beside_the_runs_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

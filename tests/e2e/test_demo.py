@@ -66,6 +66,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> None:
     pytest.fail(f"The demo ended before it printed {text!r}.")
 
 
+@pytest.mark.slow
 def test_demo_of_the_example_organization(tmp_path: Path) -> None:
     process = start_demo(tmp_path, marker="demo-example")
     output, _ = process.communicate(timeout=540)

@@ -36,6 +36,7 @@ def node(sandbox: Sandbox, rollout: Callable[..., Finished]) -> Iterator[str]:
     iam.delete_role(RoleName=ROLE)
 
 
+@pytest.mark.slow
 def test_the_guide_leads_a_fleet_in_use_to_encrypted_sessions(
     sandbox: Sandbox, rollout: Callable[..., Finished], node: str
 ) -> None:

@@ -83,6 +83,7 @@ def check(shell: Shell, script: str) -> str:
     return output
 
 
+@pytest.mark.slow
 def test_every_command_of_the_pages_works(shell: Shell) -> None:
     done: set[str] = set()
     outputs: dict[str, str] = {}

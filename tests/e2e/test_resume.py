@@ -202,6 +202,7 @@ def commands_of(sandbox: Sandbox, folder: Path, path: str = "", delay: float = 1
     return Killable(folder, config, environment, random.Random(7), delay)  # noqa: S311 - moments, no secrets
 
 
+@pytest.mark.slow
 def test_ten_kills_of_an_apply_with_a_stand_in(sandbox: Sandbox, tmp_path: Path) -> None:
     states = tmp_path / "states"
     states.mkdir()

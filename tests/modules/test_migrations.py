@@ -307,6 +307,7 @@ def running(
             yield {name: pool.submit(SCENARIOS[name], place) for name, place in places.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", SCENARIOS)
 def test_the_page_is_executed(running: dict[str, Future[None]], page: str) -> None:
     running[page].result()

@@ -432,7 +432,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 
 # What the others show, too, and the end-to-end tests of repairs.
-SLOW = {example_complete.__name__}
+SLOW = {example_complete.__name__, example_preferences.__name__, example_single_account.__name__}
 
 # Played where roles may do what their policies allow, and nothing else.
 ENFORCED = {a_document_that_logs_elsewhere.__name__}
