@@ -18,6 +18,7 @@ DOCUMENT, FUNCTION = "SSM-SessionManagerRunShell", "session-manager-preferences"
 AUTOMATION = "Attach-ssm-policy-to-instance-profile"
 LOG_GROUP = "ssm-sessionmanager-logs"
 DEFAULT_ROLE = "default-host-management"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 SHARING = "/ssm/documents/console/public-sharing-permission"
 OF_SESSIONS = "Start and end a session."
 OF_ENDPOINTS = "Create the endpoints with modules/vpc_endpoints."
@@ -67,6 +68,7 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
     "Read why (aws sqs receive-message {} --max-number-of-messages 10), correct it, and delete the messages, with a "
     "role that the guardrails exempt: aws sqs purge-queue {}": ("drift_repair",),
     "Start it: `aws configservice start-configuration-recorder {}`.": ("recorder",),
+    "Take it away, with a role that the guardrails exempt: `aws iam {}`.": ("outside_changes",),
     "Start and end a session. If no log arrives, check the instance's role and the SSM agent's log.": (
         *("logs", "log_streams"),
     ),
@@ -448,13 +450,15 @@ def widen_rights(client: Callable[[str], Any]) -> None:
     for call, argument, statement in (
         (iam.update_assume_role_policy, {}, anybody),
         (iam.put_role_policy, {"PolicyName": AUTOMATION}, everything),
+        (iam.put_role_policy, {"PolicyName": "further"}, everything),
     ):
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         call(RoleName=AUTOMATION, PolicyDocument=document, **argument)
+    iam.attach_role_policy(RoleName=AUTOMATION, PolicyArn=ADMINISTRATOR)
     (rule,) = config.describe_config_rules()["ConfigRules"]
     where = {"ConfigRuleNames": [rule["ConfigRuleName"]]}
     (found,) = config.describe_remediation_configurations(**where)["RemediationConfigurations"]
-    found["Parameters"]["PolicyArn"] = {"StaticValue": {"Values": ["arn:aws:iam::aws:policy/AdministratorAccess"]}}
+    found["Parameters"]["PolicyArn"] = {"StaticValue": {"Values": [ADMINISTRATOR]}}
     kept = {name: value for name, value in found.items() if name not in {"Arn", "CreatedByService"}}
     config.put_remediation_configurations(RemediationConfigurations=[kept])
 

@@ -1,7 +1,7 @@
 """Compare live resources with what Terraform's state says of them, where it matters who may do what."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,37 @@ def differences(live: Live, resource: ManagedResource) -> Iterator[str]:
         yield f"{called} has another {' and another '.join(others)}"
 
 
+def further_policies(live: Live, resources: Sequence[ManagedResource]) -> Iterator[tuple[str, str]]:
+    """Yield the policies that the roles in a state have besides those in it, with the commands that take them away.
+
+    Terraform leaves them: it manages the policies of a role one by one.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses a call.
+        LookupError: The state has another form.
+    """
+    of_type = {kind: [each.attributes for each in resources if each.type == kind] for kind in _POLICIES_OF_ROLES}
+    for name in sorted(a["name"] for a in of_type["aws_iam_role"]):
+        has = f"the role {name} also has the policy"
+        texts = {a["name"] for a in of_type["aws_iam_role_policy"] if a["role"] == name}
+        for text in sorted(set(_all(live, "list_role_policies", "PolicyNames", name)) - texts):
+            yield f"{has} {text}", f"delete-role-policy --role-name {name} --policy-name {text}"
+        attached = {a["policy_arn"] for a in of_type["aws_iam_role_policy_attachment"] if a["role"] == name}
+        found = {each["PolicyArn"] for each in _all(live, "list_attached_role_policies", "AttachedPolicies", name)}
+        for arn in sorted(found - attached):
+            yield f"{has} {arn}", f"detach-role-policy --role-name {name} --policy-arn {arn}"
+
+
+def _all(live: Live, method: str, key: str, role: str) -> list[Any]:
+    """Return all of what IAM lists of a role; nothing of one that is gone."""
+    try:
+        return list(live.reader.pages("iam", live.region, method, key, RoleName=role))
+    except ClientError as error:
+        if error_code(error) != "NoSuchEntity":
+            raise
+        return []
+
+
 def _canonical(document: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return a policy so that equal ones are equal: AWS changes the order of lists, and a list of one is its entry."""
     if isinstance(document, Mapping):
@@ -94,16 +125,8 @@ def _iam_policy(live: Live, a: Attributes) -> list[Compared] | None:
 
 
 def _attachment(live: Live, a: Attributes) -> list[Compared] | None:
-    try:
-        pages = live.reader.pages(
-            "iam", live.region, "list_attached_role_policies", "AttachedPolicies", RoleName=a["role"]
-        )
-        attached = any(each["PolicyArn"] == a["policy_arn"] for each in pages)
-    except ClientError as error:
-        if error_code(error) != "NoSuchEntity":
-            raise
-        attached = False
-    return [] if attached else None
+    attached = _all(live, "list_attached_role_policies", "AttachedPolicies", a["role"])
+    return [] if any(each["PolicyArn"] == a["policy_arn"] for each in attached) else None
 
 
 def _key(live: Live, a: Attributes) -> list[Compared] | None:
@@ -218,8 +241,9 @@ def _log_group(live: Live, a: Attributes) -> list[Compared] | None:
     ]
 
 
+_POLICIES_OF_ROLES = ("aws_iam_role", "aws_iam_role_policy", "aws_iam_role_policy_attachment")
 # Of what else is gone, the check that stands for it says so, with a better cure.
-_ONLY_HERE = ("aws_iam_role", "aws_iam_role_policy", "aws_iam_role_policy_attachment")
+_ONLY_HERE = _POLICIES_OF_ROLES
 _Read = Callable[[Live, Attributes], list[Compared] | None]
 # By type: how messages call it, the attribute with its name, and what is compared.
 _COMPARE: Mapping[str, tuple[str, str, _Read]] = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.targets import Inventory, Target
 from session_manager_fleet.terraform import StateBackend, StoredState, UnreadableStateError, permissions, read_state
-from session_manager_fleet.verify.applied_resources import Live, differences
+from session_manager_fleet.verify.applied_resources import Live, differences, further_policies
 from session_manager_fleet.verify.checks import Place, TargetCheck
 from session_manager_fleet.verify.model import Check, CheckInfo, Problem, Severity, Verdict, findings, not_needed, ok
 
@@ -76,13 +76,15 @@ class OutsideChanges(TargetCheck):
         "of keys, of the queue of failures, of the bucket and of the organization; trust policies and permissions "
         "boundaries; role, handler, runtime, layers and environment of the function; content and sharing of the "
         "Automation document, and the parameters that the remediation gives it; scope and triggers of the Config rule; "
-        "keys and retention of the log groups and the queue",
+        "keys and retention of the log groups and the queue; and roles have no other policies",
         why="Who changes these can give roles more rights, let others run code with them, or read logs.",
         fix="Plan and apply the target, which writes them again; or take the change into the settings.",
         evidence="the state, read with the credentials of the caller, and these resources",
         where="every target with a state",
         permissions=(
-            permissions.OWN_ROLES.allow("iam:GetRole", "iam:GetRolePolicy"),
+            permissions.OWN_ROLES.allow(
+                *("iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies")
+            ),
             permissions.INSTANCE_POLICY.allow("iam:GetPolicy", "iam:GetPolicyVersion"),
             permissions.ATTACHMENTS.allow("iam:ListAttachedRolePolicies"),
             permissions.KEYS.allow("kms:GetKeyPolicy"),
@@ -116,7 +118,7 @@ class OutsideChanges(TargetCheck):
         try:
             if state is None or not state.resources:
                 return not_needed(_NAME, "Terraform has no state of this target.")
-            problems = [Problem(text) for text in _differences(place, state)]
+            problems = list(_problems(place, state))
         except UnreadableStateError as error:
             return _unlike(error)
         if problems:
@@ -128,10 +130,12 @@ def _unlike(error: UnreadableStateError) -> Check:
     return findings(_NAME, "The live resources cannot be compared", [Problem(str(error))])
 
 
-def _differences(place: Place, state: StoredState) -> Iterator[str]:
+def _problems(place: Place, state: StoredState) -> Iterator[Problem]:
     live = Live(place.reader, place.region)
     for resource in state.resources:
         try:
-            yield from differences(live, resource)
+            yield from map(Problem, differences(live, resource))
         except (LookupError, AttributeError, TypeError, ValueError):
             raise UnreadableStateError(f"the state of {resource.address} has another form") from None
+    for text, command in further_policies(live, state.resources):
+        yield Problem(text, f"Take it away, with a role that the guardrails exempt: `aws iam {command}`.")

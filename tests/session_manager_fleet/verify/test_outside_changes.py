@@ -19,6 +19,7 @@ from session_manager_fleet.verify.checks import Place
 from session_manager_fleet.verify.model import PLAN_AND_APPLY, Check
 from session_manager_fleet.verify.outside_changes import OutsideChanges, States
 from session_manager_fleet.verify.reading import Reader, run_check
+from tests.e2e import cures
 
 HOME = "eu-west-1"
 TARGET = Target(Account("123456789012", "Member"), HOME, HOME)
@@ -92,11 +93,13 @@ GROUP = {"name": "sessions", "kms_key_id": "arn:key", "retention_in_days": 90}
 DOCUMENT = {"name": "attach", "content": '{"a": 1}', "permissions": {}}
 NO_POLICY = ClientError({"Error": {"Code": "NoSuchBucketPolicy", "Message": "none"}}, "GetBucketPolicy")
 NO_GUARDRAILS = ClientError({"Error": {"Code": "PolicyNotFoundException", "Message": "none"}}, "DescribePolicy")
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "denied"}}, "ListRolePolicies")
 NO_ROLE = ClientError({"Error": {"Code": "NoSuchEntity", "Message": "none"}}, "ListAttachedRolePolicies")
 
 
 def role(document: object = None, **more: object) -> dict[str, Any]:
-    return {"get_role": {"Role": {"AssumeRolePolicyDocument": document or policy(), **more}}}
+    policies: dict[str, Any] = {"list_role_policies": [], "list_attached_role_policies": []}
+    return {"get_role": {"Role": {"AssumeRolePolicyDocument": document or policy(), **more}}, **policies}
 
 
 def queue(**changes: str) -> dict[str, Any]:
@@ -314,6 +317,37 @@ def test_the_result_of_a_target() -> None:
     assert changed.message == "Not as the last apply wrote it: the role function has another trust policy."
     assert "the state of module.x.role has another form" in odd.message
     assert check(UnreadableStateError("its state cannot be read")).verdict == "finding"
+
+
+def test_policies_that_terraform_leaves_at_its_roles_are_found_with_what_takes_them_away() -> None:
+    own, name = f"{ARN}:policy/own", {"role": "function"}
+    resources = (
+        ManagedResource("a", "aws_iam_role", ROLE),
+        ManagedResource("b", "aws_iam_role_policy", {**name, "name": "text", "policy": TEXT}),
+        ManagedResource("c", "aws_iam_role_policy_attachment", {**name, "policy_arn": own}),
+    )
+    ours = {**role(), "get_role_policy": {"PolicyDocument": policy()}}
+    ours |= {"list_role_policies": ["text"], "list_attached_role_policies": [{"PolicyArn": own}]}
+    more = {
+        "list_role_policies": ["text", "further"],
+        "list_attached_role_policies": [{"PolicyArn": own}, {"PolicyArn": cures.ADMINISTRATOR}],
+    }
+    applied = StoredState("1", resources, frozenset())
+
+    assert check(applied, **ours).verdict == "ok"
+    # What denies the call is no role without policies.
+    with pytest.raises(ClientError):
+        check(applied, **{**ours, "list_role_policies": DENIED})
+    found = check(applied, **{**ours, **more})
+    assert found.message == (
+        "Not as the last apply wrote it: the role function also has the policy further; "
+        f"the role function also has the policy {cures.ADMINISTRATOR}."
+    )
+    assert cures.aws_commands(found.fix) == [
+        "aws iam delete-role-policy --role-name function --policy-name further",
+        f"aws iam detach-role-policy --role-name function --policy-arn {cures.ADMINISTRATOR}",
+    ]
+    assert found.command == ()
 
 
 def test_a_state_that_may_not_be_read_is_not_taken_for_good() -> None:
