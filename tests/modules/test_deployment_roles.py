@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+
+from aws_sandbox import Sandbox
+from session_manager_fleet.changes import left_as_changed
+from session_manager_fleet.terraform import shown_without_changes
+
+if TYPE_CHECKING:
+    from tests.modules.conftest import Terraform
 
 pytestmark = pytest.mark.terraform
 
@@ -20,7 +28,12 @@ def actions(*documents: dict[str, Any]) -> set[str]:
     return {action for document in documents for each in document["Statement"] for action in each["Action"]}
 
 
-def test_deployment_roles(applied: Callable[..., dict[str, Any]], member: boto3.Session) -> None:
+def test_deployment_roles(
+    applied: Callable[..., dict[str, Any]],
+    member: boto3.Session,
+    sandbox: Sandbox,
+    in_account: Callable[[str], Terraform],
+) -> None:
     outputs = applied("deployment_roles")
 
     iam = member.client("iam")
@@ -60,3 +73,22 @@ def test_deployment_roles(applied: Callable[..., dict[str, Any]], member: boto3.
     entered = [each["Resource"] for each in inline["Statement"] if each["Action"] == ["sts:AssumeRole"]]
     assert entered == ["arn:aws:iam::*:role/session-manager-read"]
     assert outputs["settings"]["read_role"]["name"] == "session-manager-read"
+
+    # A plan without changes is told from the states in its file as terraform tells it.
+    role, further = "session-manager-plan", "further"
+    iam.put_role_policy(RoleName=role, PolicyName=further, PolicyDocument=json.dumps(inline))
+    there = in_account(sandbox.organization.members[0].id)
+    terraform = replace(there, folder=there.folder / "examples" / "deployment_roles")
+    terraform.succeed("plan", "-detailed-exitcode", "-out=plan")
+    shown = json.loads(terraform.succeed("show", "-json", "plan"))
+    told = shown_without_changes(terraform.folder / "plan")
+    assert told is not None
+    values = [
+        {entry["address"]: (entry["change"]["before"], entry["change"]["after"]) for entry in each["resource_drift"]}
+        for each in (shown, told)
+    ]
+    assert values[0] == values[1] != {}
+    assert list(left_as_changed(told)) == list(left_as_changed(shown))
+    (changed,) = left_as_changed(told)
+    assert changed.endswith(" (inline_policy)")
+    iam.delete_role_policy(RoleName=role, PolicyName=further)

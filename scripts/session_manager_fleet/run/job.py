@@ -74,6 +74,7 @@ from session_manager_fleet.terraform import (
     Terraform,
     commands_by_hand,
     mark_apply,
+    shown_without_changes,
     store_adoptions,
     store_retry_token,
     unmark_apply,
@@ -120,7 +121,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         return _planned_again(job, job.adopted, job.retry_token + 1)
     notes = (*notes, *unread)
     if shown is None:
-        left = unseen.left_notes(terraform.show(plan, log)) if unseen.may_be_left(outcome.drifted) else ()
+        left = _left(terraform, plan, log) if unseen.may_be_left(outcome.drifted) else ()
         notes = (*notes, *left)
         reads = job.verify and job.writes_document
         verified = _verify(job, managed_settings(values_of(text))) if reads else None
@@ -169,6 +170,11 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
         lockouts=lockouts or (),
         retry_token=job.retry_token if job.retry_token > job.stored_token else 0,
     )
+
+
+def _left(terraform: Terraform, plan: Path, log: Path) -> tuple[str, ...]:
+    """Return the notes about what was changed outside of Terraform, of a plan without changes."""
+    return unseen.left_notes(shown_without_changes(plan) or terraform.show(plan, log))
 
 
 def _unwritten(job: Job) -> WantedPreferences | None:

@@ -50,6 +50,7 @@ from session_manager_fleet.terraform.retry_tokens import (
 )
 from session_manager_fleet.terraform.root_module import ROOT_MODULE as ROOT_MODULE, RootModule as RootModule
 from session_manager_fleet.terraform.saved_configuration import other_configuration as other_configuration
+from session_manager_fleet.terraform.saved_states import shown_without_changes as shown_without_changes
 from session_manager_fleet.terraform.state_bucket import StateBucket as StateBucket
 from session_manager_fleet.terraform.state_locks import read_locks as read_locks, release_commands as release_commands
 from session_manager_fleet.terraform.stray_states import (

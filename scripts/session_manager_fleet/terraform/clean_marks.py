@@ -165,13 +165,22 @@ def read_state(backend: StateBackend, target: Target, client: "S3Client | None" 
     if found is None:
         return None
     identity, content = found
+    return StoredState(identity, *resources_in(content))
+
+
+def resources_in(content: bytes) -> tuple[tuple[ManagedResource, ...], frozenset[str]]:
+    """Return the managed resources of a state, and the types of its data sources.
+
+    Raises:
+        UnreadableStateError: It is no state of Terraform, or encrypted.
+    """
     try:
         entries = json.loads(content)["resources"]
         managed = tuple(one for entry in entries if entry["mode"] == "managed" for one in _managed(entry))
         data = frozenset(str(entry["type"]) for entry in entries if entry["mode"] != "managed")
     except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
         raise UnreadableStateError("its state cannot be read") from None
-    return StoredState(identity, managed, data)
+    return managed, data
 
 
 def _managed(entry: Mapping[str, Any]) -> list[ManagedResource]:

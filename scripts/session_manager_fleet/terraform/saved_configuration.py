@@ -25,7 +25,7 @@ _END, _END_SIGNATURE = struct.Struct("<4s8xLLH"), b"PK\5\6"
 _LOCATOR, _LOCATOR_SIGNATURE = struct.Struct("<4s16x"), b"PK\6\7"
 
 # What zipfile and json raise for contents of any kind; NotImplementedError and RecursionError are RuntimeErrors.
-_DAMAGED = (
+DAMAGED = (
     *(ValueError, LookupError, TypeError, AttributeError, RuntimeError, EOFError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -47,7 +47,7 @@ def other_configuration(plan: Path, root: RootModule) -> list[str]:
             planned = _files(archive)
         told = json.loads(planned.pop(_MODULES))
         folders = {entry["Key"]: posixpath.normpath(entry["Dir"].replace("\\", "/")) for entry in told}
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InputError("The file is not a saved plan with its configuration. Plan again.", str(plan)) from error
     own = _own_folders(root)
     if folders != own or len(told) != len(folders):

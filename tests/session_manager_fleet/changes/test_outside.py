@@ -74,3 +74,36 @@ def test_what_one_type_computes_another_one_may_set() -> None:
 
 def test_a_plan_without_drift_says_nothing() -> None:
     assert list(left_as_changed({})) == []
+
+
+OWN: tuple[dict[str, Any], ...] = tuple(
+    {"address": kind, "type": kind, "change": {"actions": ["no-op"], "after": {"role": "function", **attributes}}}
+    for kind, attributes in (
+        ("aws_iam_role_policy", {"name": "own"}),
+        ("aws_iam_role_policy_attachment", {"policy_arn": "arn:own"}),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        # The state of a role has none of the policies that the same apply made after it.
+        ({}, {"inline_policy": [{"name": "own"}], "managed_policy_arns": ["arn:own"]}, None),
+        ({}, {"inline_policy": [{"name": "own"}, {"name": "further"}], "managed_policy_arns": []}, "inline_policy"),
+        ({}, {"managed_policy_arns": ["arn:own", "arn:further"], "inline_policy": None}, "managed_policy_arns"),
+        ({"inline_policy": [{"name": "own"}]}, {"inline_policy": [{"name": "own"}, {"name": "x"}]}, "inline_policy"),
+    ],
+)
+def test_policies_of_a_role_with_resources_of_their_own_are_no_change_of_it(
+    before: dict[str, Any], after: dict[str, Any], names: str | None
+) -> None:
+    drift = entry({"name": "function", **before}, {"name": "function", **after}, "aws_iam_role")
+
+    assert found(drift, *OWN) == ([f"{ADDRESS} ({names})"] if names else [])
+
+
+def test_a_policy_of_another_role_is_a_change_of_this_one() -> None:
+    drift = entry({"name": "other"}, {"name": "other", "inline_policy": [{"name": "own"}]}, "aws_iam_role")
+
+    assert found(drift, *OWN) == [f"{ADDRESS} (inline_policy)"]
