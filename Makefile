@@ -146,7 +146,7 @@ picture: $(VENV)/.ready browser ## Make docs/report.png, the picture of the HTML
 	$(BIN)/python tools/report_picture.py
 
 bench: $(VENV)/.ready ## Measure speed and memory, as ratios against a baseline in the same run
-	$(BIN)/python tests/bench/bench.py
+	PYTHONPATH=. $(BIN)/python tests/bench/bench.py
 
 clean: ## Remove environments and caches; runs/ stays
 	rm -rf $(VENV) $(CHECKOV_VENV) $(PROWLER_VENV) $(LAMBDA_VENV) $(JUDGES) build .terraform .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/*.egg-info
