@@ -454,7 +454,9 @@ def widen_rights(client: Callable[[str], Any]) -> None:
     ):
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         call(RoleName=AUTOMATION, PolicyDocument=document, **argument)
-    iam.attach_role_policy(RoleName=AUTOMATION, PolicyArn=ADMINISTRATOR)
+    document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+    further = iam.create_policy(PolicyName="further", PolicyDocument=document)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=AUTOMATION, PolicyArn=further)
     (rule,) = config.describe_config_rules()["ConfigRules"]
     where = {"ConfigRuleNames": [rule["ConfigRuleName"]]}
     (found,) = config.describe_remediation_configurations(**where)["RemediationConfigurations"]
