@@ -6,6 +6,7 @@ test_terraform_docs.py), broken links (test_pages.py), releases (test_release.py
 """
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -20,8 +21,15 @@ PROGRAMS = Path(sys.executable).parent
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    # `make coverage` measures its processes; what is measured here has files of its own.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
-        [str(PROGRAMS / arguments[0]), *arguments[1:]], cwd=folder, capture_output=True, text=True, check=False
+        [str(PROGRAMS / arguments[0]), *arguments[1:]],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
