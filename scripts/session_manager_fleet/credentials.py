@@ -44,6 +44,14 @@ def looked_up_with() -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, text) for name, text in os.environ.items() if name == "HOME" or name[:4] == "AWS_"))
 
 
+def are_lasting() -> bool:
+    """Tell whether the credentials stay those that they are: given as variables, or known and renewed by themselves.
+
+    Others are read from files, which may be replaced.
+    """
+    return _KEYS[0] in os.environ or looked_up_with() in _found
+
+
 def share_credentials(session: botocore.session.Session) -> None:
     """Let a session of botocore use the credentials of this process; they are looked up at its first call.
 

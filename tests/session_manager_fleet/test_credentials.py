@@ -15,7 +15,7 @@ from session_manager_fleet import credentials as shared
 from session_manager_fleet.aws import as_caller, new_session, validity
 from session_manager_fleet.cli.app import run as command
 from session_manager_fleet.errors import AccessError, InputError
-from session_manager_fleet.terraform import RootModule, Terraform
+from session_manager_fleet.terraform import RootModule, StateBackend, Terraform
 
 KEYS = "aws_access_key_id = AKIAFILE\naws_secret_access_key = file-secret\n"
 ROLE = "arn:aws:iam::123456789012:role/ci"
@@ -253,6 +253,32 @@ def test_keys_that_are_replaced_in_a_file_serve_the_next_command(config: Write) 
     config(f"[default]\n{KEYS.replace('AKIAFILE', 'AKIANEXT')}")
 
     assert as_caller({})["AWS_ACCESS_KEY_ID"] == "AKIANEXT"
+
+
+def test_keys_that_are_replaced_in_a_file_serve_the_next_call_to_the_state_bucket(config: Write) -> None:
+    backend = StateBackend("states", "eu-west-1", "session-manager")
+
+    def key() -> str:
+        return str(backend.client()._request_signer._credentials.access_key)  # type: ignore[attr-defined]
+
+    config(f"[default]\n{KEYS}")
+    assert key() == "AKIAFILE"
+
+    config(f"[default]\n{KEYS.replace('AKIAFILE', 'AKIANEXT')}")
+
+    assert key() == "AKIANEXT"
+
+
+def test_a_client_of_the_state_bucket_is_kept_as_long_as_its_credentials_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = StateBackend("states", "eu-west-1", "session-manager")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAFIRST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    kept = backend.client()
+    assert backend.client() is kept
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIASECOND")
+
+    assert backend.client() is not kept
 
 
 def test_where_a_profile_sends_calls_is_where_a_child_sends_them(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import botocore.exceptions
 
 from session_manager_fleet.aws import CLIENT_CONFIG, assume_role, caller_identity, new_session, translated_errors
-from session_manager_fleet.credentials import looked_up_with
+from session_manager_fleet.credentials import are_lasting, looked_up_with
 from session_manager_fleet.errors import AccessError, InputError
 from session_manager_fleet.hcl import quote
 from session_manager_fleet.settings import OrganizationSettings, StateRole
@@ -129,15 +129,19 @@ class StateBackend:
         Raises:
             AccessError: The role cannot be assumed.
         """
-        return _client_of(self.role, self.region, looked_up_with())
+        if self.role or are_lasting():
+            return _kept_client(self.role, self.region, looked_up_with())
+        return _new_client(None, self.region)
 
 
 @lru_cache(maxsize=8)
-def _client_of(role: StateRole | None, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
-    """Return the client of a role, or of the caller, whose credentials are renewed by themselves.
+def _kept_client(role: StateRole | None, region: str, _variables: tuple[tuple[str, str], ...]) -> "S3Client":
+    """Return the client for a caller with these variables: to make one for each call would cost more than the call."""
+    return _new_client(role, region)
 
-    The variables say who calls. A client of its own for each call would cost more than the call.
-    """
+
+def _new_client(role: StateRole | None, region: str) -> "S3Client":
+    """Return a client with the credentials of a role, which are renewed by themselves, or else of the caller."""
     session = new_session()
     if role:
         try:
