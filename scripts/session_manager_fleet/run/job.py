@@ -110,7 +110,7 @@ def _plan(job: Job, folder: Path, terraform: Terraform) -> TargetResult:
     if job.skips_clean:
         try:
             return _skipped(job, place, before, notes)
-        except (AccessError, UnlikeError) as error:
+        except UnlikeError as error:
             _say(log, f"Terraform plans it, because {error}")
     outcome = terraform.plan(job.target.workspace, variables, plan, log, destroy=job.destroy, components=job.components)
     # The apply of a killed run may have failed while this plan waited for the state lock.
@@ -187,7 +187,6 @@ def _skipped(job: Job, place: refusals.Place, before: Comparison, notes: tuple[s
 
     Raises:
         UnlikeError: It is not, or that cannot be said.
-        AccessError: The mark of that run cannot be read.
     """
     if job.why_planned:
         raise UnlikeError(job.why_planned)

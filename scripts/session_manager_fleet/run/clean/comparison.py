@@ -63,11 +63,15 @@ class Comparison:
         job: The plan.
         now: The mark that a plan without changes leaves; None if it cannot be said.
         unread: Why it cannot be said.
+        last: The mark of the last clean run; None without a good one.
+        unmarked: Why there is none.
     """
 
     job: Job
     now: CleanMark | None
     unread: str = ""
+    last: CleanMark | None = None
+    unmarked: str = _NO_MARK
 
     @classmethod
     def begin(cls, job: Job, variables: str, place: Place) -> "Comparison":
@@ -85,8 +89,9 @@ class Comparison:
             return cls(job, None, "only a whole plan says that there is nothing to change")
         backend, target, inputs = job.settings.backend, job.target, _inputs(job, variables)
         try:
-            if not job.skips_clean and (mark := _mark_of(job, inputs)):
-                return cls(job, mark)
+            last, unmarked = _last_mark(job)
+            if last and not job.skips_clean and last.inputs == inputs and last.state == state_identity(backend, target):
+                return cls(job, last, last=last)
             if is_locked(backend, target):
                 return cls(job, None, "its state is locked")
             state = read_state(backend, target)
@@ -95,26 +100,21 @@ class Comparison:
             live = digests_of(place, state)
         except (AccessError, UnreadableStateError) as error:
             return cls(job, None, str(error))
-        return cls(job, CleanMark(inputs, state.identity, live))
+        return cls(job, CleanMark(inputs, state.identity, live), last=last, unmarked=unmarked)
 
     def last_clean_run(self) -> CleanMark:
         """Return the mark of the last clean run, which the target is like.
 
         Raises:
             UnlikeError: It is not, or that cannot be said.
-            AccessError: The mark cannot be read.
         """
         if self.now is None:
             raise UnlikeError(self.unread)
-        try:
-            mark = read_clean_mark(self.job.settings.backend, self.job.target)
-        except UnreadableStateError as error:
-            raise UnlikeError(str(error)) from error
-        if mark is None:
-            raise UnlikeError(_NO_MARK)
-        if reason := _unlike(mark, self.now):
+        if self.last is None:
+            raise UnlikeError(self.unmarked)
+        if reason := _unlike(self.last, self.now):
             raise UnlikeError(reason)
-        return mark
+        return self.last
 
     def remember(self, notes: Sequence[str]) -> str:
         """Mark that the plan found no changes; return why that is not possible, empty if it is.
@@ -129,27 +129,19 @@ class Comparison:
         try:
             if state_identity(backend, target) != self.now.state:
                 return "its state has changed while it was planned"
-            if not self._is_marked(mark):
+            if mark != self.last:
                 store_clean_mark(backend, target, mark)
         except AccessError as error:
             return str(error)
         return ""
 
-    def _is_marked(self, mark: CleanMark) -> bool:
-        try:
-            return read_clean_mark(self.job.settings.backend, self.job.target) == mark
-        except UnreadableStateError:
-            return False  # a good mark takes its place
 
-
-def _mark_of(job: Job, inputs: str) -> CleanMark | None:
-    """Return the mark of the last clean run if its inputs and its state are those of now."""
+def _last_mark(job: Job) -> tuple[CleanMark | None, str]:
+    """Return the mark of the last clean run, and why there is none; a good one takes the place of a damaged one."""
     try:
-        mark = read_clean_mark(job.settings.backend, job.target)
-    except UnreadableStateError:
-        return None  # a good mark takes its place
-    alike = mark and mark.inputs == inputs and mark.state == state_identity(job.settings.backend, job.target)
-    return mark if alike else None
+        return read_clean_mark(job.settings.backend, job.target), _NO_MARK
+    except UnreadableStateError as error:
+        return None, str(error)
 
 
 def _unlike(mark: CleanMark, now: CleanMark) -> str:
