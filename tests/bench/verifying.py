@@ -70,7 +70,7 @@ class Recorded:
         checks: Its checks, each with its outcome.
         emulator: Processor seconds that the emulator took for them.
         plan: Processor seconds of a plan without changes of the same target.
-    skipped: Those in which `plan --skip-clean` verifies and compares it, and does not plan it.
+        skipped: Those in which `plan --skip-clean` verifies and compares it, and does not plan it.
     """
 
     recording: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The bucket of session logs, as an account sees it: each cure fits whoever creates the bucket."""
+"""The bucket of session logs, as an account sees it: each cure fits the owner who creates the bucket."""
 
 import json
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Answer:
 
 
 def judged(answer: str | Mapping[str, str], policy: Check | None = OK, apply_bucket: tuple[str, ...] = APPLY) -> Check:
-    """Judge the bucket of the log archive; without its policy, a bucket of somebody else."""
+    """Judge the bucket of the log archive; without its policy, a bucket of another owner."""
     target, reader = Target(Account("123456789012", "Member"), HOME, HOME), cast("Reader", Answer(answer))
     archive = ArchiveState(HOME, apply_bucket, Key(KEY, "Enabled"), policy, OK) if policy else None
     return Bucket().run(Place(cast("Inventory", None), target, VALUES, reader, lambda *_: reader, archive))
@@ -78,7 +78,7 @@ def test_a_created_bucket_is_cured_by_an_apply_of_the_archive(answer: Any, probl
     assert problem in check.message
 
 
-@pytest.mark.parametrize("policy", [OK, None], ids=["of the archive", "of somebody else"])
+@pytest.mark.parametrize("policy", [OK, None], ids=["of the archive", "of another owner"])
 def test_another_bucket_is_cured_by_a_command(policy: Check | None) -> None:
     check = judged({"SSEAlgorithm": "AES256"}, policy, ())
 

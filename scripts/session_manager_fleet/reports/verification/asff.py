@@ -88,8 +88,8 @@ def _finding(
 
 
 def _workflow(check: VerifiedCheck) -> str:
-    """Return the status of the work on a finding; one that an exception explains needs none."""
-    if check.verdict is Verdict.FINDING and check.exceptions:
+    """Return the status of the work on a finding."""
+    if check.is_suppressed:
         return "SUPPRESSED"
     return "NEW" if check.is_wrong else "RESOLVED"
 

@@ -128,10 +128,10 @@ def _event(
 
 
 def _state(check: VerifiedCheck) -> tuple[int, str]:
-    """Return the status of a finding; one that an exception explains needs no work."""
+    """Return the status of a finding."""
     if check.verdict is Verdict.OK:
         return _RESOLVED
-    if check.verdict is Verdict.FINDING and check.exceptions:
+    if check.is_suppressed:
         return _SUPPRESSED
     return _IN_PROGRESS if check.history == "open" else _NEW
 

@@ -94,6 +94,11 @@ class VerifiedCheck(_Entry):
         """Whether someone has to act: a finding, or a check that could not run."""
         return self.verdict in {Verdict.FINDING, Verdict.NOT_CHECKED}
 
+    @property
+    def is_suppressed(self) -> bool:
+        """Whether an exception explains the finding, so that it needs no work."""
+        return self.verdict is Verdict.FINDING and bool(self.exceptions)
+
 
 class VerifiedTarget(_Entry):
     """All checks of a target."""
